@@ -1,0 +1,134 @@
+"""The files of a run: written whole or not at all, and read back without pickle."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import importlib.metadata
+import io
+import json
+import os
+import platform
+import resource
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+PACKAGES = ("jaxnn", "jax", "jaxlib", "optax", "numpy", "tensorflow-datasets", "scikit-learn")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file atomically: readers see the old file or the whole new one."""
+    write_bytes(path, text.encode())
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file atomically: readers see the old file or the whole new one."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_bytes(content)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write a JSON file atomically; dataclasses, paths and NumPy numbers are turned into plain values.
+
+    Raises:
+        ValueError: a number is NaN or infinite, which JSON does not have.
+    """
+
+    def plain(value: Any) -> Any:
+        if dataclasses.is_dataclass(value) and not isinstance(value, type):
+            return dataclasses.asdict(value)
+        if isinstance(value, Path):
+            return str(value)
+        return np.asarray(value).tolist()
+
+    write_text(path, json.dumps(value, indent=2, default=plain, allow_nan=False) + "\n")
+
+
+def write_history(path: Path, history: Mapping[str, np.ndarray], seconds: list[float]) -> None:
+    """Write the history as CSV: a row per epoch, counted from 1, a column per measure and the epoch's seconds."""
+    table = io.StringIO()
+    rows = csv.writer(table, lineterminator="\n")
+    rows.writerow(["epoch", *history, "seconds"])
+    columns = [np.asarray(values).tolist() for values in history.values()]
+    for epoch, row in enumerate(zip(*columns, seconds, strict=True), start=1):
+        rows.writerow([epoch, *row])
+    write_text(path, table.getvalue())
+
+
+def write_arrays(path: Path, tree: Any) -> None:
+    """Write a pytree of arrays as `.npz`, each array under its path in the tree, such as `params/0/w`."""
+    content = io.BytesIO()
+    leaves = jax.tree_util.tree_leaves_with_path(tree)
+    np.savez(content, allow_pickle=False, **{_name(place): np.asarray(leaf) for place, leaf in leaves})
+    write_bytes(path, content.getvalue())
+
+
+def read_arrays(path: Path, like: Any) -> Any:
+    """Read what `write_arrays` wrote.
+
+    Args:
+        path: an `.npz` file.
+        like: a pytree of the same structure; the shapes of leaves that are arrays (or `jax.ShapeDtypeStruct`) must fit.
+
+    Returns:
+        The pytree, its leaves read from the file.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the file is damaged, an array is missing or left over, or a shape differs.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+    except FileNotFoundError:
+        raise
+    except Exception as error:
+        raise ValueError(f"{path} is damaged or no .npz file of arrays ({error}); train again") from error
+    places, structure = jax.tree_util.tree_flatten_with_path(like)
+    names = [_name(place) for place, _ in places]
+    if set(names) != set(arrays):
+        raise ValueError(f"{path}: expected the arrays {sorted(names)}, found {sorted(arrays)}")
+    for name, (_, leaf) in zip(names, places, strict=True):
+        if hasattr(leaf, "shape") and leaf.shape != arrays[name].shape:
+            raise ValueError(f"{path}: {name} has shape {list(arrays[name].shape)}, expected {list(leaf.shape)}")
+    return jax.tree.unflatten(structure, [arrays[name] for name in names])
+
+
+def environment() -> dict[str, Any]:
+    """Where and with what a result was made: versions, processor, cores, device."""
+    device = jax.devices()[0]
+    return {
+        "python": platform.python_version(),
+        "versions": {name: importlib.metadata.version(name) for name in PACKAGES},
+        "machine": f"{_processor()}, {os.cpu_count()} cores",
+        "system": f"{platform.system()} {platform.machine()}",
+        "device": f"{device.platform}: {device.device_kind} x {jax.device_count()}",
+    }
+
+
+def peak_memory_mib() -> float:
+    """The largest amount of main memory this process has held so far, in MiB."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (2**20 if sys.platform == "darwin" else 2**10)
+
+
+def _name(place: tuple[Any, ...]) -> str:
+    return jax.tree_util.keystr(place, simple=True, separator="/")
+
+
+def _processor() -> str:
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        for line in cpuinfo.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return platform.processor() or platform.machine()

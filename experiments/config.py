@@ -1,0 +1,282 @@
+"""What a training run is, as typed settings, and the task, data and statistics that follow from them."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jax import Array
+
+from jaxnn import initializers, losses, models, training
+from jaxnn.data import Dataset, augment, preprocess
+
+ImageChange = Literal["flip", "crop", "cutout", "mixup"]
+Preprocessing = Literal["none", "center", "standardize", "standardize-channel", "standardize-global", "pca", "whiten"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """The settings of a training run. Those left out are chosen for the dataset and the model (see `DEFAULTS`)."""
+
+    dataset: str = "digits"
+    """digits, cifar10, another TFDS image set (mnist, fashion_mnist, cifar100, ...), or a 2-D set: circle, spiral,
+    moons, xor, gauss."""
+    data_dir: Path | None = None
+    """Where TFDS keeps prepared datasets; by default TFDS_DATA_DIR, then ~/tensorflow_datasets."""
+    model: Literal["linear", "mlp"] = "mlp"
+    """The linear classifier f(x) = Wx + b, or a fully connected network."""
+    hidden: tuple[int, ...] | None = None
+    """Neurons of each hidden layer of the mlp."""
+    activation: Literal["sigmoid", "tanh", "relu", "leaky_relu", "gelu"] = "relu"
+    """Activation of the hidden layers."""
+    dropout: float | None = None
+    """Share of the hidden values that is dropped in training."""
+    input_dropout: float = 0.0
+    """Share of the inputs that is dropped in training."""
+    init: Literal["normal", "xavier", "he", "zeros"] | None = None
+    """Rule for the initial weights; normal is 0.01 * randn."""
+    loss: Literal["softmax", "svm"] = "softmax"
+    """Softmax cross-entropy, or the multiclass SVM loss (sum over the wrong classes)."""
+    smoothing: float = 0.0
+    """Label smoothing of the softmax loss."""
+    l2: float | None = None
+    """Factor of the penalty, the sum of the squared weights."""
+    optimizer: Literal["sgd", "adam", "adamw", "rmsprop"] = "sgd"
+    """The update rule."""
+    learning_rate: float | None = None
+    """The step size; its peak, where a schedule changes it."""
+    schedule: Literal["constant", "cosine", "one-cycle"] = "cosine"
+    """How the learning rate changes over the run: not at all, down to 0 on a cosine, or up and down."""
+    momentum: float = 0.9
+    """Momentum of sgd; 0 for plain gradient descent."""
+    batch_size: int | None = None
+    """Examples per step."""
+    epochs: int | None = None
+    """How often to go through the training examples."""
+    augment: tuple[ImageChange, ...] = ()
+    """Random changes of the training images, in this order: flip, crop, cutout, mixup."""
+    preprocess: Preprocessing | None = None
+    """What is done to the inputs; standardize is per pixel. Fitted on the training examples only."""
+    components: int | None = None
+    """How many principal components pca and whiten keep; all of them by default."""
+    validation_share: float = 0.1
+    """Share of the training examples that is kept apart for validation."""
+    early_stopping: int | None = None
+    """Stop after so many epochs without a better validation accuracy, and keep the best epoch's parameters."""
+    seed: int = 0
+    """Decides the validation split, the initial weights, the order of the examples, dropout and augmentation."""
+    device: Literal["auto", "cpu", "gpu", "tpu"] = "auto"
+    """Where to train."""
+    out: Path | None = None
+    """Folder for the results; must not hold any yet. By default a dated folder under runs/."""
+    quick: bool = False
+    """A trial: at most 3 epochs on at most 2,000 training examples."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings(Config):
+    """A `Config` in which everything that training needs has a value."""
+
+    hidden: tuple[int, ...] = ()
+    dropout: float = 0.0
+    init: Literal["normal", "xavier", "he", "zeros"] = "he"
+    preprocess: Preprocessing = "standardize"
+    l2: float = 0.0
+    learning_rate: float = 0.1
+    batch_size: int = 64
+    epochs: int = 30
+
+
+DEFAULTS: dict[tuple[str, str], dict[str, Any]] = {
+    ("digits", "linear"): {
+        "learning_rate": 0.05,
+        "l2": 1e-3,
+        "epochs": 100,
+        "init": "normal",
+        "preprocess": "standardize-global",
+    },
+    ("digits", "mlp"): {
+        "learning_rate": 0.1,
+        "l2": 1e-4,
+        "epochs": 100,
+        "hidden": (128,),
+        "dropout": 0.2,
+        "preprocess": "standardize-global",
+    },
+    ("images", "linear"): {"learning_rate": 0.005, "l2": 0.01, "batch_size": 256, "epochs": 50, "init": "normal"},
+    ("images", "mlp"): {"learning_rate": 0.05, "l2": 1e-4, "batch_size": 256, "hidden": (512,), "dropout": 0.5},
+    ("points", "linear"): {"learning_rate": 0.1, "batch_size": 16, "epochs": 100, "init": "normal"},
+    ("points", "mlp"): {"learning_rate": 0.1, "batch_size": 16, "epochs": 300, "hidden": (32, 32)},
+}
+"""What `Settings` are by default, by kind of dataset (digits, other images, points in the plane) and model. The values
+were chosen on a validation split (of CIFAR-10 for images), never on test data."""
+
+
+def resolve(config: Config, dataset: Dataset) -> Settings:
+    """The settings with every default filled in.
+
+    Args:
+        config: the user's settings.
+        dataset: what `config.dataset` names.
+
+    Returns:
+        The complete settings.
+
+    Raises:
+        ValueError: settings contradict each other or do not fit the dataset.
+    """
+    images = dataset.train.inputs.ndim == 4
+    kind = "points" if not images else "digits" if dataset.name == "digits" else "images"
+    if config.model == "linear" and (config.hidden or config.dropout):
+        name, value = ("hidden", config.hidden) if config.hidden else ("dropout", config.dropout)
+        raise ValueError(f"--{name} {value} needs hidden layers, which --model linear does not have: use --model mlp")
+    if config.augment and not images:
+        raise ValueError(f"--augment {' '.join(config.augment)} needs images; {dataset.name} has points as inputs")
+    if config.components is not None and config.preprocess not in ("pca", "whiten"):
+        raise ValueError(f"--components {config.components} needs --preprocess pca or whiten, got {config.preprocess}")
+    if config.smoothing and config.loss != "softmax":
+        raise ValueError(f"--smoothing {config.smoothing} belongs to --loss softmax, got --loss {config.loss}")
+    if config.early_stopping is not None and config.validation_share == 0:
+        raise ValueError(f"--early-stopping {config.early_stopping} needs --validation-share above 0")
+    given = {name: value for name, value in vars(config).items() if value is not None}
+    settings = Settings(**DEFAULTS[kind, config.model] | given)
+    if settings.quick:
+        settings = dataclasses.replace(settings, epochs=min(settings.epochs, 3))
+    for name in ("learning_rate", "l2", "momentum"):
+        value = getattr(settings, name)
+        if not 0.0 <= value < math.inf:
+            raise ValueError(f"--{name.replace('_', '-')} must be at least 0 and finite, got {value}")
+    return settings
+
+
+def fit_statistics(config: Config, inputs: np.ndarray) -> Any:
+    """What the preprocessing needs to know of the training inputs.
+
+    Args:
+        config: the settings.
+        inputs: the training inputs [N, ...].
+
+    Returns:
+        `preprocess.Moments`, `preprocess.Principal`, or None.
+    """
+    match config.preprocess:
+        case "none":
+            return None
+        case "center" | "standardize":
+            return preprocess.fit_moments(inputs, "pixel")
+        case "standardize-channel":
+            return preprocess.fit_moments(inputs, "channel")
+        case "standardize-global":
+            return preprocess.fit_moments(inputs, "global")
+        case "pca" | "whiten":
+            return preprocess.fit_principal(inputs, config.components)
+
+
+def hyperparameters(config: Settings) -> dict[str, float]:
+    """The numbers of the settings that are traced: another value needs no new compilation."""
+    values = {"learning_rate": config.learning_rate, "l2": config.l2}
+    if config.optimizer == "sgd" and config.momentum:
+        values["momentum"] = config.momentum
+    if config.dropout:
+        values["dropout"] = config.dropout
+    if config.input_dropout:
+        values["input_dropout"] = config.input_dropout
+    if config.smoothing:
+        values["smoothing"] = config.smoothing
+    return values
+
+
+def task_maker(
+    config: Settings, statistics: Any, inputs: np.ndarray, classes: int
+) -> Callable[[dict[str, Array]], training.Task]:
+    """The function from hyper-parameters to the task that `training.run` and `fit` take.
+
+    Args:
+        config: the complete settings.
+        statistics: as from `fit_statistics`.
+        inputs: the training inputs [N, ...]; only their shape and type are used.
+        classes: the number of classes.
+
+    Returns:
+        `make_task(hparams) -> training.Task`, with `hparams` as from `hyperparameters`.
+    """
+    steps = config.epochs * (len(inputs) // config.batch_size)
+    transform = TRANSFORMS[config.preprocess]
+    example = jax.eval_shape(transform, statistics, jax.ShapeDtypeStruct(inputs.shape[1:], inputs.dtype))
+    hidden = config.hidden if config.model == "mlp" else ()
+    changes = [IMAGE_CHANGES[name] for name in config.augment if name != "mixup"]
+
+    def change(key: Array, images: Array) -> Array:
+        for i, one in enumerate(changes):
+            images = one(jax.random.fold_in(key, i), images)
+        return images
+
+    def make_task(h: dict[str, Array]) -> training.Task:
+        smoothing: Any = h.get("smoothing", 0.0)
+        return training.Task(
+            model=models.mlp(
+                example.shape,
+                hidden,
+                classes,
+                activation=models.ACTIVATIONS[config.activation],
+                init=INITIALIZERS[config.init],
+                dropout=h.get("dropout", 0.0),
+                input_dropout=h.get("input_dropout", 0.0),
+            ),
+            loss=losses.svm if config.loss == "svm" else functools.partial(losses.softmax, smoothing=smoothing),
+            penalty=lambda params: h["l2"] * losses.l2(params),
+            optimizer=_optimizer(config, h, steps),
+            transform=transform,
+            augment=change if changes else None,
+            mixup=augment.mixup if "mixup" in config.augment else None,
+        )
+
+    return make_task
+
+
+TRANSFORMS: dict[str, Callable[[Any, Array], Array]] = {
+    "none": lambda statistics, x: x.astype(jnp.float32),
+    "center": preprocess.center,
+    "standardize": preprocess.standardize,
+    "standardize-channel": preprocess.standardize,
+    "standardize-global": preprocess.standardize,
+    "pca": preprocess.pca,
+    "whiten": preprocess.whiten,
+}
+INITIALIZERS: dict[str, initializers.Initializer] = {
+    "normal": initializers.normal(0.01),
+    "xavier": initializers.xavier,
+    "he": initializers.he,
+    "zeros": initializers.zeros,
+}
+IMAGE_CHANGES: dict[str, Callable[[Array, Array], Array]] = {
+    "flip": augment.flip,
+    "crop": augment.crop,
+    "cutout": augment.cutout,
+}
+
+
+def _optimizer(config: Settings, h: dict[str, Array], steps: int) -> optax.GradientTransformation:
+    rate: Any = h["learning_rate"]
+    match config.schedule:
+        case "cosine":
+            rate = optax.cosine_decay_schedule(rate, steps)
+        case "one-cycle":
+            rate = optax.cosine_onecycle_schedule(steps, rate)
+    match config.optimizer:
+        case "sgd":
+            return optax.inject_hyperparams(optax.sgd)(rate, momentum=h.get("momentum"))
+        case "adam":
+            return optax.inject_hyperparams(optax.adam)(rate)
+        case "adamw":
+            return optax.inject_hyperparams(optax.adamw)(rate)
+        case "rmsprop":
+            return optax.inject_hyperparams(optax.rmsprop)(rate)

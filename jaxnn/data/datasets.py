@@ -1,0 +1,177 @@
+"""`load`: every data set by its name."""
+
+import difflib
+import inspect
+import numbers
+import os
+import re
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from jaxnn.data import cache, source, toy
+from jaxnn.data.split import Dataset, Split, hold_out, take
+
+TOY = {function.__name__: function for function in (toy.circle, toy.spiral, toy.moons, toy.xor, toy.gauss)}
+TEST_SHARE = 0.2  # of the sets that come without a test split: digits and the toy sets
+TEST_SEED, VALIDATION_SEED = 1, 2  # part the two draws
+
+
+def load(
+    name: str,
+    *,
+    data_dir: str | os.PathLike[str] | None = None,
+    cache_dir: str | os.PathLike[str] | None = None,
+    validation_share: float = 0.1,
+    seed: int = 0,
+    **toy_options: Any,
+) -> Dataset:
+    """Loads a data set as NumPy arrays in three disjoint splits.
+
+    - "digits": the 1,797 real 8 x 8 digits of scikit-learn, raw values 0 to 16. A fixed 20 % of each class is the test
+      split, the same for every `seed`.
+    - "circle", "spiral", "moons", "xor", "gauss": points in the plane, see `jaxnn.data.toy`; `seed` draws the points,
+      20 % of each class are the test split.
+    - any other name: an image-classification set of TensorFlow Datasets with images of one size ("cifar10",
+      "cifar100", "mnist", "cifar10_corrupted/fog_5", ...), as prepared in `data_dir`, in its newest version there. Its
+      test split is the test split (where it has none, its validation split). CIFAR-10 and CIFAR-100 are downloaded
+      and prepared where they are not; other sets too if TensorFlow is installed. The decoded arrays are kept in
+      `cache_dir`, and every byte of them is checked before they are used again.
+
+    The validation split is drawn from the training split with `seed`, `round(validation_share * n)` of the n examples
+    of every class.
+
+    Args:
+        name: One of the above.
+        data_dir: Folder of prepared TFDS sets; else $TFDS_DATA_DIR, else ~/tensorflow_datasets.
+        cache_dir: Folder for decoded sets; else $JAXNN_CACHE_DIR, else $XDG_CACHE_HOME/jaxnn, else ~/.cache/jaxnn.
+        validation_share: Share of the training examples to validate on, in [0, 1). With 0 the training inputs of a
+            TFDS set stay a read-only memory map.
+        seed: Whole number, at least 0; the same seed gives the same splits.
+        **toy_options: For the toy sets alone: `size` (points in all three splits together), `noise`, `classes`.
+
+    Returns:
+        The data set: uint8[N, H, W, C] images or float32[N, 2] points, with int32[N] labels.
+
+    Raises:
+        TypeError: An argument is of the wrong kind, or an option is not one of this data set.
+        ValueError: An argument is out of range, the name is unknown, or the set is not one of labelled images of one
+            size in array_record files.
+        ImportError: The set has to be prepared and needs TensorFlow for that; the message says how.
+        OSError: A file is missing or damaged, or a download failed; the message says which and what to do.
+    """
+    if not isinstance(name, str):
+        raise TypeError(f"name must be a string such as 'cifar10', got {name!r}")
+    _check_options(name, toy_options)
+    _check_draw(validation_share, seed)
+    if name in TOY:
+        points = Split(*TOY[name](seed=seed, **toy_options))
+        dataset = _with_test(name, tuple(str(label) for label in range(points.labels.max() + 1)), points)
+    elif name == "digits":
+        dataset = _digits()
+    else:
+        dataset = _tfds(name, source.root(data_dir), cache.root(cache_dir))
+    if validation_share == 0:
+        return dataset
+    kept, held = hold_out(
+        dataset.train.labels,
+        validation_share,
+        seed=[VALIDATION_SEED, seed],
+        classes=dataset.classes,
+        setting="validation_share",
+    )
+    return dataset._replace(train=take(dataset.train, kept), validation=take(dataset.train, held))
+
+
+def _check_options(name: str, options: dict[str, Any]) -> None:
+    possible = [option for option in inspect.signature(TOY[name]).parameters if option != "seed"] if name in TOY else []
+    for option in options:
+        if option not in possible:
+            own = [parameter for parameter in inspect.signature(load).parameters if parameter != "toy_options"]
+            close = difflib.get_close_matches(option, possible + own, n=1)
+            hint = f"did you mean {close[0]!r}?" if close else f"toy sets have some: {', '.join(TOY)}"
+            if possible and not close:
+                hint = f"it has {', '.join(possible)}"
+            raise TypeError(f"{name!r} has no option {option!r}; {hint}")
+
+
+def _check_draw(validation_share: float, seed: int) -> None:
+    if not isinstance(validation_share, numbers.Real) or isinstance(validation_share, bool):
+        raise TypeError(f"validation_share must be a number, got {validation_share!r}")
+    if not 0 <= validation_share < 1:
+        raise ValueError(f"validation_share must be at least 0 and below 1, got {validation_share}")
+    if not isinstance(seed, numbers.Integral) or isinstance(seed, bool):
+        raise TypeError(f"seed must be a whole number, got {seed!r}")
+    if seed < 0:
+        raise ValueError(f"seed must be at least 0, got {seed}")
+
+
+def _with_test(name: str, classes: tuple[str, ...], everything: Split) -> Dataset:
+    """Parts the fixed test split from a set that comes in one piece."""
+    kept, held = hold_out(everything.labels, TEST_SHARE, seed=[TEST_SEED], classes=classes, setting="the test share")
+    train = take(everything, kept)
+    return Dataset(name, classes, train, take(train, slice(0)), take(everything, held))
+
+
+def _digits() -> Dataset:
+    from sklearn.datasets import load_digits
+
+    digits: Any = load_digits()
+    everything = Split(digits.images[..., None].astype(np.uint8), digits.target.astype(np.int32))
+    return _with_test("digits", tuple(str(label) for label in digits.target_names), everything)
+
+
+def _tfds(name: str, data_dir: Path, cache_dir: Path) -> Dataset:
+    """Gives the prepared splits: from the cache if they are there, else decoded, and then kept in the cache."""
+    if not re.fullmatch(r"[a-z0-9_]+(/[\w.\-]+)?", name):
+        raise _unknown(name)
+    found = source.find(name, data_dir)
+    if found is None:
+        entries = cache.entries(cache_dir, name)
+        if len(entries) > 1:
+            raise ValueError(
+                f"{name} is not prepared in {data_dir}, and {cache_dir} holds it from {len(entries)} sources: "
+                f"{', '.join(str(entry) for entry in entries)}; remove all but one"
+            )
+        if entries:
+            return _read_alone(name, entries[0], data_dir)
+        if name.partition("/")[0] not in source.names():
+            raise _unknown(name)
+        found = source.prepare(name, data_dir)
+    entry = cache_dir / name / found.folder.name / found.fingerprint
+    if entry.exists():
+        try:
+            return cache.read(entry)
+        except OSError as problem:
+            warnings.warn(f"{problem}; decoding {found.folder} again", RuntimeWarning, stacklevel=3)
+    dataset = source.decode(found)
+    try:
+        cache.write(entry, dataset)
+        return cache.read(entry)
+    except OSError as problem:
+        warnings.warn(
+            f"the decoded {name} cannot be kept in {cache_dir} ({problem}), so each start decodes it again; "
+            "set cache_dir or JAXNN_CACHE_DIR to a folder that can be written",
+            RuntimeWarning,
+            stacklevel=3,
+        )
+        return dataset
+
+
+def _read_alone(name: str, entry: Path, data_dir: Path) -> Dataset:
+    try:
+        return cache.read(entry)
+    except OSError as problem:
+        raise OSError(
+            f"{problem}, and {name} is not prepared in {data_dir}, so it cannot be made again from there: "
+            f"delete {entry} to download {name} anew, or copy the folder again from where it is intact"
+        ) from None
+
+
+def _unknown(name: str) -> ValueError:
+    known = ["digits", *TOY, *source.names()]
+    close = difflib.get_close_matches(name.lower(), known, n=3)
+    hint = f"did you mean {' or '.join(repr(other) for other in close)}?" if close else "see load's description"
+    return ValueError(f"unknown data set {name!r}; {hint}")

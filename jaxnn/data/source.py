@@ -1,0 +1,254 @@
+"""Data sets that TensorFlow Datasets (TFDS) has prepared: find them, prepare them, decode them; without TensorFlow.
+
+A prepared set is a folder `<data_dir>/<name>/<version>/` (or `<data_dir>/<name>/<config>/<version>/`) with
+`dataset_info.json`, `features.json`, names of the classes, and shards of records. `find` needs no TFDS, so that the
+cache can be used at once; the other functions import it when they are called.
+"""
+
+import contextlib
+import difflib
+import hashlib
+import importlib.util
+import io
+import json
+import os
+import re
+import sys
+import time
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from jaxnn.data.split import Dataset, Split, take
+
+INFO = "dataset_info.json"
+MODES = {1: "L", 3: "RGB", 4: "RGBA"}  # channels -> Pillow's name
+
+
+class Source(NamedTuple):
+    """A prepared data set.
+
+    Attributes:
+        name: "name" or "name/config".
+        folder: The folder of its newest version; the folder's name is the version.
+        fingerprint: 16 hex digits that change with the descriptions and with the names and sizes of the shards.
+    """
+
+    name: str
+    folder: Path
+    fingerprint: str
+
+
+def root(data_dir: str | os.PathLike[str] | None) -> Path:
+    """Gives the folder of prepared sets: the argument, $TFDS_DATA_DIR or ~/tensorflow_datasets."""
+    return Path(data_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets").expanduser()
+
+
+def find(name: str, data_dir: Path) -> Source | None:
+    """Finds the newest prepared version of a data set; None if there is none.
+
+    Raises:
+        ValueError: The set is there in several configurations, and `name` says none.
+    """
+    versions = [path.parent for path in (data_dir / name).glob(f"*/{INFO}") if _is_version(path.parent.name)]
+    if versions:
+        folder = max(versions, key=lambda path: [int(part) for part in path.name.split(".")])
+        return Source(name, folder, _fingerprint(folder))
+    deeper = [path.parent for path in (data_dir / name).glob(f"*/*/{INFO}")]
+    configurations = {path.parent.name for path in deeper if _is_version(path.name)}
+    if configurations and "/" not in name:
+        raise ValueError(
+            f"{name!r} is prepared in {data_dir} as {', '.join(sorted(configurations))}: "
+            f"say which, for example {f'{name}/{min(configurations)}'!r}"
+        )
+    return None
+
+
+def names() -> list[str]:
+    """Names of all data sets that TFDS knows, of any kind."""
+    import tensorflow_datasets as tfds
+
+    return tfds.list_builders(with_community_datasets=False)
+
+
+def prepare(name: str, data_dir: Path) -> Source:
+    """Downloads a data set and prepares it as array_record files: CIFAR-10 and CIFAR-100 without TensorFlow.
+
+    TFDS's own code for the other image sets reads and encodes the images with TensorFlow.
+
+    Args:
+        name: "name" or "name/config", known to TFDS.
+        data_dir: The folder of prepared sets.
+
+    Returns:
+        The prepared set.
+
+    Raises:
+        ValueError: The configuration is missing or unknown.
+        ImportError: TensorFlow is needed and not installed.
+        OSError: The download failed, the archive is damaged, or `data_dir` cannot be written.
+    """
+    import tensorflow_datasets as tfds
+
+    base, _, configuration = name.partition("/")
+    configurations = tfds.builder_cls(base).builder_configs
+    if configuration not in (configurations or {"": None}):
+        close = difflib.get_close_matches(configuration, configurations, n=1) or list(configurations)[:1]
+        raise ValueError(
+            f"{base!r} has {len(configurations)} configurations, and {configuration!r} is none of them"
+            + "".join(f"; ask for one, for example {f'{base}/{example}'!r}" for example in close)
+        )
+    try:
+        if base in ("cifar10", "cifar100"):
+            from jaxnn.data import cifar
+
+            cifar.prepare(base, data_dir)
+        else:
+            if importlib.util.find_spec("tensorflow") is None:
+                raise ImportError(
+                    f"{name} is not prepared in {data_dir}, and TFDS needs TensorFlow to prepare it. "
+                    f"Run once, here or on another machine: {_command(name, data_dir)}"
+                )
+            with contextlib.redirect_stdout(sys.stderr):
+                tfds.builder(name, data_dir=data_dir, file_format="array_record").download_and_prepare()
+    except Exception:
+        if find(name, data_dir) is None:  # else another process was faster
+            raise
+    source = find(name, data_dir)
+    if source is None:
+        raise OSError(f"{data_dir / name} holds a version without {INFO}: delete that folder and load {name!r} again")
+    return source
+
+
+def decode(source: Source) -> Dataset:
+    """Reads all records of a prepared image-classification set into memory.
+
+    One thread does it: decoding images as small as 32 x 32 in two threads takes twice as long, since Pillow gives the
+    interpreter lock away and back for every one of them.
+
+    Args:
+        source: The prepared set.
+
+    Returns:
+        The data set with `train` as prepared, an empty `validation`, and as `test` the test split, or where there is
+        none the validation split.
+
+    Raises:
+        ValueError: It is not a set of labelled uint8 images of one size, lacks a split, or has another file format.
+        OSError: A file is missing or damaged; the message names it.
+    """
+    import tensorflow_datasets as tfds
+
+    _check_format(source)
+    try:
+        builder = tfds.builder_from_directory(source.folder, file_format="array_record")
+    except Exception as problem:
+        raise OSError(f"{source.folder} has a damaged description ({problem}); {_again(source)}") from None
+    image_key, label_key = _keys(source.name, builder.info)
+    splits = builder.info.splits
+    if "train" not in splits or not {"test", "validation"} & set(splits):
+        raise ValueError(f"{source.name} needs a split train, and a split test or validation; it has {list(splits)}")
+    features: Any = builder.info.features
+    classes = features[label_key].names
+    train = _decode(source, builder, "train", image_key, label_key)
+    test = _decode(source, builder, "test" if "test" in splits else "validation", image_key, label_key)
+    return Dataset(source.name, tuple(classes), train, take(train, slice(0)), test)
+
+
+def _is_version(text: str) -> bool:
+    return re.fullmatch(r"\d+\.\d+\.\d+", text) is not None
+
+
+def _fingerprint(folder: Path) -> str:
+    digest = hashlib.sha256()
+    for path in sorted(folder.iterdir()):
+        digest.update(f"{path.name} {path.stat().st_size}\n".encode())
+        if path.suffix in (".json", ".txt"):
+            digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def _command(name: str, data_dir: Path) -> str:
+    builder = f"tfds.builder({name!r}, data_dir={os.fspath(data_dir)!r}, file_format='array_record')"
+    code = f"import tensorflow_datasets as tfds; {builder}.download_and_prepare()"
+    return f'pip install tensorflow && python -c "{code}"'
+
+
+def _again(source: Source) -> str:
+    """What to do about a folder that cannot be used."""
+    if source.name in ("cifar10", "cifar100"):
+        return f"delete {source.folder} and load {source.name!r} again to prepare it anew"
+    data_dir = source.folder.parents[len(Path(source.name).parts)]
+    return f"delete {source.folder} and prepare it anew: {_command(source.name, data_dir)}"
+
+
+def _check_format(source: Source) -> None:
+    path = source.folder / INFO
+    try:
+        info = json.loads(path.read_text(encoding="utf-8"))
+        formats = [info.get("fileFormat", "tfrecord"), *info.get("alternativeFileFormats", [])]
+    except (ValueError, AttributeError):
+        raise OSError(f"{path} is damaged; {_again(source)}") from None
+    if "array_record" not in formats:
+        raise ValueError(
+            f"{source.folder} holds {formats[0]} files, which cannot be read without TensorFlow; array_record files "
+            f"can: {_again(source)}"
+        )
+
+
+def _keys(name: str, info: Any) -> tuple[str, str]:
+    """Finds the image and the label among the features; refuses what does not fit in one uint8 array."""
+    import tensorflow_datasets as tfds
+
+    features, keys = dict(info.features.items()), info.supervised_keys or ("image", "label")
+    kinds = [tfds.features.Image, tfds.features.ClassLabel]
+    if [type(features.get(key)) for key in keys] != kinds:
+        found = ", ".join(f"{key}: {type(feature).__name__}" for key, feature in features.items())
+        raise ValueError(f"{name} is not for image classification: it needs an image with a label and has {found}")
+    image = features[keys[0]]
+    if None in image.shape:
+        raise ValueError(
+            f"the images of {name} vary in size, {image.shape}; sets with images of one size can be loaded"
+        )
+    if image.np_dtype != np.uint8 or image.shape[-1] not in MODES:
+        raise ValueError(
+            f"the images of {name} are {image.np_dtype}{image.shape}; uint8 with 1, 3 or 4 channels is needed"
+        )
+    return keys[0], keys[1]
+
+
+def _decode(source: Source, builder: Any, split: str, image_key: str, label_key: str) -> Split:
+    import tensorflow_datasets as tfds
+    from PIL import Image
+
+    info = builder.info.splits[split]
+    wanted = tfds.features.FeaturesDict({key: builder.info.features[key] for key in (image_key, label_key)})
+    raw, packed = tfds.decode.DeserializeMethod.RAW_BYTES, {image_key: tfds.decode.SkipDecoding()}
+    height, width, channels = builder.info.features[image_key].shape
+    inputs = np.empty((info.num_examples, height, width, channels), np.uint8)
+    labels = np.empty(info.num_examples, np.int32)
+    row, told = 0, time.monotonic()
+    for path, length in zip(info.filepaths, info.shard_lengths, strict=True):
+        end = row + length
+        try:
+            records = builder.as_data_source(f"{split}[{row}:{end}]", deserialize_method=raw)
+            for start in range(0, length, 1000):
+                for record in records.__getitems__(range(start, min(start + 1000, length))):
+                    example: Any = wanted.deserialize_example_np(record, decoders=packed)
+                    image = Image.open(io.BytesIO(example[image_key]))
+                    if image.size != (width, height):
+                        raise ValueError(f"an image of {image.size} pixels instead of {(width, height)}")
+                    inputs[row] = np.asarray(image.convert(MODES[channels])).reshape(inputs.shape[1:])
+                    labels[row] = example[label_key]
+                    row += 1
+                if time.monotonic() - told > 2:
+                    told = time.monotonic()
+                    print(f"{source.name}: decoded {row:,} of {len(labels):,} {split} images", file=sys.stderr)
+        except Exception as problem:  # array_record reports damage as RuntimeError, Pillow and TFDS in many ways
+            raise OSError(f"{path} is missing or damaged (at record {row}: {problem}); {_again(source)}") from None
+    if row == 0 or labels.min() < 0:
+        raise ValueError(
+            f"the {split} split of {source.name} has {'no examples' if row == 0 else 'unlabelled examples'}"
+        )
+    return Split(inputs, labels)

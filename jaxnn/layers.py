@@ -1,0 +1,115 @@
+"""Layers as pure functions: the score function `linear` and inverted `dropout`."""
+
+from typing import TypedDict
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from jax.core import Tracer
+from jax.typing import ArrayLike
+
+
+class Weights(TypedDict):
+    """The parameters of one linear layer: `w` is f32[out, in], `b` is f32[out]."""
+
+    w: Array
+    b: Array
+
+
+def linear(params: Weights, x: Array) -> Array:
+    """The score function: one score per class (or one value per neuron), a weighted sum of the inputs plus a bias.
+
+    Formula: `f(x, W, b) = W x + b`, for every example along the leading axes of `x`.
+
+    Args:
+        params: `{"w": f32[out, in], "b": f32[out]}`.
+        x: f32[..., in]; any leading axes, none included.
+
+    Returns:
+        f32[..., out].
+
+    Raises:
+        TypeError: `x` is not floating point (cast or standardize images first: `jaxnn.data.preprocess`).
+        ValueError: the shapes do not fit together.
+
+    Source: CS231n, "Linear classification"; W is stored [out, in] so that `W x` reads as it is written.
+    """
+    w, b, x = jnp.asarray(params["w"]), jnp.asarray(params["b"]), jnp.asarray(x)
+    if w.ndim != 2 or b.shape != w.shape[:1]:
+        raise ValueError(f"linear: expected w[out, in] and b[out], got w{list(w.shape)} and b{list(b.shape)}")
+    _expect_floating("linear", x)
+    if x.ndim == 0 or x.shape[-1] != w.shape[1]:
+        raise ValueError(
+            f"linear: x{list(x.shape)} does not fit w{list(w.shape)}: the last axis of x must have {w.shape[1]} values"
+        )
+    scores = jax.lax.dot_general(x, w, (((x.ndim - 1,), (1,)), ((), ())))
+    return scores + jnp.broadcast_to(b, scores.shape)
+
+
+def dropout(key: Array, x: Array, rate: ArrayLike) -> Array:
+    """Inverted dropout: sets a share `rate` of the values to zero and scales the others so that the mean stays.
+
+    Formula: `y_i = x_i * m_i / (1 - rate)`, `m_i = 0` with probability `rate` and 1 otherwise, independently for each
+    value. Nothing is to be rescaled at evaluation: leave the call out.
+
+    The mask compares 16 random bits per value with the rate, two values per random word: the rate is rounded to the
+    nearest multiple of 2**-16, and the scale uses the rounded rate, so the expectation is exact.
+
+    Args:
+        key: a PRNG key; the same key drops the same values.
+        x: floating point, any shape f32[..., n].
+        rate: the share that is *dropped*, in [0, 1). A number or a traced scalar. A Python 0 is the identity and costs
+            nothing; a traced rate cannot be range-checked and is taken as it is.
+
+    Returns:
+        An array like `x`.
+
+    Raises:
+        TypeError: `x` is not floating point, or `rate` is not a number.
+        ValueError: `rate` is outside [0, 1), NaN, or not a scalar.
+
+    Source: Srivastava et al. 2014, "Dropout: a simple way to prevent neural networks from overfitting".
+    """
+    x = jnp.asarray(x)
+    _expect_floating("dropout", x)
+    rate = check_rate("dropout", rate)
+    if not isinstance(rate, Tracer) and rate == 0.0:
+        return x
+    threshold = jnp.clip(jnp.round(jnp.float32(rate) * 65536.0), 0.0, 65535.0).astype(jnp.uint32)
+    keep_probability = 1.0 - threshold.astype(jnp.float32) / 65536.0
+    scale = (1.0 / keep_probability).astype(x.dtype)
+    keep = _random_uint16(key, x.shape) >= jnp.full(x.shape, threshold)
+    return jnp.where(keep, x * jnp.full(x.shape, scale), jnp.zeros_like(x))
+
+
+def check_rate(where: str, rate: ArrayLike) -> float | Tracer:
+    """The rate as a Python float, range-checked; a traced rate is returned as it is, since its value is not known.
+
+    Raises:
+        TypeError: `rate` is not a number.
+        ValueError: `rate` is outside [0, 1), NaN, or not a scalar; `where` opens the message.
+    """
+    if jnp.ndim(rate) != 0:
+        raise ValueError(f"{where}: rate must be one number, got shape {list(jnp.shape(rate))}")
+    if isinstance(rate, Tracer):
+        return rate
+    value = np.asarray(rate).item()
+    if not isinstance(value, int | float):
+        raise TypeError(f"{where}: rate must be a number, got {rate!r}")
+    if not 0.0 <= value < 1.0:
+        raise ValueError(f"{where}: rate is the share that is dropped and must be in [0, 1), got {value}")
+    return value
+
+
+def _random_uint16(key: Array, shape: tuple[int, ...]) -> Array:
+    """16 random bits per value as u32[shape]: each random word serves two values of the last axis."""
+    *leading, last = shape or (1,)
+    words = jax.random.bits(key, (*leading, (last + 1) // 2), jnp.uint32)
+    low_and_high = jnp.concatenate([words & jnp.uint32(0xFFFF), words >> jnp.uint32(16)], axis=-1)
+    return low_and_high[..., :last].reshape(shape)
+
+
+def _expect_floating(where: str, x: Array) -> None:
+    if not jnp.issubdtype(x.dtype, jnp.floating):
+        raise TypeError(f"{where}: x must be floating point, got {x.dtype}; cast or standardize it first")

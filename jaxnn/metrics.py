@@ -1,0 +1,104 @@
+"""What is counted after the scores are known: accuracy, confusion counts, recall per class."""
+
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from jax.core import Tracer
+
+
+def correct(scores: Array, labels: Array) -> Array:
+    """Whether the highest score is the right class's; of equal scores the lowest class number is taken.
+
+    Args:
+        scores: f32[..., C].
+        labels: int[...].
+
+    Returns:
+        bool[...].
+
+    Raises:
+        TypeError: `labels` is not integer.
+        ValueError: the leading axes differ.
+    """
+    scores, labels = jnp.asarray(scores), jnp.asarray(labels)
+    _expect_integer("correct: labels", labels)
+    if scores.ndim == 0 or scores.shape[:-1] != labels.shape:
+        raise ValueError(
+            f"correct: expected scores[..., C] and labels[...] with the same leading axes, "
+            f"got scores{list(scores.shape)} and labels{list(labels.shape)}"
+        )
+    return jnp.argmax(scores, axis=-1).astype(jnp.int32) == labels.astype(jnp.int32)
+
+
+def accuracy(scores: Array, labels: Array) -> Array:
+    """The share of examples whose highest score is the right class's.
+
+    Args:
+        scores: f32[..., C].
+        labels: int[...].
+
+    Returns:
+        f32[], in [0, 1]; NaN for no examples.
+
+    Raises:
+        TypeError, ValueError: as `correct`.
+    """
+    return correct(scores, labels).astype(jnp.float32).mean()
+
+
+def confusion(labels: Array, predictions: Array, classes: int) -> Array:
+    """How often each class was taken for each: `counts[i, j]` examples of class i were predicted as class j.
+
+    Args:
+        labels: int[...], the right classes, in [0, classes).
+        predictions: int[...], the predicted classes, in [0, classes).
+        classes: the number of classes C.
+
+    Returns:
+        i32[C, C]; its sum is the number of examples.
+
+    Raises:
+        TypeError: `labels` or `predictions` is not integer.
+        ValueError: the shapes differ, or a class is out of range (seen only outside `jit`).
+    """
+    labels, predictions = jnp.asarray(labels), jnp.asarray(predictions)
+    if labels.shape != predictions.shape:
+        raise ValueError(
+            f"confusion: labels{list(labels.shape)} and predictions{list(predictions.shape)} must have the same shape"
+        )
+    for name, values in (("labels", labels), ("predictions", predictions)):
+        _expect_integer(f"confusion: {name}", values)
+        if isinstance(values, Tracer) or values.size == 0:
+            continue
+        known = np.asarray(values)  # NumPy: inside `jit`, JAX would trace even the minimum of a constant
+        if not 0 <= known.min() <= known.max() < classes:
+            raise ValueError(
+                f"confusion: {name} must be in [0, {classes}), got values from {known.min()} to {known.max()}"
+            )
+    cells = labels.ravel().astype(jnp.int32) * classes + predictions.ravel().astype(jnp.int32)
+    return jnp.bincount(cells, length=classes * classes).reshape(classes, classes).astype(jnp.int32)
+
+
+def recall(counts: Array) -> Array:
+    """The share of each class's examples that were recognised.
+
+    Formula: `recall_i = counts[i, i] / sum over j of counts[i, j]`.
+
+    Args:
+        counts: i32[C, C] of `confusion`.
+
+    Returns:
+        f32[C], in [0, 1]; NaN for a class without examples.
+
+    Raises:
+        ValueError: `counts` is not square.
+    """
+    counts = jnp.asarray(counts)
+    if counts.ndim != 2 or counts.shape[0] != counts.shape[1]:
+        raise ValueError(f"recall: expected square counts[C, C], got {list(counts.shape)}")
+    return jnp.diagonal(counts).astype(jnp.float32) / counts.sum(1).astype(jnp.float32)
+
+
+def _expect_integer(where: str, values: Array) -> None:
+    if not jnp.issubdtype(values.dtype, jnp.integer):
+        raise TypeError(f"{where} must be integer class numbers, got {values.dtype}")

@@ -1,0 +1,129 @@
+"""Models as two pure functions: `init(key) -> params` and `apply(params, x, *, key=None) -> scores`."""
+
+import itertools
+import math
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+from jax.typing import ArrayLike
+
+from jaxnn import initializers, layers
+from jaxnn.initializers import Initializer
+
+Activation = Callable[[Array], Array]
+
+ACTIVATIONS: Mapping[str, Activation] = MappingProxyType(
+    {
+        "sigmoid": jax.nn.sigmoid,
+        "tanh": jnp.tanh,
+        "relu": jax.nn.relu,
+        "leaky_relu": jax.nn.leaky_relu,
+        "gelu": jax.nn.gelu,
+    }
+)
+"""The activations of the notes by name; `mlp` takes any elementwise function."""
+
+
+class Model(NamedTuple):
+    """A model. A key means randomness, no key means none: dropout cannot be left on at evaluation by accident.
+
+    `init(key)` gives the parameters, a list of `{"w": f32[out, in], "b": f32[out]}`, one per layer.
+    `apply(params, x, *, key=None)` gives the scores f32[..., C] for x f32[..., *input_shape].
+    """
+
+    init: Callable[[Array], Any]
+    apply: Callable[..., Array]
+
+
+def linear(inputs: int | Sequence[int], outputs: int, *, init: Initializer | None = None) -> Model:
+    """The linear classifier: one layer from the inputs straight to the scores.
+
+    Formula: `f(x) = W x + b`.
+
+    Args:
+        inputs: the number of inputs, or the shape of one example, such as (32, 32, 3), which is flattened.
+        outputs: the number of classes C.
+        init: rule for W; by default `initializers.normal(0.01)`.
+
+    Returns:
+        A `Model`.
+
+    Raises:
+        TypeError, ValueError: as `mlp`.
+
+    Source: CS231n, "Linear classification".
+    """
+    return mlp(inputs, (), outputs, init=init or initializers.normal(0.01))
+
+
+def mlp(
+    inputs: int | Sequence[int],
+    hidden: Sequence[int],
+    outputs: int,
+    *,
+    activation: Activation = jax.nn.relu,
+    init: Initializer = initializers.he,
+    dropout: ArrayLike = 0.0,
+    input_dropout: ArrayLike = 0.0,
+) -> Model:
+    """A fully connected network of any depth, with dropout on the hidden layers and on the input.
+
+    Formula: `h_0 = x`, `h_i = activation(W_i h_(i-1) + b_i)`, `f(x) = W_n h_(n-1) + b_n`; no activation on the scores.
+    Biases start at zero. Layer i draws its weights and its dropout mask from `fold_in(key, i)`.
+
+    Args:
+        inputs: the number of inputs, or the shape of one example, such as (32, 32, 3), which is flattened.
+        hidden: neurons of each hidden layer; empty for the linear classifier.
+        outputs: the number of classes C.
+        activation: elementwise function; see `ACTIVATIONS`.
+        init: rule for every W[out, in]; see `jaxnn.initializers`.
+        dropout: the share of hidden values dropped when `apply` is given a key; a number in [0, 1) or a traced scalar.
+        input_dropout: the same for the inputs.
+
+    Returns:
+        A `Model`.
+
+    Raises:
+        TypeError: a size is not an integer, `hidden` is not a sequence, or a rate is not a number.
+        ValueError: a size is not positive, or a rate is outside [0, 1).
+
+    Source: Goodfellow et al. 2016, "Deep learning", chapter 6.
+    """
+    shape = tuple(inputs) if isinstance(inputs, Sequence) else (inputs,)
+    if not isinstance(hidden, Sequence):
+        raise TypeError(f"mlp: hidden must be a sequence of whole numbers, such as (64, 32), got {hidden!r}")
+    for name, sizes in (("inputs", shape), ("hidden", tuple(hidden)), ("outputs", (outputs,))):
+        for size in sizes:
+            if not isinstance(size, int) or isinstance(size, bool):
+                raise TypeError(f"mlp: {name} must be whole numbers, got {size!r}")
+            if size < 1:
+                raise ValueError(f"mlp: {name} must be positive, got {size}")
+    layers.check_rate("mlp: dropout", dropout)
+    layers.check_rate("mlp: input_dropout", input_dropout)
+    sizes = (math.prod(shape), *hidden, outputs)
+
+    def initialize(key: Array) -> list[layers.Weights]:
+        return [
+            {"w": init(jax.random.fold_in(key, i), (out, into), jnp.float32), "b": jnp.zeros(out)}
+            for i, (into, out) in enumerate(itertools.pairwise(sizes))
+        ]
+
+    def drop(key: Array | None, layer: int, x: Array, rate: ArrayLike) -> Array:
+        return x if key is None else layers.dropout(jax.random.fold_in(key, layer), x, rate)
+
+    def apply(params: Sequence[layers.Weights], x: Array, *, key: Array | None = None) -> Array:
+        x = jnp.asarray(x)
+        if x.shape[max(x.ndim - len(shape), 0) :] != shape:
+            raise ValueError(f"mlp: x{list(x.shape)} must end with the shape of one example, {list(shape)}")
+        if len(params) != len(sizes) - 1:
+            raise ValueError(f"mlp: params of {len(params)} layers given to a model of {len(sizes) - 1}")
+        x = drop(key, 0, x.reshape(*x.shape[: x.ndim - len(shape)], sizes[0]), input_dropout)
+        for i, layer in enumerate(params[:-1], start=1):
+            x = drop(key, i, activation(layers.linear(layer, x)), dropout)
+        return layers.linear(params[-1], x)
+
+    return Model(initialize, apply)

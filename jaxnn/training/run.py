@@ -1,0 +1,331 @@
+"""A whole training in one compiled program: `run`, and `fit`, which calls it in chunks of epochs to show progress."""
+
+from __future__ import annotations
+
+import functools
+import math
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from jaxnn.metrics import accuracy
+from jaxnn.training.order import permutation
+from jaxnn.training.update import (
+    Batch,
+    Metrics,
+    Params,
+    State,
+    Statistics,
+    Task,
+    compute_scores,
+    init_state,
+    make_update,
+)
+
+Hparams = Any
+MakeTask = Callable[[Hparams], Task]
+
+
+class Data(NamedTuple):
+    """The data of a run, all on the device; arguments of the compiled program, never constants in it.
+
+    Attributes:
+        inputs: training inputs [N, ...], images as uint8.
+        labels: int[N].
+        statistics: what `Task.transform` needs, fitted on the training split.
+        evaluate: splits measured in evaluation mode after every epoch, by name: `{"validation": (inputs, labels)}` adds
+            `validation_loss` and `validation_accuracy` to the history.
+    """
+
+    inputs: Array | np.ndarray
+    labels: Array | np.ndarray
+    statistics: Statistics = None
+    evaluate: Mapping[str, Batch] | None = None
+
+
+class Best(NamedTuple):
+    """The parameters after the epoch in which the selected measure was best."""
+
+    params: Params
+    value: Array
+    epoch: Array
+    """i32[], counted from 0; -1 before the first epoch."""
+
+
+class Run(NamedTuple):
+    """A training run, finished or under way.
+
+    Attributes:
+        state: the state after the last step.
+        history: f32[epochs] for each measure; NaN for epochs not reached. `loss`, `penalty`, `accuracy`: means over the
+            epoch's steps, in training mode (with dropout and augmentation); `learning_rate` (if the optimizer tells
+            it), `gradient_norm`, `update_norm`, `parameter_norm`: at the epoch's last step; `NAME_loss`,
+            `NAME_accuracy`: in evaluation mode after the epoch, for each split of `Data.evaluate`.
+        best: see `Best`; None unless `select` was given.
+        epoch: i32[], the number of epochs done.
+        bad_step: i32[], the first step with a non-finite objective or update, counted from 0 over the whole run; -1
+            while all is finite. Training stops after the epoch in which it happened.
+    """
+
+    state: State
+    history: dict[str, Array]
+    best: Best | None
+    epoch: Array
+    bad_step: Array
+
+
+class Timing(NamedTuple):
+    """Where the time of a `fit` went, in seconds."""
+
+    compile: float
+    """Tracing and compiling; near zero when the same program was compiled before."""
+    epochs: list[float]
+    """Each epoch; epochs of one chunk share their chunk's mean."""
+
+
+class NonFiniteError(FloatingPointError):
+    """A loss or an update became NaN or infinite; names the step and the epoch and holds the `run` so far."""
+
+    def __init__(self, run: Run, step: int, epoch: int) -> None:
+        """Make the error for a step, counted from 0 over the whole run, in an epoch, counted from 0."""
+        super().__init__(
+            f"the objective or the update became non-finite at step {step} (epoch {epoch}): the learning rate is most "
+            f"likely too high for this task; lower it, or standardize the inputs"
+        )
+        self.run, self.step, self.epoch = run, step, epoch
+
+
+def run(
+    make_task: MakeTask,
+    hparams: Hparams,
+    key: Array,
+    data: Data,
+    *,
+    epochs: int,
+    batch_size: int,
+    select: str | None = None,
+    patience: int | None = None,
+) -> Run:
+    """A whole training run as a pure function: `jit` it for one fast run, `vmap` it over `hparams` and `key` for many.
+
+    Every epoch goes through all examples in a new random order, in batches of `batch_size`; examples left over at the
+    end of an epoch are left out of it (others in each epoch). The order is a function of (key, epoch), the randomness
+    of a step of (key, step).
+
+    Args:
+        make_task: makes the task from the hyper-parameters; called while tracing.
+        hparams: a pytree of numbers, traced: a new value compiles nothing.
+        key: a PRNG key: initial weights, order, dropout, augmentation.
+        data: see `Data`.
+        epochs: how many, at least 1; static.
+        batch_size: examples a step, at most N; static.
+        select: the measure of the history whose best epoch is kept in `Run.best`: lowest if its name ends with "loss",
+            "norm" or "penalty", else highest; static.
+        patience: stop after so many epochs without a better `select`; None never stops; static.
+
+    Returns:
+        A `Run`.
+
+    Raises:
+        TypeError: a size is not a whole number.
+        ValueError: shapes do not fit, a size is out of range, `select` is not in the history.
+    """
+    _check(data, epochs, batch_size, select, patience)
+    data = jax.tree.map(jnp.asarray, data)
+    start = _start(make_task, hparams, key, data, epochs, batch_size, select)
+    return _advance(make_task, hparams, key, data, start, jnp.int32(epochs), batch_size, select, patience)
+
+
+def fit(
+    make_task: MakeTask,
+    hparams: Hparams,
+    key: Array,
+    data: Data,
+    *,
+    epochs: int,
+    batch_size: int,
+    select: str | None = None,
+    patience: int | None = None,
+    on_chunk: Callable[[dict[str, np.ndarray]], None] | None = None,
+    chunk_seconds: float = 0.5,
+) -> tuple[Run, Timing]:
+    """`run`, compiled once and called in chunks of epochs, so that progress can be shown between them.
+
+    The chunks change nothing: early stopping and the best epoch are decided inside the program, epoch by epoch. The
+    program is compiled again only for another `make_task`, other shapes, or another static argument.
+
+    Args:
+        make_task, hparams, key, data, epochs, batch_size, select, patience: as `run`.
+        on_chunk: called after each chunk with the history so far, f32[epochs done] for each measure, as NumPy arrays.
+        chunk_seconds: how long a chunk should last; a chunk has at least one epoch.
+
+    Returns:
+        The finished `Run`, its history cut to the epochs done, and where the time went.
+
+    Raises:
+        TypeError, ValueError: as `run`.
+        NonFiniteError: the objective or the update became NaN or infinite.
+    """
+    _check(data, epochs, batch_size, select, patience)
+    data, hparams = jax.block_until_ready(jax.tree.map(jnp.asarray, (data, hparams)))
+    clock = time.perf_counter()
+    progress = _compiled_start(make_task, hparams, key, data, epochs, batch_size, select)
+    advance = functools.partial(
+        _compiled_advance, make_task, hparams, key, data, batch_size=batch_size, select=select, patience=patience
+    )
+    progress = jax.block_until_ready(advance(progress, jnp.int32(0)))  # compiles, and trains no epoch
+    seconds_compile = time.perf_counter() - clock
+
+    seconds: list[float] = []
+    chunk, done = 1, 0
+    while done < epochs:
+        stop = min(done + chunk, epochs)
+        clock = time.perf_counter()
+        progress = jax.block_until_ready(advance(progress, jnp.int32(stop)))
+        elapsed = time.perf_counter() - clock
+        ran = int(progress.epoch) - done
+        if ran == 0:
+            break
+        seconds += [elapsed / ran] * ran
+        history = {name: np.asarray(values[: progress.epoch]) for name, values in progress.history.items()}
+        if on_chunk is not None:
+            on_chunk(history)
+        if (bad_step := int(progress.bad_step)) >= 0:
+            steps = data.inputs.shape[0] // batch_size
+            raise NonFiniteError(progress, bad_step, bad_step // steps)
+        done += ran
+        chunk = max(1, math.floor(min(chunk_seconds * ran / elapsed, epochs)))
+    progress = progress._replace(history={k: v[: progress.epoch] for k, v in progress.history.items()})
+    return progress, Timing(seconds_compile, seconds)
+
+
+def _start(
+    make_task: MakeTask, hparams: Hparams, key: Array, data: Data, epochs: int, batch_size: int, select: str | None
+) -> Run:
+    """The run before its first epoch."""
+    task = make_task(hparams)
+    state = init_state(task, jax.random.fold_in(key, 0))
+    measures = jax.eval_shape(functools.partial(_epoch, task, key, data, batch_size), state, jnp.int32(0))[1]
+    if select is not None and select not in measures:
+        raise ValueError(f"run: select must be one of {', '.join(sorted(measures))}; got {select!r}")
+    history = {name: jnp.full(epochs, jnp.nan) for name in measures}
+    best = None
+    if select is not None:
+        best = Best(state.params, jnp.float32(jnp.inf if _lower_is_better(select) else -jnp.inf), jnp.int32(-1))
+    return Run(state, history, best, jnp.int32(0), jnp.int32(-1))
+
+
+def _advance(
+    make_task: MakeTask,
+    hparams: Hparams,
+    key: Array,
+    data: Data,
+    progress: Run,
+    stop: Array,
+    batch_size: int,
+    select: str | None,
+    patience: int | None,
+) -> Run:
+    """Trains until `stop` epochs are done, or patience is at its end, or something is not finite."""
+    task = make_task(hparams)
+
+    def goes_on(progress: Run) -> Array:
+        on = (progress.epoch < stop) & (progress.bad_step < 0)
+        if patience is not None and progress.best is not None:
+            on &= progress.epoch - 1 - progress.best.epoch < patience
+        return on
+
+    def next_epoch(progress: Run) -> Run:
+        state, measures, bad_step = _epoch(task, key, data, batch_size, progress.state, progress.epoch)
+        history = {name: values.at[progress.epoch].set(measures[name]) for name, values in progress.history.items()}
+        best = progress.best
+        if best is not None and select is not None:
+            value = measures[select].astype(jnp.float32)
+            better = value < best.value if _lower_is_better(select) else value > best.value
+            best = jax.tree.map(
+                lambda new, old: jnp.where(better, new, old), Best(state.params, value, progress.epoch), best
+            )
+        return Run(state, history, best, progress.epoch + 1, bad_step)
+
+    return jax.lax.while_loop(goes_on, next_epoch, progress)
+
+
+_compiled_start = jax.jit(_start, static_argnames=("make_task", "epochs", "batch_size", "select"))
+_compiled_advance = jax.jit(
+    _advance, static_argnames=("make_task", "batch_size", "select", "patience"), donate_argnames="progress"
+)
+
+
+def _epoch(
+    task: Task, key: Array, data: Data, batch_size: int, state: State, epoch: Array
+) -> tuple[State, dict[str, Array], Array]:
+    """One epoch: the new state, the measures f32[] by name, and the first bad step or -1."""
+    n = data.inputs.shape[0]
+    steps = n // batch_size
+    order = permutation(jax.random.fold_in(jax.random.fold_in(key, 1), epoch), n)
+    rows = order[: steps * batch_size].reshape(steps, batch_size)
+    first_step = state.step
+    update = make_update(task, data.statistics)
+
+    def step(state: State, rows: Array) -> tuple[State, Metrics]:
+        return update(
+            state, jax.tree.map(lambda a: a.at[rows].get(mode="promise_in_bounds"), (data.inputs, data.labels))
+        )
+
+    def light_step(state: State, rows: Array) -> tuple[State, Array]:
+        state, metrics = step(state, rows)
+        return state, jnp.stack([metrics.loss, metrics.penalty, metrics.accuracy])
+
+    # The norms cost a pass over all parameters: only the last step computes them.
+    state, means = jax.lax.scan(light_step, state, rows[:-1])
+    state, last = step(state, rows[-1])
+    per_step = jnp.concatenate([means, jnp.stack([last.loss, last.penalty, last.accuracy])[None]])
+    finite = jnp.isfinite(per_step[:, 0] + per_step[:, 1])
+    finite = finite.at[-1].set(finite[-1] & jnp.isfinite(last.update_norm))
+    bad_step = jnp.where(finite.all(), -1, first_step + jnp.argmin(finite).astype(jnp.int32))
+
+    loss, penalty, share_right = per_step.mean(0)
+    measures = last._replace(loss=loss, penalty=penalty, accuracy=share_right)._asdict()
+    if last.learning_rate is None:
+        del measures["learning_rate"]
+    for name, (inputs, labels) in (data.evaluate or {}).items():
+        scores = compute_scores(task, state.params, inputs, data.statistics)
+        labels = jnp.asarray(labels)
+        measures |= {f"{name}_loss": task.loss(scores, labels).mean(), f"{name}_accuracy": accuracy(scores, labels)}
+    return state, measures, bad_step
+
+
+def _lower_is_better(measure: str) -> bool:
+    return measure.endswith(("loss", "norm", "penalty"))
+
+
+def _check(data: Data, epochs: int, batch_size: int, select: str | None, patience: int | None) -> None:
+    for name, value in (("epochs", epochs), ("batch_size", batch_size), ("patience", patience)):
+        if value is None and name == "patience":
+            continue
+        if not isinstance(value, int) or isinstance(value, bool):
+            raise TypeError(f"run: {name} must be a whole number, got {value!r}")
+        if value < 1:
+            raise ValueError(f"run: {name} must be at least 1, got {value}")
+    if patience is not None and select is None:
+        raise ValueError(f"run: patience={patience} needs select, the measure to wait for, such as 'validation_loss'")
+    splits = {"training": (data.inputs, data.labels), **(data.evaluate or {})}
+    for name, (inputs, labels) in splits.items():
+        if jnp.ndim(inputs) < 1 or jnp.shape(labels) != jnp.shape(inputs)[:1]:
+            raise ValueError(
+                f"run: the {name} data must be inputs[N, ...] and labels[N], "
+                f"got inputs{list(jnp.shape(inputs))} and labels{list(jnp.shape(labels))}"
+            )
+        if not jnp.issubdtype(jnp.result_type(labels), jnp.integer):
+            raise TypeError(f"run: the {name} labels must be integer class numbers, got {jnp.result_type(labels)}")
+        if len(inputs) == 0:
+            raise ValueError(f"run: the {name} data are empty")
+    if batch_size > len(data.inputs):
+        raise ValueError(
+            f"run: batch_size {batch_size} is larger than the {len(data.inputs)} training examples; choose at most that"
+        )

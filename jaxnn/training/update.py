@@ -1,0 +1,184 @@
+"""One training step: `update(state, batch) -> (state, metrics)`, and scores in evaluation mode."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jax import Array
+from jax.typing import ArrayLike
+
+from jaxnn.metrics import accuracy
+
+if TYPE_CHECKING:
+    from jaxnn.data.augment import Mixed
+    from jaxnn.models import Model
+
+Params = Any
+Statistics = Any
+Batch = tuple[Array | np.ndarray, Array | np.ndarray]
+"""Inputs [B, ...] and labels int[B]."""
+
+
+class Task(NamedTuple):
+    """What is to be learned, as functions. A task is made inside the compiled program, by a function of the
+    hyper-parameters, so that these may be traced: a new value compiles nothing, and `vmap` trains many at once.
+
+        def task(h):
+            return Task(
+                model=models.mlp(64, (128,), 10, dropout=h["dropout"]),
+                loss=losses.softmax,
+                penalty=lambda params: h["l2"] * losses.l2(params),
+                optimizer=optax.sgd(h["learning_rate"], momentum=0.9),
+            )
+
+    Attributes:
+        model: `init(key) -> params` and `apply(params, x, *, key=None) -> scores[B, C]`.
+        loss: `(scores[B, C], labels[B]) -> f32[B]`, per example.
+        optimizer: any optax transformation. Built with `optax.inject_hyperparams`, its `learning_rate` (a number or a
+            schedule) is recorded in the metrics.
+        penalty: `params -> f32[]`, its factor included.
+        transform: `(statistics, x) -> x`, applied in training and evaluation: cast, standardize, project.
+        augment: `(key, images) -> images`, in training only, before `transform`.
+        mixup: `(key, images) -> Mixed`, in training only, after `augment`.
+    """
+
+    model: Model
+    loss: Callable[[Array, Array], Array]
+    optimizer: optax.GradientTransformation
+    penalty: Callable[[Params], ArrayLike] = lambda params: 0.0
+    transform: Callable[[Statistics, Array], Array] = lambda statistics, x: x
+    augment: Callable[[Array, Array], Array] | None = None
+    mixup: Callable[[Array, Array], Mixed] | None = None
+
+
+class State(NamedTuple):
+    """What the next step needs. The randomness of a step is `fold_in(key, step)`: nothing else random is stored."""
+
+    params: Params
+    opt_state: Any
+    step: Array
+    key: Array
+
+
+class Metrics(NamedTuple):
+    """What a person wants to know of a step, each f32[]; what is not read is not computed under `jit`."""
+
+    loss: Array
+    """Mean data loss of the batch, in training mode, before the step."""
+    penalty: Array
+    accuracy: Array
+    """Share of the batch that was right, in training mode, before the step."""
+    learning_rate: Array | None
+    """None where the optimizer does not tell it (see `Task.optimizer`)."""
+    gradient_norm: Array
+    """L2 norm of the gradient of the objective, loss + penalty."""
+    update_norm: Array
+    """L2 norm of what was added to the parameters."""
+    parameter_norm: Array
+    """L2 norm of the parameters after the step."""
+
+
+def init_state(task: Task, key: Array) -> State:
+    """The state before the first step.
+
+    Args:
+        task: what is to be learned.
+        key: a PRNG key; parameters draw from one half, steps from the other.
+
+    Returns:
+        A `State` with step 0.
+    """
+    params_key, steps_key = jax.random.split(key)
+    params = task.model.init(params_key)
+    return State(params, task.optimizer.init(params), jnp.int32(0), steps_key)
+
+
+def make_update(task: Task, statistics: Statistics = None) -> Callable[[State, Batch], tuple[State, Metrics]]:
+    """The step function of a task: a pure function, to be jitted, scanned or vmapped.
+
+    Formula: `objective = mean loss + penalty`; `params += optimizer(gradient of objective)`.
+
+    Args:
+        task: what is to be learned.
+        statistics: what `task.transform` needs, as fitted on the training split.
+
+    Returns:
+        `update(state, (inputs[B, ...], labels[B])) -> (state, metrics)`.
+
+    Source: the notes' forward pass, back-propagation and parameter update; Robbins & Monro 1951.
+    """
+    optimizer = optax.with_extra_args_support(task.optimizer)
+
+    def update(state: State, batch: Batch) -> tuple[State, Metrics]:
+        inputs, labels = jnp.asarray(batch[0]), jnp.asarray(batch[1])
+        augment_key, mixup_key, model_key = jax.random.split(jax.random.fold_in(state.key, state.step), 3)
+        if task.augment is not None:
+            inputs = task.augment(augment_key, inputs)
+        mixed = None
+        if task.mixup is not None:
+            mixed = task.mixup(mixup_key, inputs)
+            inputs = mixed.images
+        x = task.transform(statistics, inputs)
+
+        def objective(params: Params) -> tuple[Array, tuple[Array, Array, Array]]:
+            scores = task.model.apply(params, x, key=model_key)
+            loss = task.loss(scores, labels).mean()
+            if mixed is not None:
+                loss = mixed.share * loss + (1.0 - mixed.share) * task.loss(scores, labels[mixed.partner]).mean()
+            penalty = jnp.asarray(task.penalty(params), loss.dtype)
+            return loss + penalty, (loss, penalty, accuracy(scores, labels))
+
+        (value, (loss, penalty, share_right)), gradient = jax.value_and_grad(objective, has_aux=True)(state.params)
+        updates, opt_state = optimizer.update(
+            gradient,
+            state.opt_state,
+            state.params,
+            value=value,
+            grad=gradient,
+            value_fn=lambda params: objective(params)[0],
+        )
+        params = optax.apply_updates(state.params, updates)
+        metrics = Metrics(
+            loss,
+            penalty,
+            share_right,
+            learning_rate=_learning_rate(opt_state),
+            gradient_norm=optax.tree.norm(gradient),
+            update_norm=optax.tree.norm(updates),
+            parameter_norm=optax.tree.norm(params),
+        )
+        return State(params, opt_state, state.step + 1, state.key), metrics
+
+    return update
+
+
+def _learning_rate(opt_state: Any) -> Array | None:
+    """The one learning rate in the optimizer's state; a schedule has a second entry of this name, its counter."""
+    found = [v for _, v in optax.tree.get_all_with_path(opt_state, "learning_rate") if isinstance(v, Array)]
+    return found[0] if len(found) == 1 else None
+
+
+def compute_scores(
+    task: Task, params: Params, inputs: ArrayLike, statistics: Statistics = None, *, batch_size: int = 1000
+) -> Array:
+    """The scores in evaluation mode: no dropout, no augmentation; in batches, so that memory stays small.
+
+    Args:
+        task: what was learned.
+        params: its parameters.
+        inputs: [N, ...] as stored, such as uint8 images; `task.transform` is applied here.
+        statistics: what `task.transform` needs.
+        batch_size: examples at a time; the last batch may be smaller, no example is dropped.
+
+    Returns:
+        f32[N, C].
+    """
+    inputs = jnp.asarray(inputs)
+    return jax.lax.map(
+        lambda x: task.model.apply(params, task.transform(statistics, x[None]))[0], inputs, batch_size=batch_size
+    )
