@@ -18,7 +18,9 @@ from typing import Any
 import jax
 import numpy as np
 
-PACKAGES = ("jaxnn", "jax", "jaxlib", "optax", "numpy", "tensorflow-datasets", "scikit-learn")
+import jaxnn
+
+PACKAGES = ("jax", "jaxlib", "optax", "numpy", "tensorflow-datasets", "scikit-learn")
 
 
 def write_text(path: Path, text: str) -> None:
@@ -108,7 +110,7 @@ def environment() -> dict[str, Any]:
     device = jax.devices()[0]
     return {
         "python": platform.python_version(),
-        "versions": {name: importlib.metadata.version(name) for name in PACKAGES},
+        "versions": {"jaxnn": jaxnn.__version__} | {name: importlib.metadata.version(name) for name in PACKAGES},
         "machine": f"{_processor()}, {os.cpu_count()} cores",
         "system": f"{platform.system()} {platform.machine()}",
         "device": f"{device.platform}: {device.device_kind} x {jax.device_count()}",

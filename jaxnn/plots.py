@@ -83,11 +83,11 @@ def learning_curves(history: Mapping[str, ArrayLike], best_epoch: int | None = N
     bottom = [name for name in ("norms", "learning rate", "penalty") if drawn[name]]
     height = 7.8 if bottom else 5.0
     figure = _figure(f"Learning curves over {_count(epochs, 'epoch')}\n", height)  # a second line for the legend
-    grid = figure.add_gridspec(2 if bottom else 1, 6, height_ratios=[5, 3] if bottom else None)
+    grid = figure.add_gridspec(2 if bottom else 1, 4, height_ratios=[5, 3] if bottom else None)
     for row, panels in enumerate((top, bottom)):
-        for column, name in enumerate(panels):
-            span = 6 // len(panels)
-            axes = figure.add_subplot(grid[row, column * span : (column + 1) * span])
+        edges = {1: (0, 4), 2: (0, 2, 4), 3: (0, 2, 3, 4)}.get(len(panels), ())
+        for name, left, right in zip(panels, edges[:-1], edges[1:], strict=True):
+            axes = figure.add_subplot(grid[row, left:right])
             panel = {key: curves[key] for key in drawn[name]}
             if row == 0:
                 _progress(axes, name, panel, best_epoch)
@@ -139,14 +139,14 @@ def _progress(axes: Axes, name: str, panel: Mapping[str, np.ndarray], best_epoch
 def _log_panel(axes: Axes, name: str, panel: Mapping[str, np.ndarray]) -> None:
     """Curves on a log scale, which cannot show zero; the last values are written out."""
     colors = {"gradient_norm": _ORANGE, "parameter_norm": _GREEN, "update_norm": _PURPLE}
-    titles = {"norms": "l2 norms, last value", "learning rate": "Learning rate, last", "penalty": "Penalty, last"}
+    titles = {"norms": "l2 norms, and their last values", "learning rate": "Learning rate", "penalty": "Penalty"}
     several, title = len(panel) > 1, titles[name]
     positive = np.concatenate([values[values > 0] for values in panel.values()])
     for key, values in panel.items():
         label = f"{key.split('_')[0]} {values[-1]:.2g}"
         shown = np.where(values > 0, values, np.nan) if positive.size else values
         _curve(axes, shown, label=label, color=colors.get(key, _BLACK))
-        title = title if several else f"{title} {values[-1]:.3g}"
+        title = title if several else f"{title}\nlast {values[-1]:.3g}"
     if positive.size:
         axes.set_yscale("log")
         axes.yaxis.set_minor_formatter(NullFormatter())

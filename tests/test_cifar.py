@@ -80,7 +80,9 @@ def made100(tmp_path_factory) -> Made:
 
 def pairs(images, labels) -> list[tuple[bytes, int]]:
     """Sorted, since TFDS shuffles what it prepares."""
-    return sorted((np.ascontiguousarray(image).tobytes(), int(label)) for image, label in zip(images, labels, strict=True))
+    return sorted(
+        (np.ascontiguousarray(image).tobytes(), int(label)) for image, label in zip(images, labels, strict=True)
+    )
 
 
 def nothing_prepared(data_dir: Path) -> bool:

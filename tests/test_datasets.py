@@ -39,7 +39,9 @@ def test_digits_are_those_of_scikit_learn_pixel_for_pixel():
         assert split.inputs.shape[1:] == (8, 8, 1)
         assert split.labels.dtype == np.int32
     assert dataset.train.inputs.max() == 16
-    expected = (image.astype(np.uint8).tobytes() + bytes([label]) for image, label in zip(reference.data, reference.target))
+    expected = (
+        image.astype(np.uint8).tobytes() + bytes([label]) for image, label in zip(reference.data, reference.target)
+    )
     assert rows(dataset) == sorted(expected)
 
 

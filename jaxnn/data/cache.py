@@ -75,9 +75,10 @@ def write(entry: Path, dataset: Dataset) -> None:
         OSError: The folder cannot be written; nothing is left behind.
     """
     entry.parent.mkdir(parents=True, exist_ok=True)
-    for left in entry.parent.glob(".*.tmp"):  # by a writer that was killed
-        if left.stat().st_mtime < time.time() - 24 * 3600:
-            shutil.rmtree(left, ignore_errors=True)
+    for left in entry.parent.glob(".*.tmp"):
+        with contextlib.suppress(FileNotFoundError):  # another process has just finished it
+            if left.stat().st_mtime < time.time() - 24 * 3600:  # its writer was killed
+                shutil.rmtree(left, ignore_errors=True)
     made = entry.parent / f".{entry.name}.{uuid.uuid4().hex}.tmp"
     made.mkdir()
     try:

@@ -1,0 +1,237 @@
+"""Sets that TFDS has prepared: small ones are prepared here, read back, damaged, and asked for in vain."""
+
+import io
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow_datasets as tfds
+from PIL import Image
+
+from jaxnn.data import load, source
+
+FEATURES = tfds.features
+LABEL = FEATURES.ClassLabel(names=["even", "odd"])
+
+
+def png(image: np.ndarray) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(image.squeeze()).save(file, "PNG")
+    return file.getvalue()
+
+
+def prepare(folder: Path, features: dict[str, Any], splits: dict[str, list[dict[str, Any]]], keys: Any = None) -> None:
+    """Prepares a set called tiny in `folder`, as TFDS does it."""
+
+    class Tiny(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+        name = "tiny"
+        VERSION = tfds.core.Version("1.0.0")
+
+        def _info(self):
+            return tfds.core.DatasetInfo(
+                builder=self, features=FEATURES.FeaturesDict(features), supervised_keys=keys, description="a small set"
+            )
+
+        def _split_generators(self, dl_manager):
+            return {split: enumerate(examples) for split, examples in splits.items()}
+
+        def _generate_examples(self):
+            raise NotImplementedError
+
+    Tiny(data_dir=folder, file_format="array_record").download_and_prepare()
+
+
+def images(count: int, shape: tuple[int, ...] = (5, 4, 3), seed: int = 0) -> list[np.ndarray]:
+    return list(np.random.default_rng(seed).integers(0, 256, (count, *shape), dtype=np.uint8))
+
+
+def examples(some: list[np.ndarray], image: str = "image", label: str = "label") -> list[dict[str, Any]]:
+    return [{image: png(picture), label: number % 2} for number, picture in enumerate(some)]
+
+
+def tiny(folder: Path, **options: Any) -> Any:
+    return load("tiny", data_dir=folder, cache_dir=folder / "cache", **{"validation_share": 0, **options})
+
+
+def pairs(pictures, labels) -> list[tuple[bytes, int]]:
+    return sorted((np.ascontiguousarray(picture).tobytes(), int(label)) for picture, label in zip(pictures, labels))
+
+
+@pytest.fixture
+def prepared(tmp_path) -> Path:
+    features = {"image": FEATURES.Image(shape=(5, 4, 3)), "label": LABEL}
+    prepare(tmp_path, features, {"train": examples(images(20)), "test": examples(images(6, seed=1))})
+    return tmp_path
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_images_of_every_kind_are_read_pixel_for_pixel(channels, tmp_path):
+    shape = (5, 4, channels)
+    train, test = images(20, shape), images(6, shape, seed=1)
+    features = {"image": FEATURES.Image(shape=shape), "label": LABEL, "more": FEATURES.Text()}
+    more = [{**example, "more": "text"} for example in examples(train)]
+    prepare(tmp_path, features, {"train": more, "test": [{**e, "more": ""} for e in examples(test)], "extra": more})
+    dataset = tiny(tmp_path)
+    assert dataset.classes == ("even", "odd")
+    assert dataset.train.inputs.shape == (20, *shape)
+    assert pairs(*dataset.train) == pairs(train, np.arange(20) % 2)
+    assert pairs(*dataset.test) == pairs(test, np.arange(6) % 2)
+
+
+def test_supervised_keys_name_the_image_and_the_label(tmp_path):
+    features = {"picture": FEATURES.Image(shape=(5, 4, 3)), "kind": LABEL}
+    made = {split: examples(images(4), "picture", "kind") for split in ("train", "test")}
+    prepare(tmp_path, features, made, keys=("picture", "kind"))
+    assert pairs(*tiny(tmp_path).train) == pairs(images(4), np.arange(4) % 2)
+
+
+def test_a_validation_split_is_the_test_split_where_there_is_no_other(tmp_path):
+    features = {"image": FEATURES.Image(shape=(5, 4, 3)), "label": LABEL}
+    prepare(tmp_path, features, {"train": examples(images(20)), "validation": examples(images(6, seed=1))})
+    assert pairs(*tiny(tmp_path).test) == pairs(images(6, seed=1), np.arange(6) % 2)
+
+
+@pytest.mark.parametrize(
+    ("features", "example", "message"),
+    [
+        (
+            {"image": FEATURES.Image(shape=(None, None, 3)), "label": LABEL},
+            {"image": png(images(1)[0]), "label": 0},
+            r"the images of tiny vary in size, \(None, None, 3\)",
+        ),
+        ({"text": FEATURES.Text(), "label": LABEL}, {"text": "a", "label": 0}, "not for image .* text: Text"),
+        ({"image": FEATURES.Image(shape=(5, 4, 3))}, {"image": png(images(1)[0])}, "not for image classification"),
+        (
+            {"image": FEATURES.Image(shape=(5, 4, 3)), "label": FEATURES.Scalar(np.int64)},
+            {"image": png(images(1)[0]), "label": 0},
+            "not for image .* label: Scalar",
+        ),
+        (
+            {"image": FEATURES.Image(shape=(5, 4, 1), dtype=np.uint16), "label": LABEL},
+            {"image": png(images(1, (5, 4, 1))[0].astype(np.uint16)), "label": 0},
+            "tiny are uint16",
+        ),
+        (
+            {"image": FEATURES.Image(shape=(5, 4, 3)), "label": LABEL},
+            {"image": png(images(1)[0]), "label": -1},
+            "the train split of tiny has unlabelled examples",
+        ),
+    ],
+)
+def test_other_kinds_of_sets_are_refused_by_name(features, example, message, tmp_path):
+    prepare(tmp_path, features, {"train": [example], "test": [example]})
+    with pytest.raises(ValueError, match=message):
+        tiny(tmp_path)
+    assert not (tmp_path / "cache").exists()
+
+
+@pytest.mark.parametrize("splits", [["train"], ["test"]])
+def test_a_missing_split_is_named(splits, tmp_path):
+    features = {"image": FEATURES.Image(shape=(5, 4, 3)), "label": LABEL}
+    prepare(tmp_path, features, {split: examples(images(4)) for split in splits})
+    with pytest.raises(ValueError, match=rf"needs a split train, .* it has \['{splits[0]}'\]"):
+        tiny(tmp_path)
+
+
+def damage(path: Path, kind: str) -> None:
+    content = path.read_bytes()
+    if kind == "deleted":
+        path.unlink()
+    elif kind == "bit":  # in the middle of the records, which fill the file up to its padding
+        place = len(content.rstrip(b"\0")) // 2 if path.suffix == ".json" else content.index(b"IHDR") + 20
+        path.write_bytes(content[:place] + bytes([content[place] ^ 128]) + content[place + 1 :])
+    else:
+        path.write_bytes(content[: len(content) // 2 if kind == "truncated" else 0])
+
+
+@pytest.mark.parametrize("kind", ["truncated", "emptied", "bit", "deleted"])
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_a_damaged_shard_is_named(prepared, split, kind):
+    path = prepared / "tiny" / "1.0.0" / f"tiny-{split}.array_record-00000-of-00001"
+    damage(path, kind)
+    with pytest.raises(OSError, match=f"{path} is missing or damaged .* delete {path.parent} and prepare it anew"):
+        tiny(prepared)
+    assert not (prepared / "cache").exists()
+
+
+@pytest.mark.parametrize("kind", ["truncated", "emptied", "bit", "deleted"])
+@pytest.mark.parametrize("name", ["dataset_info.json", "features.json"])
+def test_a_damaged_description_is_named(prepared, name, kind):
+    path = prepared / "tiny" / "1.0.0" / name
+    damage(path, kind)
+    if (name, kind) == ("dataset_info.json", "deleted"):  # then it is no prepared set, and TFDS knows no "tiny"
+        with pytest.raises(ValueError, match="unknown data set 'tiny'"):
+            tiny(prepared)
+        return
+    with pytest.raises(OSError, match=f"{path.parent}.* damaged"):
+        tiny(prepared)
+
+
+def test_a_cifar_folder_without_description_is_named(tmp_path, monkeypatch):
+    from jaxnn.data import cifar
+
+    (tmp_path / "cifar10" / "3.0.2").mkdir(parents=True)
+    monkeypatch.setattr(cifar, "prepare", lambda name, data_dir: None)  # TFDS takes the folder for a prepared set
+    with pytest.raises(OSError, match="without dataset_info.json: delete"):
+        load("cifar10", data_dir=tmp_path, cache_dir=tmp_path / "cache")
+
+
+def test_tfrecord_files_are_refused_with_the_way_out(prepared):
+    path = prepared / "tiny" / "1.0.0" / "dataset_info.json"
+    info = json.loads(path.read_text())
+    path.write_text(json.dumps({**info, "fileFormat": "tfrecord"}))
+    with pytest.raises(
+        ValueError, match=r"holds tfrecord files.*delete .*pip install tensorflow && python -c"
+    ) as caught:
+        tiny(prepared)
+    assert f"tfds.builder('tiny', data_dir='{prepared}', file_format='array_record')" in str(caught.value)
+    path.write_text(json.dumps({**info, "fileFormat": "tfrecord", "alternativeFileFormats": ["array_record"]}))
+    assert pairs(*tiny(prepared).train) == pairs(images(20), np.arange(20) % 2)
+
+
+def test_what_needs_tensorflow_says_what_to_run(tmp_path, monkeypatch):
+    find = source.importlib.util.find_spec
+    monkeypatch.setattr(
+        source.importlib.util, "find_spec", lambda name, *a: None if name == "tensorflow" else find(name, *a)
+    )
+    with pytest.raises(ImportError) as caught:
+        load("mnist", data_dir=tmp_path / "tfds", cache_dir=tmp_path)
+    message = str(caught.value)
+    assert f"mnist is not prepared in {tmp_path / 'tfds'}" in message
+    command = message.partition("machine: ")[2]
+    assert command.startswith('pip install tensorflow && python -c "import tensorflow_datasets as tfds; ')
+    code = command.partition('"')[2].rstrip('"')
+    assert code.endswith(f"data_dir='{tmp_path / 'tfds'}', file_format='array_record').download_and_prepare()")
+    scope: dict[str, Any] = {}
+    exec(code.removesuffix(".download_and_prepare()").replace("; ", "; builder = "), scope)
+    assert scope["builder"].data_path.parts[-2] == "mnist"
+    assert not (tmp_path / "tfds").exists()
+
+
+def test_configurations_are_asked_for(tmp_path):
+    with pytest.raises(
+        ValueError, match=r"'cifar10_corrupted' has 95 configurations.*'cifar10_corrupted/brightness_1'"
+    ):
+        load("cifar10_corrupted", data_dir=tmp_path, cache_dir=tmp_path)
+    with pytest.raises(ValueError, match=r"'fogg_5' is none of them; .*'cifar10_corrupted/fog_5'"):
+        load("cifar10_corrupted/fogg_5", data_dir=tmp_path, cache_dir=tmp_path)
+    with pytest.raises(ValueError, match="'mnist' has 0 configurations, and 'x' is none of them"):
+        load("mnist/x", data_dir=tmp_path, cache_dir=tmp_path)
+
+
+def test_prepared_configurations_are_read(prepared):
+    for configuration in ("fog", "blur"):
+        shutil.copytree(prepared / "tiny" / "1.0.0", prepared / "many" / configuration / "1.0.0")
+    for name in ("many/fog", "many/blur"):
+        path = prepared / name / "1.0.0" / "dataset_info.json"
+        path.write_text(json.dumps({**json.loads(path.read_text()), "configName": name.partition("/")[2]}))
+        dataset = load(name, data_dir=prepared, cache_dir=prepared / "cache", validation_share=0)
+        assert dataset.name == name
+        assert pairs(*dataset.train) == pairs(images(20), np.arange(20) % 2)
+    with pytest.raises(ValueError, match="is prepared in .* as blur, fog: say which, for example 'many/blur'"):
+        load("many", data_dir=prepared, cache_dir=prepared / "cache")
+    shutil.rmtree(prepared / "many")
+    assert len(load("many/fog", data_dir=prepared, cache_dir=prepared / "cache").train.labels) == 18
