@@ -139,7 +139,7 @@ def test_another_format_is_not_read(world, monkeypatch):
     monkeypatch.setattr(cache, "FORMAT", 2)
     world.load()
     monkeypatch.undo()
-    with pytest.raises(OSError, match="format 2, .* reads format 1"):
+    with pytest.raises(OSError, match=r"format 2, .* reads format 1"):
         cache.read(world.entry())
 
 
@@ -168,8 +168,10 @@ def test_a_changed_source_is_decoded_anew(world):
 
 
 def test_a_shard_of_another_size_is_another_source(world):
+    shard = world.data_dir / "made_up" / "1.0.0" / "made_up-train.array_record-00000-of-00001"
+    shard.write_bytes(b"1")
     before = source.find("made_up", world.data_dir)
-    (world.data_dir / "made_up" / "1.0.0" / "made_up-train.array_record-00000-of-00001").write_bytes(b"12")
+    shard.write_bytes(b"12")
     after = source.find("made_up", world.data_dir)
     assert before is not None
     assert after is not None
@@ -189,7 +191,7 @@ def test_two_sources_without_either_are_not_guessed_between(world):
     world.prepare("shard 2")
     world.load()
     shutil.rmtree(world.data_dir)
-    with pytest.raises(ValueError, match="from 2 sources.*remove all but one"):
+    with pytest.raises(ValueError, match=r"from 2 sources.*remove all but one"):
         world.load()
 
 

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -31,7 +32,8 @@ def same(first, second) -> bool:
 
 
 def test_digits_are_those_of_scikit_learn_pixel_for_pixel():
-    reference, dataset = load_digits(), load("digits")
+    reference: Any = load_digits()
+    dataset = load("digits")
     assert dataset.name == "digits"
     assert dataset.classes == tuple("0123456789")
     for split in dataset[2:]:
@@ -40,14 +42,16 @@ def test_digits_are_those_of_scikit_learn_pixel_for_pixel():
         assert split.labels.dtype == np.int32
     assert dataset.train.inputs.max() == 16
     expected = (
-        image.astype(np.uint8).tobytes() + bytes([label]) for image, label in zip(reference.data, reference.target)
+        image.astype(np.uint8).tobytes() + bytes([label])
+        for image, label in zip(reference.data, reference.target, strict=True)
     )
     assert rows(dataset) == sorted(expected)
 
 
 def test_digits_splits_are_stratified_exactly():
     dataset = load("digits", validation_share=0.25)
-    total = np.bincount(load_digits().target)
+    reference: Any = load_digits()
+    total = np.bincount(reference.target)
     test = np.array([round(0.2 * n) for n in total])
     validation = np.array([round(0.25 * n) for n in total - test])
     np.testing.assert_array_equal(np.bincount(dataset.test.labels), test)
@@ -80,7 +84,7 @@ def test_hold_out_partitions_and_rounds(counts, share, seed):
     labels = np.random.default_rng(0).permutation(np.repeat(np.arange(len(counts)), counts))
     names = [f"class {i}" for i in range(len(counts))]
     expected = np.array([round(share * n) for n in counts])
-    possible = all(n == 0 or 0 < k < n for n, k in zip(counts, expected))
+    possible = all(n == 0 or 0 < k < n for n, k in zip(counts, expected, strict=True))
     if not possible:
         with pytest.raises(ValueError, match=r"share=.* of class 'class \d'"):
             hold_out(labels, share, seed=[seed], classes=names, setting="share")
@@ -106,7 +110,7 @@ def test_toy_sets_are_the_points_of_their_functions(name):
     inputs, labels = getattr(toy, name)(300, noise=0.1, seed=5)
     assert dataset.classes == tuple(str(i) for i in range(labels.max() + 1))
     assert dataset.train.inputs.dtype == np.float32
-    assert rows(dataset) == sorted(x.tobytes() + bytes([y]) for x, y in zip(inputs, labels))
+    assert rows(dataset) == sorted(x.tobytes() + bytes([y]) for x, y in zip(inputs, labels, strict=True))
     assert len(dataset.test.labels) == 60
     assert len(dataset.validation.labels) == 24
 
@@ -156,7 +160,8 @@ def test_wrong_arguments_are_named(arguments, error, message, tmp_path):
 
 
 def test_importing_the_package_loads_no_heavy_library():
-    code = "import sys, jaxnn.data; print([m for m in ('jax', 'sklearn', 'PIL', 'tensorflow_datasets') if m in sys.modules])"
+    heavy = ("jax", "sklearn", "PIL", "tensorflow_datasets")
+    code = f"import sys, jaxnn.data; print([name for name in {heavy} if name in sys.modules])"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
     assert result.stdout.strip() == "[]"
 

@@ -142,7 +142,7 @@ def decode(source: Source) -> Dataset:
 
     _check_format(source)
     try:
-        builder = tfds.builder_from_directory(source.folder, file_format="array_record")
+        builder = tfds.builder_from_directory(source.folder)
     except Exception as problem:
         raise OSError(f"{source.folder} has a damaged description ({problem}); {_again(source)}") from None
     image_key, label_key = _keys(source.name, builder.info)
@@ -187,12 +187,12 @@ def _check_format(source: Source) -> None:
     path = source.folder / INFO
     try:
         info = json.loads(path.read_text(encoding="utf-8"))
-        formats = [info.get("fileFormat", "tfrecord"), *info.get("alternativeFileFormats", [])]
+        form = info.get("fileFormat", "tfrecord")
     except (ValueError, AttributeError):
         raise OSError(f"{path} is damaged; {_again(source)}") from None
-    if "array_record" not in formats:
+    if form != "array_record":
         raise ValueError(
-            f"{source.folder} holds {formats[0]} files, which cannot be read without TensorFlow; array_record files "
+            f"{source.folder} holds {form} files, which cannot be read without TensorFlow; array_record files "
             f"can: {_again(source)}"
         )
 
