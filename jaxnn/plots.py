@@ -13,11 +13,11 @@ from typing import Any
 
 import matplotlib
 import numpy as np
-from jax.typing import ArrayLike
 from matplotlib.axes import Axes
 from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullFormatter, PercentFormatter
+from numpy.typing import ArrayLike
 
 _WIDTH, _PIXELS = 10.0, 1000  # inches and pixels across: one point of type is 1.4 pixels
 _BLACK, _ORANGE, _SKY, _GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
@@ -93,8 +93,11 @@ def learning_curves(history: Mapping[str, ArrayLike], best_epoch: int | None = N
                 _progress(axes, name, panel, best_epoch)
             else:
                 _log_panel(axes, name, panel)
-    handles, labels = figure.axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="upper left", bbox_to_anchor=(0, 1 - 0.25 / height), ncols=5)
+    seen = {}
+    for axes in figure.axes[: len(top)]:
+        handles, labels = axes.get_legend_handles_labels()
+        seen.update(zip(labels, handles, strict=True))
+    figure.legend(seen.values(), seen.keys(), loc="upper left", bbox_to_anchor=(0, 1 - 0.25 / height), ncols=5)
     return figure
 
 
@@ -161,8 +164,9 @@ def _log_panel(axes: Axes, name: str, panel: Mapping[str, np.ndarray]) -> None:
 def _curve(axes: Axes, values: np.ndarray, **look: Any) -> None:
     epochs = len(values)
     axes.plot(np.arange(1, epochs + 1), values, marker="o" if epochs <= 20 else "", **look)
-    axes.set_xlim(1 - (0.04 * epochs if epochs <= 20 else 0), 1.02 * epochs)
-    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True, min_n_ticks=1))
+    margin = 0.03 * epochs
+    axes.set_xlim(1 - margin if epochs <= 20 else 1, epochs + margin)
+    axes.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10], integer=True, min_n_ticks=1))
     axes.set_xlabel("epoch")
 
 
@@ -205,7 +209,7 @@ def templates(weights: ArrayLike, names: Sequence[str] | None = None, limit: int
     columns = min(8, max(5, len(order))) if len(order) > 10 else 5
     figure, grid = _image_grid(title, len(order), columns, caption=1, footer=0.4 if w.shape[-1] == 3 else 0.8)
     shown = None
-    for axes, index in zip(grid, order.tolist(), strict=True):
+    for axes, index in zip(grid, order.tolist(), strict=False):
         scaled = w[index] / (np.abs(w[index]).max() or 1.0)
         if w.shape[-1] == 1:
             shown = axes.imshow(scaled[..., 0], cmap="RdBu_r", vmin=-1, vmax=1, interpolation="nearest")
@@ -251,7 +255,7 @@ def confusion(counts: ArrayLike, names: Sequence[str]) -> Figure:
     share = n / np.maximum(of_class, 1)
 
     title = f"Confusion matrix: {right:,} of {total:,} right" + (f" ({100 * right / total:.1f} %)" if total else "")
-    figure = _figure(title, 8.6 if classes <= 25 else 9.4)
+    figure = _figure(title, 8.6 if classes <= 25 else 9.1)
     axes = figure.add_subplot()
     axes.grid(False)
     image = axes.imshow(share, cmap="Blues", norm=PowerNorm(0.5, 0, 1), interpolation="nearest")
@@ -332,7 +336,7 @@ def mistakes(
     x = x[:shown].astype(np.float64)
     low = min(0.0, x.min())
     x = (x - low) / ((x.max() - low) or 1.0)
-    for axes, image, i, j, p in zip(grid, x, true[:shown], taken[:shown], sure[:shown], strict=True):
+    for axes, image, i, j, p in zip(grid, x, true, taken, sure, strict=False):
         axes.imshow(image if x.shape[-1] == 3 else image[..., 0], cmap="gray", vmin=0, vmax=1, interpolation="nearest")
         caption = f"{names[i]} taken for {names[j]}, {100 * p:.0f}\u00a0%"
         axes.set_title(textwrap.fill(caption, 26), fontsize=9, loc="center", pad=3)
@@ -379,13 +383,13 @@ def _figure(title: str, height: float) -> Figure:
 
 
 def _image_grid(title: str, count: int, columns: int, caption: int, footer: float) -> tuple[Figure, list[Axes]]:
-    """Bare axes for images, room for `caption` lines above each and `footer` inches below all of them."""
+    """Bare axes for images, `count` or more to fill the last row; `caption` lines above each, `footer` inches below."""
     rows = -(-count // columns)
     figure = _figure(title, 0.4 + footer + rows * (_WIDTH / columns + 0.18 * caption))
     grid = list(figure.subplots(rows, columns, squeeze=False).flat)
     for axes in grid:
         axes.set_axis_off()
-    return figure, grid[:count]
+    return figure, grid
 
 
 def _count(n: int, noun: str) -> str:
