@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -111,8 +111,15 @@ DEFAULTS: dict[tuple[str, str], dict[str, Any]] = {
         "dropout": 0.2,
         "preprocess": "standardize-global",
     },
-    ("images", "linear"): {"learning_rate": 0.005, "l2": 0.01, "batch_size": 256, "epochs": 50, "init": "normal"},
-    ("images", "mlp"): {"learning_rate": 0.05, "l2": 1e-4, "batch_size": 256, "hidden": (512,), "dropout": 0.5},
+    ("images", "linear"): {"learning_rate": 0.002, "l2": 0.02, "batch_size": 256, "epochs": 30, "init": "normal"},
+    ("images", "mlp"): {
+        "learning_rate": 0.01,
+        "l2": 2e-3,
+        "batch_size": 256,
+        "epochs": 40,
+        "hidden": (512,),
+        "dropout": 0.5,
+    },
     ("points", "linear"): {"learning_rate": 0.1, "batch_size": 16, "epochs": 100, "init": "normal"},
     ("points", "mlp"): {"learning_rate": 0.1, "batch_size": 16, "epochs": 300, "hidden": (32, 32)},
 }
@@ -196,7 +203,7 @@ def hyperparameters(config: Settings) -> dict[str, float]:
 
 def task_maker(
     config: Settings, statistics: Any, inputs: np.ndarray, classes: int
-) -> Callable[[dict[str, Array]], training.Task]:
+) -> Callable[[Mapping[str, Any]], training.Task]:
     """The function from hyper-parameters to the task that `training.run` and `fit` take.
 
     Args:
@@ -219,8 +226,8 @@ def task_maker(
             images = one(jax.random.fold_in(key, i), images)
         return images
 
-    def make_task(h: dict[str, Array]) -> training.Task:
-        smoothing: Any = h.get("smoothing", 0.0)
+    def make_task(h: Mapping[str, Any]) -> training.Task:
+        smoothing = h.get("smoothing", 0.0)
         return training.Task(
             model=models.mlp(
                 example.shape,
@@ -264,8 +271,8 @@ IMAGE_CHANGES: dict[str, Callable[[Array, Array], Array]] = {
 }
 
 
-def _optimizer(config: Settings, h: dict[str, Array], steps: int) -> optax.GradientTransformation:
-    rate: Any = h["learning_rate"]
+def _optimizer(config: Settings, h: Mapping[str, Any], steps: int) -> optax.GradientTransformation:
+    rate = h["learning_rate"]
     match config.schedule:
         case "cosine":
             rate = optax.cosine_decay_schedule(rate, steps)

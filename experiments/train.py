@@ -11,14 +11,15 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import functools
 import sys
 import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
+import scipy.special
 import tensorboardX
 import tyro
 from jax import Array
@@ -53,8 +54,9 @@ def train(config: Config, console: Console) -> dict[str, Any]:
         The summary, as written to `summary.json`.
 
     Raises:
-        ValueError, TypeError: a setting is wrong; nothing was written.
+        ValueError: a setting is wrong; nothing was written.
         OSError: a file or folder cannot be read or written, or a download failed.
+        ImportError: the dataset cannot be prepared without another package; the message says which.
         training.NonFiniteError: training diverged; the settings and the history so far were written.
     """
     started = time.perf_counter()
@@ -106,17 +108,16 @@ def train(config: Config, console: Console) -> dict[str, Any]:
     artifacts.write_arrays(out / "classifier.npz", classifier)
     artifacts.write_history(out / "history.csv", history, timing.epochs)
 
-    task = make_task(jax.tree.map(jnp.float32, hyperparameters(settings)))
-    score = jax.jit(lambda classifier, x: training.compute_scores(task, classifier.params, x, classifier.statistics))
-    test_loss, test_accuracy, test_scores = _measure(task, score, classifier, dataset.test)
-    train_loss, train_accuracy, _ = _measure(task, score, classifier, dataset.train)
+    measure = jax.jit(functools.partial(_measure, make_task(hyperparameters(settings))))
+    test_scores, test_loss, test_accuracy = measure(classifier, *dataset.test)
+    _, train_loss, train_accuracy = measure(classifier, *dataset.train)
     summary: dict[str, Any] = {
         "dataset": dataset.name,
         "model": settings.model,
-        "test_accuracy": test_accuracy,
-        "test_loss": test_loss,
-        "train_accuracy": train_accuracy,
-        "train_loss": train_loss,
+        "test_accuracy": float(test_accuracy),
+        "test_loss": float(test_loss),
+        "train_accuracy": float(train_accuracy),
+        "train_loss": float(train_loss),
         "epochs": len(timing.epochs),
         "parameters": sum(leaf.size for leaf in jax.tree.leaves(classifier.params)),
         "examples_per_second": examples * len(timing.epochs) / sum(timing.epochs),
@@ -203,11 +204,10 @@ def _new_folder(config: Config, dataset: str) -> Path:
     return out
 
 
-def _measure(task: training.Task, score: Any, classifier: Classifier, split: Split) -> tuple[float, float, Array]:
-    """Mean loss, accuracy and the scores of a whole split, in evaluation mode."""
-    scores = score(classifier, jnp.asarray(split.inputs))
-    labels = jnp.asarray(split.labels)
-    return float(task.loss(scores, labels).mean()), float(metrics.accuracy(scores, labels)), scores
+def _measure(task: training.Task, classifier: Classifier, inputs: Array, labels: Array) -> tuple[Array, Array, Array]:
+    """The scores of a whole split in evaluation mode, their mean loss and their accuracy."""
+    scores = training.compute_scores(task, classifier.params, inputs, classifier.statistics)
+    return scores, task.loss(scores, labels).mean(), metrics.accuracy(scores, labels)
 
 
 def _figures(
@@ -215,9 +215,11 @@ def _figures(
 ) -> dict[str, Figure]:
     """The figures of a run by file name."""
     labels = dataset.test.labels
-    probabilities = np.asarray(jax.nn.softmax(scores, axis=-1))
+    probabilities = scipy.special.softmax(np.asarray(scores), axis=-1)
     predictions = probabilities.argmax(-1)
-    counts = metrics.confusion(jnp.asarray(labels), jnp.asarray(predictions), len(dataset.classes))
+    counts = jax.jit(metrics.confusion, static_argnums=2)(
+        labels, predictions.astype(labels.dtype), len(dataset.classes)
+    )
     figures = {
         "learning_curves": plots.learning_curves(history),
         "confusion": plots.confusion(np.asarray(counts), dataset.classes),
@@ -267,7 +269,7 @@ def main(arguments: list[str] | None = None) -> int:
     except training.NonFiniteError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    except (ValueError, TypeError, OSError) as error:
+    except (ValueError, OSError, ImportError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     return 0

@@ -86,12 +86,19 @@ def dropout(key: Array, x: Array, rate: ArrayLike) -> Array:
 def check_rate(where: str, rate: ArrayLike) -> float | Tracer:
     """The rate as a Python float, range-checked; a traced rate is returned as it is, since its value is not known.
 
+    Args:
+        where: opens the message of an error.
+        rate: a share that is dropped.
+
+    Returns:
+        A Python number, or the traced scalar.
+
     Raises:
         TypeError: `rate` is not a number.
-        ValueError: `rate` is outside [0, 1), NaN, or not a scalar; `where` opens the message.
+        ValueError: `rate` is outside [0, 1), NaN, or not a scalar.
     """
-    if jnp.ndim(rate) != 0:
-        raise ValueError(f"{where}: rate must be one number, got shape {list(jnp.shape(rate))}")
+    if np.ndim(rate) != 0:
+        raise ValueError(f"{where}: rate must be one number, got shape {list(np.shape(rate))}")
     if isinstance(rate, Tracer):
         return rate
     value = np.asarray(rate).item()

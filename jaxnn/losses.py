@@ -85,7 +85,7 @@ def l2(params: object) -> Array:
 
     Source: CS231n, "Regularization"; Tikhonov 1943.
     """
-    return sum((jnp.sum(jnp.square(w)) for w in weights(params)), start=jnp.zeros(()))
+    return jnp.asarray(sum((jnp.sum(jnp.square(w)) for w in weights(params)), start=0.0))
 
 
 def l1(params: object) -> Array:
@@ -104,7 +104,8 @@ def l1(params: object) -> Array:
 
     Source: Tibshirani 1996, "Regression shrinkage and selection via the lasso".
     """
-    return sum((jnp.sum(jnp.abs(w)) for w in weights(params)), start=jnp.zeros(()))
+    signs = [(w, jax.lax.stop_gradient(jnp.sign(w))) for w in weights(params)]  # the gradient of jnp.abs at 0 is 1
+    return jnp.asarray(sum((jnp.sum(w * sign) for w, sign in signs), start=0.0))
 
 
 def weights(params: object) -> list[Array]:

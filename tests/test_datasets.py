@@ -166,17 +166,6 @@ def test_importing_the_package_loads_no_heavy_library():
     assert result.stdout.strip() == "[]"
 
 
-@pytest.fixture(scope="session")
-def cifar10_cache(tmp_path_factory) -> Path:
-    """A cache with the real CIFAR-10, decoded once."""
-    data_dir = os.environ.get("TFDS_DATA_DIR")
-    if not data_dir or not (Path(data_dir) / "cifar10").exists():
-        pytest.skip("the real CIFAR-10 is not prepared in TFDS_DATA_DIR")
-    cache_dir = tmp_path_factory.mktemp("cache")
-    load("cifar10", cache_dir=cache_dir)
-    return cache_dir
-
-
 @pytest.mark.slow
 def test_real_cifar10_has_its_known_counts_and_moments(cifar10_cache):
     dataset = load("cifar10", cache_dir=cifar10_cache, validation_share=0)

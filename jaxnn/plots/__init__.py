@@ -1,0 +1,11 @@
+"""Figures: arrays in, a `matplotlib.figure.Figure` out. Nothing is shown, and no global state is kept or changed.
+
+Colors are those of Okabe & Ito (2008), which stay apart for color-blind readers. Figures are laid out to be read at
+1000 pixels across, the width at which `save` writes them.
+"""
+
+from jaxnn.plots.curves import learning_curves
+from jaxnn.plots.images import confusion, mistakes, templates
+from jaxnn.plots.style import save
+
+__all__ = ["confusion", "learning_curves", "mistakes", "save", "templates"]

@@ -1,0 +1,141 @@
+"""Curves over the epochs of a training run."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, NullFormatter
+from numpy.typing import ArrayLike
+
+from jaxnn.plots.style import BLACK, BLUE, GRAY, GREEN, ORANGE, PURPLE, SKY, STYLE, VERMILION, count_of, new_figure
+
+
+@matplotlib.rc_context(STYLE)
+def learning_curves(history: Mapping[str, ArrayLike], best_epoch: int | None = None) -> Figure:
+    """Loss, accuracy, norms and learning rate over the epochs, with the gap between training and validation.
+
+    Args:
+        history: one value for each epoch under any of the keys `loss`, `accuracy` (over the training steps, as
+            trained, with dropout and augmentation), `train_loss`, `train_accuracy`, `validation_loss`,
+            `validation_accuracy` (in evaluation mode), `penalty`, `learning_rate`, `gradient_norm`, `parameter_norm`,
+            `update_norm`. What is missing is left out; other keys are ignored. Accuracies are shares, 0 to 1.
+        best_epoch: an epoch to mark, counted from 1 as on the axis.
+
+    Returns:
+        A figure. The gap is between validation and evaluated training, or training as trained where that is missing.
+
+    Raises:
+        ValueError: there is no loss, the arrays are not of one length, or best_epoch is not one of the epochs.
+    """
+    kinds = ("", "train_", "validation_")
+    names = {
+        "loss": [f"{kind}loss" for kind in kinds],
+        "accuracy": [f"{kind}accuracy" for kind in kinds],
+        "norms": ["gradient_norm", "parameter_norm", "update_norm"],
+        "learning rate": ["learning_rate"],
+        "penalty": ["penalty"],
+    }
+    known = [key for keys in names.values() for key in keys]
+    curves = {key: np.asarray(history[key], np.float64) for key in known if key in history}
+    if not curves.keys() & set(names["loss"]):
+        raise ValueError(f"history has the keys {sorted(history)}, expected at least one of {names['loss']}")
+    shapes = {key: values.shape for key, values in curves.items()}
+    epochs = next(iter(curves.values())).size
+    if set(shapes.values()) != {(epochs,)} or epochs == 0:
+        raise ValueError(f"history has the shapes {shapes}, expected [epochs] of one length for each, at least 1")
+    if best_epoch is not None and not 1 <= best_epoch <= epochs:
+        raise ValueError(f"best_epoch is {best_epoch}, expected 1 to {epochs}: epochs count from 1")
+
+    drawn = {name: [key for key in keys if key in curves] for name, keys in names.items()}
+    top = [name for name in ("loss", "accuracy") if drawn[name]]
+    bottom = [name for name in ("norms", "learning rate", "penalty") if drawn[name]]
+    height = 7.8 if bottom else 5.0
+    figure = new_figure(f"Learning curves over {count_of(epochs, 'epoch')}\n", height)  # a second line for the legend
+    grid = figure.add_gridspec(2 if bottom else 1, 4, height_ratios=[5, 3] if bottom else None)
+    for row, panels in enumerate((top, bottom)):
+        edges = {1: (0, 4), 2: (0, 2, 4), 3: (0, 2, 3, 4)}.get(len(panels), ())
+        for name, left, right in zip(panels, edges[:-1], edges[1:], strict=True):
+            axes = figure.add_subplot(grid[row, left:right])
+            panel = {key: curves[key] for key in drawn[name]}
+            if row == 0:
+                _progress(axes, name, panel, best_epoch)
+            else:
+                _log_panel(axes, name, panel)
+    seen = {}
+    for axes in figure.axes[: len(top)]:
+        handles, labels = axes.get_legend_handles_labels()
+        seen.update(zip(labels, handles, strict=True))
+    figure.legend(seen.values(), seen.keys(), loc="upper left", bbox_to_anchor=(0, 1 - 0.25 / height), ncols=5)
+    return figure
+
+
+def _progress(axes: Axes, name: str, panel: Mapping[str, np.ndarray], best_epoch: int | None) -> None:
+    """Curves of training and validation, their gap shaded, its last size written beside its last place."""
+    scale = 100.0 if name == "accuracy" else 1.0
+    looks = {
+        name: ("training, as trained", SKY, "--"),
+        f"train_{name}": ("training, evaluated", BLUE, "-"),
+        f"validation_{name}": ("validation", VERMILION, "-"),
+    }
+    for key, values in panel.items():
+        label, color, dash = looks[key]
+        _curve(axes, values * scale, label=label, color=color, linestyle=dash)
+    train = panel.get(f"train_{name}", panel.get(name))
+    validation = panel.get(f"validation_{name}")
+    if train is not None and validation is not None:
+        low, high = train * scale, validation * scale
+        epochs = np.arange(1, len(low) + 1)
+        axes.fill_between(epochs, low, high, color=VERMILION, alpha=0.15, linewidth=0, label="gap")
+        both = np.flatnonzero(np.isfinite(low) & np.isfinite(high))
+        if both.size:
+            last = both[-1]
+            gap = high[last] - low[last] if name == "loss" else low[last] - high[last]
+            axes.vlines(epochs[last], low[last], high[last], color=VERMILION, linewidth=1)
+            axes.annotate(
+                f"gap\n{gap:.3g}" if name == "loss" else f"gap\n{gap:.1f}\npoints",
+                (1.0, (low[last] + high[last]) / 2),
+                xycoords=axes.get_yaxis_transform(),
+                xytext=(5, 0),
+                textcoords="offset points",
+                va="center",
+                color=VERMILION,
+                annotation_clip=False,
+            )
+    if best_epoch is not None:
+        axes.axvline(best_epoch, color=GRAY, linestyle=":", label=f"best epoch, {best_epoch}")
+    axes.set_title("Loss, mean over examples" if name == "loss" else "Accuracy")
+    axes.set_ylabel("loss" if name == "loss" else "accuracy (%)")
+
+
+def _log_panel(axes: Axes, name: str, panel: Mapping[str, np.ndarray]) -> None:
+    """Curves on a log scale, which cannot show zero; the last values are written out."""
+    colors = {"gradient_norm": ORANGE, "parameter_norm": GREEN, "update_norm": PURPLE}
+    titles = {"norms": "l2 norms, and their last values", "learning rate": "Learning rate", "penalty": "Penalty"}
+    several, title = len(panel) > 1, titles[name]
+    positive = np.concatenate([values[values > 0] for values in panel.values()])
+    for key, values in panel.items():
+        label = f"{key.split('_')[0]} {values[-1]:.2g}"
+        shown = np.where(values > 0, values, np.nan) if positive.size else values
+        _curve(axes, shown, label=label, color=colors.get(key, BLACK))
+        title = title if several else f"{title}\nlast {values[-1]:.3g}"
+    if positive.size:
+        axes.set_yscale("log")
+        axes.yaxis.set_minor_formatter(NullFormatter())
+        if positive.max() < 10 * positive.min():  # less than a decade: make room for a labeled power of ten
+            axes.set_ylim(positive.min() / 4, positive.max() * 4)
+    axes.set_title(title, pad=22 if several else 6)
+    axes.set_ylabel("norm" if several else name)
+    if several:
+        axes.legend(loc="lower left", bbox_to_anchor=(-0.05, 0.97), ncols=3, columnspacing=0.8, handlelength=1.0)
+
+
+def _curve(axes: Axes, values: np.ndarray, **look: Any) -> None:
+    epochs = len(values)
+    axes.plot(np.arange(1, epochs + 1), values, marker="o" if epochs <= 20 else "", **look)
+    margin = 0.03 * epochs
+    axes.set_xlim(1 - margin if epochs <= 20 else 1, epochs + margin)
+    axes.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10], integer=True, min_n_ticks=1))
+    axes.set_xlabel("epoch")

@@ -1,0 +1,78 @@
+"""Strict settings for every test, made before JAX is imported.
+
+Eight simulated CPU devices; no silent promotion of types or ranks; warnings are errors (see pyproject.toml); figures
+are drawn without a screen; hypothesis draws the same examples every time.
+"""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+ENVIRONMENT_OF_THE_SHELL = dict(os.environ)
+os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count=8".strip()
+os.environ["MPLBACKEND"] = "Agg"
+
+import hypothesis  # noqa: E402
+import jax  # noqa: E402
+import pytest  # noqa: E402
+
+jax.config.update("jax_numpy_dtype_promotion", "strict")
+jax.config.update("jax_numpy_rank_promotion", "raise")
+
+hypothesis.settings.register_profile("repeatable", deadline=None, derandomize=True, database=None, max_examples=20)
+hypothesis.settings.load_profile("repeatable")
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def run_python() -> Callable[..., str]:
+    """`run_python(code)`: what a fresh interpreter prints, started in the repository with the shell's environment."""
+
+    def run(code: str, timeout: float = 120.0) -> str:
+        environment = {**ENVIRONMENT_OF_THE_SHELL, "PYTHONPATH": str(ROOT)}
+        done = subprocess.run(
+            [sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=timeout
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    return run
+
+
+@pytest.fixture
+def standard_promotion() -> Iterator[None]:
+    """For tests with optimizers of optax that mix i32 and f32 themselves, such as Adam and reduce_on_plateau."""
+    with jax.numpy_dtype_promotion("standard"):
+        yield
+
+
+@pytest.fixture(scope="session")
+def cifar10_cache(tmp_path_factory) -> Path:
+    """A cache with the real CIFAR-10, decoded once."""
+    data_dir = os.environ.get("TFDS_DATA_DIR")
+    if not data_dir or not (Path(data_dir) / "cifar10").exists():
+        pytest.skip("the real CIFAR-10 is not prepared in TFDS_DATA_DIR")
+    cache_dir = tmp_path_factory.mktemp("cache")
+    from jaxnn.data import load
+
+    load("cifar10", cache_dir=cache_dir)
+    return cache_dir
+
+
+@pytest.fixture
+def compiled(caplog: pytest.LogCaptureFixture) -> Callable[[], list[str]]:
+    """`compiled()`: the names of the programs that XLA compiled in this test since the last call."""
+    seen = 0
+
+    def names() -> list[str]:
+        nonlocal seen
+        opening = "Finished XLA compilation of "
+        messages = [record.getMessage() for record in caplog.records]
+        found = [m.removeprefix(opening).split(" in ")[0] for m in messages if m.startswith(opening)]
+        new, seen = found[seen:], len(found)
+        return new
+
+    return names

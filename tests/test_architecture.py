@@ -1,0 +1,177 @@
+"""Who may import whom, what every public name must have, and how large a room may be."""
+
+import ast
+import importlib
+import inspect
+import pkgutil
+import re
+import sys
+from pathlib import Path
+
+import jax
+import pytest
+
+import jaxnn
+
+PACKAGE = Path(jaxnn.__file__).parent
+ROOT = PACKAGE.parent
+FILES = sorted(PACKAGE.rglob("*.py"))
+HEAVY = ["PIL", "array_record", "flax", "grain", "matplotlib", "orbax", "rich", "sklearn", "tensorboardX"]
+HEAVY += ["tensorflow", "tensorflow_datasets", "tyro"]
+
+
+def module_name(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def is_type_checking(node: ast.AST) -> bool:
+    return isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
+
+
+def imports(path: Path, *, inside_functions: bool = True) -> set[str]:
+    """The full names of what a file imports at run time: for `from a import b`, `a` and `a.b`."""
+    found: set[str] = set()
+
+    def walk(node: ast.AST) -> None:
+        if isinstance(node, ast.Import):
+            found.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            found.update({node.module or "", *(f"{node.module}.{alias.name}" for alias in node.names)})
+        if not inside_functions and isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            return
+        for child in node.orelse if isinstance(node, ast.If) and is_type_checking(node) else ast.iter_child_nodes(node):
+            walk(child)
+
+    walk(ast.parse(path.read_text(encoding="utf-8")))
+    return found
+
+
+def tops(names: set[str]) -> set[str]:
+    return {name.split(".")[0] for name in names}
+
+
+def of_jaxnn(names: set[str]) -> set[str]:
+    """The rooms of jaxnn among the names: `jaxnn.metrics` for `jaxnn.metrics.accuracy`."""
+    return {".".join(name.split(".")[:2]) for name in names if name.startswith("jaxnn.")}
+
+
+each_file = pytest.mark.parametrize("path", FILES, ids=lambda path: module_name(path))
+
+
+# ---------------------------------------------------------------- imports
+
+
+@pytest.mark.parametrize("room", ["layers", "losses", "initializers", "metrics"])
+def test_the_lowest_rooms_import_jax_and_numpy_alone(room):
+    found = tops(imports(PACKAGE / f"{room}.py"))
+    assert found <= {"jax", "numpy"} | sys.stdlib_module_names
+
+
+def test_models_import_only_what_they_are_made_of():
+    found = imports(PACKAGE / "models.py")
+    assert of_jaxnn(found) <= {"jaxnn.layers", "jaxnn.losses", "jaxnn.initializers", "jaxnn.metrics"}
+    assert tops(found) <= {"jax", "numpy", "jaxnn"} | sys.stdlib_module_names
+
+
+def test_training_is_handed_its_functions():
+    for path in (PACKAGE / "training").rglob("*.py"):
+        assert of_jaxnn(imports(path)) <= {"jaxnn.metrics", "jaxnn.training"}, path
+
+
+@each_file
+def test_nobody_imports_what_is_above(path):
+    found = imports(path)
+    assert not {"experiments", "tests", "tensorflow"} & tops(found)
+    if path.name != "plots.py":
+        assert "jaxnn.plots" not in found
+        assert "matplotlib" not in tops(found)
+
+
+@each_file
+def test_heavy_libraries_are_imported_in_their_rooms_and_only_when_needed(path):
+    in_data = PACKAGE / "data" in path.parents
+    allowed = set(HEAVY) - {"matplotlib", "tensorflow"} if in_data else set()
+    allowed |= {"matplotlib"} if path.name == "plots.py" else set()
+    assert tops(imports(path)) & set(HEAVY) <= allowed
+    at_the_top = tops(imports(path, inside_functions=False)) & set(HEAVY) - {"matplotlib"}
+    if at_the_top:  # then the module itself must be imported inside functions
+        loaded_by = [other for other in FILES if module_name(path) in imports(other, inside_functions=False)]
+        assert not loaded_by, f"{module_name(path)} loads {at_the_top} and is loaded by {loaded_by}"
+
+
+@pytest.mark.parametrize(
+    "statement",
+    ["import jaxnn", "from jaxnn import layers, losses, initializers, metrics, models, training", "import jaxnn.data"],
+)
+def test_import_is_light(run_python, statement):
+    loaded = set(run_python(f"{statement}\nimport sys\nprint(*sys.modules)").split())
+    assert "jaxnn" in loaded
+    assert not loaded & set(HEAVY)
+
+
+def test_import_makes_no_array_and_starts_no_device(run_python):
+    code = "from jaxnn import layers, losses, initializers, metrics, models, training\n"
+    code += "from jax._src import xla_bridge\nprint(xla_bridge.backends_are_initialized())"
+    assert run_python(code).strip() == "False"
+
+
+# ---------------------------------------------------------------- documentation
+
+
+def public_names() -> list:
+    """Every public function and class that a module of the package defines itself."""
+    found = []
+    for info in pkgutil.walk_packages([str(PACKAGE)], "jaxnn."):
+        module = importlib.import_module(info.name)
+        for name, value in vars(module).items():
+            if not name.startswith("_") and getattr(value, "__module__", None) == info.name and callable(value):
+                found.append(pytest.param(value, id=f"{info.name.removeprefix('jaxnn.')}.{name}"))
+    return found
+
+
+def parameters_of(function):
+    return [name for name in inspect.signature(function).parameters if not name.startswith("_")]
+
+
+@pytest.mark.parametrize("value", public_names())
+def test_every_public_name_is_documented_in_parts(value):
+    doc = inspect.getdoc(value) or ""
+    assert doc, "no docstring"
+    assert not doc.startswith(f"{getattr(value, '__name__', '')}("), "a docstring made by NamedTuple"
+    if inspect.isfunction(value) and value.__module__ != "jaxnn.plots":
+        given = parameters_of(value)
+        assert not given or "\nArgs:\n" in doc or re.search("^Args.*: as `", doc, re.MULTILINE)
+        for name in given if "\nArgs:\n" in doc else ():
+            assert re.search(rf"^    (.*, )?\*{{0,2}}{name}(, .*)?: ", doc, re.MULTILINE), f"{name} is not described"
+        if inspect.signature(value).return_annotation not in (None, "None"):
+            assert "\nReturns:\n" in doc or "\nYields:\n" in doc
+
+
+@each_file
+def test_every_module_is_documented(path):
+    assert ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
+
+
+# ---------------------------------------------------------------- size and names
+
+
+@each_file
+def test_no_room_is_too_large(path):
+    lines = len(path.read_text(encoding="utf-8").splitlines())
+    assert lines < 350, f"{path.name} has {lines} lines: split it"
+
+
+def test_no_room_for_odds_and_ends():
+    folders = [PACKAGE, ROOT / "experiments", ROOT / "tests"]
+    names = {path.stem for folder in folders for path in folder.rglob("*") if path.suffix in ("", ".py")}
+    assert not names & {"utils", "util", "helpers", "misc", "common"}
+
+
+def test_these_tests_see_eight_strict_devices():
+    assert len(jax.devices()) >= 8 or jax.default_backend() != "cpu"
+    with pytest.raises(jax.dtypes.TypePromotionError, match="strict"):
+        jax.numpy.add(jax.numpy.ones(2), jax.numpy.ones(2, int))
+    with pytest.raises(ValueError, match="rank"):
+        jax.numpy.add(jax.numpy.ones(2), jax.numpy.ones((2, 2)))

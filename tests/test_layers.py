@@ -1,0 +1,91 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import references
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jaxnn import layers
+
+
+def normal(*shape, seed=0):
+    return np.random.default_rng([seed, *shape]).normal(size=shape).astype(np.float32)
+
+
+# ---------------------------------------------------------------- the worked numbers of the notes
+
+
+def test_score_of_the_four_pixel_image():
+    w = jnp.array([[0.2, -0.5, 0.1, 2.0], [1.5, 1.3, 2.1, 0.0], [0.0, 0.25, 0.2, -0.3]])
+    scores = layers.linear({"w": w, "b": jnp.array([1.1, 3.2, -1.2])}, jnp.array([56.0, 231.0, 24.0, 2.0]))
+    np.testing.assert_allclose(scores, [-96.8, 437.9, 60.75], rtol=1e-6)
+
+
+def test_back_propagation_of_a_sum_times_a_factor():
+    f = lambda x, y, z: (x + y) * z
+    value, gradients = jax.value_and_grad(f, argnums=(0, 1, 2))(-2.0, 5.0, -4.0)
+    assert (float(value), *map(float, gradients)) == (-12.0, -4.0, -4.0, 3.0)
+
+
+def test_back_propagation_through_a_sigmoid_neuron():
+    def neuron(w, x):
+        return jax.nn.sigmoid(layers.linear({"w": w[None, :2], "b": w[2:]}, x))[0]
+
+    value, (w, x) = jax.value_and_grad(neuron, argnums=(0, 1))(jnp.array([2.0, -3.0, -3.0]), jnp.array([-1.0, -2.0]))
+    np.testing.assert_allclose(value, 0.7311, atol=5e-5)
+    np.testing.assert_allclose(w, [-0.197, -0.393, 0.197], atol=5e-4)
+    np.testing.assert_allclose(x, [0.393, -0.590], atol=5e-4)
+
+
+# ---------------------------------------------------------------- linear
+
+
+@pytest.mark.parametrize("leading", [(), (1,), (5,), (2, 3), (0,)], ids=str)
+def test_linear_is_the_loop_over_examples(leading):
+    w, b, x = normal(4, 7), normal(4, seed=1), normal(*leading, 7)
+    scores = layers.linear({"w": jnp.asarray(w), "b": jnp.asarray(b)}, jnp.asarray(x))
+    assert scores.shape == (*leading, 4)
+    for i in np.ndindex(leading):
+        np.testing.assert_allclose(scores[i], references.linear(w, b, x[i]), rtol=1e-5, atol=1e-6)
+
+
+@given(
+    out=st.sampled_from([1, 3]), into=st.sampled_from([1, 4]), count=st.sampled_from([1, 2]), seed=st.integers(0, 99)
+)
+def test_linear_of_any_values(out, into, count, seed):
+    w, b, x = 100 * normal(out, into, seed=seed), normal(out, seed=seed), normal(count, into, seed=seed)
+    scores = layers.linear({"w": jnp.asarray(w), "b": jnp.asarray(b)}, jnp.asarray(x))
+    expected = [references.linear(w, b, one) for one in x]
+    np.testing.assert_allclose(scores, expected, rtol=1e-5, atol=1e-4)
+
+
+def test_linear_under_jit_vmap_and_grad():
+    w, b, x = normal(4, 7), normal(4, seed=1), jnp.asarray(normal(5, 7))
+    params: layers.Weights = {"w": jnp.asarray(w), "b": jnp.asarray(b)}
+    expected = np.array([references.linear(w, b, one) for one in np.asarray(x)])
+    np.testing.assert_allclose(jax.jit(layers.linear)(params, x), expected, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(jax.vmap(layers.linear, in_axes=(None, 0))(params, x), expected, rtol=1e-5, atol=1e-6)
+
+    up = normal(5, 4, seed=2)  # the gradient that arrives from above
+    gradient = jax.grad(lambda params: (layers.linear(params, x) * up).sum())(params)
+    np.testing.assert_allclose(gradient["w"], sum(np.outer(u, one) for u, one in zip(up, x, strict=True)), rtol=1e-4)
+    np.testing.assert_allclose(gradient["b"], up.sum(0), rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("w", "b", "x", "error", "message"),
+    [
+        ((4,), (4,), jnp.ones(4), ValueError, r"expected w\[out, in\] and b\[out\], got w\[4\] and b\[4\]"),
+        ((2, 3), (3,), jnp.ones(3), ValueError, r"got w\[2, 3\] and b\[3\]"),
+        ((2, 3), (2, 1), jnp.ones(3), ValueError, r"got w\[2, 3\] and b\[2, 1\]"),
+        ((2, 3), (), jnp.ones(3), ValueError, r"got w\[2, 3\] and b\[\]"),
+        ((2, 3), (2,), jnp.ones((5, 2)), ValueError, r"x\[5, 2\] does not fit w\[2, 3\].* must have 3 values"),
+        ((2, 1), (2,), jnp.ones(()), ValueError, r"x\[\] does not fit w\[2, 1\]"),
+        ((2, 3), (2,), jnp.ones(3, jnp.uint8), TypeError, "x must be floating point, got uint8; cast or standardize"),
+        ((2, 3), (2,), jnp.ones(3, bool), TypeError, "x must be floating point, got bool"),
+    ],
+)
+def test_linear_wrong_inputs(w, b, x, error, message):
+    with pytest.raises(error, match=f"^linear: .*{message}"):
+        layers.linear({"w": jnp.ones(w), "b": jnp.ones(b)}, x)

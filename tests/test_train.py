@@ -1,0 +1,299 @@
+"""The main job, end to end: the command, its files, and what it answers to wrong settings."""
+
+import csv
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from experiments import artifacts, train
+from experiments.config import DEFAULTS, Config, fit_statistics, hyperparameters, resolve, task_maker
+from jaxnn.data import load
+
+FIGURES = ("learning_curves", "confusion", "templates", "mistakes")
+
+
+@pytest.fixture(autouse=True)
+def promotion_of_types_as_users_have_it():
+    """Optax's schedules divide whole numbers by floats, which the strict setting of the other tests forbids."""
+    with jax.numpy_dtype_promotion("standard"):
+        yield
+
+
+@pytest.fixture(scope="module")
+def quick_run(tmp_path_factory):
+    """A quick run of the command in a process of its own: its folder and what it printed."""
+    out = tmp_path_factory.mktemp("train") / "run"
+    command = [sys.executable, "-m", "experiments.train", "--quick", "--seed", "3", "--out", str(out)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr
+    return out, done.stdout
+
+
+def read_history(folder: Path) -> list[dict[str, str]]:
+    return list(csv.DictReader((folder / "history.csv").read_text().splitlines()))
+
+
+def test_the_command_writes_every_file_and_no_other(quick_run):
+    out, _ = quick_run
+    names = {path.name for path in out.iterdir()}
+    figures = {f"{name}.{kind}" for name in FIGURES for kind in ("png", "svg")}
+    assert names == {"config.json", "summary.json", "history.csv", "classifier.npz", "tensorboard"} | figures
+    for path in out.glob("*.png"):
+        assert path.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
+
+
+def test_the_command_prints_the_device_the_compile_time_and_a_table(quick_run):
+    out, printed = quick_run
+    summary = json.loads((out / "summary.json").read_text())
+    assert "on cpu" in printed
+    assert f"{summary['test_accuracy']:.2%}" in printed
+    assert f"{summary['seconds_compile']:.2f} s" in printed
+
+
+def test_the_summary_says_what_was_measured_and_where(quick_run):
+    out, _ = quick_run
+    summary = json.loads((out / "summary.json").read_text())
+    assert 0.5 < summary["test_accuracy"] <= 1.0
+    assert 0.5 < summary["train_accuracy"] <= 1.0
+    assert summary["test_loss"] > 0.0
+    assert len(summary["seconds_per_epoch"]) == summary["epochs"] == 3
+    assert min(summary["seconds_per_epoch"]) > 0.0
+    assert summary["examples_per_second"] > 0.0
+    assert 50 < summary["peak_memory_mib"] < 20_000
+    assert summary["versions"]["jax"] == jax.__version__
+    assert summary["device"].startswith("cpu")
+    assert summary["seed"] == 3
+
+
+def test_history_and_tensorboard_events_hold_the_same_numbers(quick_run):
+    out, _ = quick_run
+    rows = read_history(out)
+    assert [row["epoch"] for row in rows] == ["1", "2", "3"]
+    events = EventAccumulator(str(out / "tensorboard"))
+    events.Reload()
+    measures = set(rows[0]) - {"epoch", "seconds"}
+    assert set(events.Tags()["scalars"]) == measures
+    assert {"loss", "penalty", "train_accuracy", "validation_accuracy", "learning_rate"} <= measures
+    assert {"gradient_norm", "parameter_norm", "update_norm"} <= measures
+    for name in measures:
+        scalars = events.Scalars(name)
+        assert [scalar.step for scalar in scalars] == [1, 2, 3]
+        np.testing.assert_allclose([scalar.value for scalar in scalars], [float(row[name]) for row in rows], rtol=1e-6)
+
+
+def test_the_saved_classifier_gives_the_reported_test_accuracy(quick_run):
+    out, _ = quick_run
+    settings = json.loads((out / "config.json").read_text())
+    summary = json.loads((out / "summary.json").read_text())
+    arrays = np.load(out / "classifier.npz", allow_pickle=False)
+    test = load(settings["dataset"], seed=settings["seed"]).test
+    x = (test.inputs.reshape(len(test.labels), -1) - arrays["statistics/mean"]) / arrays["statistics/std"]
+    hidden = np.maximum(x @ arrays["params/0/w"].T + arrays["params/0/b"], 0)
+    scores = hidden @ arrays["params/1/w"].T + arrays["params/1/b"]
+    assert (scores.argmax(1) == test.labels).mean() == pytest.approx(summary["test_accuracy"], abs=1e-6)
+
+
+def test_the_same_seed_gives_the_same_run_and_another_seed_another(quick_run, tmp_path):
+    out, _ = quick_run
+    assert train.main(["--quick", "--seed", "3", "--out", str(tmp_path / "again")]) == 0
+    assert train.main(["--quick", "--seed", "4", "--out", str(tmp_path / "other")]) == 0
+    measured = {
+        name: [row["loss"] for row in read_history(folder)]
+        for name, folder in (("first", out), ("again", tmp_path / "again"), ("other", tmp_path / "other"))
+    }
+    np.testing.assert_allclose(np.float64(measured["again"]), np.float64(measured["first"]), rtol=1e-5)
+    assert abs(float(measured["other"][0]) - float(measured["first"][0])) > 1e-3
+
+
+@pytest.mark.slow
+def test_without_arguments_digits_reach_97_percent(tmp_path):
+    assert train.main(["--out", str(tmp_path / "run")]) == 0
+    summary = json.loads((tmp_path / "run" / "summary.json").read_text())
+    assert summary["dataset"] == "digits"
+    assert summary["test_accuracy"] >= 0.97
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--model", "linear", "--loss", "svm"],
+        ["--hidden", "32", "16", "--activation", "tanh", "--init", "xavier", "--dropout", "0"],
+        ["--optimizer", "adam", "--learning-rate", "0.001", "--schedule", "constant", "--input-dropout", "0.1"],
+        ["--augment", "crop", "cutout", "mixup", "--preprocess", "whiten", "--components", "20"],
+        ["--validation-share", "0", "--smoothing", "0.1", "--schedule", "one-cycle"],
+        ["--dataset", "spiral", "--early-stopping", "1", "--activation", "gelu"],
+    ],
+    ids=lambda arguments: " ".join(arguments),
+)
+def test_options_train_to_a_finite_result(arguments, tmp_path):
+    assert train.main([*arguments, "--quick", "--epochs", "2", "--out", str(tmp_path / "run")]) == 0
+    summary = json.loads((tmp_path / "run" / "summary.json").read_text())
+    assert np.isfinite(summary["test_loss"])
+    assert summary["epochs"] <= 2
+
+
+def test_early_stopping_keeps_the_best_epoch(tmp_path):
+    out = tmp_path / "run"
+    arguments = ["--early-stopping", "2", "--epochs", "200", "--hidden", "32", "--learning-rate", "0.3"]
+    assert train.main([*arguments, "--out", str(out)]) == 0
+    summary = json.loads((out / "summary.json").read_text())
+    accuracies = [float(row["validation_accuracy"]) for row in read_history(out)]
+    assert len(accuracies) == summary["epochs"] < 200
+    assert summary["best_epoch"] == int(np.argmax(accuracies)) + 1 == summary["epochs"] - 2
+    assert summary["validation_accuracy"] == pytest.approx(max(accuracies), abs=1e-6)
+
+
+def test_divergence_ends_with_status_1_and_keeps_what_was_learned_of_it(tmp_path, capsys):
+    out = tmp_path / "run"
+    arguments = ["--loss", "svm", "--learning-rate", "1e30", "--quick", "--out", str(out)]
+    assert train.main(arguments) == 1
+    message = capsys.readouterr().err
+    assert "non-finite at step" in message
+    assert "learning rate" in message
+    assert (out / "config.json").exists()
+    assert (out / "history.csv").exists()
+    assert not (out / "summary.json").exists()
+
+
+WRONG = [
+    (["--dataset", "digit"], "digits"),
+    (["--learning-rate", "-1"], "-1"),
+    (["--learning-rate", "nan"], "nan"),
+    (["--l2", "-0.1"], "-0.1"),
+    (["--dropout", "1"], "1"),
+    (["--dropout", "-0.5"], "-0.5"),
+    (["--input-dropout", "2"], "2"),
+    (["--smoothing", "1"], "1"),
+    (["--batch-size", "100000"], "100000"),
+    (["--batch-size", "0"], "0"),
+    (["--epochs", "0"], "0"),
+    (["--hidden", "0"], "0"),
+    (["--hidden", "-4"], "-4"),
+    (["--validation-share", "1"], "1"),
+    (["--validation-share", "-0.1"], "-0.1"),
+    (["--validation-share", "0", "--early-stopping", "3"], "--early-stopping 3"),
+    (["--early-stopping", "0"], "0"),
+    (["--model", "linear", "--hidden", "32"], "--hidden"),
+    (["--model", "linear", "--dropout", "0.5"], "--dropout"),
+    (["--dataset", "moons", "--augment", "flip"], "--augment flip"),
+    (["--components", "5"], "--components 5"),
+    (["--preprocess", "pca", "--components", "0"], "0"),
+    (["--loss", "svm", "--smoothing", "0.1"], "--smoothing 0.1"),
+    (["--seed", "-1"], "-1"),
+    (["--momentum", "-0.1"], "-0.1"),
+]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"), WRONG, ids=lambda value: " ".join(value) if type(value) is list else ""
+)
+def test_a_wrong_setting_is_named_in_one_line_and_nothing_is_written(arguments, named, tmp_path, capsys):
+    out = tmp_path / "run"
+    assert train.main([*arguments, "--out", str(out)]) == 2
+    message = capsys.readouterr().err
+    assert message.startswith("error: ")
+    assert len(message.splitlines()) == 1
+    assert named in message
+    assert not out.exists()
+
+
+@pytest.mark.parametrize("arguments", [["--model", "lnear"], ["--epoch", "3"], ["--hidden", "x"], ["--no-such-option"]])
+def test_an_option_that_does_not_parse_ends_with_status_2(arguments, capsys):
+    with pytest.raises(SystemExit) as stop:
+        train.main(arguments)
+    assert stop.value.code == 2
+    assert arguments[-1] in capsys.readouterr().err
+
+
+def test_results_are_never_overwritten(quick_run, capsys):
+    out, _ = quick_run
+    before = (out / "summary.json").read_bytes()
+    assert train.main(["--quick", "--out", str(out)]) == 2
+    assert str(out) in capsys.readouterr().err
+    assert (out / "summary.json").read_bytes() == before
+
+
+def test_a_device_that_is_not_there_is_named(tmp_path):
+    command = [sys.executable, "-m", "experiments.train", "--device", "tpu", "--quick", "--out", str(tmp_path / "run")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 2
+    assert "--device tpu" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.slow
+def test_cifar10_trains_on_real_images(cifar10_cache, tmp_path, monkeypatch):
+    """A quick run on 2,000 images; the linear classifier is far above chance after 3 epochs."""
+    monkeypatch.setenv("JAXNN_CACHE_DIR", str(cifar10_cache))
+    assert train.main(["--dataset", "cifar10", "--model", "linear", "--quick", "--out", str(tmp_path / "run")]) == 0
+    summary = json.loads((tmp_path / "run" / "summary.json").read_text())
+    assert summary["test_accuracy"] > 0.2
+
+
+@pytest.mark.parametrize("damage", ["missing", "empty", "cut", "other array", "other shape"])
+def test_a_damaged_classifier_is_named_and_refused(damage, quick_run, tmp_path):
+    out, _ = quick_run
+    path = tmp_path / "classifier.npz"
+    content = (out / "classifier.npz").read_bytes()
+    with np.load(out / "classifier.npz") as file:
+        arrays = dict(file)
+    like = {"statistics": {}, "params": [{}, {}]}
+    for name, array in arrays.items():
+        first, *rest = name.split("/")
+        place = like[first] if first == "statistics" else like[first][int(rest[0])]
+        place[rest[-1]] = array
+    path.write_bytes(content)
+    read = artifacts.read_arrays(path, like)
+    np.testing.assert_array_equal(read["params"][0]["w"], arrays["params/0/w"])
+
+    if damage == "missing":
+        path.unlink()
+        with pytest.raises(FileNotFoundError, match="classifier"):
+            artifacts.read_arrays(path, like)
+        return
+    match damage:
+        case "empty":
+            path.write_bytes(b"")
+        case "cut":
+            path.write_bytes(content[: len(content) // 2])
+        case "other array":
+            like["params"].append({"w": np.zeros(3)})
+        case "other shape":
+            like["params"][0]["w"] = np.zeros((3, 4))
+    with pytest.raises(ValueError, match="classifier.npz"):
+        artifacts.read_arrays(path, like)
+
+
+def test_every_default_belongs_to_a_setting_and_hyperparameters_are_traced():
+    dataset = load("digits")
+    settings = resolve(Config(dropout=0.5, input_dropout=0.1, smoothing=0.1), dataset)
+    for defaults in DEFAULTS.values():
+        assert set(defaults) <= set(vars(settings))
+    make_task = task_maker(settings, fit_statistics(settings, dataset.train.inputs), dataset.train.inputs, 10)
+    traced = hyperparameters(settings)
+    assert set(traced) == {"learning_rate", "l2", "momentum", "dropout", "input_dropout", "smoothing"}
+
+    def scores(h):
+        task = make_task(h)
+        params = task.model.init(jax.random.key(0))
+        return task.loss(task.model.apply(params, jnp.ones((2, 8, 8, 1)), key=jax.random.key(1)), jnp.array([0, 1]))
+
+    compiled = jax.jit(scores)
+    first = compiled(traced)
+    second = compiled({**traced, "dropout": 0.1, "smoothing": 0.2})
+    assert compiled._cache_size() == 1
+    assert not np.allclose(first, second)
+
+
+def test_a_config_written_as_json_says_every_setting(quick_run):
+    out, _ = quick_run
+    written = json.loads((out / "config.json").read_text())
+    assert set(written) == set(vars(resolve(Config(), load("digits"))))
+    assert Path(written["out"]) == out

@@ -1,0 +1,307 @@
+from collections.abc import Hashable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+import references
+import sklearn.linear_model
+
+from jaxnn import losses, models
+from jaxnn.training import State, Task, compute_scores, init_state, make_update
+
+KEY = jax.random.key(0)
+L2, RATE = 0.05, 0.1
+
+
+def batches(count, seed=0, size=9, inputs=4, classes=3):
+    random = np.random.default_rng(seed)
+    return [
+        (random.normal(size=(size, inputs)).astype(np.float32), random.integers(0, classes, size)) for _ in range(count)
+    ]
+
+
+def linear_task(**changes: Any) -> Task:
+    default = {"model": models.linear(4, 3), "loss": losses.softmax, "optimizer": optax.sgd(RATE)}
+    return Task(**(default | changes))
+
+
+# ---------------------------------------------------------------- the step, by hand in NumPy float64
+
+
+def by_hand(loss, gradient_of_scores, params, x, labels):
+    """The mean loss, the penalty, the share of right answers, and the gradient of the objective, example by example."""
+    w, b = params["w"], params["b"]
+    mean, right, gw, gb = 0.0, 0, np.zeros_like(w), np.zeros_like(b)
+    for one, label in zip(x.astype(np.float64), labels, strict=True):
+        scores = references.linear(w, b, one)
+        mean += loss(scores, label) / len(x)
+        right += int(np.argmax(scores) == label)
+        up = gradient_of_scores(scores, label) / len(x)
+        gw += np.outer(up, one)
+        gb += up
+    return mean, L2 * (w**2).sum(), right / len(x), {"w": gw + 2 * L2 * w, "b": gb}
+
+
+def sgd(gradient, memory, step):
+    return -RATE * gradient, memory
+
+
+def momentum(gradient, memory, step):
+    velocity = gradient + 0.9 * memory.get("velocity", 0.0)
+    return -RATE * velocity, {"velocity": velocity}
+
+
+def adam(gradient, memory, step):
+    m = 0.9 * memory.get("m", 0.0) + 0.1 * gradient
+    v = 0.999 * memory.get("v", 0.0) + 0.001 * gradient**2
+    return -RATE * (m / (1 - 0.9**step)) / (np.sqrt(v / (1 - 0.999**step)) + 1e-8), {"m": m, "v": v}
+
+
+def norm(tree):
+    return np.sqrt(sum((a**2).sum() for a in tree.values()))
+
+
+RULES = {
+    "sgd": (optax.sgd(RATE), sgd),
+    "momentum": (optax.sgd(RATE, momentum=0.9), momentum),
+    "adam": (optax.adam(RATE), adam),
+}
+LOSSES = {
+    "softmax": (losses.softmax, references.softmax, references.softmax_gradient),
+    "svm": (losses.svm, references.svm, references.svm_gradient),
+}
+
+
+@pytest.mark.usefixtures("standard_promotion")
+@pytest.mark.parametrize(("optimizer", "by_rule"), RULES.values(), ids=RULES)
+@pytest.mark.parametrize("loss", LOSSES.values(), ids=LOSSES)
+def test_steps_and_their_metrics_are_those_made_by_hand(optimizer, by_rule, loss):
+    task = linear_task(loss=loss[0], optimizer=optimizer, penalty=lambda params: L2 * losses.l2(params))
+    update, state = jax.jit(make_update(task)), init_state(task, KEY)
+    params = {name: np.asarray(value, np.float64) for name, value in state.params[0].items()}
+    memory: dict[str, dict] = {"w": {}, "b": {}}
+    for i, (x, labels) in enumerate(batches(5), start=1):
+        state, metrics = update(state, (jnp.asarray(x), jnp.asarray(labels)))
+        mean, penalty, right, gradient = by_hand(loss[1], loss[2], params, x, labels)
+        updates = {}
+        for name in params:
+            updates[name], memory[name] = by_rule(gradient[name], memory[name], i)
+            params[name] = params[name] + updates[name]
+        expected = [mean, penalty, right, norm(gradient), norm(updates), norm(params)]
+        got = [metrics.loss, metrics.penalty, metrics.accuracy]
+        got += [metrics.gradient_norm, metrics.update_norm, metrics.parameter_norm]
+        np.testing.assert_allclose(np.array(got), expected, rtol=2e-4, err_msg=f"step {i}")
+        for name in params:
+            np.testing.assert_allclose(state.params[0][name], params[name], rtol=1e-4, atol=1e-5)
+        assert int(state.step) == i
+        assert metrics.learning_rate is None
+
+
+def test_descent_of_a_parabola():
+    """The worked numbers of the notes: f(x) = (x - 1)^2 + 1 from 6 at a rate of 0.05."""
+    model = models.Model(lambda key: jnp.array(6.0), lambda params, x, *, key=None: jnp.full((1, 1), params))
+    task = linear_task(model=model, loss=lambda s, y: (s[:, 0] - 1) ** 2 + 1, optimizer=optax.sgd(0.05))
+    update, batch = make_update(task), (jnp.zeros((1, 1)), jnp.zeros(1, int))
+
+    def step(state, _):
+        state, metrics = update(state, batch)
+        return state, (state.params, metrics.loss)
+
+    x, values = jax.lax.scan(step, init_state(task, KEY), length=1000)[1]
+    np.testing.assert_allclose(x[:3], [5.5, 5.05, 4.645], rtol=1e-6)
+    np.testing.assert_allclose(x, 1 + 5 * 0.9 ** np.arange(1, 1001), rtol=1e-5)
+    np.testing.assert_allclose([values[0], x[-1], values[-1]], [26.0, 1.0, 1.0], rtol=1e-6)
+
+
+# ---------------------------------------------------------------- any optax transformation
+
+
+def train(task, steps, batch):
+    """The state after the steps on one batch, and the metrics of each."""
+    update = make_update(task)
+    return jax.jit(lambda state: jax.lax.scan(lambda s, _: update(s, batch), state, length=steps))(
+        init_state(task, KEY)
+    )
+
+
+def one_batch(seed=3, size=60):
+    ((x, labels),) = batches(1, seed=seed, size=size)
+    return jnp.asarray(x), jnp.asarray(labels)
+
+
+@pytest.mark.usefixtures("standard_promotion")
+def test_decoupled_weight_decay():
+    task = linear_task(optimizer=optax.adamw(RATE, weight_decay=0.5), loss=lambda s, y: 0.0 * s[:, 0])
+    start = init_state(task, KEY).params[0]["w"]
+    state, _ = train(task, 3, one_batch())
+    np.testing.assert_allclose(state.params[0]["w"], start * (1 - RATE * 0.5) ** 3, rtol=1e-5)  # needs params
+
+
+def test_clipping_bounds_the_update():
+    task = linear_task(optimizer=optax.chain(optax.clip_by_global_norm(0.01), optax.sgd(1.0)))
+    _, metrics = train(task, 5, one_batch())
+    assert (metrics.gradient_norm > 0.02).all()
+    np.testing.assert_allclose(metrics.update_norm, 0.01, rtol=1e-5)
+
+
+def test_lbfgs_finds_the_optimum_of_scikit_learn():
+    """A line search needs the value, the gradient and the objective itself."""
+    batch = one_batch()
+    task = linear_task(optimizer=optax.lbfgs(), penalty=lambda params: L2 * losses.l2(params))
+    state, _ = train(task, 30, batch)
+    classic = sklearn.linear_model.LogisticRegression(C=1 / (2 * L2 * 60), tol=1e-8, max_iter=1000)
+    classic.fit(np.asarray(batch[0], np.float64), np.asarray(batch[1]))
+    np.testing.assert_allclose(state.params[0]["w"], classic.coef_, atol=2e-4)
+    shift = jnp.asarray(classic.intercept_, jnp.float32) - state.params[0]["b"]
+    np.testing.assert_allclose(shift, shift[0], atol=2e-4)  # softmax does not see a common shift
+
+
+@pytest.mark.usefixtures("standard_promotion")
+def test_reduce_on_plateau_sees_the_objective():
+    plateau = optax.contrib.reduce_on_plateau(factor=0.5, patience=2, accumulation_size=1)
+    still = linear_task(optimizer=optax.chain(optax.sgd(0.0), plateau))  # the loss never falls
+    state, _ = train(still, 7, one_batch())
+    assert optax.tree.get(state.opt_state, "scale") == 0.5**3
+    moving = linear_task(optimizer=optax.chain(optax.sgd(RATE), plateau))
+    state, metrics = train(moving, 7, one_batch())
+    assert optax.tree.get(state.opt_state, "scale") == 1
+    np.testing.assert_allclose(optax.tree.get(state.opt_state, "best_value"), metrics.loss.min(), rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("rate", "expected"),
+    [(0.25, [0.25] * 5), (optax.linear_schedule(1.0, 0.0, 4), [1.0, 0.75, 0.5, 0.25, 0.0])],
+    ids=["number", "schedule"],
+)
+def test_the_learning_rate_is_recorded(rate, expected):
+    task = linear_task(optimizer=optax.inject_hyperparams(optax.sgd)(learning_rate=rate))
+    _, metrics = train(task, 5, one_batch())
+    np.testing.assert_allclose(metrics.learning_rate, expected, rtol=1e-6)
+    np.testing.assert_allclose(metrics.update_norm, metrics.gradient_norm * np.array(expected), rtol=1e-5)
+
+
+def test_two_learning_rates_are_none_to_record():
+    groups: dict[Hashable, optax.GradientTransformation] = {
+        name: optax.inject_hyperparams(optax.sgd)(learning_rate=RATE) for name in "wb"
+    }
+    task = linear_task(optimizer=optax.partition(groups, [{"w": "w", "b": "b"}]))
+    assert train(task, 1, one_batch())[1].learning_rate is None
+
+
+# ---------------------------------------------------------------- what happens to the inputs
+
+
+class Mixed(NamedTuple):
+    images: jax.Array
+    partner: jax.Array
+    share: jax.Array
+
+
+def mean_softmax(params, x, labels):
+    pairs = zip(np.asarray(x, np.float64), labels, strict=True)
+    return np.mean([references.softmax(references.linear(params["w"], params["b"], one), int(y)) for one, y in pairs])
+
+
+def test_augment_then_mixup_then_transform():
+    x, labels = np.arange(36, dtype=np.uint8).reshape(9, 4), np.arange(9) % 3
+    statistics = {"mean": jnp.float32(17.5), "scale": jnp.float32(0.1)}
+    partner = np.roll(np.arange(9), 1)
+
+    def mixup(key, images):
+        images = images.astype(jnp.float32)
+        return Mixed(0.75 * images + 0.25 * images[partner], jnp.asarray(partner), jnp.float32(0.75))
+
+    task = linear_task(
+        augment=lambda key, images: images * jnp.uint8(2),
+        mixup=mixup,
+        transform=lambda statistics, x: (x.astype(jnp.float32) - statistics["mean"]) * statistics["scale"],
+    )
+    state = init_state(task, KEY)
+    _, metrics = jax.jit(make_update(task, statistics))(state, (jnp.asarray(x), jnp.asarray(labels)))
+    mixed = 0.75 * 2 * x + 0.25 * 2 * x[partner]
+    seen, params_before = (mixed - 17.5) * 0.1, state.params
+    params = params_before[0]
+    expected = 0.75 * mean_softmax(params, seen, labels) + 0.25 * mean_softmax(params, seen, labels[partner])
+    np.testing.assert_allclose(metrics.loss, expected, rtol=1e-5)
+    scores = [references.linear(params["w"], params["b"], one) for one in seen]
+    np.testing.assert_allclose(metrics.accuracy, np.mean(np.argmax(scores, 1) == labels), rtol=1e-6)
+
+    # In evaluation only the transform is applied.
+    scores = jax.jit(lambda params, x: compute_scores(task, params, x, statistics))(params_before, x)
+    plain = (x.astype(np.float64) - 17.5) * 0.1
+    expected = [references.linear(params["w"], params["b"], one) for one in plain]
+    np.testing.assert_allclose(scores, expected, rtol=1e-4, atol=1e-6)
+
+
+# ---------------------------------------------------------------- randomness
+
+
+def test_the_randomness_of_a_step_is_a_function_of_key_and_step():
+    seen: list[tuple] = []
+
+    def note(name, key):
+        seen.append((name, *jax.random.key_data(key).tolist()))
+
+    def apply(params, x, *, key=None):
+        note("model", key)
+        return models.linear(4, 3).apply(params, x)
+
+    def augment(key, images):
+        note("augment", key)
+        return images
+
+    def mixup(key, images):
+        note("mixup", key)
+        return Mixed(images, jnp.arange(9), jnp.float32(1))
+
+    task = linear_task(model=models.Model(models.linear(4, 3).init, apply), augment=augment, mixup=mixup)
+    ((x, labels),), update, state = batches(1), make_update(task), init_state(task, KEY)
+    batch = jnp.asarray(x), jnp.asarray(labels)
+    for _ in range(3):
+        state, _ = update(state, batch)
+    keys = [key for _, *key in seen]
+    assert [name for name, *_ in seen] == ["augment", "mixup", "model"] * 3
+    assert len({tuple(key) for key in keys}) == 9  # all differ
+    update(state._replace(step=jnp.int32(1)), batch)
+    assert seen[9:] == seen[3:6]
+    update(init_state(task, jax.random.key(1)), batch)
+    assert not {tuple(key) for key in keys} & {tuple(key) for _, *key in seen[12:]}
+
+
+def test_dropout_masks_differ_between_steps_and_repeat_with_the_state():
+    task = linear_task(model=models.mlp(4, (20,), 3, dropout=0.5), optimizer=optax.sgd(0.0))
+    ((x, labels),), update, state = batches(1), jax.jit(make_update(task)), init_state(task, KEY)
+    batch = jnp.asarray(x), jnp.asarray(labels)
+    after, first = update(state, batch)
+    again, repeated = update(state, batch)
+    jax.tree.map(np.testing.assert_array_equal, (after.params, first), (again.params, repeated))
+    second, third = update(after, batch)[1], update(after._replace(step=jnp.int32(2)), batch)[1]
+    assert len({float(m.loss) for m in (first, second, third)}) == 3
+    assert jax.random.key_data(after.key).tolist() == jax.random.key_data(state.key).tolist()
+
+
+def test_initial_parameters_and_steps_draw_from_different_keys():
+    state = init_state(linear_task(), KEY)
+    other = init_state(linear_task(), jax.random.key(1))
+    assert isinstance(state, State)
+    assert int(state.step) == 0
+    assert (state.params[0]["w"] != other.params[0]["w"]).all()
+    assert (state.params[0]["w"] != models.linear(4, 3).init(state.key)[0]["w"]).all()
+
+
+# ---------------------------------------------------------------- scores in evaluation mode
+
+
+@pytest.mark.parametrize(("count", "size"), [(2345, 1000), (7, 3), (2, 1000), (0, 1000), (6, 3)])
+def test_every_example_gets_its_scores(count, size):
+    task = linear_task(model=models.mlp(4, (5,), 3, activation=jnp.tanh, dropout=0.5, input_dropout=0.5))
+    state, x = init_state(task, KEY), np.random.default_rng(0).normal(size=(count, 4)).astype(np.float32)
+    scores = jax.jit(lambda params, x: compute_scores(task, params, x, batch_size=size))(state.params, jnp.asarray(x))
+    assert scores.shape == (count, 3)
+    expected = [references.mlp(state.params, one, np.tanh) for one in x[-50:]]
+    np.testing.assert_allclose(scores[-50:], np.reshape(expected, (-1, 3)), rtol=1e-4, atol=1e-5)
+    first = [references.mlp(state.params, one, np.tanh) for one in x[:50]]
+    np.testing.assert_allclose(scores[:50], np.reshape(first, (-1, 3)), rtol=1e-4, atol=1e-5)
