@@ -88,11 +88,10 @@ def read_arrays(path: Path, like: Any) -> Any:
         FileNotFoundError: there is no such file.
         ValueError: the file is damaged, an array is missing or left over, or a shape differs.
     """
+    content = path.read_bytes()
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with np.load(io.BytesIO(content), allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
-    except FileNotFoundError:
-        raise
     except Exception as error:
         raise ValueError(f"{path} is damaged or no .npz file of arrays ({error}); train again") from error
     places, structure = jax.tree_util.tree_flatten_with_path(like)

@@ -104,11 +104,11 @@ DEFAULTS: dict[tuple[str, str], dict[str, Any]] = {
         "preprocess": "standardize-global",
     },
     ("digits", "mlp"): {
-        "learning_rate": 0.1,
+        "learning_rate": 0.05,
         "l2": 1e-4,
         "epochs": 100,
-        "hidden": (128,),
-        "dropout": 0.2,
+        "hidden": (256,),
+        "dropout": 0.5,
         "preprocess": "standardize-global",
     },
     ("images", "linear"): {"learning_rate": 0.002, "l2": 0.02, "batch_size": 256, "epochs": 30, "init": "normal"},
@@ -124,7 +124,7 @@ DEFAULTS: dict[tuple[str, str], dict[str, Any]] = {
     ("points", "mlp"): {"learning_rate": 0.1, "batch_size": 16, "epochs": 300, "hidden": (32, 32)},
 }
 """What `Settings` are by default, by kind of dataset (digits, other images, points in the plane) and model. The values
-were chosen on a validation split (of CIFAR-10 for images), never on test data."""
+were chosen on validation splits (of CIFAR-10 for images), never on test data."""
 
 
 def resolve(config: Config, dataset: Dataset) -> Settings:
@@ -158,9 +158,21 @@ def resolve(config: Config, dataset: Dataset) -> Settings:
     if settings.quick:
         settings = dataclasses.replace(settings, epochs=min(settings.epochs, 3))
     for name in ("learning_rate", "l2", "momentum"):
-        value = getattr(settings, name)
-        if not 0.0 <= value < math.inf:
-            raise ValueError(f"--{name.replace('_', '-')} must be at least 0 and finite, got {value}")
+        if not 0.0 <= getattr(settings, name) < math.inf:
+            raise ValueError(f"{_option(settings, name)} must be at least 0 and finite")
+    for name in ("dropout", "input_dropout", "smoothing"):
+        if not 0.0 <= getattr(settings, name) < 1.0:
+            raise ValueError(f"{_option(settings, name)} is a share: it must be at least 0 and below 1")
+    for name in ("batch_size", "epochs", "early_stopping"):
+        if (value := getattr(settings, name)) is not None and value < 1:
+            raise ValueError(f"{_option(settings, name)} must be at least 1")
+    if min(settings.hidden, default=1) < 1:
+        raise ValueError(f"{_option(settings, 'hidden')} must be at least 1 neuron in each layer")
+    if settings.batch_size > len(dataset.train.labels):
+        raise ValueError(
+            f"{_option(settings, 'batch_size')} must be at most {len(dataset.train.labels)}, the number of training "
+            f"examples of {dataset.name}"
+        )
     return settings
 
 
@@ -269,6 +281,12 @@ IMAGE_CHANGES: dict[str, Callable[[Array, Array], Array]] = {
     "crop": augment.crop,
     "cutout": augment.cutout,
 }
+
+
+def _option(settings: Settings, name: str) -> str:
+    """A setting as it is typed on the command line."""
+    value = getattr(settings, name)
+    return f"--{name.replace('_', '-')} {' '.join(map(str, value)) if isinstance(value, tuple) else value}"
 
 
 def _optimizer(config: Settings, h: Mapping[str, Any], steps: int) -> optax.GradientTransformation:

@@ -221,7 +221,7 @@ def _figures(
         labels, predictions.astype(labels.dtype), len(dataset.classes)
     )
     figures = {
-        "learning_curves": plots.learning_curves(history),
+        "learning_curves": plots.learning_curves(history, summary.get("best_epoch")),
         "confusion": plots.confusion(np.asarray(counts), dataset.classes),
     }
     if dataset.train.inputs.ndim == 4:

@@ -1,6 +1,5 @@
 """`load`: digits against scikit-learn, the real CIFAR-10, splits, toy sets by name, wrong arguments."""
 
-import os
 import subprocess
 import sys
 from pathlib import Path

@@ -267,7 +267,7 @@ def test_a_damaged_classifier_is_named_and_refused(damage, quick_run, tmp_path):
             like["params"].append({"w": np.zeros(3)})
         case "other shape":
             like["params"][0]["w"] = np.zeros((3, 4))
-    with pytest.raises(ValueError, match="classifier.npz"):
+    with pytest.raises(ValueError, match=r"classifier\.npz"):
         artifacts.read_arrays(path, like)
 
 
