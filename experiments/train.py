@@ -77,9 +77,9 @@ def train(config: Config, console: Console) -> dict[str, Any]:
 
     bar = Progress(
         TextColumn("epoch {task.completed}/{task.total}"),
-        BarColumn(bar_width=None),
+        BarColumn(bar_width=12),
         TextColumn("{task.description}"),
-        TimeRemainingColumn(),
+        TimeRemainingColumn(compact=True),
         console=console,
     )
     examples = len(dataset.train.labels) // settings.batch_size * settings.batch_size
@@ -152,10 +152,10 @@ class _Shown:
         for name, values in history.items():
             for epoch in range(self.done, done):
                 self.events.add_scalar(name, values[epoch], epoch + 1)
-        text = f"loss {history['loss'][-1]:.3f}  train {history['accuracy'][-1]:.1%}"
+        text = f"loss {history['loss'][-1]:.3f} train {history['accuracy'][-1]:.1%}"
         if "validation_accuracy" in history:
-            text += f"  validation {history['validation_accuracy'][-1]:.1%}"
-        self.bar.update(self.row, completed=done, description=f"{text}  {rate:,.0f} examples/s")
+            text += f" validation {history['validation_accuracy'][-1]:.1%}"
+        self.bar.update(self.row, completed=done, description=f"{text} {rate:,.0f} ex/s")
         self.done, self.clock = done, now
 
     def finish(self, epochs: int) -> None:

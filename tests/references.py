@@ -6,6 +6,9 @@ from typing import Any
 
 import numpy as np
 
+Loss = Callable[[np.ndarray, int], float]
+Gradient = Callable[[np.ndarray, int], np.ndarray]
+
 
 def linear(w: np.ndarray, b: np.ndarray, x: np.ndarray) -> np.ndarray:
     w, b, x = (np.asarray(a, np.float64) for a in (w, b, x))
@@ -88,3 +91,24 @@ def differences(f: Callable[[np.ndarray], float], x: np.ndarray, step: float = 1
         low[i] -= step
         gradient[i] = (f(high) - f(low)) / (2.0 * step)
     return gradient
+
+
+def linear_step(
+    loss: Loss,
+    gradient_of_scores: Gradient,
+    l2: float,
+    params: dict[str, np.ndarray],
+    x: np.ndarray,
+    labels: np.ndarray,
+) -> tuple[float, float, float, dict[str, np.ndarray]]:
+    """The mean loss, the penalty, the share of right answers, and the gradient of the objective, example by example."""
+    w, b = params["w"], params["b"]
+    mean, right, gw, gb = 0.0, 0, np.zeros_like(w), np.zeros_like(b)
+    for one, label in zip(x.astype(np.float64), labels, strict=True):
+        scores = linear(w, b, one)
+        mean += loss(scores, label) / len(x)
+        right += int(np.argmax(scores) == label)
+        up = gradient_of_scores(scores, label) / len(x)
+        gw += np.outer(up, one)
+        gb += up
+    return mean, l2 * (w**2).sum(), right / len(x), {"w": gw + 2 * l2 * w, "b": gb}

@@ -98,6 +98,15 @@ def test_more_is_dropped_at_a_higher_rate():
     assert bool((kept[0] >= kept[1]).all() and (kept[1] >= kept[2]).all())  # of one key, the same and more
 
 
+def test_the_extreme_rates():
+    """The rate is rounded to a multiple of 2**-16: the highest keeps one value in 65,536, the lowest drops none."""
+    x = jnp.ones(2_000_000)
+    y = layers.dropout(KEY, x, 1 - 2**-16)
+    assert 5 < int((y != 0).sum()) < 80  # 30 are expected
+    assert float(y.max()) == 65536.0
+    np.testing.assert_array_equal(layers.dropout(KEY, x, 2**-18), x)
+
+
 def test_vmap_over_keys_is_the_loop():
     keys, x = jax.random.split(KEY, 4), jnp.ones((3, 5))
     loop = jnp.stack([layers.dropout(key, x, 0.5) for key in keys])

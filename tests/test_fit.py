@@ -18,11 +18,12 @@ NEVER = -1
 # loss is losses[e] and the validation accuracy is accuracies[e].
 
 
-def curves(validation_loss=FLAT, validation_accuracy=FLAT, bad_loss=NEVER, bad_update=NEVER):
+def curves(validation_loss=FLAT, validation_accuracy=FLAT, bad_loss=NEVER, bad_penalty=NEVER, bad_update=NEVER):
     return {
         "loss": jnp.array(validation_loss, jnp.float32),
         "accuracy": jnp.array(validation_accuracy, jnp.float32),
         "bad_loss": jnp.int32(bad_loss),
+        "bad_penalty": jnp.int32(bad_penalty),
         "bad_update": jnp.int32(bad_update),
     }
 
@@ -38,8 +39,11 @@ def curve_task(h):
         training = jnp.where(w == h["bad_loss"].astype(jnp.float32), jnp.nan, -w)  # -1 is the gradient: w grows by 1
         return jnp.where(labels == 0, training, scores[:, 1])
 
-    rate = optax.sgd(lambda step: jnp.where(step == h["bad_update"], jnp.inf, 1.0))
-    return Task(models.Model(lambda key: jnp.zeros(()), apply), loss, rate)
+    def penalty(w):
+        return jnp.where(w == h["bad_penalty"].astype(jnp.float32), jnp.inf, 0.0)
+
+    optimizer = optax.sgd(lambda step: jnp.where(step == h["bad_update"], jnp.inf, 1.0))
+    return Task(models.Model(lambda key: jnp.zeros(()), apply), loss, optimizer, penalty)
 
 
 STEPS = 3
@@ -111,6 +115,7 @@ def test_what_is_best_depends_on_the_measure(select, best, value):
         ({"bad_loss": 0}, 0, 0),
         ({"bad_loss": 7}, 7, 2),
         ({"bad_loss": 23}, 23, 7),  # the very last step
+        ({"bad_penalty": 10}, 10, 3),
         ({"bad_update": 5}, 5, 1),  # at the end of an epoch the update itself is looked at
         ({"bad_update": 23}, 23, 7),  # the last update of all: no loss would ever tell
         ({"bad_update": 6}, 7, 2),  # within an epoch it shows in the objective of the next step

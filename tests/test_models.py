@@ -186,9 +186,9 @@ def test_no_key_no_randomness():
 
 
 def zeros_of_gradient(dropout, input_dropout, key=KEY):
-    """Which weights of a 40-60-50-3 tanh network have a gradient of exactly zero for one example, by layer."""
-    model = models.mlp(40, (60, 50), 3, activation=jnp.tanh, dropout=dropout, input_dropout=input_dropout)
-    params, x = to_jax(random_params((40, 60, 50, 3))), jnp.asarray(normal(40))
+    """Which weights of a 40-60-60-3 tanh network have a gradient of exactly zero for one example, by layer."""
+    model = models.mlp(40, (60, 60), 3, activation=jnp.tanh, dropout=dropout, input_dropout=input_dropout)
+    params, x = to_jax(random_params((40, 60, 60, 3))), jnp.asarray(normal(40))
     gradient = jax.jit(jax.grad(lambda params: model.apply(params, x, key=key).sum()))(params)
     return [np.asarray(layer["w"]) == 0 for layer in gradient], [np.asarray(layer["b"]) == 0 for layer in gradient]
 
@@ -197,13 +197,13 @@ def test_dropped_neurons_have_exactly_zero_gradients():
     (first, second, last), (b1, b2, b3) = zeros_of_gradient(0.5, 0.0)
     dropped1, dropped2 = second.all(0), last.all(0)  # a neuron is a column of the next layer
     assert 15 < dropped1.sum() < 45
-    assert 12 < dropped2.sum() < 38
+    assert 15 < dropped2.sum() < 45
     np.testing.assert_array_equal(first, np.broadcast_to(dropped1[:, None], first.shape))  # and a row of its own
     np.testing.assert_array_equal(second, dropped2[:, None] | dropped1[None])
     np.testing.assert_array_equal(last, np.broadcast_to(dropped2[None], last.shape))
     for bias, expected in ((b1, dropped1), (b2, dropped2), (b3, np.zeros(3, bool))):
         np.testing.assert_array_equal(bias, expected)
-    assert (dropped1[:50] != dropped2).any()  # each layer has a mask of its own
+    assert (dropped1 != dropped2).any()  # each layer has a mask of its own
 
 
 def test_dropped_inputs_have_exactly_zero_gradients():

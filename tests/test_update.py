@@ -1,5 +1,4 @@
-from collections.abc import Hashable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -7,42 +6,15 @@ import numpy as np
 import optax
 import pytest
 import references
-import sklearn.linear_model
+from small_tasks import KEY, RATE, batches, linear_task
 
 from jaxnn import losses, models
-from jaxnn.training import State, Task, compute_scores, init_state, make_update
+from jaxnn.training import State, compute_scores, init_state, make_update
 
-KEY = jax.random.key(0)
-L2, RATE = 0.05, 0.1
-
-
-def batches(count, seed=0, size=9, inputs=4, classes=3):
-    random = np.random.default_rng(seed)
-    return [
-        (random.normal(size=(size, inputs)).astype(np.float32), random.integers(0, classes, size)) for _ in range(count)
-    ]
-
-
-def linear_task(**changes: Any) -> Task:
-    default = {"model": models.linear(4, 3), "loss": losses.softmax, "optimizer": optax.sgd(RATE)}
-    return Task(**(default | changes))
+L2 = 0.05
 
 
 # ---------------------------------------------------------------- the step, by hand in NumPy float64
-
-
-def by_hand(loss, gradient_of_scores, params, x, labels):
-    """The mean loss, the penalty, the share of right answers, and the gradient of the objective, example by example."""
-    w, b = params["w"], params["b"]
-    mean, right, gw, gb = 0.0, 0, np.zeros_like(w), np.zeros_like(b)
-    for one, label in zip(x.astype(np.float64), labels, strict=True):
-        scores = references.linear(w, b, one)
-        mean += loss(scores, label) / len(x)
-        right += int(np.argmax(scores) == label)
-        up = gradient_of_scores(scores, label) / len(x)
-        gw += np.outer(up, one)
-        gb += up
-    return mean, L2 * (w**2).sum(), right / len(x), {"w": gw + 2 * L2 * w, "b": gb}
 
 
 def sgd(gradient, memory, step):
@@ -85,7 +57,7 @@ def test_steps_and_their_metrics_are_those_made_by_hand(optimizer, by_rule, loss
     memory: dict[str, dict] = {"w": {}, "b": {}}
     for i, (x, labels) in enumerate(batches(5), start=1):
         state, metrics = update(state, (jnp.asarray(x), jnp.asarray(labels)))
-        mean, penalty, right, gradient = by_hand(loss[1], loss[2], params, x, labels)
+        mean, penalty, right, gradient = references.linear_step(loss[1], loss[2], L2, params, x, labels)
         updates = {}
         for name in params:
             updates[name], memory[name] = by_rule(gradient[name], memory[name], i)
@@ -114,81 +86,6 @@ def test_descent_of_a_parabola():
     np.testing.assert_allclose(x[:3], [5.5, 5.05, 4.645], rtol=1e-6)
     np.testing.assert_allclose(x, 1 + 5 * 0.9 ** np.arange(1, 1001), rtol=1e-5)
     np.testing.assert_allclose([values[0], x[-1], values[-1]], [26.0, 1.0, 1.0], rtol=1e-6)
-
-
-# ---------------------------------------------------------------- any optax transformation
-
-
-def train(task, steps, batch):
-    """The state after the steps on one batch, and the metrics of each."""
-    update = make_update(task)
-    return jax.jit(lambda state: jax.lax.scan(lambda s, _: update(s, batch), state, length=steps))(
-        init_state(task, KEY)
-    )
-
-
-def one_batch(seed=3, size=60):
-    ((x, labels),) = batches(1, seed=seed, size=size)
-    return jnp.asarray(x), jnp.asarray(labels)
-
-
-@pytest.mark.usefixtures("standard_promotion")
-def test_decoupled_weight_decay():
-    task = linear_task(optimizer=optax.adamw(RATE, weight_decay=0.5), loss=lambda s, y: 0.0 * s[:, 0])
-    start = init_state(task, KEY).params[0]["w"]
-    state, _ = train(task, 3, one_batch())
-    np.testing.assert_allclose(state.params[0]["w"], start * (1 - RATE * 0.5) ** 3, rtol=1e-5)  # needs params
-
-
-def test_clipping_bounds_the_update():
-    task = linear_task(optimizer=optax.chain(optax.clip_by_global_norm(0.01), optax.sgd(1.0)))
-    _, metrics = train(task, 5, one_batch())
-    assert (metrics.gradient_norm > 0.02).all()
-    np.testing.assert_allclose(metrics.update_norm, 0.01, rtol=1e-5)
-
-
-def test_lbfgs_finds_the_optimum_of_scikit_learn():
-    """A line search needs the value, the gradient and the objective itself."""
-    batch = one_batch()
-    task = linear_task(optimizer=optax.lbfgs(), penalty=lambda params: L2 * losses.l2(params))
-    state, _ = train(task, 30, batch)
-    classic = sklearn.linear_model.LogisticRegression(C=1 / (2 * L2 * 60), tol=1e-8, max_iter=1000)
-    classic.fit(np.asarray(batch[0], np.float64), np.asarray(batch[1]))
-    np.testing.assert_allclose(state.params[0]["w"], classic.coef_, atol=2e-4)
-    shift = jnp.asarray(classic.intercept_, jnp.float32) - state.params[0]["b"]
-    np.testing.assert_allclose(shift, shift[0], atol=2e-4)  # softmax does not see a common shift
-
-
-@pytest.mark.usefixtures("standard_promotion")
-def test_reduce_on_plateau_sees_the_objective():
-    plateau = optax.contrib.reduce_on_plateau(factor=0.5, patience=2, accumulation_size=1)
-    still = linear_task(optimizer=optax.chain(optax.sgd(0.0), plateau))  # the loss never falls
-    state, _ = train(still, 7, one_batch())
-    assert optax.tree.get(state.opt_state, "scale") == 0.5**3
-    moving = linear_task(optimizer=optax.chain(optax.sgd(RATE), plateau))
-    state, metrics = train(moving, 7, one_batch())
-    assert optax.tree.get(state.opt_state, "scale") == 1
-    np.testing.assert_allclose(optax.tree.get(state.opt_state, "best_value"), metrics.loss.min(), rtol=1e-6)
-
-
-@pytest.mark.parametrize(
-    ("rate", "expected"),
-    [(0.25, [0.25] * 5), (optax.linear_schedule(1.0, 0.0, 4), [1.0, 0.75, 0.5, 0.25, 0.0])],
-    ids=["number", "schedule"],
-)
-def test_the_learning_rate_is_recorded(rate, expected):
-    task = linear_task(optimizer=optax.inject_hyperparams(optax.sgd)(learning_rate=rate))
-    _, metrics = train(task, 5, one_batch())
-    np.testing.assert_allclose(metrics.learning_rate, expected, rtol=1e-6)
-    np.testing.assert_allclose(metrics.update_norm, metrics.gradient_norm * np.array(expected), rtol=1e-5)
-
-
-def test_two_learning_rates_are_none_to_record():
-    groups: dict[Hashable, optax.GradientTransformation] = {
-        name: optax.inject_hyperparams(optax.sgd)(learning_rate=RATE) for name in "wb"
-    }
-    task = linear_task(optimizer=optax.partition(groups, [{"w": "w", "b": "b"}]))
-    assert train(task, 1, one_batch())[1].learning_rate is None
 
 
 # ---------------------------------------------------------------- what happens to the inputs

@@ -3,8 +3,8 @@
     python -m experiments.benchmark
 
 Needs the extra `bench` (PyTorch) and CIFAR-10. Every peer trains the same model on the same examples with the same
-batch size, rate, momentum and penalty; training accuracies are shown beside the times. scikit-learn's SGDClassifier
-goes one example at a time, so its mathematics differ.
+batch size, rate, momentum and penalty; training accuracies, ours and the peer's, are shown beside the times.
+scikit-learn's SGDClassifier goes one example at a time, so its mathematics differ.
 """
 
 from __future__ import annotations
@@ -31,10 +31,8 @@ from jaxnn.data import load, preprocess
 
 WORKS = {
     "linear": Work("linear softmax", (), 0.0, learning_rate=0.002, momentum=0.9, l2=0.01, batch_size=256),
-    "mlp": Work("MLP 3072-512-10", (512,), 0.0, learning_rate=0.02, momentum=0.9, l2=1e-3, batch_size=256),
-    "mlp-dropout": Work(
-        "MLP 3072-512-10, dropout", (512,), 0.5, learning_rate=0.02, momentum=0.9, l2=1e-3, batch_size=256
-    ),
+    "mlp": Work("MLP 512", (512,), 0.0, learning_rate=0.02, momentum=0.9, l2=1e-3, batch_size=256),
+    "mlp-dropout": Work("MLP 512, dropout", (512,), 0.5, learning_rate=0.02, momentum=0.9, l2=1e-3, batch_size=256),
 }
 GOALS = {
     ("linear", "PyTorch"): 4.0,
@@ -129,7 +127,7 @@ def _row(name: str, peer: Peer, ours: list[float], theirs: list[float], accuracy
 
 
 def _table(rows: list[dict[str, Any]]) -> Table:
-    table = Table("work", "peer", "jaxnn", "peer's", "ratio", "spread", "goal", "train accuracy")
+    table = Table("work", "peer", "jaxnn", "peer's", "ratio", "spread", "goal", "accuracy")
     for row in rows:
         table.add_row(
             row["work"],
@@ -139,7 +137,7 @@ def _table(rows: list[dict[str, Any]]) -> Table:
             f"{row['ratio']:.1f}x",
             f"{row['spread'][0]:.1f}-{row['spread'][1]:.1f}",
             f"{row['goal']:g}x" if row["goal"] else "",
-            f"{row['ours_train_accuracy']:.1%}, {row['peer_train_accuracy']:.1%}",
+            f"{row['ours_train_accuracy']:.1%} {row['peer_train_accuracy']:.1%}",
         )
     return table
 

@@ -46,7 +46,7 @@ def torch_slicing(work: Work, images: np.ndarray, labels: np.ndarray, *, as_byte
     """
     torch.set_num_threads(os.cpu_count() or 1)
     torch.manual_seed(0)
-    bytes_, y = torch.from_numpy(images), torch.from_numpy(labels).long()
+    bytes_, y = torch.from_numpy(images), torch.from_numpy(labels.astype(np.int64))
     mean = torch.from_numpy(images.mean(0, dtype=np.float32))
     scale = 1 / torch.from_numpy(images.std(0, dtype=np.float32))
     x = bytes_ if as_bytes else (bytes_.float() - mean) * scale
@@ -90,7 +90,7 @@ def torch_slicing(work: Work, images: np.ndarray, labels: np.ndarray, *, as_byte
         )
         return right / len(x)
 
-    return Peer(f"PyTorch, slicing {'bytes' if as_bytes else 'floats'}", epoch, accuracy)
+    return Peer(f"PyTorch, {'bytes' if as_bytes else 'floats'}", epoch, accuracy)
 
 
 def sklearn_sgd(work: Work, images: np.ndarray, labels: np.ndarray) -> Peer:
@@ -110,7 +110,7 @@ def sklearn_sgd(work: Work, images: np.ndarray, labels: np.ndarray) -> Peer:
     model = SGDClassifier(loss="log_loss", alpha=2 * work.l2, learning_rate="constant", eta0=1e-4, n_jobs=-1)
     classes = np.unique(labels)
     return Peer(
-        "scikit-learn SGDClassifier",
+        "scikit-learn SGD",
         lambda: model.partial_fit(x, labels, classes=classes) and None,
         lambda: float(model.score(x, labels)),
     )

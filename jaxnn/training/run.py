@@ -68,8 +68,9 @@ class Run(NamedTuple):
             `NAME_accuracy`: in evaluation mode after the epoch, for each split of `Data.evaluate`.
         best: see `Best`; None unless `select` was given.
         epoch: i32[], the number of epochs done.
-        bad_step: i32[], the first step with a non-finite objective or update, counted from 0 over the whole run; -1
-            while all is finite. Training stops after the epoch in which it happened.
+        bad_step: i32[], the first step whose objective (or, at the end of an epoch, whose update) is not finite,
+            counted from 0 over the whole run; -1 while all is finite. Training stops after the epoch in which it
+            happened.
     """
 
     state: State
