@@ -201,3 +201,15 @@ def test_the_data_and_the_hyper_parameters_survive():
         fit(noisy_task, hparams, KEY, data, **SETTINGS)
     assert np.isfinite(data.inputs).all()
     assert float(hparams["learning_rate"]) == np.float32(0.1)
+
+
+@pytest.mark.parametrize(("label", "place"), [(3, "training"), (-1, "training"), (3, "validation"), (-1, "validation")])
+def test_labels_that_are_no_classes_are_named(label, place):
+    x, y, wrong = np.zeros((8, 4), np.float32), np.zeros(8, np.int32), np.full(8, label, np.int32)
+    data = Data(x, wrong if place == "training" else y, evaluate={"validation": (x, wrong)})
+
+    def task(h):
+        return Task(models.linear(4, 3), losses.softmax, optax.sgd(h))
+
+    with pytest.raises(ValueError, match=rf"{place} labels must be in \[0, 3\).* {label} to {label}"):
+        fit(task, 0.1, KEY, data, epochs=1, batch_size=4)

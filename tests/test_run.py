@@ -149,16 +149,15 @@ def test_a_small_network_learns_a_separable_set(seed):
 def test_another_value_compiles_nothing(compiled):
     with jax.log_compiles():
         fitted = functools.partial(fit, task, data=DATA, epochs=10, batch_size=BATCH)
-        first = fitted(H, KEY)[1]
+        fitted(H, KEY)
         names = compiled()
-        assert (names.count("jit(_start)"), names.count("jit(_advance)")) == (1, 1)
+        assert (names.count("jit(start)"), names.count("jit(advance)")) == (1, 1)
 
-        second = fitted({"learning_rate": 0.05, "l2": 0.0, "dropout": 0.5}, jax.random.key(1))[1]
+        fitted({"learning_rate": 0.05, "l2": 0.0, "dropout": 0.5}, jax.random.key(1))
         assert compiled() == []
-        assert second.compile < first.compile / 5
 
         fitted(H, KEY, batch_size=70)  # a static argument
-        assert "jit(_advance)" in compiled()
+        assert "jit(advance)" in compiled()
 
 
 def test_a_jitted_run_compiles_once(compiled):

@@ -34,14 +34,29 @@ FILES = ("train_inputs.npy", "train_labels.npy", "test_inputs.npy", "test_labels
 
 
 def root(cache_dir: str | os.PathLike[str] | None) -> Path:
-    """Gives the cache folder: the argument, $JAXNN_CACHE_DIR, $XDG_CACHE_HOME/jaxnn or ~/.cache/jaxnn."""
+    """Gives the cache folder.
+
+    Args:
+        cache_dir: The user's choice, or None.
+
+    Returns:
+        The argument, else $JAXNN_CACHE_DIR, else $XDG_CACHE_HOME/jaxnn, else ~/.cache/jaxnn.
+    """
     if chosen := cache_dir or os.environ.get("JAXNN_CACHE_DIR"):
         return Path(chosen).expanduser()
     return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "jaxnn"
 
 
 def entries(cache: Path, name: str) -> list[Path]:
-    """Gives the folders of all entries for the data set `name`, whatever their source and state."""
+    """Finds all entries for a data set, whatever their source and state.
+
+    Args:
+        cache: The cache folder.
+        name: The data set.
+
+    Returns:
+        The folders of the entries, sorted.
+    """
     return sorted(
         folder
         for folder in (cache / name).glob("*/*")
@@ -70,6 +85,10 @@ def read(entry: Path) -> Dataset:
 
 def write(entry: Path, dataset: Dataset) -> None:
     """Writes the train and test splits of `dataset` as the entry, in place of a damaged one if there is one.
+
+    Args:
+        entry: The folder of the entry.
+        dataset: What to keep; its validation split is left out.
 
     Raises:
         OSError: The folder cannot be written; nothing is left behind.

@@ -82,7 +82,14 @@ class Cifar100(Cifar10, stock.Cifar100, skip_registration=True):
 
 
 def registered(name: str) -> Archive:
-    """Gives the archive of "cifar10" or "cifar100" with the size and checksum that TFDS has registered for it."""
+    """Gives the original archive, with the size and checksum that TFDS has registered for it.
+
+    Args:
+        name: "cifar10" or "cifar100".
+
+    Returns:
+        The archive.
+    """
     builder = {"cifar10": stock.Cifar10, "cifar100": stock.Cifar100}[name]
     ((url, known),) = builder.url_infos.items()
     return Archive(url, int(known.size), known.checksum)

@@ -41,12 +41,26 @@ class Source(NamedTuple):
 
 
 def root(data_dir: str | os.PathLike[str] | None) -> Path:
-    """Gives the folder of prepared sets: the argument, $TFDS_DATA_DIR or ~/tensorflow_datasets."""
+    """Gives the folder of prepared sets.
+
+    Args:
+        data_dir: The user's choice, or None.
+
+    Returns:
+        The argument, else $TFDS_DATA_DIR, else ~/tensorflow_datasets.
+    """
     return Path(data_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets").expanduser()
 
 
 def find(name: str, data_dir: Path) -> Source | None:
-    """Finds the newest prepared version of a data set; None if there is none.
+    """Finds the newest prepared version of a data set.
+
+    Args:
+        name: "name" or "name/config".
+        data_dir: The folder of prepared sets.
+
+    Returns:
+        The prepared set, or None if there is none.
 
     Raises:
         ValueError: The set is there in several configurations, and `name` says none.
@@ -66,7 +80,11 @@ def find(name: str, data_dir: Path) -> Source | None:
 
 
 def names() -> list[str]:
-    """Names of all data sets that TFDS knows, of any kind."""
+    """Lists the data sets that TFDS knows, of any kind.
+
+    Returns:
+        Their names.
+    """
     import tensorflow_datasets as tfds
 
     return tfds.list_builders(with_community_datasets=False)

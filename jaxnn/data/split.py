@@ -37,7 +37,15 @@ class Dataset(NamedTuple):
 
 
 def take(split: Split, rows: np.ndarray | slice) -> Split:
-    """Gives the examples of `split` at `rows`: a copy for an array of indices, a view for a slice."""
+    """Picks examples of a split.
+
+    Args:
+        split: Where from.
+        rows: Which: a slice or an array of indices.
+
+    Returns:
+        The examples: a view for a slice, a copy for an array.
+    """
     return Split(split.inputs[rows], split.labels[rows])
 
 

@@ -1,7 +1,8 @@
 """Training as pure functions: `update` is one step, `run` a whole training, `fit` the same in chunks of epochs."""
 
+from jaxnn.training.fit import NonFiniteError, Timing, fit
 from jaxnn.training.order import permutation
-from jaxnn.training.run import Best, Data, NonFiniteError, Run, Timing, fit, run
+from jaxnn.training.run import Best, Data, Run, advance, run, start
 from jaxnn.training.update import Metrics, State, Task, compute_scores, init_state, make_update
 
 __all__ = [
@@ -13,10 +14,12 @@ __all__ = [
     "State",
     "Task",
     "Timing",
+    "advance",
     "compute_scores",
     "fit",
     "init_state",
     "make_update",
     "permutation",
     "run",
+    "start",
 ]

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from jax import Array
 
 ROUNDS = 8
+ROUNDS_OF_SMALL = 24  # for up to 100 numbers, whose orders 8 rounds leave unequally likely by a few percent
 
 
 def permutation(key: Array, n: int) -> Array:
@@ -36,7 +37,8 @@ def permutation(key: Array, n: int) -> Array:
         raise ValueError(f"permutation: n must be at least 1, got {n}")
     rows = math.isqrt(n - 1) + 1
     columns = 2 * -(-n // (2 * rows))
-    words = jax.random.bits(key, (ROUNDS, rows + columns), jnp.uint32)
+    rounds = ROUNDS if n > 100 else ROUNDS_OF_SMALL
+    words = jax.random.bits(key, (rounds, rows + columns), jnp.uint32)
     down = (words[:, :columns] % jnp.uint32(rows)).astype(jnp.int32)
     right = (words[:, columns:] % jnp.uint32(columns)).astype(jnp.int32)
 
@@ -52,7 +54,7 @@ def permutation(key: Array, n: int) -> Array:
 
     def send(x_outside: tuple[Array, Array]) -> tuple[Array, Array]:
         x, outside = x_outside
-        row, column = jax.lax.fori_loop(0, ROUNDS, shuffle, (x // columns, x % columns))
+        row, column = jax.lax.fori_loop(0, rounds, shuffle, (x // columns, x % columns))
         x = jnp.where(outside, row * columns + column, x)
         return x, x >= n
 

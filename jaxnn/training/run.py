@@ -1,10 +1,8 @@
-"""A whole training in one compiled program: `run`, and `fit`, which calls it in chunks of epochs to show progress."""
+"""A whole training as a pure function, to be compiled into one program."""
 
 from __future__ import annotations
 
 import functools
-import math
-import time
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -80,27 +78,6 @@ class Run(NamedTuple):
     bad_step: Array
 
 
-class Timing(NamedTuple):
-    """Where the time of a `fit` went, in seconds."""
-
-    compile: float
-    """Tracing and compiling; near zero when the same program was compiled before."""
-    epochs: list[float]
-    """Each epoch; epochs of one chunk share their chunk's mean."""
-
-
-class NonFiniteError(FloatingPointError):
-    """A loss or an update became NaN or infinite; names the step and the epoch and holds the `run` so far."""
-
-    def __init__(self, run: Run, step: int, epoch: int) -> None:
-        """Make the error for a step, counted from 0 over the whole run, in an epoch, counted from 0."""
-        super().__init__(
-            f"the objective or the update became non-finite at step {step} (epoch {epoch}): the learning rate is most "
-            f"likely too high for this task; lower it, or standardize the inputs"
-        )
-        self.run, self.step, self.epoch = run, step, epoch
-
-
 def run(
     make_task: MakeTask,
     hparams: Hparams,
@@ -136,79 +113,26 @@ def run(
         TypeError: a size is not a whole number.
         ValueError: shapes do not fit, a size is out of range, `select` is not in the history.
     """
-    _check(data, epochs, batch_size, select, patience)
+    check_arguments(data, epochs, batch_size, select, patience)
     data = jax.tree.map(jnp.asarray, data)
-    start = _start(make_task, hparams, key, data, epochs, batch_size, select)
-    return _advance(make_task, hparams, key, data, start, jnp.int32(epochs), batch_size, select, patience)
+    progress = start(make_task, hparams, key, data, epochs, batch_size, select)
+    return advance(make_task, hparams, key, data, progress, jnp.int32(epochs), batch_size, select, patience)
 
 
-def fit(
-    make_task: MakeTask,
-    hparams: Hparams,
-    key: Array,
-    data: Data,
-    *,
-    epochs: int,
-    batch_size: int,
-    select: str | None = None,
-    patience: int | None = None,
-    on_chunk: Callable[[dict[str, np.ndarray]], None] | None = None,
-    chunk_seconds: float = 0.5,
-) -> tuple[Run, Timing]:
-    """`run`, compiled once and called in chunks of epochs, so that progress can be shown between them.
-
-    The chunks change nothing: early stopping and the best epoch are decided inside the program, epoch by epoch. The
-    program is compiled again only for another `make_task`, other shapes, or another static argument.
-
-    Args:
-        make_task, hparams, key, data, epochs, batch_size, select, patience: as `run`.
-        on_chunk: called after each chunk with the history so far, f32[epochs done] for each measure, as NumPy arrays.
-        chunk_seconds: how long a chunk should last; a chunk has at least one epoch.
-
-    Returns:
-        The finished `Run`, its history cut to the epochs done, and where the time went.
-
-    Raises:
-        TypeError, ValueError: as `run`.
-        NonFiniteError: the objective or the update became NaN or infinite.
-    """
-    _check(data, epochs, batch_size, select, patience)
-    data, hparams = jax.block_until_ready(jax.tree.map(jnp.asarray, (data, hparams)))
-    clock = time.perf_counter()
-    progress = _compiled_start(make_task, hparams, key, data, epochs, batch_size, select)
-    advance = functools.partial(
-        _compiled_advance, make_task, hparams, key, data, batch_size=batch_size, select=select, patience=patience
-    )
-    progress = jax.block_until_ready(advance(progress, jnp.int32(0)))  # compiles, and trains no epoch
-    seconds_compile = time.perf_counter() - clock
-
-    seconds: list[float] = []
-    chunk, done = 1, 0
-    while done < epochs:
-        stop = min(done + chunk, epochs)
-        clock = time.perf_counter()
-        progress = jax.block_until_ready(advance(progress, jnp.int32(stop)))
-        elapsed = time.perf_counter() - clock
-        ran = int(progress.epoch) - done
-        if ran == 0:
-            break
-        seconds += [elapsed / ran] * ran
-        history = {name: np.asarray(values[: progress.epoch]) for name, values in progress.history.items()}
-        if on_chunk is not None:
-            on_chunk(history)
-        if (bad_step := int(progress.bad_step)) >= 0:
-            steps = data.inputs.shape[0] // batch_size
-            raise NonFiniteError(progress, bad_step, bad_step // steps)
-        done += ran
-        chunk = max(1, math.floor(min(chunk_seconds * ran / elapsed, epochs)))
-    progress = progress._replace(history={k: v[: progress.epoch] for k, v in progress.history.items()})
-    return progress, Timing(seconds_compile, seconds)
-
-
-def _start(
+def start(
     make_task: MakeTask, hparams: Hparams, key: Array, data: Data, epochs: int, batch_size: int, select: str | None
 ) -> Run:
-    """The run before its first epoch."""
+    """The run before its first epoch.
+
+    Args:
+        make_task, hparams, key, data, epochs, batch_size, select: as `run`.
+
+    Returns:
+        A `Run` with no epoch done; its history has room for `epochs`.
+
+    Raises:
+        ValueError: `select` is not in the history.
+    """
     task = make_task(hparams)
     state = init_state(task, jax.random.fold_in(key, 0))
     measures = jax.eval_shape(functools.partial(_epoch, task, key, data, batch_size), state, jnp.int32(0))[1]
@@ -221,7 +145,7 @@ def _start(
     return Run(state, history, best, jnp.int32(0), jnp.int32(-1))
 
 
-def _advance(
+def advance(
     make_task: MakeTask,
     hparams: Hparams,
     key: Array,
@@ -232,7 +156,16 @@ def _advance(
     select: str | None,
     patience: int | None,
 ) -> Run:
-    """Trains until `stop` epochs are done, or patience is at its end, or something is not finite."""
+    """Train on until `stop` epochs are done, or patience is at its end, or something is not finite.
+
+    Args:
+        make_task, hparams, key, data, batch_size, select, patience: as `run`.
+        progress: the run so far.
+        stop: i32[], traced; at most the epochs that the history has room for.
+
+    Returns:
+        The `Run`, with more epochs done.
+    """
     task = make_task(hparams)
 
     def goes_on(progress: Run) -> Array:
@@ -254,12 +187,6 @@ def _advance(
         return Run(state, history, best, progress.epoch + 1, bad_step)
 
     return jax.lax.while_loop(goes_on, next_epoch, progress)
-
-
-_compiled_start = jax.jit(_start, static_argnames=("make_task", "epochs", "batch_size", "select"))
-_compiled_advance = jax.jit(
-    _advance, static_argnames=("make_task", "batch_size", "select", "patience"), donate_argnames="progress"
-)
 
 
 def _epoch(
@@ -305,7 +232,15 @@ def _lower_is_better(measure: str) -> bool:
     return measure.endswith(("loss", "norm", "penalty"))
 
 
-def _check(data: Data, epochs: int, batch_size: int, select: str | None, patience: int | None) -> None:
+def check_arguments(data: Data, epochs: int, batch_size: int, select: str | None, patience: int | None) -> None:
+    """Check what can be checked before anything is compiled.
+
+    Args:
+        data, epochs, batch_size, select, patience: as `run`.
+
+    Raises:
+        TypeError, ValueError: as `run`.
+    """
     for name, value in (("epochs", epochs), ("batch_size", batch_size), ("patience", patience)):
         if value is None and name == "patience":
             continue

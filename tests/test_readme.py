@@ -1,0 +1,43 @@
+"""The README is true: its code runs, its figures are those of the files that a command wrote, its links lead somewhere."""
+
+import json
+import re
+from pathlib import Path
+
+import jax
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+README = (ROOT / "README.md").read_text()
+RESULTS = ROOT / "experiments" / "results"
+
+
+@pytest.mark.parametrize("code", re.findall(r"```python\n(.*?)```", README, re.DOTALL))
+def test_the_code_runs(code, capsys):
+    with jax.numpy_dtype_promotion("standard"):
+        exec(compile(code, "README.md", "exec"), {})
+    assert capsys.readouterr().out
+
+
+@pytest.mark.parametrize("summary", sorted(RESULTS.glob("*/summary.json")), ids=lambda path: path.parent.name)
+def test_the_accuracies_are_those_of_the_results(summary):
+    result = json.loads(summary.read_text())
+    [row] = [line for line in README.splitlines() if f"results/{summary.parent.name})" in line and line[0] == "|"]
+    assert f"{100 * result['test_accuracy']:.2f} %" in row
+    assert f"{result['peak_memory_mib']:.0f} MiB" in row
+
+
+def test_the_speed_ratios_are_those_of_the_results():
+    for result in json.loads((RESULTS / "benchmark.json").read_text())["rows"]:
+        [row] = [line for line in README.splitlines() if line.startswith(f"| {result['work']} | {result['peer']} |")]
+        assert f" {result['ratio']:.1f}x " in row
+
+
+def test_pictures_and_modules_are_there():
+    for picture in re.findall(r"!\[[^\]]*\]\(([^)]+)\)", README):
+        assert (ROOT / picture).is_file(), picture
+    modules = re.findall(r"^\| `((?:jaxnn|experiments)[\w.]*)` \|", README, re.MULTILINE)
+    assert len(modules) > 5
+    for module in modules:
+        path = ROOT / module.replace(".", "/")
+        assert path.with_suffix(".py").is_file() or (path / "__init__.py").is_file(), module
