@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import itertools
+import multiprocessing
 import os
+import time
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -30,6 +32,41 @@ class Peer(NamedTuple):
     name: str
     epoch: Callable[[], None]
     accuracy: Callable[[], float]
+
+
+class Remote:
+    """A peer in a process of its own, where its threads and its memory disturb nobody else's turn."""
+
+    def __init__(self, make: Callable[[], Peer]) -> None:
+        """Start the process and make the peer there; `make` and what it holds must be picklable."""
+        context = multiprocessing.get_context("spawn")
+        self._connection, other = context.Pipe()
+        self._process = context.Process(target=_serve, args=(other, make), daemon=True)
+        self._process.start()
+        self.name: str = self._connection.recv()
+
+    def seconds(self, epochs: int) -> float:
+        """Train so many epochs; the mean seconds of one."""
+        self._connection.send(epochs)
+        return self._connection.recv()
+
+    def close(self) -> float:
+        """End the process; the training accuracy reached."""
+        self._connection.send(0)
+        accuracy = self._connection.recv()
+        self._process.join()
+        return accuracy
+
+
+def _serve(connection: Any, make: Callable[[], Peer]) -> None:
+    peer = make()
+    connection.send(peer.name)
+    while epochs := connection.recv():
+        clock = time.perf_counter()
+        for _ in range(epochs):
+            peer.epoch()
+        connection.send((time.perf_counter() - clock) / epochs)
+    connection.send(peer.accuracy())
 
 
 def torch_slicing(work: Work, images: np.ndarray, labels: np.ndarray, *, as_bytes: bool) -> Peer:
