@@ -1,4 +1,4 @@
-"""The README is true: its code runs, its figures are those of the files that a command wrote, its links lead somewhere."""
+"""The README is true: its code runs, its numbers are those of the results, its pictures and modules are there."""
 
 import json
 import re
