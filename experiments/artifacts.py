@@ -109,7 +109,7 @@ def environment() -> dict[str, Any]:
     device = jax.devices()[0]
     return {
         "python": platform.python_version(),
-        "versions": {"jaxnn": jaxnn.__version__} | {name: importlib.metadata.version(name) for name in PACKAGES},
+        "versions": {"jaxnn": jaxnn.__version__} | {name: _version(name) for name in PACKAGES},
         "machine": f"{_processor()}, {os.cpu_count()} cores",
         "system": f"{platform.system()} {platform.machine()}",
         "device": f"{device.platform}: {device.device_kind} x {jax.device_count()}",
@@ -124,6 +124,13 @@ def peak_memory_mib() -> float:
 
 def _name(place: tuple[Any, ...]) -> str:
     return jax.tree_util.keystr(place, simple=True, separator="/")
+
+
+def _version(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "not installed"
 
 
 def _processor() -> str:
