@@ -24,7 +24,7 @@ Preprocessing = Literal["none", "center", "standardize", "standardize-channel", 
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-    """The settings of a training run. Those left out are chosen for the dataset and the model (see `DEFAULTS`)."""
+    """The settings of a training run. Those left out depend on the dataset and the model (see `DEFAULTS`)."""
 
     dataset: str = "digits"
     """digits, cifar10, another TFDS image set (mnist, fashion_mnist, cifar100, ...), or a 2-D set: circle, spiral,
@@ -123,8 +123,9 @@ DEFAULTS: dict[tuple[str, str], dict[str, Any]] = {
     ("points", "linear"): {"learning_rate": 0.1, "batch_size": 16, "epochs": 100, "init": "normal"},
     ("points", "mlp"): {"learning_rate": 0.1, "batch_size": 16, "epochs": 300, "hidden": (32, 32)},
 }
-"""What `Settings` are by default, by kind of dataset (digits, other images, points in the plane) and model. The values
-were chosen on validation splits (of CIFAR-10 for images), never on test data."""
+"""What `Settings` are by default, by kind of dataset (digits, other images, points in the plane) and model. Those of
+digits and images follow runs on validation splits (of CIFAR-10 for images), never test data; those of points are
+ordinary values that were not searched for."""
 
 
 def resolve(config: Config, dataset: Dataset) -> Settings:

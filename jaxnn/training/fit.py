@@ -73,10 +73,10 @@ def fit(
     data, hparams = jax.block_until_ready(jax.tree.map(jnp.asarray, (data, hparams)))
     clock = time.perf_counter()
     progress = _compiled_start(make_task, hparams, key, data, epochs, batch_size, select)
-    advance = functools.partial(
+    train_until = functools.partial(
         _compiled_advance, make_task, hparams, key, data, batch_size=batch_size, select=select, patience=patience
     )
-    progress = jax.block_until_ready(advance(progress, jnp.int32(0)))  # compiles, and trains no epoch
+    progress = jax.block_until_ready(train_until(progress, jnp.int32(0)))  # compiles, and trains no epoch
     seconds_compile = time.perf_counter() - clock
 
     seconds: list[float] = []
@@ -84,7 +84,7 @@ def fit(
     while done < epochs:
         stop = min(done + chunk, epochs)
         clock = time.perf_counter()
-        progress = jax.block_until_ready(advance(progress, jnp.int32(stop)))
+        progress = jax.block_until_ready(train_until(progress, jnp.int32(stop)))
         elapsed = time.perf_counter() - clock
         ran = int(progress.epoch) - done
         if ran == 0:
