@@ -1,4 +1,8 @@
-"""Initial weights W[out, in] as functions `(key, shape, dtype) -> Array`; biases start at zero (`jaxnn.models`)."""
+"""Initial weights W[out, in] as functions `(key, shape, dtype) -> Array`; biases start at zero (`jaxnn.models`).
+
+`fans` says how many outputs and inputs are in use, where those are fewer than the shape has (`width` of `models.mlp`);
+the numbers may be traced.
+"""
 
 import math
 from collections.abc import Callable
@@ -7,9 +11,11 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from jax import Array
-from jax.nn.initializers import zeros
+from jax.typing import ArrayLike
 
-Initializer = Callable[[Array, tuple[int, ...], Any], Array]
+Initializer = Callable[..., Array]
+"""`(key, shape, dtype) -> Array`, and the keyword `fans`, (out, in), if it is to serve networks with a `width`."""
+Fans = tuple[ArrayLike, ArrayLike]
 
 __all__ = ["Initializer", "he", "normal", "xavier", "zeros"]
 
@@ -32,10 +38,29 @@ def normal(std: float = 0.01) -> Initializer:
     """
     if not 0.0 < std < math.inf:
         raise ValueError(f"normal: std must be positive and finite, got {std}; for zeros use initializers.zeros")
-    return jax.nn.initializers.normal(std)
+
+    def draw(key: Array, shape: tuple[int, ...], dtype: Any = jnp.float32, *, fans: Fans | None = None) -> Array:
+        return jax.random.normal(key, shape, dtype) * jnp.asarray(std, dtype)
+
+    return draw
 
 
-def xavier(key: Array, shape: tuple[int, ...], dtype: Any = jnp.float32) -> Array:
+def zeros(key: Array, shape: tuple[int, ...], dtype: Any = jnp.float32, *, fans: Fans | None = None) -> Array:
+    """Weights of zero, with which all neurons of a layer stay equal: the mistake that the notes warn of.
+
+    Args:
+        key: not used.
+        shape: `(out, in)`.
+        dtype: the type.
+        fans: not used.
+
+    Returns:
+        Array[out, in].
+    """
+    return jnp.zeros(shape, dtype)
+
+
+def xavier(key: Array, shape: tuple[int, ...], dtype: Any = jnp.float32, *, fans: Fans | None = None) -> Array:
     """Xavier (Glorot) normal weights: keeps the variance of activations and gradients for tanh-like units.
 
     Formula: `W ~ N(0, 2 / (in + out))`.
@@ -44,6 +69,7 @@ def xavier(key: Array, shape: tuple[int, ...], dtype: Any = jnp.float32) -> Arra
         key: a PRNG key.
         shape: `(out, in)`.
         dtype: a floating-point type.
+        fans: `(out, in)` in the formula; by default the shape.
 
     Returns:
         Array[out, in].
@@ -53,12 +79,11 @@ def xavier(key: Array, shape: tuple[int, ...], dtype: Any = jnp.float32) -> Arra
 
     Source: Glorot & Bengio 2010, "Understanding the difficulty of training deep feedforward neural networks".
     """
-    return jax.nn.initializers.variance_scaling(1.0, "fan_avg", "normal", in_axis=1, out_axis=0)(
-        key, _matrix("xavier", shape), dtype
-    )
+    outputs, inputs = fans or _matrix("xavier", shape)
+    return jax.random.normal(key, shape, dtype) * jnp.sqrt(2.0 / (inputs + outputs)).astype(dtype)
 
 
-def he(key: Array, shape: tuple[int, ...], dtype: Any = jnp.float32) -> Array:
+def he(key: Array, shape: tuple[int, ...], dtype: Any = jnp.float32, *, fans: Fans | None = None) -> Array:
     """He normal weights: keeps the variance of activations through ReLU, which halves it at each layer.
 
     Formula: `W ~ N(0, 2 / in)`.
@@ -67,6 +92,7 @@ def he(key: Array, shape: tuple[int, ...], dtype: Any = jnp.float32) -> Array:
         key: a PRNG key.
         shape: `(out, in)`.
         dtype: a floating-point type.
+        fans: `(out, in)` in the formula; by default the shape.
 
     Returns:
         Array[out, in].
@@ -76,9 +102,8 @@ def he(key: Array, shape: tuple[int, ...], dtype: Any = jnp.float32) -> Array:
 
     Source: He et al. 2015, "Delving deep into rectifiers".
     """
-    return jax.nn.initializers.variance_scaling(2.0, "fan_in", "normal", in_axis=1, out_axis=0)(
-        key, _matrix("he", shape), dtype
-    )
+    _, inputs = fans or _matrix("he", shape)
+    return jax.random.normal(key, shape, dtype) * jnp.sqrt(2.0 / inputs).astype(dtype)
 
 
 def _matrix(name: str, shape: tuple[int, ...]) -> tuple[int, ...]:

@@ -53,8 +53,9 @@ def dropout(key: Array, x: Array, rate: ArrayLike) -> Array:
     Formula: `y_i = x_i * m_i / (1 - rate)`, `m_i = 0` with probability `rate` and 1 otherwise, independently for each
     value. Nothing is to be rescaled at evaluation: leave the call out.
 
-    The mask compares 16 random bits per value with the rate, two values per random word: the rate is rounded to the
-    nearest multiple of 2**-16, and the scale uses the rounded rate, so the expectation is exact.
+    The mask hashes the key and the place of each value in `x` to 32 random bits and compares 24 of them with the rate,
+    which costs little beside the matrix products, is never stored, and is the same however `x` is sharded. The rate is
+    rounded to the nearest multiple of 2**-24, and the scale uses the rounded rate, so the expectation is exact.
 
     Args:
         key: a PRNG key; the same key drops the same values.
@@ -69,18 +70,18 @@ def dropout(key: Array, x: Array, rate: ArrayLike) -> Array:
         TypeError: `x` is not floating point, or `rate` is not a number.
         ValueError: `rate` is outside [0, 1), NaN, or not a scalar.
 
-    Source: Srivastava et al. 2014, "Dropout: a simple way to prevent neural networks from overfitting".
+    Source: Srivastava et al. 2014, "Dropout: a simple way to prevent neural networks from overfitting"; Salmon et al.
+    2011, "Parallel random numbers: as easy as 1, 2, 3" (random bits as a keyed function of a counter).
     """
     x = jnp.asarray(x)
     _expect_floating("dropout", x)
     rate = check_rate("dropout", rate)
     if not isinstance(rate, Tracer) and rate == 0.0:
         return x
-    threshold = jnp.clip(jnp.round(jnp.float32(rate) * 65536.0), 0.0, 65535.0).astype(jnp.uint32)
-    keep_probability = 1.0 - threshold.astype(jnp.float32) / 65536.0
-    scale = (1.0 / keep_probability).astype(x.dtype)
-    keep = _random_uint16(key, x.shape) >= jnp.full(x.shape, threshold)
-    return jnp.where(keep, x * jnp.full(x.shape, scale), jnp.zeros_like(x))
+    threshold = jnp.clip(jnp.round(jnp.float32(rate) * 2.0**24), 0.0, 2.0**24 - 1.0)
+    scale = (1.0 / (1.0 - threshold / 2.0**24)).astype(x.dtype)
+    keep = _random_bits(key, x.shape) >> jnp.uint32(8) >= threshold.astype(jnp.uint32)
+    return jnp.where(keep, x * scale, jnp.zeros_like(x))
 
 
 def check_rate(where: str, rate: ArrayLike) -> float | Tracer:
@@ -109,12 +110,22 @@ def check_rate(where: str, rate: ArrayLike) -> float | Tracer:
     return value
 
 
-def _random_uint16(key: Array, shape: tuple[int, ...]) -> Array:
-    """16 random bits per value as u32[shape]: each random word serves two values of the last axis."""
-    *leading, last = shape or (1,)
-    words = jax.random.bits(key, (*leading, (last + 1) // 2), jnp.uint32)
-    low_and_high = jnp.concatenate([words & jnp.uint32(0xFFFF), words >> jnp.uint32(16)], axis=-1)
-    return low_and_high[..., :last].reshape(shape)
+def _random_bits(key: Array, shape: tuple[int, ...]) -> Array:
+    """Random u32[shape], each a hash of the key's words and of its place: elementwise, so that it fuses."""
+    words = jax.random.key_data(key)
+    first = _mix(words[..., 0], jnp.uint32(0x9E3779B9))
+    second = _mix(words[..., 1], first)
+    place = jnp.zeros(shape, jnp.uint32)
+    for axis, size in enumerate(shape):
+        place = place * jnp.uint32(size) + jax.lax.broadcasted_iota(jnp.uint32, shape, axis)
+    return _mix(place ^ first, second)
+
+
+def _mix(word: Array, key: Array) -> Array:
+    """A bijection of 32-bit words, another for each key: MurmurHash3's finalizer with the key in its middle."""
+    word = (word ^ word >> jnp.uint32(16)) * jnp.uint32(0x85EBCA6B) ^ key
+    word = (word ^ word >> jnp.uint32(13)) * jnp.uint32(0xC2B2AE35)
+    return word ^ word >> jnp.uint32(16)
 
 
 def _expect_floating(where: str, x: Array) -> None:

@@ -69,6 +69,7 @@ def mlp(
     init: Initializer = initializers.he,
     dropout: ArrayLike = 0.0,
     input_dropout: ArrayLike = 0.0,
+    width: Sequence[ArrayLike] | None = None,
 ) -> Model:
     """A fully connected network of any depth, with dropout on the hidden layers and on the input.
 
@@ -83,13 +84,16 @@ def mlp(
         init: rule for every W[out, in]; see `jaxnn.initializers`.
         dropout: the share of hidden values dropped when `apply` is given a key; a number in [0, 1) or a traced scalar.
         input_dropout: the same for the inputs.
+        width: how many neurons of each hidden layer are in use, each at most its size in `hidden`; may be traced, so
+            that networks of several widths are trained in one program. The weights of the others are zero and stay
+            zero. By default all are in use.
 
     Returns:
         A `Model`.
 
     Raises:
         TypeError: a size is not an integer, `hidden` is not a sequence, or a rate is not a number.
-        ValueError: a size is not positive, or a rate is outside [0, 1).
+        ValueError: a size is not positive, a rate is outside [0, 1), or `width` does not fit `hidden`.
 
     Source: Goodfellow et al. 2016, "Deep learning", chapter 6.
     """
@@ -105,12 +109,22 @@ def mlp(
     layers.check_rate("mlp: dropout", dropout)
     layers.check_rate("mlp: input_dropout", input_dropout)
     sizes = (math.prod(shape), *hidden, outputs)
+    used = sizes if width is None else (sizes[0], *_check_width(width, hidden), outputs)
+
+    def mask(layer: int) -> Array:
+        return jnp.arange(sizes[layer]) < used[layer]
 
     def initialize(key: Array) -> list[layers.Weights]:
-        return [
-            {"w": init(jax.random.fold_in(key, i), (out, into), jnp.float32), "b": jnp.zeros(out)}
-            for i, (into, out) in enumerate(itertools.pairwise(sizes))
-        ]
+        params: list[layers.Weights] = []
+        for i, (into, out) in enumerate(itertools.pairwise(sizes)):
+            layer_key = jax.random.fold_in(key, i)
+            if width is None:
+                w = init(layer_key, (out, into), jnp.float32)
+            else:
+                w = init(layer_key, (out, into), jnp.float32, fans=(used[i + 1], used[i]))
+                w = jnp.where(mask(i + 1)[:, None] & mask(i)[None], w, jnp.zeros_like(w))
+            params.append({"w": w, "b": jnp.zeros(out)})
+        return params
 
     def drop(key: Array | None, layer: int, x: Array, rate: ArrayLike) -> Array:
         return x if key is None else layers.dropout(jax.random.fold_in(key, layer), x, rate)
@@ -123,7 +137,19 @@ def mlp(
             raise ValueError(f"mlp: params of {len(params)} layers given to a model of {len(sizes) - 1}")
         x = drop(key, 0, x.reshape(*x.shape[: x.ndim - len(shape)], sizes[0]), input_dropout)
         for i, layer in enumerate(params[:-1], start=1):
-            x = drop(key, i, activation(layers.linear(layer, x)), dropout)
+            x = activation(layers.linear(layer, x))
+            if width is not None:  # an activation need not be zero at zero
+                x = jnp.where(jnp.broadcast_to(mask(i), x.shape), x, jnp.zeros_like(x))
+            x = drop(key, i, x, dropout)
         return layers.linear(params[-1], x)
 
     return Model(initialize, apply)
+
+
+def _check_width(width: Sequence[ArrayLike], hidden: Sequence[int]) -> Sequence[ArrayLike]:
+    if len(width) != len(hidden):
+        raise ValueError(f"mlp: width of {len(width)} layers given to {len(hidden)} hidden layers")
+    for used, size in zip(width, hidden, strict=True):
+        if not isinstance(used, jax.core.Tracer) and not 1 <= used <= size:
+            raise ValueError(f"mlp: width must be from 1 to the size of its layer, {size}, got {used}")
+    return width

@@ -3,6 +3,7 @@
 from jaxnn.training.fit import NonFiniteError, Timing, fit
 from jaxnn.training.order import permutation
 from jaxnn.training.run import Best, Data, Run, advance, run, start
+from jaxnn.training.sweep import choose_group, run_many, sweep
 from jaxnn.training.update import Metrics, State, Task, compute_scores, init_state, make_update
 
 __all__ = [
@@ -15,11 +16,14 @@ __all__ = [
     "Task",
     "Timing",
     "advance",
+    "choose_group",
     "compute_scores",
     "fit",
     "init_state",
     "make_update",
     "permutation",
     "run",
+    "run_many",
     "start",
+    "sweep",
 ]

@@ -19,10 +19,12 @@ from jaxnn.training.update import (
     Params,
     State,
     Statistics,
+    StepKeys,
     Task,
     compute_scores,
     init_state,
     make_update,
+    step_keys,
 )
 
 Hparams = Any
@@ -141,7 +143,7 @@ def start(
     history = {name: jnp.full(epochs, jnp.nan) for name in measures}
     best = None
     if select is not None:
-        best = Best(state.params, jnp.float32(jnp.inf if _lower_is_better(select) else -jnp.inf), jnp.int32(-1))
+        best = Best(state.params, jnp.float32(jnp.inf if lower_is_better(select) else -jnp.inf), jnp.int32(-1))
     return Run(state, history, best, jnp.int32(0), jnp.int32(-1))
 
 
@@ -167,26 +169,50 @@ def advance(
         The `Run`, with more epochs done.
     """
     task = make_task(hparams)
+    return jax.lax.while_loop(
+        lambda progress: (progress.epoch < stop) & goes_on(progress, patience),
+        lambda progress: next_epoch(task, key, data, progress, batch_size, select),
+        progress,
+    )
 
-    def goes_on(progress: Run) -> Array:
-        on = (progress.epoch < stop) & (progress.bad_step < 0)
-        if patience is not None and progress.best is not None:
-            on &= progress.epoch - 1 - progress.best.epoch < patience
-        return on
 
-    def next_epoch(progress: Run) -> Run:
-        state, measures, bad_step = _epoch(task, key, data, batch_size, progress.state, progress.epoch)
-        history = {name: values.at[progress.epoch].set(measures[name]) for name, values in progress.history.items()}
-        best = progress.best
-        if best is not None and select is not None:
-            value = measures[select].astype(jnp.float32)
-            better = value < best.value if _lower_is_better(select) else value > best.value
-            best = jax.tree.map(
-                lambda new, old: jnp.where(better, new, old), Best(state.params, value, progress.epoch), best
-            )
-        return Run(state, history, best, progress.epoch + 1, bad_step)
+def goes_on(progress: Run, patience: int | None) -> Array:
+    """Whether a run may train another epoch: all is finite, and patience is not at its end.
 
-    return jax.lax.while_loop(goes_on, next_epoch, progress)
+    Args:
+        progress: the run so far.
+        patience: as `run`.
+
+    Returns:
+        bool[].
+    """
+    on = progress.bad_step < 0
+    if patience is not None and progress.best is not None:
+        on &= progress.epoch - 1 - progress.best.epoch < patience
+    return on
+
+
+def next_epoch(task: Task, key: Array, data: Data, progress: Run, batch_size: int, select: str | None) -> Run:
+    """The run after one more epoch.
+
+    Args:
+        task: what is to be learned.
+        key, data, batch_size, select: as `run`.
+        progress: the run so far.
+
+    Returns:
+        The `Run`.
+    """
+    state, measures, bad_step = _epoch(task, key, data, batch_size, progress.state, progress.epoch)
+    history = {name: values.at[progress.epoch].set(measures[name]) for name, values in progress.history.items()}
+    best = progress.best
+    if best is not None and select is not None:
+        value = measures[select].astype(jnp.float32)
+        better = value < best.value if lower_is_better(select) else value > best.value
+        best = jax.tree.map(
+            lambda new, old: jnp.where(better, new, old), Best(state.params, value, progress.epoch), best
+        )
+    return Run(state, history, best, progress.epoch + 1, bad_step)
 
 
 def _epoch(
@@ -200,18 +226,19 @@ def _epoch(
     first_step = state.step
     update = make_update(task, data.statistics)
 
-    def step(state: State, rows: Array) -> tuple[State, Metrics]:
-        return update(
-            state, jax.tree.map(lambda a: a.at[rows].get(mode="promise_in_bounds"), (data.inputs, data.labels))
-        )
+    keys = jax.vmap(step_keys, in_axes=(None, 0))(state.key, first_step + jnp.arange(steps))
 
-    def light_step(state: State, rows: Array) -> tuple[State, Array]:
-        state, metrics = step(state, rows)
+    def step(state: State, rows: Array, keys: StepKeys) -> tuple[State, Metrics]:
+        batch = jax.tree.map(lambda a: a.at[rows].get(mode="promise_in_bounds"), (data.inputs, data.labels))
+        return update(state, batch, keys)
+
+    def light_step(state: State, rows_and_keys: tuple[Array, StepKeys]) -> tuple[State, Array]:
+        state, metrics = step(state, *rows_and_keys)
         return state, jnp.stack([metrics.loss, metrics.penalty, metrics.accuracy])
 
     # The norms cost a pass over all parameters: only the last step computes them.
-    state, means = jax.lax.scan(light_step, state, rows[:-1])
-    state, last = step(state, rows[-1])
+    state, means = jax.lax.scan(light_step, state, jax.tree.map(lambda a: a[:-1], (rows, keys)))
+    state, last = step(state, *jax.tree.map(lambda a: a[-1], (rows, keys)))
     per_step = jnp.concatenate([means, jnp.stack([last.loss, last.penalty, last.accuracy])[None]])
     finite = jnp.isfinite(per_step[:, 0] + per_step[:, 1])
     finite = finite.at[-1].set(finite[-1] & jnp.isfinite(last.update_norm))
@@ -228,7 +255,8 @@ def _epoch(
     return state, measures, bad_step
 
 
-def _lower_is_better(measure: str) -> bool:
+def lower_is_better(measure: str) -> bool:
+    """Whether a measure of the history is better when it is lower; else it is better when it is higher."""
     return measure.endswith(("loss", "norm", "penalty"))
 
 

@@ -98,7 +98,28 @@ def init_state(task: Task, key: Array) -> State:
     return State(params, task.optimizer.init(params), jnp.int32(0), steps_key)
 
 
-def make_update(task: Task, statistics: Statistics = None) -> Callable[[State, Batch], tuple[State, Metrics]]:
+class StepKeys(NamedTuple):
+    """The randomness of one step."""
+
+    augment: Array
+    mixup: Array
+    model: Array
+
+
+def step_keys(key: Array, step: ArrayLike) -> StepKeys:
+    """The keys of a step: a function of the run's key and the number of the step.
+
+    Args:
+        key: `State.key`.
+        step: i32[], `State.step`.
+
+    Returns:
+        A `StepKeys`. A run derives those of a whole epoch at once, which costs less than one at a time.
+    """
+    return StepKeys(*jax.random.split(jax.random.fold_in(key, step), 3))
+
+
+def make_update(task: Task, statistics: Statistics = None) -> Callable[..., tuple[State, Metrics]]:
     """The step function of a task: a pure function, to be jitted, scanned or vmapped.
 
     Formula: `objective = mean loss + penalty`; `params += optimizer(gradient of objective)`.
@@ -108,25 +129,26 @@ def make_update(task: Task, statistics: Statistics = None) -> Callable[[State, B
         statistics: what `task.transform` needs, as fitted on the training split.
 
     Returns:
-        `update(state, (inputs[B, ...], labels[B])) -> (state, metrics)`.
+        `update(state, (inputs[B, ...], labels[B])) -> (state, metrics)`; a third argument may hand in the step's keys,
+        `step_keys(state.key, state.step)`.
 
     Source: the notes' forward pass, back-propagation and parameter update; Robbins & Monro 1951.
     """
     optimizer = optax.with_extra_args_support(task.optimizer)
 
-    def update(state: State, batch: Batch) -> tuple[State, Metrics]:
+    def update(state: State, batch: Batch, keys: StepKeys | None = None) -> tuple[State, Metrics]:
         inputs, labels = jnp.asarray(batch[0]), jnp.asarray(batch[1])
-        augment_key, mixup_key, model_key = jax.random.split(jax.random.fold_in(state.key, state.step), 3)
+        keys = keys or step_keys(state.key, state.step)
         if task.augment is not None:
-            inputs = task.augment(augment_key, inputs)
+            inputs = task.augment(keys.augment, inputs)
         mixed = None
         if task.mixup is not None:
-            mixed = task.mixup(mixup_key, inputs)
+            mixed = task.mixup(keys.mixup, inputs)
             inputs = mixed.images
         x = task.transform(statistics, inputs)
 
         def objective(params: Params) -> tuple[Array, tuple[Array, Array, Array]]:
-            scores = task.model.apply(params, x, key=model_key)
+            scores = task.model.apply(params, x, key=keys.model)
             loss = task.loss(scores, labels).mean()
             if mixed is not None:
                 loss = mixed.share * loss + (1.0 - mixed.share) * task.loss(scores, labels[mixed.partner]).mean()

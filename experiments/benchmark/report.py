@@ -1,0 +1,206 @@
+"""The results as a JSON file, a table and a bar chart."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+from matplotlib.figure import Figure
+from rich.table import Table
+
+from experiments import artifacts
+from experiments.benchmark.limits import Limits
+from jaxnn.plots.style import BLUE, GREEN, ORANGE, PURPLE, SKY, STYLE, VERMILION, new_figure
+
+PACKAGES = ("torch", "keras", "flax", "joblib")
+FLAGS = ("XLA_FLAGS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "TORCHINDUCTOR_CACHE_DIR")
+SAME = ("machine", "versions", "flags", "threads", "quick")
+"""What must be the same for rows of two runs to stand in one file."""
+COLORS = {
+    "PyTorch": VERMILION,
+    "scikit-learn": ORANGE,
+    "Keras": PURPLE,
+    "Flax": GREEN,
+    "jaxnn one by one": SKY,
+}
+
+
+def environment(quick: bool) -> dict[str, Any]:
+    """Machine, versions, flags and threads: the beginning of the file.
+
+    Args:
+        quick: whether it is a trial.
+
+    Returns:
+        Plain values by name.
+    """
+    found = artifacts.environment()
+    for package in PACKAGES:
+        try:
+            found["versions"][package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            found["versions"][package] = "not installed"
+    return {
+        "machine": found.pop("machine"),
+        **found,
+        "flags": {name: os.environ[name] for name in FLAGS if name in os.environ},
+        "threads": threads(),
+        "seed": 0,
+        "quick": quick,
+    }
+
+
+def threads() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def read_earlier(path: Path, now: dict[str, Any]) -> dict[str, Any] | None:
+    """The file that rows will be merged into.
+
+    Args:
+        path: the file.
+        now: as from `environment`.
+
+    Returns:
+        Its content, or None if there is no such file.
+
+    Raises:
+        ValueError: it is no such JSON file, or it was measured elsewhere or with something else.
+    """
+    if not path.exists():
+        return None
+    try:
+        earlier = json.loads(path.read_text())
+        differing = [name for name in SAME if earlier.get(name) != now[name]]
+    except (json.JSONDecodeError, AttributeError) as error:
+        raise ValueError(f"{path} is no result of this command ({error}): give another file with --out") from error
+    if differing or not all("key" in row for row in earlier["rows"]):
+        raise ValueError(
+            f"{path} was measured with other {', '.join(differing) or 'rows'}: --only would mix the two; "
+            "measure everything, or give another file with --out"
+        )
+    return earlier
+
+
+def merge(earlier: dict[str, Any] | None, new: dict[str, Any], order: Sequence[str]) -> dict[str, Any]:
+    """Put new rows in the place of the earlier rows of the same works.
+
+    Args:
+        earlier: as from `read_earlier`.
+        new: the results of this run; its limits and, where it has any, its growth are kept.
+        order: the keys of the works.
+
+    Returns:
+        The whole.
+    """
+    if earlier is None:
+        return new
+    replaced = {row["key"] for row in new["rows"]}
+    kept = [row for row in earlier["rows"] if row["key"] not in replaced]
+    rows = sorted(kept + new["rows"], key=lambda row: order.index(row["key"]) if row["key"] in order else len(order))
+    limits = earlier.get("limits", {}) | {k: v for k, v in new["limits"].items() if v is not None}
+    return new | {"rows": rows, "limits": limits, "growth": new.get("growth") or earlier.get("growth", {})}
+
+
+def plain_limits(machine: Limits, step_us: float | None) -> dict[str, Any]:
+    """The limits as written.
+
+    Args:
+        machine: as measured.
+        step_us: microseconds of a step of the toy network: what a step costs when there is nothing to compute.
+
+    Returns:
+        Plain values by name.
+    """
+    return {
+        "sgemm_gflops": machine.flops / 1e9,
+        "memory_gb_per_s": machine.bandwidth / 1e9,
+        "overhead_per_call_us": machine.call_us,
+        "overhead_per_step_us": step_us,
+        **machine.details,
+    }
+
+
+def table(rows: Sequence[dict[str, Any]]) -> Table:
+    """The rows of one work, the best form of each family marked.
+
+    Args:
+        rows: as measured.
+
+    Returns:
+        For a console.
+    """
+    share = f": {rows[0]['limit_share']:.0%} of {rows[0]['binding']}" if rows[0]["limit_share"] is not None else ""
+    title = f"{rows[0]['work']}, jaxnn {rows[0]['ours_s']:.3g} s{share}"
+    shown = Table("peer", "seconds", "ratio", "spread", "goal", "accuracy", title=title)
+    for row in rows:
+        goal = f"{row['goal']:g}x {'met' if row['met'] else 'missed'}" if row["goal"] and row["best_form"] else ""
+        accuracy = f"{row['ours_train_accuracy']:.1%} {row['peer_train_accuracy']:.1%}"
+        shown.add_row(
+            row["peer"] + (" *" if row["best_form"] else ""),
+            f"{row['peer_s']:.3g}",
+            f"{row['ratio']:.2f}x",
+            f"{row['spread'][0]:.2f}-{row['spread'][1]:.2f}",
+            goal,
+            f"{accuracy} DIFFER" if row["accuracy_differs"] else accuracy,
+        )
+    return shown
+
+
+def chart(rows: Sequence[dict[str, Any]]) -> Figure:
+    """How many times as fast as the best form of each family, with the goals.
+
+    Args:
+        rows: as measured.
+
+    Returns:
+        A figure.
+    """
+    best = [row for row in rows if row["best_form"]]
+    works = list(dict.fromkeys(row["work"] for row in best))
+    with matplotlib.rc_context(STYLE):
+        figure = new_figure(
+            "Times as fast as the best form of each peer\n\n", 1.6 + 0.24 * len(best) + 0.12 * len(works)
+        )
+        axes = figure.subplots()
+        place, ticks, seen = 0.0, [], set()
+        for work in works:
+            bars = [row for row in best if row["work"] == work]
+            ticks.append(place + (len(bars) - 1) / 2)
+            for row in bars:
+                family = row["family"]
+                label = None if family in seen else family
+                seen.add(family)
+                axes.barh(place, row["ratio"] - 1, left=1, height=0.85, color=COLORS.get(family, BLUE), label=label)
+                flag = ", accuracies differ" if row["accuracy_differs"] else ""
+                end = max(row["ratio"], 1, row["goal"] or 0)
+                ratio = row["ratio"]
+                text = f"{ratio:.1f}x{flag}" if ratio >= 1 else f"{ratio:.2g}x{flag}"
+                axes.annotate(text, (end, place), (6, 0), textcoords="offset points", va="center", fontsize=8)
+                if row["goal"]:
+                    label = None if "goal" in seen else "goal"
+                    seen.add("goal")
+                    axes.plot([row["goal"]] * 2, [place - 0.5, place + 0.5], color="black", linewidth=1.8, label=label)
+                place += 1
+            place += 0.5
+        axes.set_xscale("log")
+        axes.axvline(1, color="black", linewidth=0.8)
+        axes.set_yticks(ticks, works)
+        axes.tick_params(axis="y", length=0)
+        axes.grid(False, axis="y")
+        axes.invert_yaxis()
+        low, high = axes.get_xlim()
+        axes.set_xlim(low, high * 1.8)
+        marks = [digit * 10.0**power for power in range(-3, 5) for digit in (1, 2, 5)]
+        marks = [mark for mark in marks if low <= mark <= high * 1.8]
+        axes.set_xticks(marks, [f"{mark:g}x" for mark in marks])
+        axes.minorticks_off()
+        axes.margins(y=0.01)
+        figure.legend(loc="outside upper left", ncols=7, bbox_to_anchor=(0.0, 0.97), fontsize=9)
+    return figure

@@ -1,0 +1,223 @@
+"""Many training runs at once: every setting of the hyper-parameters with every seed."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from jaxnn.training.run import Data, Hparams, MakeTask, Run, check_arguments, goes_on, next_epoch, start
+from jaxnn.training.update import State
+
+Group = tuple[slice, slice]
+"""Settings and seeds that are trained together."""
+
+_MODELS = Run(State(0, 0, None, None), 0, 0, None, 0)  # type: ignore[arg-type]
+_SEEDS = Run(State(0, 0, None, 0), 0, 0, None, 0)  # type: ignore[arg-type]
+
+
+def run_many(
+    make_task: MakeTask,
+    hparams: Hparams,
+    keys: Array,
+    data: Data,
+    *,
+    epochs: int,
+    batch_size: int,
+    select: str | None = None,
+    patience: int | None = None,
+) -> Run:
+    """`run` for every setting with every key, side by side, as a pure function to be jitted.
+
+    The runs of one key go through the same batches in the same order, from the same initial weights where these do not
+    depend on the setting: the batch is fetched and prepared once, and the products of all settings with it are one
+    large product. Each run is the one that `run(make_task, setting, key, data, ...)` makes.
+
+    Args:
+        make_task: as `run`.
+        hparams: a pytree of numbers, each [H]: setting h is what is at place h of all of them.
+        keys: key[S].
+        data, epochs, batch_size, select, patience: as `run`. A run that has stopped waits until all have.
+
+    Returns:
+        A `Run` whose leaves have two more leading axes, [H, S, ...].
+
+    Raises:
+        TypeError, ValueError: as `run`; also a ValueError for settings of unequal lengths.
+    """
+    count_settings(hparams)
+    check_arguments(data, epochs, batch_size, select, patience)
+    data = jax.tree.map(jnp.asarray, data)
+    steps = data.inputs.shape[0] // batch_size
+
+    def begin(hparams: Hparams, key: Array) -> Run:
+        return start(make_task, hparams, key, data, epochs, batch_size, select)
+
+    def train(hparams: Hparams, key: Array, progress: Run) -> tuple[Run, Array]:
+        after = next_epoch(make_task(hparams), key, data, progress, batch_size, select)
+        return after, goes_on(after, patience)
+
+    def over_all(function: Callable[..., Any], *in_and_out: Any) -> Callable[..., Any]:
+        """A function of (setting, key, ...) for all settings and keys; what all runs share stays one value."""
+        (in_models, out_models), (in_seeds, out_seeds) = in_and_out
+        return jax.vmap(jax.vmap(function, (0, None, *in_models), out_models), (None, 0, *in_seeds), out_seeds)
+
+    def next_of_all(carry: tuple[Run, Array, Array]) -> tuple[Run, Array, Array]:
+        before, on, done = carry
+        after, still_on = over_all(train, ((_MODELS,), (_MODELS, 0)), ((_SEEDS,), (_SEEDS, 0)))(hparams, keys, before)
+
+        def keep(axis: int | None, new: Any, old: Any) -> Any:
+            if axis is None:
+                return new
+            return jax.tree.map(lambda n, o: jnp.where(on.reshape(on.shape + (1,) * (n.ndim - 2)), n, o), new, old)
+
+        # what is one value for all settings (epoch, step, key) goes on; a run that has stopped keeps the rest
+        after = jax.tree.map(keep, _MODELS, after, before, is_leaf=lambda axis: axis is None)
+        return after, on & still_on, done + on
+
+    progress = over_all(begin, ((), _MODELS), ((), _SEEDS))(hparams, keys)
+    on = jnp.ones(progress.bad_step.shape, bool)
+    progress, _, done = jax.lax.while_loop(
+        lambda carry: (carry[0].epoch < epochs) & carry[1].any(),
+        next_of_all,
+        (progress, on, jnp.zeros(on.shape, jnp.int32)),
+    )
+    own = jnp.broadcast_to(progress.state.key[:, None], done.shape)
+    progress = progress._replace(state=progress.state._replace(step=done * steps, key=own), epoch=done)
+    return jax.tree.map(lambda a: a.swapaxes(0, 1), progress)
+
+
+def sweep(
+    make_task: MakeTask,
+    hparams: Hparams,
+    keys: Array,
+    data: Data,
+    *,
+    epochs: int,
+    batch_size: int,
+    select: str | None = None,
+    patience: int | None = None,
+    group: tuple[int, int] | None = None,
+    on_group: Callable[[Group, Run], None] | None = None,
+    recall: Callable[[Group], Run | None] | None = None,
+) -> Run:
+    """Every setting with every seed, in groups that fit the memory, each group by one compiled `run_many`.
+
+    Args:
+        make_task, hparams, keys, data, epochs, batch_size, select, patience: as `run_many`.
+        group: how many settings and how many seeds are trained together; by default `choose_group`. (1, 1) is a loop.
+        on_group: called with each group that was trained and its `Run`, leaves NumPy arrays [settings, seeds, ...].
+        recall: the `Run` of a group that is known already, such as from a sweep that was interrupted, else None.
+
+    Returns:
+        A `Run` whose leaves are NumPy arrays [H, S, ...]; its `state.key` is left out (None).
+
+    Raises:
+        TypeError, ValueError: as `run_many`.
+    """
+    settings, seeds = count_settings(hparams), len(keys)
+    check_arguments(data, epochs, batch_size, select, patience)
+    data, hparams = jax.tree.map(jnp.asarray, (data, hparams))
+    size = group or choose_group(make_task, hparams, keys, data, batch_size)
+    rows = []
+    for settings_of_row in _slices(settings, size[0]):
+        row = []
+        for place in ((settings_of_row, seeds_of_group) for seeds_of_group in _slices(seeds, size[1])):
+            run = recall(place) if recall is not None else None
+            if run is None:
+                taken = jax.tree.map(lambda a, place=place: _padded(a, place[0], size[0]), hparams)
+                run = _compiled(
+                    make_task,
+                    taken,
+                    _padded(keys, place[1], size[1]),
+                    data,
+                    epochs=epochs,
+                    batch_size=batch_size,
+                    select=select,
+                    patience=patience,
+                )
+                run = run._replace(state=run.state._replace(key=None))
+                inside = tuple(slice(0, part.stop - part.start) for part in place)
+                run = jax.tree.map(lambda a, inside=inside: np.asarray(a)[inside], run)
+                if on_group is not None:
+                    on_group(place, run)
+            row.append(run)
+        rows.append(jax.tree.map(lambda *parts: np.concatenate(parts, axis=1), *row))
+    return jax.tree.map(lambda *parts: np.concatenate(parts), *rows)
+
+
+def choose_group(
+    make_task: MakeTask, hparams: Hparams, keys: Array, data: Data, batch_size: int, *, memory: float | None = None
+) -> tuple[int, int]:
+    """How many settings and seeds to train together: all settings of a seed first, which share every batch, then seeds.
+
+    Runs of different seeds share nothing. Together they save the overhead of small operations, but where a step has
+    work enough for the processor they only compete for its caches: on a CPU seeds are joined only while the batches
+    and the parameters of all of them are small.
+
+    Args:
+        make_task, hparams, keys, data, batch_size: as `sweep`.
+        memory: bytes that may be used; by default a quarter of what the device has, on a CPU 1 GiB.
+
+    Returns:
+        (settings, seeds), at least (1, 1).
+    """
+    settings, seeds = count_settings(hparams), len(keys)
+    one = jax.tree.map(lambda a: a[0], hparams)
+    begin = functools.partial(start, make_task, epochs=1, batch_size=batch_size, select=None)
+    state = jax.eval_shape(lambda h, key, data: begin(h, key, data), one, keys[0], data).state
+    weights = sum(leaf.size for leaf in jax.tree.leaves((state.params, state.opt_state)))
+    parameters = sum(leaf.size for leaf in jax.tree.leaves(state.params))
+    inputs = math.prod(data.inputs.shape[1:])
+    examples = max(batch_size, 1000)
+    # parameters, optimizer, gradient, the best so far; activations and their gradients, about a value a column of W
+    of_model = 4 * (weights + 2 * parameters + 4 * examples * max(1, parameters // inputs))
+    of_seed = 4 * examples * inputs
+    device = jax.devices()[0]
+    if memory is None:
+        memory = (device.memory_stats() or {}).get("bytes_limit", 2**32) / 4
+    fit = max(1, int((memory - of_seed) // of_model))
+    if fit < settings:
+        return math.ceil(settings / math.ceil(settings / fit)), 1
+    room = memory if device.platform != "cpu" else min(memory, SMALL_ON_CPU)
+    together = max(1, min(seeds, int(room // (settings * of_model + of_seed))))
+    return settings, math.ceil(seeds / math.ceil(seeds / together))
+
+
+SMALL_ON_CPU = 2**26
+
+
+def count_settings(hparams: Hparams) -> int:
+    """The number of settings H.
+
+    Args:
+        hparams: as `run_many`.
+
+    Returns:
+        H.
+
+    Raises:
+        ValueError: the leaves do not all have the same number of values along one leading axis.
+    """
+    shapes = [np.shape(leaf) for leaf in jax.tree.leaves(hparams)]
+    if not shapes or any(shape[:1] != shapes[0][:1] or not shape for shape in shapes) or shapes[0][0] == 0:
+        raise ValueError(f"sweep: every hyper-parameter needs the same number of values, got shapes {shapes}")
+    return shapes[0][0]
+
+
+_compiled = jax.jit(run_many, static_argnames=("make_task", "epochs", "batch_size", "select", "patience"))
+
+
+def _slices(count: int, size: int) -> Iterator[slice]:
+    return (slice(first, min(first + size, count)) for first in range(0, count, size))
+
+
+def _padded(values: Array, part: slice, size: int) -> Array:
+    """The values of a group; a smaller last group is filled with its last value, so that nothing is compiled anew."""
+    return values[jnp.minimum(jnp.arange(part.start, part.start + size), part.stop - 1)]

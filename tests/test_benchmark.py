@@ -1,0 +1,346 @@
+"""The comparison is fair and its numbers are what they say: the same mathematics, hand-worked ratios and limits."""
+
+import dataclasses
+import importlib.util
+import json
+import sys
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from experiments.benchmark import growth, limits, measure, report, startup, works
+from experiments.benchmark.__main__ import NAMES, main
+from experiments.benchmark.peers import OURS, PEERS, Entry, ours
+from experiments.benchmark.process import PeerError, Remote
+from experiments.benchmark.works import GOALS, WORKS, Work
+from experiments.config import Config, resolve
+from jaxnn import training
+from jaxnn.data import load
+
+TINY = Work("tiny", "circle", (5,), learning_rate=0.1, l2=0.02, batch_size=8)
+SVM = TINY._replace(name="tiny SVM", hidden=(), loss="svm")
+both = pytest.mark.parametrize("work", [TINY, SVM], ids=lambda work: work.name)
+
+
+def batches():
+    random = np.random.default_rng(0)
+    return [
+        (random.standard_normal((8, 6)).astype(np.float32), random.integers(0, 3, 8).astype(np.int32)) for _ in range(3)
+    ]
+
+
+def trained_by_us(work, batches, start=None):
+    """Weights before and after one step on each batch."""
+    data = training.Data(*batches[0])
+    make_task, h = ours.task_maker(work, data), jax.tree.map(jnp.float32, ours.hyperparameters(work))
+    state = training.init_state(make_task(h), jax.random.key(0))
+    if start is not None:
+        state = state._replace(params=start)
+    first = jax.tree.map(np.asarray, state.params)
+    update = jax.jit(training.make_update(make_task(h)))
+    for batch in batches:
+        state, _ = update(state, batch)
+    return first, jax.tree.map(np.asarray, state.params)
+
+
+def assert_close(theirs, expected):
+    for (w, b), layer in zip(theirs, expected, strict=True):
+        np.testing.assert_allclose(w, layer["w"], atol=2e-6)
+        np.testing.assert_allclose(b, layer["b"], atol=2e-6)
+
+
+# ---------------------------------------------------------------- mathematics of the peers
+
+
+@pytest.fixture
+def as_users_have_it():
+    """Peers are used with JAX's ordinary promotion."""
+    with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
+        yield
+
+
+@both
+@pytest.mark.usefixtures("as_users_have_it")
+def test_flax_linen_takes_the_same_steps(work):
+    from experiments.benchmark.peers import flax_loops
+
+    first, expected = trained_by_us(work, batches())
+    params = {f"Dense_{i}": {"kernel": jnp.array(p["w"].T), "bias": jnp.array(p["b"])} for i, p in enumerate(first)}
+    state = flax_loops.linen_state(work, flax_loops.Linen(work, 3), params)
+    step = flax_loops.make_linen_step(work)
+    for x, y in batches():
+        state, _ = step(state, x, y, jax.random.key(0))
+    assert_close([(layer["kernel"].T, layer["bias"]) for layer in state.params.values()], expected)
+
+
+@both
+@pytest.mark.usefixtures("as_users_have_it")
+def test_flax_nnx_takes_the_same_steps(work):
+    from experiments.benchmark.peers import flax_loops
+
+    first, expected = trained_by_us(work, batches())
+    model: Any = flax_loops.Nnx(work, 6, 3)
+    for layer, weights in zip(model.layers, first, strict=True):
+        layer.kernel[...], layer.bias[...] = jnp.array(weights["w"].T), jnp.array(weights["b"])
+    optimizer, step = flax_loops.nnx_optimizer(work, model), flax_loops.make_nnx_step(work)
+    for x, y in batches():
+        step(model, optimizer, x, y)
+    assert_close([(layer.kernel[...].T, layer.bias[...]) for layer in model.layers], expected)
+
+
+@both
+def test_pytorch_takes_the_same_steps(work):
+    torch = pytest.importorskip("torch", reason="PyTorch is installed with the extra bench alone")
+    from experiments.benchmark.peers import pytorch
+
+    first, expected = trained_by_us(work, batches())
+    model: Any = pytorch.network(work, work.hidden, 6, 3)
+    layers: list[Any] = [layer for layer in model if isinstance(layer, torch.nn.Linear)]
+    with torch.no_grad():
+        for layer, weights in zip(layers, first, strict=True):
+            layer.weight[:], layer.bias[:] = torch.tensor(weights["w"]), torch.tensor(weights["b"])
+    optimizer = pytorch.sgd(model, work.learning_rate, work.momentum, work.l2)
+    step = pytorch.make_step(model, optimizer, lambda x, y: pytorch.loss_of(work, model(x), y))
+    for x, y in batches():
+        step(torch.tensor(x), torch.tensor(y).long())
+    assert_close([(layer.weight.detach(), layer.bias.detach()) for layer in layers], expected)
+
+
+@both
+def test_keras_takes_the_same_steps(work, run_python):
+    if importlib.util.find_spec("keras") is None:
+        pytest.skip("Keras is installed with the extra bench alone")
+    first, expected = trained_by_us(work, batches())
+    given = [[values.tolist() for layer in first for values in (layer["w"].T, layer["b"])]]
+    given += [[values.tolist() for values in batch] for batch in batches()]
+    printed = run_python(
+        "import json, numpy as np\n"
+        "from experiments.benchmark.peers import keras_fit\n"
+        "from experiments.benchmark.works import Work\n"
+        f"weights, *batches = json.loads('{json.dumps(given)}')\n"
+        f"model = keras_fit.network({work!r}, 6, 3)\n"
+        "model.set_weights([np.array(w, np.float32) for w in weights])\n"
+        "for x, y in batches: model.train_on_batch(np.array(x, np.float32), np.array(y))\n"
+        "print(json.dumps([w.tolist() for w in model.get_weights()]))"
+    )
+    found = [np.array(values) for values in json.loads(printed.splitlines()[-1])]
+    assert_close([(w.T, b) for w, b in zip(found[::2], found[1::2], strict=True)], expected)
+
+
+def test_scikit_learn_mlp_takes_the_same_step():
+    from experiments.benchmark.peers import scikit_learn
+
+    work = TINY._replace(momentum=0.0)  # its momentum is not seen from outside
+    x, y = batches()[0]
+    model = scikit_learn.network(work).partial_fit(x, y, classes=[0, 1, 2])
+    start = [{"w": jnp.array(w.T), "b": jnp.array(b)} for w, b in zip(model.coefs_, model.intercepts_, strict=True)]
+    _, expected = trained_by_us(work, [(x, y)], start)
+    model.partial_fit(x, y)
+    assert_close([(w.T, b) for w, b in zip(model.coefs_, model.intercepts_, strict=True)], expected)
+
+
+# ---------------------------------------------------------------- works and goals
+
+
+def test_every_goal_is_about_a_peer_that_takes_part():
+    assert set(WORKS) == set(PEERS) | {"process"}
+    assert set(OURS) <= set(PEERS)
+    for key, goals in GOALS.items():
+        families = {entry.family for entry in PEERS[key]} if key in PEERS else {"Keras"}
+        assert set(goals) <= families, key
+    assert GOALS["linear"] == {"PyTorch": 4, "scikit-learn": 10, "Keras": 6, "Flax": 6}
+    assert GOALS["sweep-toy"] == {"PyTorch": 100}
+    for entries in PEERS.values():
+        assert len({entry.name for entry in entries}) == len(entries)
+
+
+def test_the_sweeps_are_as_large_as_they_say():
+    assert {key: len(works.settings(work)) for key, work in WORKS.items() if key.startswith("sweep")} == {
+        "sweep-linear": 64,
+        "sweep-mlp": 16,
+        "sweep-toy": 1024,
+    }
+    grid = TINY._replace(rates=(1.0, 2.0), penalties=(3.0, 4.0), seeds=2)
+    assert [(one.learning_rate, one.l2, one.seed) for one in works.settings(grid)][1:4] == [
+        (1.0, 3.0, 1),
+        (1.0, 4.0, 0),
+        (1.0, 4.0, 1),
+    ]
+    np.testing.assert_array_equal(ours.hparams_of_sweep(grid)["l2"], [3, 4, 3, 4])
+    assert works.spread(64, 4) == [0, 21, 42, 63]
+    assert works.spread(2, 4) == [0, 1]
+
+
+def test_everyone_reads_the_same_examples(tmp_path):
+    works.write("digits", tmp_path)
+    works.write("circle", tmp_path)
+    digits, circle = works.read(WORKS["digits"], tmp_path), works.read(WORKS["toy"], tmp_path)
+    assert digits.inputs.dtype == np.uint8
+    assert digits.inputs.shape[1] == 64
+    assert works.floats(digits).mean() == pytest.approx(0, abs=1e-4)
+    assert works.floats(digits).std() == pytest.approx(1, abs=1e-4)
+    assert circle.inputs.shape == (200, 2)
+    np.testing.assert_array_equal(works.floats(circle), circle.inputs)
+    assert works.whole_batches(WORKS["digits"], digits) == len(digits.labels) // 64 * 64
+
+
+def test_the_keras_script_trains_what_the_main_job_trains():
+    settings = dataclasses.asdict(resolve(Config(), load("digits")))
+    given = startup.keras_settings(quick=False)
+    assert given == {name: settings[name] for name in given}
+    assert {"hidden", "dropout", "learning_rate", "momentum", "l2", "batch_size", "epochs"} == set(given)
+
+
+# ---------------------------------------------------------------- numbers, worked by hand
+
+
+def test_operations_and_bytes():
+    assert limits.flops((4, 3, 2), batch_size=5, steps=2) == 2 * 2 * 5 * (2 * 12 + 3 * 6)
+    assert limits.flops((10, 2), batch_size=1, steps=1) == 80
+    # 15 + 8 parameters, 16 bytes each; 5 examples of 4 bytes
+    assert limits.moved_bytes((4, 3, 2), 5, 2, models=1, itemsize=1) == 2 * (20 + 16 * 23)
+    assert limits.moved_bytes((4, 3, 2), 5, 2, models=3, itemsize=1) == 2 * (20 + 3 * 16 * 23)
+
+
+def test_the_limit_is_the_longer_of_the_two():
+    work = Work("w", hidden=(3,), batch_size=5)
+    examples = works.Examples(np.zeros((11, 4), np.uint8), np.arange(11) % 2, np.zeros(4), np.ones(4))
+    fast = limits.Limits(flops=100.0, bandwidth=1000.0, call_us=1.0, details={})
+    assert limits.limit(work, examples, fast) == (pytest.approx(8.4), "sgemm")
+    assert limits.limit(work, examples, fast._replace(bandwidth=10.0)) == (pytest.approx(77.6), "memory")
+    twice = limits.limit(work._replace(epochs=2, rates=(0.1, 0.2)), examples, fast)
+    assert twice == (pytest.approx(4 * 8.4), "sgemm")
+
+
+def test_a_row():
+    us = measure.Turns([1.0, 2.0, 3.0], [[0.1, 0.3], [0.5, 0.7], [0.9, 0.9]], (0, 1), 1.0, 2.5, 100.0)
+    them = measure.Turns([4.0, 6.0], [[0.0], [0.75]], (1,), 2.0, 0.0, 50.0)
+    entry = Entry("PyTorch", "floats", "pytorch:slicing_floats", "a note")
+    row = measure.make_row("linear", WORKS["linear"], entry, us, them, limits.Limit(0.5, "memory"))
+    assert row["ratio"] == 2.5
+    assert row["spread"] == [3.0, 4.0]
+    assert (row["goal"], row["met"]) == (4.0, False)
+    assert (row["limit_share"], row["binding"]) == (0.25, "memory")
+    assert (row["ours_train_accuracy"], row["peer_train_accuracy"]) == (0.7, 0.75)  # the model both trained, turn 2
+    assert row["accuracy_differs"]
+    assert (row["peer_models_timed"], row["scaled_to"]) == (1, 2)
+    assert (row["peer"], row["note"], row["repetitions"]) == ("PyTorch, floats", "a note", 2)
+
+
+def test_the_best_form_of_a_family_is_the_one_we_beat_least():
+    rows = [{"family": f, "ratio": r} for f, r in (("a", 3.0), ("a", 2.0), ("b", 9.0))]
+    assert [row["best_form"] for row in measure.mark_best(rows)] == [False, True, True]
+
+
+def test_the_exponent():
+    assert growth.exponent([1, 2, 4], [3.0, 12.0, 48.0]) == pytest.approx(2)
+
+
+# ---------------------------------------------------------------- files and figures
+
+
+def row_of(key, ratio, family="PyTorch"):
+    entry = Entry(family, "form", "")
+    row = measure.timing_row(key, WORKS[key].name, entry, [1.0], [ratio], [ratio, ratio])
+    return row | {"best_form": True, "accuracy_differs": False, "limit_share": None}
+
+
+def test_only_puts_rows_in_the_place_of_the_earlier_ones(tmp_path):
+    now = report.environment(quick=True)
+    old = {
+        **now,
+        "limits": {"sgemm_gflops": 1, "overhead_per_step_us": 3},
+        "growth": {"examples": 1},
+        "rows": [row_of("linear", 2.0), row_of("linear", 3.0, "Keras"), row_of("toy", 4.0)],
+    }
+    path = tmp_path / "benchmark.json"
+    assert report.read_earlier(path, now) is None
+    path.write_text(json.dumps(old))
+    new = {**now, "limits": {"sgemm_gflops": 2, "overhead_per_step_us": None}, "growth": {}}
+    new["rows"] = [row_of("linear", 9.0), row_of("mlp", 5.0)]
+    merged = report.merge(report.read_earlier(path, now), new, list(WORKS))
+    assert [(row["key"], row["ratio"]) for row in merged["rows"]] == [("linear", 9.0), ("mlp", 5.0), ("toy", 4.0)]
+    assert merged["limits"] == {"sgemm_gflops": 2, "overhead_per_step_us": 3}
+    assert merged["growth"] == {"examples": 1}
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [({"machine": "another"}, "with other machine"), ({"quick": False}, "with other quick"), (None, "no result")],
+)
+def test_only_refuses_to_mix(tmp_path, capsys, content, message):
+    path = tmp_path / "benchmark.json"
+    text = "{" if content is None else json.dumps({**report.environment(quick=True), "rows": [], **content})
+    path.write_text(text)
+    with pytest.raises(ValueError, match=message):
+        report.read_earlier(path, report.environment(quick=True))
+    assert path.read_text() == text
+
+
+def test_the_chart_has_a_bar_for_each_best_form_and_a_mark_for_each_goal():
+    rows = [row_of("linear", 5.0), row_of("linear", 7.0, "Keras"), row_of("toy", 60.0), row_of("grid-digits", 3.0)]
+    axes: Any = report.chart([*rows, row_of("mlp", 2.0) | {"best_form": False}]).axes[0]
+    assert sorted(bar.get_width() for bar in axes.patches) == [2.0, 4.0, 6.0, 59.0]
+    goals = [line for line in axes.lines if list(line.get_xdata()) != [1, 1]]
+    assert sorted(float(np.asarray(line.get_xdata())[0]) for line in goals) == [4.0, 6.0, 50.0]
+    assert [text.get_text() for text in axes.get_yticklabels()] == [
+        WORKS[k].name for k in ("linear", "toy", "grid-digits")
+    ]
+
+
+# ---------------------------------------------------------------- processes
+
+
+def test_a_process_is_measured_as_a_whole():
+    done = startup.run_process([sys.executable, "-c", "print(len(bytearray(90 * 2**20)))"], {})
+    assert done.output.strip() == str(90 * 2**20)
+    assert done.peak_mib > 90
+    assert done.seconds > 0
+    with pytest.raises(RuntimeError, match="no such number"):
+        startup.run_process([sys.executable, "-c", "raise SystemExit('no such number')"], {})
+
+
+def test_a_peer_that_fails_tells_why(tmp_path):
+    remote = Remote()
+    try:
+        with pytest.raises(PeerError, match="no_such_form"):
+            remote.make("ours:no_such_form", TINY, tmp_path)
+    finally:
+        remote.close()
+
+
+ROW = {
+    *("key", "work", "peer", "family", "ratio", "goal", "met", "best_form", "ours_s", "peer_s", "spread", "note"),
+    *("limit_share", "binding", "ours_compile_s", "peer_compile_s", "ours_peak_mib", "peer_peak_mib"),
+    *("ours_train_accuracy", "peer_train_accuracy", "accuracy_differs", "repetitions"),
+}
+
+
+def test_the_command_from_beginning_to_end(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("JAX_PLATFORMS", "cpu")
+    monkeypatch.setattr(measure, "missing", lambda family: "torch" if family == "PyTorch" else None)
+    out = tmp_path / "new" / "benchmark.json"
+    assert main(["--quick", "--only", "toy", "--out", str(out)]) == 0
+    assert "PyTorch is left out, torch is not installed" in capsys.readouterr().out
+    result = json.loads(out.read_text())
+    assert {"machine", "versions", "flags", "threads", "seed", "limits", "growth", "rows"} <= set(result)
+    assert {"jax", "torch", "keras", "flax", "scikit-learn"} <= set(result["versions"])
+    [row] = result["rows"]
+    assert set(row) == ROW
+    assert row["peer"] == "scikit-learn, MLPClassifier"
+    assert row["ours_s"] > 0
+    assert row["ratio"] == pytest.approx(row["peer_s"] / row["ours_s"])
+    assert min(row["ours_peak_mib"], row["peer_peak_mib"]) > 50
+    assert result["limits"]["overhead_per_step_us"] == pytest.approx(1e6 * row["ours_s"] / (3 * 20))
+    assert min(result["limits"][name] for name in ("sgemm_gflops", "memory_gb_per_s", "overhead_per_call_us")) > 0
+    assert out.with_suffix(".png").stat().st_size > 10_000
+    assert out.with_suffix(".svg").exists()
+
+
+def test_wrong_options_end_with_one_line(tmp_path, capsys):
+    assert main(["--only", "lineal", "--out", str(tmp_path / "b.json")]) == 2
+    assert f"choose from {', '.join(NAMES)}" in capsys.readouterr().err
+    assert main(["--repetitions", "0", "--out", str(tmp_path / "b.json")]) == 2
