@@ -19,6 +19,7 @@ import jax
 import numpy as np
 
 import jaxnn
+from jaxnn.data import cache
 
 PACKAGES = ("jax", "jaxlib", "optax", "numpy", "tensorflow-datasets", "scikit-learn")
 
@@ -102,6 +103,18 @@ def read_arrays(path: Path, like: Any) -> Any:
         if hasattr(leaf, "shape") and leaf.shape != arrays[name].shape:
             raise ValueError(f"{path}: {name} has shape {list(arrays[name].shape)}, expected {list(leaf.shape)}")
     return jax.tree.unflatten(structure, [arrays[name] for name in names])
+
+
+def keep_compiled() -> None:
+    """Keep compiled programs in the user's cache folder, so that the same command starts faster the next time.
+
+    They are kept in `compiled` beside the decoded images (`JAXNN_CACHE_DIR`, by default `~/.cache/jaxnn`). A folder that
+    the user has given to JAX (`JAX_COMPILATION_CACHE_DIR`) is left as it is; `JAX_ENABLE_COMPILATION_CACHE=0` keeps
+    nothing.
+    """
+    if jax.config.jax_compilation_cache_dir is None:
+        jax.config.update("jax_compilation_cache_dir", str(cache.root(None) / "compiled"))
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.05)
 
 
 def environment() -> dict[str, Any]:

@@ -94,6 +94,7 @@ def main(lesson: Lesson, doc: str | None, arguments: list[str] | None = None) ->
         The exit status: 0 when every claim held, 1 when one did not, 2 when something that was given is wrong.
     """
     options = tyro.cli(lesson.options, prog=f"python -m experiments.{lesson.name}", description=doc, args=arguments)
+    artifacts.keep_compiled()
     console = Console()
     started = time.perf_counter()
     try:

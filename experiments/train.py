@@ -267,6 +267,7 @@ def _table(summary: dict[str, Any], out: Path) -> Table:
 def main(arguments: list[str] | None = None) -> int:
     """The command: exit status 0, 1 when training diverged, 2 when something that was given is wrong."""
     config = tyro.cli(Config, prog="python -m experiments.train", description=__doc__, args=arguments)
+    artifacts.keep_compiled()
     try:
         train(config, Console())
     except training.NonFiniteError as error:

@@ -146,6 +146,35 @@ def mlp(
     return Model(initialize, apply)
 
 
+def compute_in(model: Model, dtype: Any) -> Model:
+    """The model computed in another precision: parameters stay as they are and are cast on the way in.
+
+    In bfloat16 the products run on the tensor cores of a GPU or the matrix units of a TPU and take half the memory; the
+    parameters, the optimizer, the penalty and the loss stay in float32. On most CPUs it is slower.
+
+    Args:
+        model: any model.
+        dtype: a floating-point type, such as `jnp.bfloat16`.
+
+    Returns:
+        A `Model` whose `apply` gives scores in the precision of its parameters.
+
+    Raises:
+        TypeError: `dtype` is not a floating-point type.
+
+    Source: Micikevicius et al. 2018, "Mixed precision training".
+    """
+    if not jnp.issubdtype(dtype, jnp.floating):
+        raise TypeError(f"compute_in: dtype must be a floating-point type, such as jnp.bfloat16, got {dtype!r}")
+
+    def apply(params: Any, x: Array, *, key: Array | None = None) -> Array:
+        of_params = jnp.result_type(*jax.tree.leaves(params))
+        scores = model.apply(jax.tree.map(lambda p: p.astype(dtype), params), x.astype(dtype), key=key)
+        return scores.astype(of_params)
+
+    return Model(model.init, apply)
+
+
 def _check_width(width: Sequence[ArrayLike], hidden: Sequence[int]) -> Sequence[ArrayLike]:
     if len(width) != len(hidden):
         raise ValueError(f"mlp: width of {len(width)} layers given to {len(hidden)} hidden layers")

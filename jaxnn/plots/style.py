@@ -76,6 +76,9 @@ def save(figure: Figure, path: str | os.PathLike[str]) -> tuple[Path, Path]:
     stem = path.with_suffix("") if path.suffix in (".png", ".svg") else path
     contents = {}
     with matplotlib.rc_context(STYLE):
+        if (layout := figure.get_layout_engine()) is not None:
+            layout.execute(figure)  # once, not for each file
+            figure.set_layout_engine("none")
         for kind, metadata in (("png", None), ("svg", {"Date": None})):
             buffer = io.BytesIO()
             figure.savefig(buffer, format=kind, dpi=PIXELS / figure.get_figwidth(), metadata=metadata)

@@ -1,0 +1,1 @@
+"""Looking inside: what a model, its gradients and its loss surface look like, as arrays."""

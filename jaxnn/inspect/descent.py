@@ -1,0 +1,229 @@
+"""Gradient descent on any function of a few numbers: where it goes, from many starts and with many step sizes at once."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from jax.typing import ArrayLike
+
+Function = Callable[[Array], Array]
+"""A differentiable function of one number f32[] or one point f32[D], with one number as its value."""
+
+
+class Descent(NamedTuple):
+    """A descent step by step; what is not read is not computed under `jit`. D is empty for a function of one number.
+
+    Attributes:
+        points: f32[steps + 1, *D], the start first.
+        values: f32[steps + 1], the function there.
+        gradients: f32[steps + 1, *D], its gradient there.
+        end: f32[*D], the last point.
+        last_move: f32[], the length of the last step.
+    """
+
+    points: Array
+    values: Array
+    gradients: Array
+    end: Array
+    last_move: Array
+
+
+def descend(function: Function, start: ArrayLike, rate: ArrayLike, momentum: ArrayLike = 0.0, *, steps: int) -> Descent:
+    """Gradient descent from one start: a pure function, to be jitted, and vmapped over start, rate and momentum.
+
+    Formula: `v <- momentum * v - rate * gradient(x)`, `x <- x + v`, with `v = 0` at first.
+
+    Args:
+        function: what is to become small.
+        start: f32[*D], a number or a point.
+        rate: the step size (eta), f32[]; may be traced.
+        momentum: the share of the last step that is kept, f32[]; 0 is plain descent.
+        steps: how many, at least 1; static.
+
+    Returns:
+        A `Descent`. One that runs away ends in infinities or NaN, which are kept.
+
+    Raises:
+        TypeError: `steps` is not a whole number.
+        ValueError: `steps` is below 1, or the value of the function is not one number.
+
+    Source: the notes' gradient descent; Polyak 1964, "Some methods of speeding up the convergence of iteration
+    methods" (momentum).
+    """
+    if not isinstance(steps, int) or isinstance(steps, bool):
+        raise TypeError(f"descend: steps must be a whole number, got {steps!r}")
+    if steps < 1:
+        raise ValueError(f"descend: steps must be at least 1, got {steps}")
+    start = _floating(start)
+    value = jax.eval_shape(function, start)
+    if value.shape != ():
+        raise ValueError(f"descend: function must give one number, got shape {list(value.shape)}; take a sum or a mean")
+    rate, momentum = jnp.asarray(rate, start.dtype), jnp.asarray(momentum, start.dtype)
+    look = jax.value_and_grad(function)
+
+    def step(carry: tuple[Array, Array], _: None) -> tuple[tuple[Array, Array], tuple[Array, Array, Array]]:
+        point, velocity = carry
+        value, gradient = look(point)
+        velocity = momentum * velocity - rate * gradient
+        return (point + velocity, velocity), (point, value, gradient)
+
+    (end, move), (points, values, gradients) = jax.lax.scan(step, (start, jnp.zeros_like(start)), length=steps)
+    value, gradient = look(end)
+    return Descent(
+        jnp.concatenate([points, end[None]]),
+        jnp.concatenate([values, value[None]]),
+        jnp.concatenate([gradients, gradient[None]]),
+        end,
+        jnp.sqrt(jnp.square(move).sum()),
+    )
+
+
+def descend_many(
+    function: Function, starts: ArrayLike, rates: ArrayLike, momentum: ArrayLike = 0.0, *, steps: int
+) -> Descent:
+    """`descend` from every start with every step size, as one compiled program.
+
+    Args:
+        function: as `descend`; the same function object compiles once.
+        starts: f32[S, *D].
+        rates: f32[H].
+        momentum: one number, or f32[H]: one for each step size.
+        steps: as `descend`.
+
+    Returns:
+        A `Descent` whose leaves have two more leading axes, [S, H, ...].
+
+    Raises:
+        TypeError, ValueError: as `descend`; also a ValueError where `rates` and `momentum` do not fit.
+    """
+    starts, rates, momentum = _settings("descend_many", starts, rates, momentum)
+    return _descend_many(function, starts, rates, momentum, steps=steps)
+
+
+def basins(
+    function: Function,
+    starts: ArrayLike,
+    rates: ArrayLike,
+    minima: ArrayLike,
+    momentum: ArrayLike = 0.0,
+    *,
+    steps: int,
+    tolerance: float = 1e-3,
+) -> Array:
+    """Which minimum each start finds with each step size; only the last points are kept, so many fit in memory.
+
+    Formula: the nearest minimum, if the last point is within `tolerance` of it and the last step was no longer than
+    that; else none.
+
+    Args:
+        function, starts, rates, momentum, steps: as `descend_many`.
+        minima: f32[M, *D], such as those of `minima_between`.
+        tolerance: a length.
+
+    Returns:
+        i32[S, H]: the number of the minimum, or -1 where the descent has not settled in any of them.
+
+    Raises:
+        TypeError, ValueError: as `descend_many`; also a ValueError where `minima` do not have the shape of the starts.
+    """
+    starts, rates, momentum = _settings("basins", starts, rates, momentum)
+    places = _floating(minima)
+    if places.ndim != starts.ndim or places.shape[1:] != starts.shape[1:] or not len(places):
+        raise ValueError(f"basins: minima{list(places.shape)} must be points like starts{list(starts.shape)}")
+    return _basins(function, starts, rates, places, momentum, steps=steps, tolerance=tolerance)
+
+
+def minima_between(function: Function, low: float, high: float, *, samples: int = 2000) -> Array:
+    """The local minima of a function of one number in an interval, ends left out.
+
+    Where the derivative turns from falling to rising between two of the sampled places, bisection finds its zero.
+
+    Args:
+        function: of one number f32[].
+        low, high: the interval.
+        samples: how many places are looked at; two minima closer than their distance may be missed.
+
+    Returns:
+        f32[M], from low to high; M may be 0.
+
+    Raises:
+        ValueError: the interval is empty, or there are fewer than two samples.
+    """
+    if not low < high or samples < 2:
+        raise ValueError(f"minima_between: expected low < high and samples >= 2, got {low}, {high} and {samples}")
+    slope = jax.jit(jax.vmap(jax.grad(function)))
+    # an odd shift: a minimum at a round number does not fall on a sample, where its derivative is neither - nor +
+    places = jnp.linspace(low, high, samples) + (high - low) / samples * 0.0123
+    rising = np.asarray(slope(places)) > 0
+    first = np.flatnonzero(~rising[:-1] & rising[1:])
+    left, right = places[first], places[first + 1]
+    if first.size:
+        for _ in range(30):
+            middle = (left + right) / 2
+            up = slope(middle) > 0
+            left, right = jnp.where(up, left, middle), jnp.where(up, middle, right)
+    return (left + right) / 2
+
+
+def steps_to(values: ArrayLike, target: ArrayLike) -> np.ndarray:
+    """How many steps a descent took to come down to a value for good.
+
+    Args:
+        values: [..., steps + 1], of one descent or many.
+        target: the value.
+
+    Returns:
+        int[...]: the first step after which no value is above the target (or NaN); steps + 1 if the last one is.
+    """
+    above = ~(np.asarray(values) <= np.asarray(target))
+    length = above.shape[-1]
+    return np.where(above.any(-1), length - above[..., ::-1].argmax(-1), 0)
+
+
+def _floating(values: ArrayLike) -> Array:
+    array = jnp.asarray(values)
+    return array if jnp.issubdtype(array.dtype, jnp.floating) else array.astype(jnp.float32)
+
+
+def _settings(where: str, starts: ArrayLike, rates: ArrayLike, momentum: ArrayLike) -> tuple[Array, Array, Array]:
+    first, eta, kept = _floating(starts), _floating(rates), _floating(momentum)
+    if first.ndim < 1 or eta.ndim != 1 or kept.shape not in ((), eta.shape):
+        raise ValueError(
+            f"{where}: expected starts[S, ...], rates[H] and momentum [] or [H], "
+            f"got {list(first.shape)}, {list(eta.shape)} and {list(kept.shape)}"
+        )
+    return first, eta, jnp.broadcast_to(kept, eta.shape)
+
+
+@functools.partial(jax.jit, static_argnames=("function", "steps"))
+def _descend_many(function: Function, starts: Array, rates: Array, momentum: Array, *, steps: int) -> Descent:
+    def one(start: Array, rate: Array, momentum: Array) -> Descent:
+        return descend(function, start, rate, momentum, steps=steps)
+
+    return jax.vmap(jax.vmap(one, (None, 0, 0)), (0, None, None))(starts, rates, momentum)
+
+
+@functools.partial(jax.jit, static_argnames=("function", "steps"))
+def _basins(
+    function: Function,
+    starts: Array,
+    rates: Array,
+    minima: Array,
+    momentum: Array,
+    *,
+    steps: int,
+    tolerance: ArrayLike,
+) -> Array:
+    paths = _descend_many(function, starts, rates, momentum, steps=steps)
+    ends = paths.end.reshape(*paths.end.shape[:2], 1, -1)
+    places = minima.reshape(1, 1, len(minima), -1)
+    shape = (*ends.shape[:2], len(minima), ends.shape[-1])
+    distance = jnp.sqrt(jnp.square(jnp.broadcast_to(ends, shape) - jnp.broadcast_to(places, shape)).sum(-1))
+    settled = (distance.min(-1) <= tolerance) & (paths.last_move <= tolerance)
+    return jnp.where(settled, distance.argmin(-1).astype(jnp.int32), -1)

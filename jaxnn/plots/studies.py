@@ -1,0 +1,99 @@
+"""What a setting does: measures against the values of a setting, with every seed shown."""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter, NullLocator
+from numpy.typing import ArrayLike
+
+from jaxnn.plots.style import BLUE, GRAY, GREEN, ORANGE, PURPLE, SKY, STYLE, VERMILION, new_figure
+
+COLORS = (BLUE, VERMILION, GREEN, ORANGE, PURPLE, SKY, GRAY)
+MARKERS = "osD^vPX"
+
+
+class Panel(NamedTuple):
+    """One panel of a study.
+
+    Attributes:
+        series: for each name `[H]`, or `[H, S]` with every seed; NaN where there is no value.
+        title: above the panel.
+        ylabel: the measure and its unit.
+        log: whether the measure is on a log scale.
+    """
+
+    series: Mapping[str, ArrayLike]
+    title: str
+    ylabel: str
+    log: bool = False
+
+
+@matplotlib.rc_context(STYLE)
+def study(values: Sequence[float], panels: Sequence[Panel], title: str, xlabel: str, *, log: bool = False) -> Figure:
+    """Measures against the values of a setting: a line through the medians over the seeds, a faint dot for every seed.
+
+    Args:
+        values: H values of the setting, rising.
+        panels: what was measured, side by side.
+        title: above all.
+        xlabel: the setting and its unit.
+        log: whether the setting is on a log scale; a first value of 0 is then drawn left of the others and called 0.
+
+    Returns:
+        A figure.
+
+    Raises:
+        ValueError: there are no panels, or a series is not [H] or [H, S].
+    """
+    if not panels:
+        raise ValueError("study: panels is empty, expected at least one")
+    x = np.asarray(values, np.float64)
+    for panel in panels:
+        for name, series in panel.series.items():
+            if np.ndim(series) not in (1, 2) or len(np.asarray(series)) != len(x):
+                raise ValueError(f"study: {name!r} is {list(np.shape(series))}, expected [{len(x)}] or [{len(x)}, S]")
+    figure = new_figure(title, 4.6)
+    places = np.atleast_1d(figure.subplots(1, len(panels), squeeze=False)).ravel()
+    shown = _shown(x) if log else x
+    for axes, panel in zip(places, panels, strict=True):
+        if log:
+            axes.set_xscale("log")
+        for i, (name, series) in enumerate(panel.series.items()):
+            _series(axes, shown, np.asarray(series, np.float64), name, i)
+        if len(x) <= 9:
+            axes.set_xticks(shown, [f"{value:g}" for value in x])
+        elif log and x[0] == 0:
+            ticks = [shown[0], *shown[1::2]]
+            axes.set_xticks(ticks, ["0", *(f"{value:g}" for value in x[1::2])])
+        axes.xaxis.set_minor_locator(NullLocator())
+        if panel.log:
+            axes.set_yscale("log")
+            axes.yaxis.set_minor_formatter(NullFormatter())
+        axes.set_title(panel.title)
+        axes.set_xlabel(xlabel)
+        axes.set_ylabel(panel.ylabel)
+        if len(panel.series) > 1 or any(np.ndim(series) == 2 for series in panel.series.values()):
+            axes.legend(loc="best", framealpha=0.8, frameon=True, edgecolor="none")
+    return figure
+
+
+def _series(axes: Axes, x: np.ndarray, series: np.ndarray, name: str, i: int) -> None:
+    color, marker = COLORS[i % len(COLORS)], MARKERS[i % len(MARKERS)]
+    middle = series
+    if series.ndim == 2:
+        seeds = np.broadcast_to(x[:, None], series.shape)
+        axes.scatter(seeds, series, s=10, color=color, alpha=0.3, linewidths=0)
+        middle = np.ma.median(np.ma.masked_invalid(series), axis=1).filled(np.nan)
+    there = np.isfinite(middle)
+    axes.plot(x[there], middle[there], color=color, marker=marker, label=name)
+
+
+def _shown(x: np.ndarray) -> np.ndarray:
+    """Places on a log axis: a first value of zero stands one step left of the next."""
+    if x[0] != 0:
+        return x
+    return np.concatenate([[x[1] ** 2 / x[2] if len(x) > 2 else x[1] / 10], x[1:]])
