@@ -40,7 +40,12 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write a JSON file atomically; dataclasses, paths and NumPy numbers are turned into plain values.
+    """Write a JSON file atomically; see `as_json`."""
+    write_text(path, as_json(value))
+
+
+def as_json(value: Any) -> str:
+    """The value as JSON; dataclasses, paths and NumPy numbers are turned into plain values.
 
     Raises:
         ValueError: a number is NaN or infinite, which JSON does not have.
@@ -53,7 +58,7 @@ def write_json(path: Path, value: Any) -> None:
             return str(value)
         return np.asarray(value).tolist()
 
-    write_text(path, json.dumps(value, indent=2, default=plain, allow_nan=False) + "\n")
+    return json.dumps(value, indent=2, default=plain, allow_nan=False) + "\n"
 
 
 def write_history(path: Path, history: Mapping[str, np.ndarray], seconds: list[float]) -> None:
@@ -89,12 +94,7 @@ def read_arrays(path: Path, like: Any) -> Any:
         FileNotFoundError: there is no such file.
         ValueError: the file is damaged, an array is missing or left over, or a shape differs.
     """
-    content = path.read_bytes()
-    try:
-        with np.load(io.BytesIO(content), allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-    except Exception as error:
-        raise ValueError(f"{path} is damaged or no .npz file of arrays ({error}); train again") from error
+    arrays = read_flat(path)
     places, structure = jax.tree_util.tree_flatten_with_path(like)
     names = [_name(place) for place, _ in places]
     if set(names) != set(arrays):
@@ -105,14 +105,29 @@ def read_arrays(path: Path, like: Any) -> Any:
     return jax.tree.unflatten(structure, [arrays[name] for name in names])
 
 
+def read_flat(path: Path) -> dict[str, np.ndarray]:
+    """The arrays of an `.npz` file by their names.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the file is damaged.
+    """
+    content = path.read_bytes()
+    try:
+        with np.load(io.BytesIO(content), allow_pickle=False) as file:
+            return {name: file[name] for name in file.files}
+    except Exception as error:
+        raise ValueError(f"{path} is damaged or no .npz file of arrays ({error}); train again") from error
+
+
 def keep_compiled() -> None:
     """Keep compiled programs in the user's cache folder, so that the same command starts faster the next time.
 
-    They are kept in `compiled` beside the decoded images (`JAXNN_CACHE_DIR`, by default `~/.cache/jaxnn`). A folder that
-    the user has given to JAX (`JAX_COMPILATION_CACHE_DIR`) is left as it is; `JAX_ENABLE_COMPILATION_CACHE=0` keeps
-    nothing.
+    They are kept in `compiled` beside the decoded images (`JAXNN_CACHE_DIR`, by default `~/.cache/jaxnn`). A folder
+    that the user has given to JAX (`JAX_COMPILATION_CACHE_DIR`) is left as it is; `JAX_ENABLE_COMPILATION_CACHE=0`
+    keeps nothing.
     """
-    if jax.config.jax_compilation_cache_dir is None:
+    if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
         jax.config.update("jax_compilation_cache_dir", str(cache.root(None) / "compiled"))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.05)
 

@@ -60,8 +60,8 @@ def train(config: Config, console: Console) -> dict[str, Any]:
         training.NonFiniteError: training diverged; the settings and the history so far were written.
     """
     started = time.perf_counter()
-    device = _device(config.device)
-    dataset = _load(config)
+    device = choose_device(config.device)
+    dataset = load_dataset(config)
     settings = resolve(config, dataset)
     statistics = fit_statistics(settings, dataset.train.inputs)
     make_task = task_maker(settings, statistics, dataset.train.inputs, len(dataset.classes))
@@ -162,8 +162,18 @@ class _Shown:
         self.bar.update(self.row, total=epochs, completed=epochs)
 
 
-def _device(wanted: str) -> str:
-    """Choose the device before JAX starts; its name as JAX tells it."""
+def choose_device(wanted: str) -> str:
+    """Choose the device before JAX starts.
+
+    Args:
+        wanted: auto, cpu, gpu or tpu.
+
+    Returns:
+        Its name as JAX tells it.
+
+    Raises:
+        ValueError: there is no such device.
+    """
     if wanted != "auto":
         jax.config.update("jax_platforms", {"gpu": "cuda"}.get(wanted, wanted))
     try:
@@ -173,7 +183,18 @@ def _device(wanted: str) -> str:
     return f"{device.platform} ({device.device_kind})"
 
 
-def _load(config: Config) -> Dataset:
+def load_dataset(config: Config) -> Dataset:
+    """The dataset of the settings, split; with `quick` a small part of its training examples.
+
+    Args:
+        config: the settings.
+
+    Returns:
+        The dataset.
+
+    Raises:
+        ValueError, OSError, ImportError: as `jaxnn.data.load`.
+    """
     dataset = load(config.dataset, data_dir=config.data_dir, validation_share=config.validation_share, seed=config.seed)
     if config.quick and len(dataset.train.labels) > QUICK_EXAMPLES:
         rows = np.random.default_rng(config.seed).choice(len(dataset.train.labels), QUICK_EXAMPLES, replace=False)

@@ -80,7 +80,7 @@ def xavier(key: Array, shape: tuple[int, ...], dtype: Any = jnp.float32, *, fans
     Source: Glorot & Bengio 2010, "Understanding the difficulty of training deep feedforward neural networks".
     """
     outputs, inputs = fans or _matrix("xavier", shape)
-    return jax.random.normal(key, shape, dtype) * jnp.sqrt(2.0 / (inputs + outputs)).astype(dtype)
+    return jax.random.normal(key, shape, dtype) * jnp.sqrt(2.0 / _as_float(inputs + outputs)).astype(dtype)
 
 
 def he(key: Array, shape: tuple[int, ...], dtype: Any = jnp.float32, *, fans: Fans | None = None) -> Array:
@@ -103,10 +103,14 @@ def he(key: Array, shape: tuple[int, ...], dtype: Any = jnp.float32, *, fans: Fa
     Source: He et al. 2015, "Delving deep into rectifiers".
     """
     _, inputs = fans or _matrix("he", shape)
-    return jax.random.normal(key, shape, dtype) * jnp.sqrt(2.0 / inputs).astype(dtype)
+    return jax.random.normal(key, shape, dtype) * jnp.sqrt(2.0 / _as_float(inputs)).astype(dtype)
 
 
 def _matrix(name: str, shape: tuple[int, ...]) -> tuple[int, ...]:
     if len(shape) != 2 or min(shape) < 1:
         raise ValueError(f"{name}: expected a shape (out, in) of positive sizes, got {tuple(shape)}")
     return shape
+
+
+def _as_float(count: ArrayLike) -> Array:
+    return jnp.asarray(count).astype(jnp.float32)

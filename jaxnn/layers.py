@@ -27,7 +27,7 @@ def linear(params: Weights, x: Array) -> Array:
         x: f32[..., in]; any leading axes, none included.
 
     Returns:
-        An array of the type of `x`, [..., out]; sums are held in at least float32.
+        An array of the type of the parameters and `x`, [..., out]; sums are held in at least float32.
 
     Raises:
         TypeError: `x` is not floating point (cast or standardize images first: `jaxnn.data.preprocess`).
@@ -43,9 +43,10 @@ def linear(params: Weights, x: Array) -> Array:
         raise ValueError(
             f"linear: x{list(x.shape)} does not fit w{list(w.shape)}: the last axis of x must have {w.shape[1]} values"
         )
-    sum_in = jnp.promote_types(x.dtype, jnp.float32)  # sums of numbers of 16 bits are held in 32
+    dtype = jnp.result_type(x, w)
+    sum_in = dtype if jnp.finfo(dtype).bits >= 32 else jnp.float32  # sums of numbers of 16 bits are held in 32
     scores = jax.lax.dot_general(x, w, (((x.ndim - 1,), (1,)), ((), ())), preferred_element_type=sum_in)
-    return (scores + jnp.broadcast_to(b.astype(sum_in), scores.shape)).astype(x.dtype)
+    return (scores + jnp.broadcast_to(b.astype(sum_in), scores.shape)).astype(dtype)
 
 
 def dropout(key: Array, x: Array, rate: ArrayLike) -> Array:

@@ -8,7 +8,9 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
+from jax.core import Tracer
 from jax.typing import ArrayLike
 
 from jaxnn import initializers, layers
@@ -179,6 +181,6 @@ def _check_width(width: Sequence[ArrayLike], hidden: Sequence[int]) -> Sequence[
     if len(width) != len(hidden):
         raise ValueError(f"mlp: width of {len(width)} layers given to {len(hidden)} hidden layers")
     for used, size in zip(width, hidden, strict=True):
-        if not isinstance(used, jax.core.Tracer) and not 1 <= used <= size:
+        if not isinstance(used, Tracer) and not 1 <= np.asarray(used).item() <= size:
             raise ValueError(f"mlp: width must be from 1 to the size of its layer, {size}, got {used}")
     return width

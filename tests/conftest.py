@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+os.environ["JAX_ENABLE_COMPILATION_CACHE"] = "0"  # tests compile for themselves
 ENVIRONMENT_OF_THE_SHELL = dict(os.environ)
 os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count=8".strip()
 os.environ["MPLBACKEND"] = "Agg"

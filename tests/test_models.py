@@ -12,7 +12,7 @@ import references
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jaxnn import initializers, losses, models
+from jaxnn import initializers, layers, losses, models
 
 KEY = jax.random.key(0)
 MODELS = {
@@ -293,3 +293,24 @@ def test_wrong_inputs(call, error, message):
 def test_integer_images_must_be_cast_first():
     with pytest.raises(TypeError, match="x must be floating point, got uint8; cast or standardize it first"):
         models.mlp(6, (8,), 3).apply(PARAMS, jnp.ones(6, jnp.uint8))
+
+
+@pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float16])
+def test_a_model_computed_in_16_bits_is_close_and_keeps_its_parameters(dtype):
+    plain = models.mlp(20, (64,), 5)
+    model = models.compute_in(plain, dtype)
+    params, x = plain.init(KEY), jax.random.normal(jax.random.key(1), (30, 20))
+    scores, exact = model.apply(params, x), plain.apply(params, x)
+    assert scores.dtype == jnp.float32
+    error = float(jnp.abs(scores - exact).max() / jnp.abs(exact).max())
+    assert 1e-5 < error < 3 * float(jnp.finfo(dtype).eps)
+    gradient = jax.grad(lambda p: model.apply(p, x).sum())(params)
+    assert {leaf.dtype for leaf in jax.tree.leaves(gradient)} == {jnp.dtype("float32")}
+    with pytest.raises(TypeError, match="compute_in: dtype must be a floating-point type"):
+        models.compute_in(plain, jnp.int32)
+
+
+def test_sums_of_16_bits_are_held_in_32():
+    """The sum of 3,000 ones: in bfloat16 itself it would stop at 256."""
+    params = {"w": jnp.ones((1, 3000), jnp.bfloat16), "b": jnp.zeros(1, jnp.bfloat16)}
+    assert float(layers.linear(params, jnp.ones(3000, jnp.bfloat16))[0]) == 3008.0  # the nearest of 8 bits

@@ -1,4 +1,4 @@
-"""Gradient descent on any function of a few numbers: where it goes, from many starts and with many step sizes at once."""
+"""Gradient descent on a function of a few numbers: where it goes, from many starts and with many step sizes at once."""
 
 from __future__ import annotations
 

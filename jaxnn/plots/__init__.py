@@ -5,7 +5,8 @@ Colors are those of Okabe & Ito (2008), which stay apart for color-blind readers
 """
 
 from jaxnn.plots.curves import learning_curves
+from jaxnn.plots.grids import heat_map, spread_line
 from jaxnn.plots.images import confusion, mistakes, templates
 from jaxnn.plots.style import save
 
-__all__ = ["confusion", "learning_curves", "mistakes", "save", "templates"]
+__all__ = ["confusion", "heat_map", "learning_curves", "mistakes", "save", "spread_line", "templates"]

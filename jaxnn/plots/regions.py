@@ -46,6 +46,7 @@ class Bent(NamedTuple):
         caption: what is written above the panel.
         border: the next layer's weights f[2, 2] and biases f[2], where these give the scores of two classes: the
             straight line on which both are equal is drawn.
+        limit: the panel is [-limit, limit] in both values; by default as large as the grid needs.
     """
 
     grid: ArrayLike
@@ -53,6 +54,7 @@ class Bent(NamedTuple):
     labels: ArrayLike
     caption: str = ""
     border: tuple[ArrayLike, ArrayLike] | None = None
+    limit: float | None = None
 
 
 def plane(limit: float, size: int) -> np.ndarray:
@@ -77,7 +79,9 @@ def plane(limit: float, size: int) -> np.ndarray:
 
 
 @matplotlib.rc_context(STYLE)
-def decision_regions(panels: Sequence[Regions], title: str, *, limit: float = 1.2, columns: int | None = None) -> Figure:
+def decision_regions(
+    panels: Sequence[Regions], title: str, *, limit: float = 1.2, columns: int | None = None
+) -> Figure:
     """Which class wins where: the color is the winner's, the paler the less sure; black lines part the regions.
 
     Args:
@@ -98,11 +102,11 @@ def decision_regions(panels: Sequence[Regions], title: str, *, limit: float = 1.
     columns = columns or min(5, len(panels))
     rows = -(-len(panels) // columns)
     side = min(WIDTH / columns, 5.0)
-    figure = new_figure(title, rows * (side + 0.25) + 0.75)
+    figure = new_figure(f"{title}\n", rows * (side + 0.35) + 0.75)  # a second line for the legend
     axes = np.atleast_1d(figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)).ravel()
     for place, panel in zip(axes, panels, strict=False):
         draw_regions(place, panel, limit)
-        place.set_title(textwrap.fill(panel.caption, int(14 * side)), fontsize=10 if columns < 5 else 9)
+        place.set_title(textwrap.fill(panel.caption, int(12 * side)), fontsize=10 if columns < 5 else 9)
         place.label_outer()
     for place in axes[len(panels) :]:
         place.set_axis_off()
@@ -133,12 +137,12 @@ def bent_plane(regions: Regions, bent: Bent, title: str, *, limit: float = 1.2) 
         raise ValueError(f"bent_plane: grid must be finite [G, G, 2], got {list(grid.shape)}")
     figure = Figure(figsize=(WIDTH, 5.7), dpi=100)
     figure.suptitle(title, x=0.01, ha="left", fontsize=13, fontweight="bold")
-    left = figure.add_axes((0.07, 0.13, 0.41, 0.72))
+    left = figure.add_axes((0.07, 0.1, 0.41, 0.72))
     draw_regions(left, regions, limit)
     _draw_grid(left, plane(limit, 13).astype(np.float64))
     left.set_title(regions.caption)
-    right = figure.add_axes((0.57, 0.13, 0.41, 0.72))
-    low, high = _range(grid)
+    right = figure.add_axes((0.57, 0.1, 0.41, 0.72))
+    low, high = _range(grid) if bent.limit is None else (np.full(2, -bent.limit), np.full(2, bent.limit))
     step = max(1, (len(grid) - 1) // 12)
     _draw_grid(right, grid, step)
     _draw_points(right, bent.inputs, bent.labels, 18)
@@ -229,5 +233,6 @@ def _legend(figure: Figure, labels: Sequence[ArrayLike]) -> None:
         Line2D([], [], color=CLASS_COLORS[c % 8], marker=CLASS_MARKERS[c % 8], linestyle="", label=f"class {c}")
         for c in classes
     ]
-    place = figure.legend(handles=marks, loc="upper right", bbox_to_anchor=(1, 1), ncols=len(classes))
+    under_the_title = (0, 1 - 0.27 / figure.get_figheight())
+    place = figure.legend(handles=marks, loc="upper left", bbox_to_anchor=under_the_title, ncols=len(classes))
     place.set_in_layout(False)

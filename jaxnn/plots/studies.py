@@ -65,10 +65,13 @@ def study(values: Sequence[float], panels: Sequence[Panel], title: str, xlabel: 
         for i, (name, series) in enumerate(panel.series.items()):
             _series(axes, shown, np.asarray(series, np.float64), name, i)
         if len(x) <= 9:
-            axes.set_xticks(shown, [f"{value:g}" for value in x])
+            names = [_compact(value) for value in x]
+            crowded = len(panels) * sum(len(name) + 2 for name in names) > 90
+            turn = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"} if crowded else {}
+            axes.set_xticks(shown, names, **turn)
         elif log and x[0] == 0:
             ticks = [shown[0], *shown[1::2]]
-            axes.set_xticks(ticks, ["0", *(f"{value:g}" for value in x[1::2])])
+            axes.set_xticks(ticks, ["0", *(_compact(value) for value in x[1::2])])
         axes.xaxis.set_minor_locator(NullLocator())
         if panel.log:
             axes.set_yscale("log")
@@ -78,6 +81,75 @@ def study(values: Sequence[float], panels: Sequence[Panel], title: str, xlabel: 
         axes.set_ylabel(panel.ylabel)
         if len(panel.series) > 1 or any(np.ndim(series) == 2 for series in panel.series.values()):
             axes.legend(loc="best", framealpha=0.8, frameon=True, edgecolor="none")
+    return figure
+
+
+@matplotlib.rc_context(STYLE)
+def curves(steps: ArrayLike, panels: Sequence[Panel], title: str, xlabel: str, *, log: bool = False) -> Figure:
+    """Measures along a run, as lines.
+
+    Args:
+        steps: f[T], rising.
+        panels: what was measured, side by side; each series is [T].
+        title: above all.
+        xlabel: what the steps are.
+        log: whether the steps are on a log scale.
+
+    Returns:
+        A figure.
+
+    Raises:
+        ValueError: there are no panels, or a series is not [T].
+    """
+    x = np.asarray(steps, np.float64)
+    if not panels or any(np.shape(series) != x.shape for panel in panels for series in panel.series.values()):
+        raise ValueError(f"curves: expected panels of series [{len(x)}], as many values as steps")
+    figure = new_figure(title, 4.6)
+    places = figure.subplots(1, len(panels), squeeze=False)[0]
+    for axes, panel in zip(places, panels, strict=True):
+        for i, (name, series) in enumerate(panel.series.items()):
+            dash = ("-", "--", "-.", ":")[i % 4]
+            axes.plot(x, np.asarray(series), color=COLORS[i % len(COLORS)], linestyle=dash, label=name)
+        if log:
+            axes.set_xscale("log")
+        if panel.log:
+            axes.set_yscale("log")
+        axes.set_title(panel.title)
+        axes.set_xlabel(xlabel)
+        axes.set_ylabel(panel.ylabel)
+        axes.legend(loc="best", framealpha=0.8, frameon=True, edgecolor="none")
+    return figure
+
+
+@matplotlib.rc_context(STYLE)
+def bars(values: Mapping[str, ArrayLike], title: str, xlabel: str, ylabel: str = "weight") -> Figure:
+    """Short vectors as bars on one scale, a panel for each.
+
+    Args:
+        values: f[N] by caption.
+        title: above all.
+        xlabel: what the places 1 to N are.
+        ylabel: what the values are, and their unit.
+
+    Returns:
+        A figure.
+
+    Raises:
+        ValueError: there are no vectors, or one is not [N].
+    """
+    if not values or any(np.ndim(vector) != 1 for vector in values.values()):
+        raise ValueError(f"bars: expected vectors [N], got {[np.shape(v) for v in values.values()]}")
+    figure = new_figure(title, 3.4)
+    places = figure.subplots(1, len(values), sharey=True, squeeze=False)[0]
+    for i, (axes, (caption, vector)) in enumerate(zip(places, values.items(), strict=True)):
+        heights = np.asarray(vector, np.float64)
+        drawn = axes.bar(np.arange(1, len(heights) + 1), heights, color=COLORS[i % len(COLORS)])
+        axes.bar_label(drawn, fmt="%g", padding=2)
+        axes.margins(y=0.15)
+        axes.set_xticks(np.arange(1, len(heights) + 1))
+        axes.set_title(caption)
+        axes.set_xlabel(xlabel)
+        axes.set_ylabel(ylabel if i == 0 else "")
     return figure
 
 
@@ -97,3 +169,7 @@ def _shown(x: np.ndarray) -> np.ndarray:
     if x[0] != 0:
         return x
     return np.concatenate([[x[1] ** 2 / x[2] if len(x) > 2 else x[1] / 10], x[1:]])
+
+
+def _compact(value: float) -> str:
+    return f"{value:.0e}".replace("e-0", "e-") if 0 < abs(value) < 1e-3 else f"{value:,.10g}"

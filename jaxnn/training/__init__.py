@@ -3,16 +3,18 @@
 from jaxnn.training.fit import NonFiniteError, Timing, fit
 from jaxnn.training.order import permutation
 from jaxnn.training.run import Best, Data, Run, advance, run, start
-from jaxnn.training.sweep import choose_group, run_many, sweep
-from jaxnn.training.update import Metrics, State, Task, compute_scores, init_state, make_update
+from jaxnn.training.sweep import Group, choose_group, run_many, sweep
+from jaxnn.training.update import Metrics, State, StepKeys, Task, compute_scores, init_state, make_update, step_keys
 
 __all__ = [
     "Best",
     "Data",
+    "Group",
     "Metrics",
     "NonFiniteError",
     "Run",
     "State",
+    "StepKeys",
     "Task",
     "Timing",
     "advance",
@@ -25,5 +27,6 @@ __all__ = [
     "run",
     "run_many",
     "start",
+    "step_keys",
     "sweep",
 ]

@@ -18,8 +18,10 @@ from jaxnn.training.update import State
 Group = tuple[slice, slice]
 """Settings and seeds that are trained together."""
 
-_MODELS = Run(State(0, 0, None, None), 0, 0, None, 0)  # type: ignore[arg-type]
-_SEEDS = Run(State(0, 0, None, 0), 0, 0, None, 0)  # type: ignore[arg-type]
+# Which leaves of a `Run` have an axis of their own: of the settings of one key, then of the keys. The number of epochs
+# and of steps is the same for all that are still running; the key of the steps is the seed's.
+_MODELS: Any = Run._make((State._make((0, 0, None, None)), 0, 0, None, 0))
+_SEEDS: Any = Run._make((State._make((0, 0, None, 0)), 0, 0, None, 0))
 
 
 def run_many(
@@ -79,7 +81,7 @@ def run_many(
 
         # what is one value for all settings (epoch, step, key) goes on; a run that has stopped keeps the rest
         after = jax.tree.map(keep, _MODELS, after, before, is_leaf=lambda axis: axis is None)
-        return after, on & still_on, done + on
+        return after, on & still_on, done + on.astype(jnp.int32)
 
     progress = over_all(begin, ((), _MODELS), ((), _SEEDS))(hparams, keys)
     on = jnp.ones(progress.bad_step.shape, bool)
@@ -104,23 +106,28 @@ def sweep(
     select: str | None = None,
     patience: int | None = None,
     group: tuple[int, int] | None = None,
-    on_group: Callable[[Group, Run], None] | None = None,
-    recall: Callable[[Group], Run | None] | None = None,
-) -> Run:
+    keep: Callable[[Run], Any] = lambda run: run,
+    on_group: Callable[[Group, Any], None] | None = None,
+    recall: Callable[[Group], Any] = lambda group: None,
+) -> Any:
     """Every setting with every seed, in groups that fit the memory, each group by one compiled `run_many`.
 
     Args:
         make_task, hparams, keys, data, epochs, batch_size, select, patience: as `run_many`.
         group: how many settings and how many seeds are trained together; by default `choose_group`. (1, 1) is a loop.
-        on_group: called with each group that was trained and its `Run`, leaves NumPy arrays [settings, seeds, ...].
-        recall: the `Run` of a group that is known already, such as from a sweep that was interrupted, else None.
+        keep: what is wanted of each group's `Run`, such as `lambda run: run.history`; by default all of it but
+            `state.key`, parameters of every run included.
+        on_group: called with each group that was trained and what is kept of it, NumPy arrays [settings, seeds, ...].
+        recall: what was kept of a group that is known already, as from a sweep that was interrupted, else None.
 
     Returns:
-        A `Run` whose leaves are NumPy arrays [H, S, ...]; its `state.key` is left out (None).
+        What is kept, as NumPy arrays [H, S, ...].
 
     Raises:
-        TypeError, ValueError: as `run_many`.
+        TypeError, ValueError: as `run_many`; also a ValueError for a group below (1, 1).
     """
+    if group is not None and min(group) < 1:
+        raise ValueError(f"sweep: group must be at least (1, 1), got {group}")
     settings, seeds = count_settings(hparams), len(keys)
     check_arguments(data, epochs, batch_size, select, patience)
     data, hparams = jax.tree.map(jnp.asarray, (data, hparams))
@@ -129,12 +136,11 @@ def sweep(
     for settings_of_row in _slices(settings, size[0]):
         row = []
         for place in ((settings_of_row, seeds_of_group) for seeds_of_group in _slices(seeds, size[1])):
-            run = recall(place) if recall is not None else None
-            if run is None:
-                taken = jax.tree.map(lambda a, place=place: _padded(a, place[0], size[0]), hparams)
+            kept = recall(place)
+            if kept is None:
                 run = _compiled(
                     make_task,
-                    taken,
+                    jax.tree.map(lambda a, place=place: _padded(a, place[0], size[0]), hparams),
                     _padded(keys, place[1], size[1]),
                     data,
                     epochs=epochs,
@@ -142,12 +148,12 @@ def sweep(
                     select=select,
                     patience=patience,
                 )
-                run = run._replace(state=run.state._replace(key=None))
                 inside = tuple(slice(0, part.stop - part.start) for part in place)
-                run = jax.tree.map(lambda a, inside=inside: np.asarray(a)[inside], run)
+                run = run._replace(state=run.state._replace(key=None))
+                kept = jax.tree.map(lambda a, inside=inside: np.asarray(a)[inside], keep(run))
                 if on_group is not None:
-                    on_group(place, run)
-            row.append(run)
+                    on_group(place, kept)
+            row.append(kept)
         rows.append(jax.tree.map(lambda *parts: np.concatenate(parts, axis=1), *row))
     return jax.tree.map(lambda *parts: np.concatenate(parts), *rows)
 
@@ -180,12 +186,11 @@ def choose_group(
     of_model = 4 * (weights + 2 * parameters + 4 * examples * max(1, parameters // inputs))
     of_seed = 4 * examples * inputs
     device = jax.devices()[0]
-    if memory is None:
-        memory = (device.memory_stats() or {}).get("bytes_limit", 2**32) / 4
-    fit = max(1, int((memory - of_seed) // of_model))
+    limit = (device.memory_stats() or {}).get("bytes_limit", 2.0**32) / 4 if memory is None else memory
+    fit = max(1, int((limit - of_seed) // of_model))
     if fit < settings:
         return math.ceil(settings / math.ceil(settings / fit)), 1
-    room = memory if device.platform != "cpu" else min(memory, SMALL_ON_CPU)
+    room = limit if device.platform != "cpu" else min(limit, SMALL_ON_CPU)
     together = max(1, min(seeds, int(room // (settings * of_model + of_seed))))
     return settings, math.ceil(seeds / math.ceil(seeds / together))
 

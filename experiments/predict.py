@@ -1,0 +1,307 @@
+"""Classify your own images with a trained classifier, and see which pixels decided.
+
+    python -m experiments.train --out runs/digits
+    python -m experiments.predict --run runs/digits photo.png another.jpg
+
+Takes whatever Pillow opens, of any size and mode; an image is turned as its EXIF data say, laid on white where it is
+transparent, cut to its middle square, resized to the images of the training and standardized with their statistics. To
+expect: a table of scores and probabilities, and a figure for each image, in a few seconds. The digits of scikit-learn
+are light on dark: use --invert for dark ink on paper.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import json
+import math
+import sys
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import tyro
+from jax import Array
+from PIL import Image, ImageOps
+from rich.console import Console
+from rich.table import Table
+
+from experiments import artifacts
+from experiments.config import TRANSFORMS, Settings
+from experiments.train import Classifier
+from jaxnn import models, plots
+from jaxnn.data import cache, load, preprocess, source
+from jaxnn.data.datasets import TOY
+from jaxnn.inspect.contributions import contributions
+from jaxnn.plots.overlay import overlay
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """Which classifier, and which images."""
+
+    images: tyro.conf.Positional[tuple[Path, ...]]
+    """Files of images."""
+    run: Path
+    """The folder of a run of experiments.train."""
+    out: Path = Path("runs", "predictions")
+    """The folder for the figures; those of the same name are replaced."""
+    invert: bool = False
+    """Take the negative of each image first: for dark ink on paper, where the training images are light on dark."""
+
+
+class Trained(NamedTuple):
+    """A classifier as it was stored."""
+
+    score: Callable[[Array], Array]
+    """From one image f32[H, W, C], in the units of the training images, to its scores f32[classes]."""
+    mean: Array
+    """The mean training image, f32[H, W, C]; zeros where nothing was centered."""
+    shape: tuple[int, int, int]
+    scale: float
+    """The value of white: 16 for digits, 255 for other images."""
+    names: tuple[str, ...]
+    exact: bool
+    """Whether the score is a sum of pixel contributions: the linear classifier."""
+
+
+class Prediction(NamedTuple):
+    """What the classifier says of an image."""
+
+    scores: np.ndarray
+    probabilities: np.ndarray
+    winner: int
+    rival: int
+    parts: np.ndarray
+    """f32[2, H, W]: what each pixel adds to the winner's score and to the rival's, beside the mean image."""
+
+
+def read_run(folder: Path) -> Trained:
+    """Read what `experiments.train` left in a folder.
+
+    Args:
+        folder: of the run.
+
+    Returns:
+        The classifier.
+
+    Raises:
+        ValueError: the folder is no run, its files are damaged, or it was not trained on images.
+        OSError: a file cannot be read.
+    """
+    path = folder / "config.json"
+    if not path.is_file() or not (folder / "classifier.npz").is_file():
+        raise ValueError(f"--run {folder} is no finished run: it lacks config.json or classifier.npz; train one first")
+    try:
+        stored = json.loads(path.read_text(encoding="utf-8"))
+        known = {field.name for field in dataclasses.fields(Settings)}
+        settings = Settings(**{name: value for name, value in stored.items() if name in known})
+        layers = 1 + (len(settings.hidden) if settings.model == "mlp" else 0)
+        transform = TRANSFORMS[settings.preprocess]
+        activation = models.ACTIVATIONS[settings.activation]
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise ValueError(f"{path} is damaged or of another version ({error}): train again") from error
+    if settings.dataset in TOY:
+        raise ValueError(f"--run {folder} was trained on points ({settings.dataset}), not on images")
+    statistics: Any = None
+    if settings.preprocess in ("pca", "whiten"):
+        statistics = preprocess.Principal(0, 0, 0)  # type: ignore[arg-type]
+    elif settings.preprocess != "none":
+        statistics = preprocess.Moments(0, 0)  # type: ignore[arg-type]
+    like = Classifier(statistics, [{"w": 0, "b": 0} for _ in range(layers)])
+    stored = artifacts.read_arrays(folder / "classifier.npz", like)
+    classifier = Classifier(*jax.tree.map(jnp.asarray, tuple(stored)))
+    weights = [layer["w"] for layer in classifier.params]
+    if any(w.ndim != 2 for w in weights):
+        raise ValueError(f"{folder / 'classifier.npz'} is damaged: weights must be [out, in]; train again")
+    inputs = weights[0].shape[1]
+    pixels = classifier.statistics.components.shape[1] if settings.preprocess in ("pca", "whiten") else inputs
+    shape = image_shape(np.shape(getattr(classifier.statistics, "mean", ())), pixels)
+    width = inputs if settings.preprocess in ("pca", "whiten") else shape
+    model = models.mlp(width, tuple(len(w) for w in weights[:-1]), len(weights[-1]), activation=activation)
+
+    def score(image: Array) -> Array:
+        return model.apply(classifier.params, transform(classifier.statistics, image))
+
+    mean = jnp.broadcast_to(getattr(classifier.statistics, "mean", jnp.float32(0.0)), shape)
+    scale = 16.0 if settings.dataset == "digits" else 255.0
+    names = class_names(settings.dataset, settings.data_dir, len(weights[-1]))
+    return Trained(score, mean, shape, scale, names, exact=layers == 1)
+
+
+def image_shape(mean: tuple[int, ...], pixels: int) -> tuple[int, int, int]:
+    """The shape of the training images, from that of their mean or, for square ones, from their number of values.
+
+    Raises:
+        ValueError: neither tells it.
+    """
+    if len(mean) == 3:
+        return mean[0], mean[1], mean[2]
+    for channels in (1, 3):
+        side = math.isqrt(pixels // channels)
+        if side * side * channels == pixels:
+            return side, side, channels
+    raise ValueError(f"a classifier of {pixels} inputs takes no square images of 1 or 3 channels")
+
+
+def class_names(dataset: str, data_dir: Path | None, count: int) -> tuple[str, ...]:
+    """The names of the classes where the data set is on this machine, else their numbers; nothing is downloaded."""
+    root = source.root(data_dir)
+    here = dataset == "digits" or source.find(dataset, root) is not None or cache.entries(cache.root(None), dataset)
+    names = load(dataset, data_dir=data_dir, validation_share=0).classes if here else ()
+    return names if len(names) == count else tuple(f"class {c}" for c in range(count))
+
+
+def read_image(path: Path, *, invert: bool = False) -> Image.Image:
+    """Read an image of any kind as 8-bit RGB, turned upright and laid on white.
+
+    Args:
+        path: the file.
+        invert: whether to take the negative.
+
+    Returns:
+        An image of mode RGB.
+
+    Raises:
+        OSError: there is no such file, or it cannot be read.
+        ValueError: it is no image, damaged, or too large.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: there is no such file")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(path) as file:
+                file.load()
+                image = ImageOps.exif_transpose(file)
+                if image.mode in ("I", "F") or image.mode.startswith("I;16"):
+                    image = Image.fromarray(_eight_bits(np.asarray(image)))
+                image = image.convert("RGBA")
+                white = Image.new("RGBA", image.size, "white")
+                image = Image.alpha_composite(white, image).convert("RGB")
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise ValueError(f"{path} has too many pixels to be opened safely: make it smaller ({error})") from error
+    except Exception as error:  # readers of the many formats raise whatever they like for a damaged file
+        raise ValueError(f"{path} is no image that Pillow can read, or is damaged ({error})") from error
+    return ImageOps.invert(image) if invert else image
+
+
+def _eight_bits(values: np.ndarray) -> np.ndarray:
+    """Gray values of 16 or 32 bits or floats as uint8; the unit is the smallest usual one that holds them all."""
+    numbers = np.nan_to_num(values.astype(np.float64))
+    floats = np.issubdtype(values.dtype, np.floating)
+    high = (
+        65535.0
+        if values.dtype.itemsize == 2
+        else next(
+            (top for top in ((1.0, 255.0, 65535.0) if floats else (255.0, 65535.0)) if numbers.max() <= top),
+            numbers.max(),
+        )
+    )
+    return np.round(255 * (numbers / high).clip(0, 1)).astype(np.uint8)
+
+
+def fit_image(image: Image.Image, trained: Trained) -> np.ndarray:
+    """The middle square (or the middle of the training images' shape) of an image, resized and in their units.
+
+    Args:
+        image: of mode RGB.
+        trained: the classifier.
+
+    Returns:
+        f32[H, W, C], from 0 to `trained.scale`.
+    """
+    height, width, channels = trained.shape
+    small = ImageOps.fit(image, (width, height), Image.Resampling.LANCZOS)
+    values = np.asarray(small if channels == 3 else small.convert("L"), np.float32).reshape(trained.shape)
+    return values * np.float32(trained.scale / 255)
+
+
+def classify(trained: Trained, image: np.ndarray) -> Prediction:
+    """Scores, probabilities and pixel contributions of an image.
+
+    Contributions are those of the difference from the mean training image: exact for the linear classifier, where they
+    add up to the score without that of the mean image; gradient times difference for a network.
+
+    Args:
+        trained: the classifier.
+        image: f32[H, W, C], as from `fit_image`.
+
+    Returns:
+        A `Prediction`.
+    """
+    difference = jnp.asarray(image) - trained.mean
+    found = jax.jit(functools.partial(contributions, lambda d: trained.score(trained.mean + d), example_ndim=3))(
+        difference
+    )
+    scores = np.asarray(found.scores, np.float64)
+    order = np.argsort(-scores, kind="stable")
+    winner, rival = int(order[0]), int(order[min(1, len(order) - 1)])
+    parts = np.asarray(found.inputs)[[winner, rival]].sum(-1)
+    return Prediction(scores, np.asarray(jax.nn.softmax(found.scores)), winner, rival, parts)
+
+
+def predict(config: Config, console: Console) -> list[Prediction]:
+    """Classify every image, print tables and write figures.
+
+    Args:
+        config: what was given.
+        console: where the tables go.
+
+    Returns:
+        A prediction for each image.
+
+    Raises:
+        ValueError, OSError: as `read_run` and `read_image`; nothing was written then.
+    """
+    if not config.images:
+        raise ValueError("give the files of one or more images")
+    trained = read_run(config.run)
+    pictures = [read_image(path, invert=config.invert) for path in config.images]
+    predictions = []
+    for i, (path, picture) in enumerate(zip(config.images, pictures, strict=True), start=1):
+        seen = fit_image(picture, trained)
+        found = classify(trained, seen)
+        predictions.append(found)
+        order = np.argsort(-found.scores, kind="stable")[:10]
+        table = Table("class", "score", "probability", title=str(path))
+        for c in order.tolist():
+            table.add_row(trained.names[c], f"{found.scores[c]:.3f}", f"{100 * found.probabilities[c]:.2f} %")
+        console.print(table)
+        picture.thumbnail((400, 400))
+        pair = [trained.names[c] for c in (found.winner, found.rival)]
+        how = "weight x input" if trained.exact else "gradient x input"
+        figure = overlay(
+            np.asarray(picture) / 255,
+            seen / trained.scale,
+            found.parts,
+            [
+                "the picture",
+                f"as the model sees it, {trained.shape[1]} x {trained.shape[0]}",
+                f"for {pair[0]}: score {found.scores[found.winner]:.2f}",
+                f"for {pair[1]}: score {found.scores[found.rival]:.2f}",
+            ],
+            f"{pair[0]}, {100 * found.probabilities[found.winner]:.1f} %: what each pixel adds ({how})",
+        )
+        name = f"{i}_{path.stem}" if len(config.images) > 1 else path.stem
+        console.print(f"figure: {plots.save(figure, config.out / f'{name}.png')[0]}", highlight=False)
+    return predictions
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command: exit status 0, or 2 when something that was given is wrong."""
+    config = tyro.cli(Config, prog="python -m experiments.predict", description=__doc__, args=arguments)
+    try:
+        predict(config, Console())
+    except (ValueError, OSError, ImportError) as error:
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,62 @@
+"""What each input adds to, or takes from, the score of each class."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+from jax.typing import ArrayLike
+
+
+class Contributions(NamedTuple):
+    """A score as a sum: `scores[..., c] = inputs[..., c].sum() + rest[..., c]`."""
+
+    inputs: Array
+    """f32[..., C, *example]: positive where the input promotes the class, negative where it inhibits it."""
+    rest: Array
+    """f32[..., C]: what no input accounts for; the bias of a linear classifier."""
+    scores: Array
+    """f32[..., C]."""
+
+
+def contributions(score: Callable[[Array], Array], x: ArrayLike, example_ndim: int = 1) -> Contributions:
+    """The contribution of each input to each class's score.
+
+    Formula: `x_i * (d score_c / d x_i)`. For the linear classifier f(x) = Wx + b this is `W[c, i] * x_i`, the sum
+    over i is the score without its bias, and it is what the score loses when the input is set to zero, which is the
+    mean of the training split where inputs are standardized. For other models it is the linear part of the score at x.
+
+    Args:
+        score: from one example to its scores f32[C], such as `lambda x: model.apply(params, x)`.
+        x: f32[..., *example], one example or any leading axes of them.
+        example_ndim: how many axes an example has: 1 for a vector, 3 for an image [H, W, channels].
+
+    Returns:
+        `Contributions`.
+
+    Raises:
+        TypeError: x is not floating point.
+        ValueError: x has fewer axes than an example, or `score` does not give one axis of scores.
+
+    Source: gradient times input, Shrikumar et al. 2016, "Not just a black box"; the notes' score function.
+    """
+    x = jnp.asarray(x)
+    if not jnp.issubdtype(x.dtype, jnp.floating):
+        raise TypeError(f"contributions: x must be floating point, got {x.dtype}; standardize images first")
+    if not 0 <= example_ndim <= x.ndim:
+        raise ValueError(f"contributions: x{list(x.shape)} has fewer axes than an example, which has {example_ndim}")
+    lead, example = x.shape[: x.ndim - example_ndim], x.shape[x.ndim - example_ndim :]
+    shape = jax.eval_shape(score, jax.ShapeDtypeStruct(example, x.dtype)).shape
+    if len(shape) != 1:
+        raise ValueError(f"contributions: score must give scores[C] for one example, it gives {list(shape)}")
+
+    def of_one(x: Array) -> Contributions:
+        scores = score(x)
+        parts = jax.jacrev(score)(x) * jnp.broadcast_to(x, (*shape, *example))
+        return Contributions(parts, scores - parts.reshape(*shape, -1).sum(-1), scores)
+
+    found = jax.vmap(of_one)(x.reshape(-1, *example))
+    return jax.tree.map(lambda a: a.reshape(*lead, *a.shape[1:]), found)

@@ -1,0 +1,182 @@
+"""The loss around a solution: its values on a plane, its largest curvatures, and the step size that they allow."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.flatten_util
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from jax.typing import ArrayLike
+
+Params = Any
+Loss = Callable[[Params], Array]
+"""A function of the parameters, such as the mean loss of a data set; its value is one number."""
+
+
+class Spectrum(NamedTuple):
+    """Eigenvalues of a Hessian, largest first, and how far each may be off.
+
+    Attributes:
+        values: f64[k].
+        residuals: f64[k], `|H v - value v|` of each approximate eigenvector v of length 1: an eigenvalue of H is at
+            most so far away; not below the rounding of the parameters' type.
+    """
+
+    values: np.ndarray
+    residuals: np.ndarray
+
+
+def hessian_product(loss: Loss, params: Params, direction: Params) -> Params:
+    """The Hessian times a direction, without ever making the Hessian: about the cost of two gradients.
+
+    Formula: `H v = d/dt gradient(params + t v)` at t = 0, forward over reverse.
+
+    Args:
+        loss: as `Loss`.
+        params: where.
+        direction: v, a tree like the parameters.
+
+    Returns:
+        A tree like the parameters.
+
+    Source: Pearlmutter 1994, "Fast exact multiplication by the Hessian".
+    """
+    return jax.jvp(jax.grad(loss), (params,), (direction,))[1]
+
+
+def top_eigenvalues(loss: Loss, params: Params, key: Array, count: int = 1, *, iterations: int = 40) -> Spectrum:
+    """The largest eigenvalues of the Hessian by Lanczos' method, with full reorthogonalization.
+
+    Args:
+        loss: as `Loss`; it is compiled once in a call.
+        params: where; N numbers in all.
+        key: a PRNG key, for the first vector.
+        count: how many, k.
+        iterations: products of the Hessian with a vector, at least k; at most N are made.
+
+    Returns:
+        A `Spectrum`. With N iterations it is exact; `residuals` tell whether more are needed.
+
+    Raises:
+        ValueError: k is not from 1 to the number of iterations and of parameters.
+
+    Source: Lanczos 1950; Golub & Van Loan, "Matrix computations", chapter 10.
+    """
+    flat, unravel = jax.flatten_util.ravel_pytree(params)
+    steps = min(iterations, flat.size)
+    if not 1 <= count <= steps:
+        raise ValueError(
+            f"top_eigenvalues: count must be from 1 to {steps}, got {count} "
+            f"({iterations} iterations, {flat.size} parameters)"
+        )
+
+    def product(vector: Array) -> Array:
+        return jax.flatten_util.ravel_pytree(hessian_product(loss, params, unravel(vector)))[0]
+
+    @jax.jit
+    def lanczos(key: Array) -> tuple[Array, Array]:
+        first = jax.random.normal(key, flat.shape, flat.dtype)
+        basis = jnp.zeros((steps + 1, flat.size), flat.dtype).at[0].set(first / jnp.linalg.norm(first))
+
+        def step(basis: Array, i: Array) -> tuple[Array, tuple[Array, Array]]:
+            image = product(basis[i])
+            alpha = image @ basis[i]
+            for _ in range(2):  # twice is enough
+                image -= basis.T @ (basis @ image)
+            beta = jnp.linalg.norm(image)
+            return basis.at[i + 1].set(image / jnp.maximum(beta, jnp.finfo(flat.dtype).tiny)), (alpha, beta)
+
+        return jax.lax.scan(step, basis, jnp.arange(steps))[1]
+
+    alpha, beta = (np.asarray(part, np.float64) for part in lanczos(key))
+    # an invariant space has been found: what follows it is rounding
+    small = np.flatnonzero(beta[:-1] <= 1e-6 * max(np.abs(alpha).max(), beta.max()))
+    used = max(int(small[0]) + 1, count) if small.size else steps
+    tridiagonal = np.diag(alpha[:used]) + np.diag(beta[: used - 1], 1) + np.diag(beta[: used - 1], -1)
+    values, vectors = np.linalg.eigh(tridiagonal)
+    order = np.argsort(-values)[:count]
+    rounding = float(jnp.finfo(flat.dtype).eps) * np.abs(values).max()
+    return Spectrum(values[order], np.maximum(np.abs(beta[used - 1] * vectors[-1, order]), rounding))
+
+
+def largest_rate(eigenvalue: ArrayLike) -> np.ndarray:
+    """The step size beyond which plain gradient descent moves away from a minimum.
+
+    Formula: `2 / L` with L the largest eigenvalue of the Hessian: along its eigenvector each step multiplies the
+    distance by `1 - rate * L`. With momentum m it is `2 (1 + m) / L`.
+
+    Args:
+        eigenvalue: L, any shape.
+
+    Returns:
+        f64 like L; infinity where L is not positive.
+
+    Source: Nesterov 2004, "Introductory lectures on convex optimization", section 1.2.3.
+    """
+    top = np.asarray(eigenvalue, np.float64)
+    return np.where(top > 0, 2 / np.where(top > 0, top, 1), np.inf)
+
+
+def filter_direction(key: Array, params: Params) -> Params:
+    """A random direction whose parts are as large as those of the parameters, so that surfaces can be compared.
+
+    Formula: normal numbers; each row `d_i` of a matrix is scaled to `|w_i|`, biases (and other vectors) stay zero.
+
+    Args:
+        key: a PRNG key.
+        params: the solution; matrices are W[out, in], a row for each neuron.
+
+    Returns:
+        A tree like the parameters.
+
+    Source: Li et al. 2018, "Visualizing the loss landscape of neural nets".
+    """
+    leaves, tree = jax.tree.flatten(params)
+
+    def draw(key: Array, leaf: Array) -> Array:
+        if leaf.ndim < 2:
+            return jnp.zeros_like(leaf)
+        direction = jax.random.normal(key, leaf.shape, leaf.dtype)
+        axes = tuple(range(1, leaf.ndim))
+        length = jnp.sqrt(jnp.square(leaf).sum(axes, keepdims=True) / jnp.square(direction).sum(axes, keepdims=True))
+        return direction * jnp.broadcast_to(length, leaf.shape)
+
+    keys = jax.random.split(key, len(leaves))
+    return jax.tree.unflatten(tree, [draw(k, leaf) for k, leaf in zip(keys, leaves, strict=True)])
+
+
+def loss_plane(
+    loss: Loss, params: Params, first: Params, second: Params, along_first: ArrayLike, along_second: ArrayLike
+) -> Array:
+    """The loss on a plane through a solution, all its places in one compiled program.
+
+    Formula: `loss(params + a * first + b * second)`.
+
+    Args:
+        loss: as `Loss`.
+        params: the solution, at a = b = 0.
+        first, second: directions, trees like the parameters: random (`filter_direction`), eigenvectors, or the way to
+            another solution.
+        along_first, along_second: f32[A], f32[B], the values of a and b.
+
+    Returns:
+        f32[A, B].
+
+    Raises:
+        ValueError: the places along a direction are not f32[n].
+    """
+    a, b = jnp.asarray(along_first, jnp.float32), jnp.asarray(along_second, jnp.float32)
+    if a.ndim != 1 or b.ndim != 1:
+        raise ValueError(f"loss_plane: expected places f32[A] and f32[B], got {list(a.shape)} and {list(b.shape)}")
+
+    def value(a: Array, b: Array) -> Array:
+        return loss(
+            jax.tree.map(lambda p, u, v: p + a.astype(p.dtype) * u + b.astype(p.dtype) * v, params, first, second)
+        )
+
+    # one row at a time: a whole plane of activations would not fit in memory
+    return jax.jit(lambda a, b: jax.lax.map(lambda one: jax.vmap(lambda other: value(one, other))(b), a))(a, b)

@@ -1,0 +1,251 @@
+"""Is a gradient right, and what are the values and gradients of each layer of a network?"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from jax.flatten_util import ravel_pytree
+
+from jaxnn import layers
+
+_COARSE, _FINE = 6e-6, 6e-7  # steps, relative to max(1, |x|); the first is the cube root of float64's epsilon
+
+
+class LeafCheck(NamedTuple):
+    """The gradient of one leaf, coordinate by coordinate; n of them were checked."""
+
+    name: str
+    """Where the leaf is in the tree, such as "[0]['w']"."""
+    places: np.ndarray
+    """int[n], of the coordinates in the flattened leaf."""
+    analytic: np.ndarray
+    """f64[n], of `jax.grad`, or as it was given."""
+    numeric: np.ndarray
+    """f64[n], by central differences."""
+    error: np.ndarray
+    """f64[n], `|analytic - numeric| / max(|analytic|, |numeric|, floor)`."""
+    kink: np.ndarray
+    """bool[n], where the slopes from both sides differ and the analytic gradient is one of them or lies between."""
+
+    @property
+    def max_error(self) -> float:
+        """The largest relative error of the coordinates that are not at a kink; 0 if all are."""
+        return float(self.error[~self.kink].max(initial=0.0))
+
+    @property
+    def kinks(self) -> int:
+        """How many coordinates are at a kink."""
+        return int(self.kink.sum())
+
+
+def check_gradient(
+    function: Callable[..., Array],
+    params: Any,
+    *others: Any,
+    gradient: Any = None,
+    limit: int | None = None,
+    seed: int = 0,
+    tolerance: float = 1e-6,
+) -> list[LeafCheck]:
+    """Compare the gradient of a scalar function with central differences, in float64 whatever the types given.
+
+    Formula: `(f(x + h e) - f(x - h e)) / 2h` with `h = 6e-6 max(1, |x|)`, and a tenth of that where this disagrees.
+    An exact gradient gives errors of about 1e-8. Where both steps disagree, the slopes of second order from either side
+    decide: at a kink, such as the ReLU's zero or the SVM loss's margin, they differ however small the step, and any
+    value between them is a right answer; those coordinates are marked and do not count as errors.
+
+    Args:
+        function: `function(params, *others)` gives one number; it must not cast to float32 itself.
+        params: a pytree of floating-point arrays, the place of the gradient.
+        others: further arguments; their floating-point arrays are made float64 too.
+        gradient: a pytree like params with the gradient to be checked, such as one written by hand; by default
+            `jax.grad` of the function.
+        limit: how many coordinates of each leaf are checked at most, drawn at random; None checks all.
+        seed: of this draw.
+        tolerance: relative errors above it are looked at for kinks. Gradients smaller than a thousandth of the
+            largest of all are compared with that instead of with themselves: differences round.
+
+    Returns:
+        A `LeafCheck` for each leaf, in the tree's order.
+
+    Raises:
+        TypeError: a leaf is not floating point.
+        ValueError: the function does not give one number, there is nothing to check, the gradient has another shape,
+            or limit is below 1.
+
+    Source: CS231n, "Gradient checks"; Nocedal & Wright 2006, "Numerical optimization", section 8.1.
+    """
+    if limit is not None and limit < 1:
+        raise ValueError(f"check_gradient: limit must be at least 1, got {limit}")
+    for path, leaf in jax.tree_util.tree_leaves_with_path(params):
+        if not jnp.issubdtype(jnp.result_type(leaf), jnp.floating):
+            name = jax.tree_util.keystr(path)
+            raise TypeError(f"check_gradient: params{name} must be floating point, got {jnp.result_type(leaf)}")
+    with jax.enable_x64(True):
+        params, others = jax.tree.map(_to_float64, (params, others))
+        shape = jax.eval_shape(function, params, *others)
+        if getattr(shape, "shape", None) != ():
+            raise ValueError(f"check_gradient: the function must give one number, it gives {shape}")
+        names = [jax.tree_util.keystr(path) for path, _ in jax.tree_util.tree_leaves_with_path(params)]
+        sizes = [leaf.size for leaf in jax.tree.leaves(params)]
+        if not sum(sizes):
+            raise ValueError("check_gradient: params hold no numbers to check")
+        if gradient is None:
+            gradient = jax.jit(jax.grad(function))(params, *others)
+        if jax.tree.map(np.shape, gradient) != jax.tree.map(np.shape, params):
+            raise ValueError(
+                f"check_gradient: the gradient has shapes {jax.tree.map(np.shape, gradient)}, "
+                f"expected those of params, {jax.tree.map(np.shape, params)}"
+            )
+        random = np.random.default_rng(seed)
+        index = [
+            np.arange(size) if limit is None or size <= limit else np.sort(random.choice(size, limit, replace=False))
+            for size in sizes
+        ]
+        starts = np.concatenate([[0], np.cumsum(sizes)[:-1]]).astype(int)
+        places = np.concatenate([start + places for start, places in zip(starts, index, strict=True)])
+        values = np.asarray(_around(function, params, others, jnp.asarray(places)))
+        flat = np.asarray(ravel_pytree(params)[0])[places]
+        exact = np.concatenate([np.asarray(leaf, np.float64).ravel() for leaf in jax.tree.leaves(gradient)])
+    analytic = exact[places]
+    numeric, error, kink = _judge(analytic, values, np.maximum(1, np.abs(flat)), np.abs(exact).max(), tolerance)
+    ends = np.cumsum([len(i) for i in index])
+    parts = (np.split(a, ends[:-1]) for a in (analytic, numeric, error, kink))
+    return [LeafCheck(*leaf) for leaf in zip(names, index, *parts, strict=True)]
+
+
+def _to_float64(leaf: Any) -> Any:
+    if jnp.issubdtype(jnp.result_type(leaf), jax.dtypes.prng_key):
+        return leaf
+    return jnp.asarray(leaf, jnp.float64 if jnp.issubdtype(jnp.result_type(leaf), jnp.floating) else None)
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _around(function: Callable[..., Array], params: Any, others: Any, places: Array) -> Array:
+    """The function at -2h, -h, 0, h, 2h along each coordinate, for the coarse and the fine step: f64[n, 2, 5]."""
+    flat, restore = ravel_pytree(params)
+    steps = jnp.array([[_COARSE], [_FINE]]) * jnp.arange(-2.0, 3.0)[None]
+
+    def along(place: Array) -> Array:
+        h = steps * jnp.maximum(1, jnp.abs(flat[place]))
+        return jax.vmap(jax.vmap(lambda h: function(restore(flat.at[place].add(h)), *others)))(h)
+
+    return jax.lax.map(along, places, batch_size=32)
+
+
+def _judge(
+    analytic: np.ndarray, values: np.ndarray, scale: np.ndarray, largest: float, tolerance: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The numeric gradient, its relative error and where the kinks are, from the values f64[n, 2, 5]."""
+    h = scale[:, None] * np.array([_COARSE, _FINE])
+    low2, low1, middle, high1, high2 = np.moveaxis(values, -1, 0)
+    central = (high1 - low1) / (2 * h)
+    floor = max(1e-3 * largest, 1e-12)
+    size = np.maximum(np.maximum(np.abs(analytic)[:, None], np.abs(central)), floor)
+    errors = np.abs(analytic[:, None] - central) / size
+    better = np.where(errors[:, 0] > tolerance, errors.argmin(1), 0)
+    rows = np.arange(len(analytic))
+    numeric, error = central[rows, better], errors[rows, better]
+    # from one side, of second order: where the function is smooth both are its slope up to h^2
+    right = ((4 * high1 - 3 * middle - high2) / (2 * h))[:, 0]
+    left = ((3 * middle - 4 * low1 + low2) / (2 * h))[:, 0]
+    noise = 64 * np.finfo(np.float64).eps * np.abs(values).max((1, 2)) / h[:, 0] + 1e-6 * size[:, 0]
+    between = (np.minimum(left, right) - noise <= analytic) & (analytic <= np.maximum(left, right) + noise)
+    kink = (error > tolerance) & (np.abs(right - left) > 10 * noise) & between
+    return numeric, error, kink
+
+
+def layer_outputs(params: Sequence[layers.Weights], x: Array, activation: Callable[[Array], Array]) -> list[Array]:
+    """What each layer of a fully connected network hands on: the hidden activations, then the scores.
+
+    Args:
+        params: of `models.mlp` or `models.linear`, one `{"w": f32[out, in], "b": f32[out]}` per layer.
+        x: f32[B, ...], the inputs, flattened here.
+        activation: the network's.
+
+    Returns:
+        f32[B, out] for each layer, without dropout; the last are the scores.
+
+    Raises:
+        TypeError, ValueError: x does not fit the first layer.
+    """
+    h = jnp.asarray(x).reshape(len(x), -1)
+    found = []
+    for i, layer in enumerate(params):
+        h = layers.linear(layer, h)
+        h = activation(h) if i < len(params) - 1 else h
+        found.append(h)
+    return found
+
+
+class LayerStatistics(NamedTuple):
+    """Of each layer of a network, the first next to the inputs, the last that of the scores: f32[layers] each."""
+
+    mean: Array
+    """Mean of the outputs over examples and neurons."""
+    std: Array
+    """Standard deviation of the outputs over examples and neurons."""
+    dead: Array
+    """Share of neurons whose activation has slope 0 for every example, so that they cannot learn; 0 for the scores."""
+    weight_norm: Array
+    """L2 norm of W."""
+    gradient_norm: Array
+    """L2 norm of the gradient of W; NaN where none was given."""
+    update_ratio: Array
+    """L2 norm of the update of W over that of W; NaN where none was given. About 1e-3 is usual."""
+
+
+def layer_statistics(
+    params: Sequence[layers.Weights],
+    x: Array,
+    activation: Callable[[Array], Array],
+    gradient: Sequence[layers.Weights] | None = None,
+    update: Sequence[layers.Weights] | None = None,
+) -> LayerStatistics:
+    """How the signal, the gradient and the steps are spread over the layers; to be jitted, or vmapped over networks.
+
+    Args:
+        params: as `layer_outputs`.
+        x: f32[B, ...], a batch of inputs.
+        activation: the network's, elementwise.
+        gradient: like params, the gradient of the objective.
+        update: like params, what a step adds to them.
+
+    Returns:
+        `LayerStatistics`.
+
+    Raises:
+        TypeError, ValueError: as `layer_outputs`; also a ValueError when gradient or update have other layers.
+
+    Source: Glorot & Bengio 2010, "Understanding the difficulty of training deep feedforward neural networks"; CS231n,
+    "Babysitting the learning process".
+    """
+    for name, tree in (("gradient", gradient), ("update", update)):
+        if tree is not None and len(tree) != len(params):
+            raise ValueError(f"layer_statistics: {name} of {len(tree)} layers given to params of {len(params)}")
+    outputs = layer_outputs(params, x, activation)
+    dead = []
+    for layer, h in zip(params[:-1], [x.reshape(len(x), -1), *outputs], strict=False):
+        z = layers.linear(layer, h)
+        slope = jax.jvp(activation, (z,), (jnp.ones_like(z),))[1]
+        dead.append((slope == 0).all(0).astype(jnp.float32).mean())
+    norms = jnp.stack([jnp.linalg.norm(layer["w"]) for layer in params])
+    nothing = jnp.full(len(params), jnp.nan, norms.dtype)
+
+    def norms_of(tree: Sequence[layers.Weights] | None) -> Array:
+        return nothing if tree is None else jnp.stack([jnp.linalg.norm(layer["w"]) for layer in tree])
+
+    return LayerStatistics(
+        mean=jnp.stack([h.mean() for h in outputs]),
+        std=jnp.stack([h.std() for h in outputs]),
+        dead=jnp.stack([*dead, jnp.zeros(())]),
+        weight_norm=norms,
+        gradient_norm=norms_of(gradient),
+        update_ratio=norms_of(update) / norms,
+    )

@@ -1,0 +1,281 @@
+"""Gradient descent on a curve: the points, the slopes, what the step size does, and which minimum is found."""
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import ListedColormap
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+from numpy.typing import ArrayLike
+
+from jaxnn.plots.style import BLACK, BLUE, GRAY, GREEN, ORANGE, PURPLE, SKY, STYLE, VERMILION, new_figure
+
+BASINS = (BLUE, ORANGE, GREEN, VERMILION, PURPLE, SKY)
+NONE = "#DDDDDD"
+
+
+@matplotlib.rc_context(STYLE)
+def descent_path(curve: ArrayLike, points: ArrayLike, values: ArrayLike, slopes: ArrayLike, rate: float) -> Figure:
+    """A descent on a curve with arrows for the derivative, and the lengths of its steps.
+
+    Args:
+        curve: f[2, N], places and values of the function.
+        points: f[T], where the descent was, the start first.
+        values: f[T], the function there.
+        slopes: f[T], the derivative there.
+        rate: the step size.
+
+    Returns:
+        A figure.
+
+    Raises:
+        ValueError: the arrays do not fit together.
+    """
+    line, path = _checked(curve, points, values, slopes)
+    steps = np.abs(np.diff(path[0]))
+    figure = new_figure(
+        f"Gradient descent from x = {path[0, 0]:g} with a fixed step size of {rate:g}: the steps shrink with the slope",
+        5.2,
+    )
+    left, right = figure.subplots(1, 2, width_ratios=[3, 2])
+    left.plot(*line, color=BLUE, label="f(x)")
+    left.plot(path[0], path[1], "o", color=VERMILION, label=f"{len(steps):,} steps", zorder=3)
+    rise = np.ptp(line[1])
+    for i in (0, 3, 8):
+        if i < len(steps):
+            _arrows(left, path[:, i], rate, rise * 0.035, labels=i == 0)
+            left.annotate(
+                f"x{_subscript(i)} = {path[0, i]:.3g}, f' = {path[2, i]:.3g}",
+                (path[0, i], path[1, i]),
+                xytext=(-12, -4),
+                textcoords="offset points",
+                ha="right",
+                fontsize=9,
+            )
+    left.set(xlabel="x", ylabel="f(x)", title="Points on the curve")
+    left.legend(loc="upper left")
+    shown = np.flatnonzero(steps > 0)
+    right.semilogy(shown + 1, steps[shown], color=VERMILION, label="length of the step")
+    right.semilogy(shown + 1, np.abs(path[2, shown]), color=ORANGE, label="|f'(x)| before it")
+    right.set(xlabel="step", ylabel="length, slope (log scale)", title="Step = step size x slope")
+    right.legend(loc="upper right")
+    return figure
+
+
+@matplotlib.rc_context(STYLE)
+def descent_frame(
+    curve: ArrayLike, points: ArrayLike, values: ArrayLike, slopes: ArrayLike, rate: float, step: int
+) -> Figure:
+    """One picture of a moving descent: the points so far, the tangent at the last of them, and where it leads.
+
+    Args:
+        curve, points, values, slopes, rate: as `descent_path`.
+        step: how many steps have been made.
+
+    Returns:
+        A figure, of the same size and axes for every step.
+
+    Raises:
+        ValueError: the arrays do not fit together, or there is no such step.
+    """
+    line, path = _checked(curve, points, values, slopes)
+    if not 0 <= step < path.shape[1] - 1:
+        raise ValueError(f"step is {step}, expected 0 to {path.shape[1] - 2}, the last that is followed by another")
+    figure = new_figure(f"Gradient descent, step size {rate:g}: after {step} steps", 4.6)
+    axes = figure.subplots()
+    axes.plot(*line, color=BLUE)
+    axes.plot(path[0, :step], path[1, :step], "o", color=SKY)
+    x, y, slope = path[:, step]
+    reach = np.ptp(line[0]) * 0.12
+    axes.plot([x - reach, x + reach], [y - reach * slope, y + reach * slope], color=GRAY, linestyle="--")
+    _arrows(axes, path[:, step], rate, np.ptp(line[1]) * 0.035, labels=True)
+    axes.plot(x, y, "o", color=VERMILION, markersize=8, zorder=4)
+    axes.set(
+        xlim=(line[0].min(), line[0].max()),
+        ylim=(line[1].min() - 0.12 * np.ptp(line[1]), line[1].max()),
+        xlabel="x",
+        ylabel="f(x)",
+        title=f"x = {x:.4f}   f(x) = {y:.4f}   f'(x) = {slope:.4f}   step = {-rate * slope:.4f}",
+    )
+    axes.legend(loc="upper left")
+    return figure
+
+
+@matplotlib.rc_context(STYLE)
+def step_sizes(
+    curve: ArrayLike, paths: Mapping[str, ArrayLike], rates: ArrayLike, factors: ArrayLike, curvature: float
+) -> Figure:
+    """The same descent with several step sizes, and how fast each of many comes nearer, with the bounds 1/L and 2/L.
+
+    Args:
+        curve: f[2, N], places and values of the function.
+        paths: for each panel its title and f[2, T], the points of a descent and the values there.
+        rates: f[H], step sizes.
+        factors: f[H], by how much each divides or multiplies the distance to the minimum in one step.
+        curvature: L, the second derivative at the minimum.
+
+    Returns:
+        A figure.
+    """
+    line = np.asarray(curve, np.float64)
+    figure = new_figure("Gradient descent with several step sizes: slow, good, oscillating, diverging", 6.4)
+    grid = figure.add_gridspec(2, len(paths), height_ratios=[3, 2.6])
+    low, high = line[0].min(), line[0].max()
+    for i, (title, values) in enumerate(paths.items()):
+        axes = figure.add_subplot(grid[0, i])
+        path = np.asarray(values, np.float64)
+        axes.plot(*line, color=BLUE, linewidth=1)
+        axes.plot(path[0], path[1], "o-", color=VERMILION, linewidth=0.8, markersize=3, clip_on=True)
+        axes.set_xlim(low, high)
+        axes.set_ylim(line[1].min() - 0.06 * np.ptp(line[1]), line[1].max())
+        axes.set_title(title, fontsize=10)
+        axes.set_xlabel("x")
+        if i:
+            axes.set_yticklabels([])
+        else:
+            axes.set_ylabel("f(x)")
+    axes = figure.add_subplot(grid[1, :])
+    axes.plot(rates, factors, color=BLACK)
+    for place, text in ((1 / curvature, "1/L"), (2 / curvature, "2/L")):
+        axes.axvline(place, color=VERMILION, linestyle="--")
+        axes.annotate(
+            f"{text} = {place:.3g}",
+            (place, 1),
+            xycoords=("data", "axes fraction"),
+            xytext=(4, -11),
+            textcoords="offset points",
+            color=VERMILION,
+        )
+    axes.axhline(1, color=GRAY, linestyle=":")
+    bound = 2 / curvature
+    ends = [0.0, bound / 2, bound, float(np.max(rates))]
+    for left, right, text in zip(ends[:-1], ends[1:], ("from one side", "to and fro", "away"), strict=True):
+        if right > left:
+            axes.text((left + right) / 2, 0.06, text, color=GRAY, ha="center")
+    axes.set(
+        xlim=(0, ends[-1]),
+        ylim=(0, None),
+        xlabel="step size (eta)",
+        ylabel="factor of the\ndistance per step",
+        title="Below 1 the minimum comes nearer; the bounds follow from the curvature L alone",
+    )
+    return figure
+
+
+@matplotlib.rc_context(STYLE)
+def basin_map(
+    curve: ArrayLike,
+    minima: ArrayLike,
+    starts: ArrayLike,
+    rates: ArrayLike,
+    found: ArrayLike,
+    bounds: ArrayLike,
+    name: str = "f(x)",
+) -> Figure:
+    """Which minimum every start finds with every step size, below the curve that is descended.
+
+    Args:
+        curve: f[2, N], places and values of the function.
+        minima: f[M], where its minima are.
+        starts: f[S], evenly spaced.
+        rates: f[H], evenly spaced on a log scale.
+        found: int[S, H], the number of the minimum or -1.
+        bounds: f[M], 2/L of each minimum: with a larger step size no descent can settle in it.
+        name: of the function.
+
+    Returns:
+        A figure.
+    """
+    line, places = np.asarray(curve, np.float64), np.asarray(minima, np.float64)
+    x, eta, which = np.asarray(starts, np.float64), np.asarray(rates, np.float64), np.asarray(found)
+    colors = [BASINS[i % len(BASINS)] for i in range(len(places))]
+    figure = new_figure(
+        f"Which minimum of {name} gradient descent finds depends on the start and on the step size", 8.2
+    )
+    top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=[2, 3])
+    top.plot(*line, color=GRAY, linewidth=1)
+    height = np.interp(x, *line)
+    smallest = which[:, 0]
+    top.scatter(x, height, c=[NONE if i < 0 else colors[i] for i in smallest], s=9, zorder=3)
+    for i, place in enumerate(places):
+        depth = np.interp(place, *line)
+        top.plot(place, depth, "v", color=colors[i], markersize=10, markeredgecolor=BLACK, zorder=4)
+        top.annotate(
+            f"{place:.2f}",
+            (place, depth),
+            xytext=(0, -15),
+            textcoords="offset points",
+            ha="center",
+            va="top",
+            fontsize=9,
+        )
+    top.set_ylim(line[1].min() - 0.22 * np.ptp(line[1]), None)
+    top.set(ylabel="f(x)", title=f"Starts, colored by the minimum that they find with a step size of {eta[0]:.2g}")
+    bottom.grid(False)
+    bottom.pcolormesh(
+        x, eta, which.T, cmap=ListedColormap([NONE, *colors]), vmin=-1.5, vmax=len(places) - 0.5, rasterized=True
+    )
+    bottom.set_yscale("log")
+    for bound in np.unique(np.round(np.asarray(bounds, np.float64), 4)):
+        if eta[0] < bound < eta[-1]:
+            owners = [_short(p) for p, b in zip(places, np.asarray(bounds), strict=True) if abs(b - bound) < 1e-3]
+            bottom.axhline(bound, color=BLACK, linestyle="--", linewidth=1)
+            bottom.annotate(
+                f"2/L = {bound:.3g} of {', '.join(owners)}",
+                (0.01, bound),
+                xycoords=("axes fraction", "data"),
+                xytext=(0, 3),
+                textcoords="offset points",
+                fontsize=9,
+                bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1},
+            )
+    bottom.set(
+        xlabel="start x",
+        ylabel="step size (eta), log scale",
+        title="Start x step size: above its bound 2/L a minimum can no longer be found",
+    )
+    bottom.set_xlim(x.min(), x.max())
+    handles = [Patch(color=color, label=_short(place)) for color, place in zip(colors, places, strict=True)]
+    figure.legend(
+        handles=[*handles, Patch(color=NONE, label="none of these")],
+        loc="outside lower center",
+        ncols=len(handles) + 1,
+        title="the descent ends at",
+    )
+    return figure
+
+
+def _checked(
+    curve: ArrayLike, points: ArrayLike, values: ArrayLike, slopes: ArrayLike
+) -> tuple[np.ndarray, np.ndarray]:
+    line = np.asarray(curve, np.float64)
+    rows: Sequence[np.ndarray] = [np.asarray(row, np.float64) for row in (points, values, slopes)]
+    if line.ndim != 2 or len(line) != 2:
+        raise ValueError(f"curve has shape {line.shape}, expected [2, N]: places and values")
+    if rows[0].ndim != 1 or len(rows[0]) < 2 or len({row.shape for row in rows}) != 1:
+        raise ValueError(
+            f"points, values and slopes have shapes {[row.shape for row in rows]}, expected [T] of one T >= 2"
+        )
+    return line, np.stack(rows)
+
+
+def _arrows(axes: Axes, place: np.ndarray, rate: float, below: float, labels: bool) -> None:
+    """Where the derivative points, and the step, which goes the other way."""
+    x, y, slope = place
+    look = {"arrowstyle": "-|>", "shrinkA": 0, "shrinkB": 0, "mutation_scale": 12, "linewidth": 2}
+    width = np.sign(slope) * max(abs(rate * slope), 0.15)
+    for shift, color, label in ((width, ORANGE, "derivative"), (-rate * slope, BLACK, "step, against the derivative")):
+        level = y - below
+        axes.annotate("", (x + shift, level), (x, level), arrowprops=look | {"color": color}, zorder=5)
+        if labels:
+            axes.plot([], [], color=color, linewidth=2, label=label)
+
+
+def _short(place: float) -> str:
+    return f"{round(float(place), 2) + 0.0:.2f}"  # no "-0.00"
+
+
+def _subscript(i: int) -> str:
+    return "".join(chr(0x2080 + int(digit)) for digit in str(i))

@@ -1,0 +1,252 @@
+"""A computational graph, drawn: what every node is, its value going forward and its gradient coming back."""
+
+import itertools
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
+from matplotlib.path import Path
+
+from jaxnn.inspect.graph import Node
+from jaxnn.plots.style import BLUE, GRAY, STYLE, VERMILION, WIDTH, new_figure
+
+BOX = (1.22, 0.66)  # inches
+GAP = (0.42, 0.24)  # along the computation, across it
+PLAIN = ("broadcast_in_dim", "convert_element_type", "stop_gradient", "copy", "reshape", "squeeze", "expand_dims")
+
+
+class Layout(NamedTuple):
+    """Where everything is, in inches from the lower left; y grows upward."""
+
+    size: tuple[float, float]
+    centres: Mapping[int, tuple[float, float]]
+    edges: Sequence[np.ndarray]
+    """f[1 + 3k, 2] each: the start, then three points for each piece of a Bezier curve."""
+
+
+@matplotlib.rc_context(STYLE)
+def graph(nodes: Sequence[Node], title: str, *, skip: Sequence[str] = PLAIN, downward: bool | None = None) -> Figure:
+    """A computational graph with the value (blue) and the gradient (orange) of every node.
+
+    A number is written out; of an array its shape and the l2 norms. Constants stand in the box of the operation that
+    takes them. Graphviz places the boxes where its program `dot` is installed, else they are placed by their depth.
+
+    Args:
+        nodes: as from `jaxnn.inspect.graph.computation_graph`.
+        title: what is seen.
+        skip: operations of one operand that are not drawn: those that change no value but only its shape or type.
+        downward: from top to bottom instead of left to right; by default where the graph is more than 9 nodes deep.
+
+    Returns:
+        A figure.
+
+    Raises:
+        ValueError: there are no nodes.
+    """
+    if not nodes:
+        raise ValueError("graph: there are no nodes to draw")
+    operands = _visible(nodes, skip)
+    layers = _layers(operands)
+    downward = max(layers.values()) > 8 if downward is None else downward
+    layout = _graphviz(operands, downward) or layered(operands, layers, downward)
+    scale = min(1.15, (WIDTH - 0.2) / layout.size[0])
+    height = 0.75 + layout.size[1] * scale
+    figure = new_figure(title, height)
+    figure.set_layout_engine("none")
+    figure.suptitle(title, x=0.01, y=1 - 0.1 / height, ha="left", va="top", fontsize=13, fontweight="bold")
+    axes = figure.add_axes((0, 0.05 / height, 1, layout.size[1] * scale / height))
+    spare = WIDTH / scale - layout.size[0]
+    axes.set(xlim=(-spare / 2, layout.size[0] + spare / 2), ylim=(0, layout.size[1]))
+    axes.set_axis_off()
+    for points in layout.edges:
+        path = Path(points, [Path.MOVETO] + [Path.CURVE4] * (len(points) - 1))
+        axes.add_patch(FancyArrowPatch(path=path, arrowstyle="-|>", mutation_scale=9, color=GRAY, linewidth=1))
+    for i, centre in layout.centres.items():
+        _box(axes, nodes, i, centre, scale, i == len(nodes) - 1)
+    figure.text(0.01, 1 - 0.52 / height, "blue: value, forward", color=BLUE, fontsize=9)
+    figure.text(0.16, 1 - 0.52 / height, "orange: gradient of the result, backward", color=VERMILION, fontsize=9)
+    return figure
+
+
+def layered(operands: Mapping[int, Sequence[int]], layers: Mapping[int, int], downward: bool) -> Layout:
+    """Boxes in layers by depth; in each layer near to what they are joined to, long edges led around boxes.
+
+    Args:
+        operands: for each node the nodes that it takes.
+        layers: for each node its layer, larger than those of its operands.
+        downward: as `graph`.
+
+    Returns:
+        A `Layout`.
+    """
+    columns: list[list[Any]] = [[] for _ in range(max(layers.values()) + 1)]
+    for i in operands:
+        columns[layers[i]].append(i)
+    near: dict[Any, list[Any]] = {i: [] for i in operands}
+    chains: list[list[Any]] = []
+    for head, tails in operands.items():
+        for tail in dict.fromkeys(tails):
+            chain = [tail, *((tail, head, c) for c in range(layers[tail] + 1, layers[head])), head]
+            chains.append(chain)
+            for a, b in itertools.pairwise(chain):
+                near.setdefault(a, []).append(b)
+                near.setdefault(b, []).append(a)
+            for bend in chain[1:-1]:
+                columns[bend[2]].append(bend)
+    across = {i: float(k) for column in columns for k, i in enumerate(column)}
+    for sweep in range(24):
+        for column in columns if sweep % 2 == 0 else columns[::-1]:
+            wanted = {i: float(np.mean([across[j] for j in near[i]])) if near[i] else across[i] for i in column}
+            column.sort(key=lambda i, wanted=wanted: wanted[i])
+            place = -np.inf
+            for i in column:
+                place = across[i] = max(wanted[i], place + (0.55 if isinstance(i, tuple) else 1.0))
+            shift = float(np.mean([across[i] - wanted[i] for i in column]))
+            across |= {i: across[i] - shift for i in column}
+    low, high = min(across.values()), max(across.values())
+    turned = BOX if downward else BOX[::-1]
+    step, pitch = turned[1] + GAP[0], turned[0] + GAP[1]
+    length, breadth = len(columns) * step - GAP[0], (high - low) * pitch + turned[0]
+    depth = {i: k for k, column in enumerate(columns) for i in column}
+
+    def place_of(i: Any, towards: float = 0.0) -> tuple[float, float]:
+        """The centre of a node, or a point of its edge before (-1) or behind it (1)."""
+        along = turned[1] / 2 + depth[i] * step + towards * turned[1] / 2
+        side = turned[0] / 2 + (across[i] - low) * pitch
+        return (side, length - along) if downward else (along, breadth - side)
+
+    edges = []
+    for chain in chains:
+        points = [place_of(chain[0], 1)]
+        for a, b in itertools.pairwise(chain):
+            start, end = place_of(a, 1), place_of(b, -1)
+            if isinstance(a, tuple):
+                points += [points[-1], start, start]
+            middle = (np.array(start) + np.array(end)) / 2
+            one, two = (
+                ((start[0], middle[1]), (end[0], middle[1]))
+                if downward
+                else (
+                    (middle[0], start[1]),
+                    (middle[0], end[1]),
+                )
+            )
+            points += [one, two, end]
+        edges.append(np.array(points))
+    size = (breadth, length) if downward else (length, breadth)
+    margin = 0.08
+    return Layout(
+        (size[0] + 2 * margin, size[1] + 2 * margin),
+        {i: (x + margin, y + margin) for i in operands for x, y in [place_of(i)]},
+        [points + margin for points in edges],
+    )
+
+
+def _visible(nodes: Sequence[Node], skip: Sequence[str]) -> dict[int, list[int]]:
+    """The nodes to draw, with those of them that each takes: without constants and the operations to be skipped."""
+    source: dict[int, int | None] = {}
+    for i, node in enumerate(nodes):
+        last = i == len(nodes) - 1
+        if not last and node.kind == "constant":
+            source[i] = None
+        elif not last and node.name in skip and len(node.operands) == 1:
+            source[i] = source[node.operands[0]]
+        elif not last and node.kind == "operation" and all(source[o] is None for o in node.operands):
+            source[i] = None  # made of constants alone
+        else:
+            source[i] = i
+    return {
+        i: [seen for o in nodes[i].operands if (seen := source[o]) is not None] for i, own in source.items() if own == i
+    }
+
+
+def _layers(operands: Mapping[int, Sequence[int]]) -> dict[int, int]:
+    """The depth of each node; inputs stand right before the first node that takes them."""
+    depth: dict[int, int] = {}
+    for i, tails in operands.items():
+        depth[i] = 1 + max((depth[t] for t in tails), default=-1)
+    for i, tails in operands.items():
+        if not tails:
+            depth[i] = min((depth[j] for j, of in operands.items() if i in of), default=1) - 1
+    return depth
+
+
+def _graphviz(operands: Mapping[int, Sequence[int]], downward: bool) -> Layout | None:
+    """The layout of the program `dot`; None where it is not installed."""
+    program = shutil.which("dot")
+    if program is None:
+        return None
+    width, height = BOX
+    lines = [f"digraph {{ rankdir={'TB' if downward else 'LR'}; nodesep={GAP[1]}; ranksep={GAP[0]};"]
+    lines += [f"n{i} [shape=box, fixedsize=true, width={width}, height={height}, label={i}];" for i in operands]
+    lines += [f"n{tail} -> n{head};" for head, tails in operands.items() for tail in dict.fromkeys(tails)]
+    done = subprocess.run(
+        [program, "-Tplain"], input="\n".join([*lines, "}"]), capture_output=True, text=True, check=True
+    )
+    size, centres, edges = (1.0, 1.0), {}, []
+    for line in done.stdout.splitlines():
+        kind, *rest = line.split()
+        if kind == "graph":
+            size = (float(rest[1]), float(rest[2]))
+        elif kind == "node":
+            centres[int(rest[0][1:])] = (float(rest[1]), float(rest[2]))
+        elif kind == "edge":
+            count = int(rest[2])
+            edges.append(np.array(rest[3 : 3 + 2 * count], float).reshape(count, 2))
+    return Layout(size, centres, edges)
+
+
+def _box(axes: Axes, nodes: Sequence[Node], i: int, centre: tuple[float, float], scale: float, last: bool) -> None:
+    node = nodes[i]
+    width, height = BOX
+    color = "#FFF3D6" if node.kind == "input" else "#DDF3EA" if last else "white"
+    corner = (centre[0] - width / 2 + 0.04, centre[1] - height / 2 + 0.04)
+    style = "round,pad=0.04,rounding_size=0.08"
+    axes.add_patch(
+        FancyBboxPatch(corner, width - 0.08, height - 0.08, boxstyle=style, facecolor=color, edgecolor=GRAY, zorder=3)
+    )
+    name = _title(nodes, node)
+    name = name if len(name) <= 19 else name[:18] + "…"
+    texts = [(0.2, name, "black", "bold"), (0.0, _number(node.value), BLUE, "normal")]
+    if node.gradient is not None:
+        texts.append((-0.2, _number(node.gradient), VERMILION, "normal"))
+    for up, text, ink, weight in texts:
+        axes.text(
+            centre[0],
+            centre[1] + up,
+            text,
+            ha="center",
+            va="center",
+            color=ink,
+            fontweight=weight,
+            fontsize=scale * min(10.5, 130 / len(text)),
+            zorder=4,
+        )
+
+
+def _title(nodes: Sequence[Node], node: Node) -> str:
+    """The operation, with its constant operands where they are numbers: "1 / ·"."""
+    signs = {"add": "+", "sub": "-", "mul": "×", "div": "/", "max": "max", "pow": "^", "square": "·²"}
+    sign = signs.get(node.name, node.name)
+    numbers = [
+        f"{float(nodes[o].value):.4g}" if nodes[o].kind == "constant" and nodes[o].value.ndim == 0 else None
+        for o in node.operands
+    ]
+    if len(numbers) == 2 and (numbers[0] is None) != (numbers[1] is None):
+        return f"{numbers[0]} {sign} ·" if numbers[0] is not None else f"· {sign} {numbers[1]}"
+    return sign
+
+
+def _number(value: np.ndarray) -> str:
+    if value.ndim == 0:
+        return f"{value.item():.4g}"
+    shape = "×".join(map(str, value.shape))
+    if not np.issubdtype(value.dtype, np.floating):
+        return f"{value.dtype} {shape}"
+    return f"{shape}, ‖·‖ {np.linalg.norm(value.astype(np.float64)):.3g}"

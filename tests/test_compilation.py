@@ -1,0 +1,118 @@
+"""What makes a run fast, without timing it: programs compiled, operations in a step, constants, buffers given away."""
+
+import functools
+import importlib
+import re
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from jaxnn import losses, models, training
+from jaxnn.data import preprocess
+
+KEY = jax.random.key(0)
+H = {"learning_rate": 0.1, "l2": 1e-3, "dropout": 0.5}
+IMAGES = np.random.default_rng(0).integers(0, 256, (320, 48), dtype=np.uint8)
+DATA = training.Data(IMAGES, np.arange(320, dtype=np.int32) % 10, preprocess.fit_moments(IMAGES))
+fit_module = importlib.import_module("jaxnn.training.fit")
+
+
+def make_task(h, hidden=()):
+    return training.Task(
+        model=models.mlp(48, hidden, 10, dropout=h["dropout"] if hidden else 0.0),
+        loss=losses.softmax,
+        penalty=lambda params: h["l2"] * losses.l2(params),
+        optimizer=optax.sgd(h["learning_rate"], momentum=0.9),
+        transform=preprocess.standardize,
+    )
+
+
+with_dropout = functools.partial(make_task, hidden=(32,))
+
+
+def operations(make):
+    """The number of operations of one step as it is handed to XLA."""
+    state = training.init_state(make(H), KEY)
+
+    def step(h, state, batch, keys):
+        return training.make_update(make(h), DATA.statistics)(state, batch, keys)[0]
+
+    keys = training.step_keys(state.key, state.step)
+    text = jax.jit(step).lower(H, state, (IMAGES[:32], DATA.labels[:32]), keys).as_text()
+    return len(re.findall(r" = stablehlo\.(?!constant)", text))
+
+
+@pytest.mark.parametrize(("make", "most"), [(make_task, 75), (with_dropout, 230)], ids=["linear", "dropout"])
+def test_a_step_has_few_operations(make, most):
+    count = operations(make)
+    assert 0.5 * most < count <= most
+
+
+def test_a_whole_fit_compiles_two_programs_and_a_second_one_none(compiled):
+    with jax.log_compiles():
+        options = {"epochs": 4, "batch_size": 32, "chunk_seconds": 0.0}
+        training.fit(with_dropout, H, KEY, DATA, **options)
+        assert sorted(name for name in compiled() if "start" in name or "advance" in name) == [
+            "jit(advance)",
+            "jit(start)",
+        ]
+        training.fit(with_dropout, H | {"dropout": 0.1, "learning_rate": 0.2}, jax.random.key(1), DATA, **options)
+        assert [name for name in compiled() if "start" in name or "advance" in name] == []
+
+
+def test_data_are_arguments_and_not_constants():
+    data = jax.tree.map(jnp.asarray, DATA)
+    whole = jax.make_jaxpr(lambda h, key, data: training.run(with_dropout, h, key, data, epochs=2, batch_size=32))
+    constants = sum(np.asarray(constant).nbytes for constant in whole(H, KEY, data).consts)
+    assert constants == 0
+    many = jax.make_jaxpr(lambda h, keys, data: training.run_many(with_dropout, h, keys, data, epochs=2, batch_size=32))
+    rates = {name: jnp.full(3, value) for name, value in H.items()}
+    assert sum(np.asarray(c).nbytes for c in many(rates, KEY[None], data).consts) == 0
+
+
+def test_the_state_is_updated_in_place():
+    """Every array of the run so far is given away to the next chunk of epochs."""
+    data = jax.tree.map(jnp.asarray, DATA)
+    progress = fit_module._compiled_start(with_dropout, H, KEY, data, 4, 32, "loss")
+    options = {"batch_size": 32, "select": "loss", "patience": None}
+    after = fit_module._compiled_advance(with_dropout, H, KEY, data, progress, jnp.int32(2), **options)
+    assert int(after.epoch) == 2
+    arrays = [leaf for leaf in jax.tree.leaves(progress) if not jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)]
+    assert len(arrays) > 15
+    assert all(leaf.is_deleted() for leaf in arrays)
+
+
+def test_images_stay_bytes_until_a_step_needs_them():
+    text = (
+        jax.jit(lambda data: training.run(make_task, H, KEY, data, epochs=2, batch_size=32))
+        .lower(jax.tree.map(jnp.asarray, DATA))
+        .as_text()
+    )
+    assert "tensor<320x48xui8>" in text
+    assert "tensor<320x48xf32>" not in text
+
+
+def test_a_mask_is_made_where_it_is_used():
+    """The random bits of dropout are elementwise operations on the place, which XLA fuses: no table of words."""
+    x = jnp.ones((64, 32))
+    jaxpr = str(jax.make_jaxpr(lambda key: importlib.import_module("jaxnn.layers").dropout(key, x, 0.5))(KEY))
+    assert "threefry" not in jaxpr
+    assert "random_bits" not in jaxpr
+
+
+def test_compiled_programs_are_kept_in_the_cache_folder(run_python, tmp_path):
+    code = f"""
+import os
+os.environ["JAXNN_CACHE_DIR"] = {str(tmp_path)!r}
+os.environ["JAX_ENABLE_COMPILATION_CACHE"] = "1"
+import jax, jax.numpy as jnp
+from experiments import artifacts
+artifacts.keep_compiled()
+jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+jax.jit(lambda x: jnp.sin(x) @ x)(jnp.ones((9, 9))).block_until_ready()
+"""
+    run_python(code)
+    assert list((tmp_path / "compiled").iterdir())

@@ -1,0 +1,78 @@
+"""The lesson on the data set, and its pictures."""
+
+import json
+
+import numpy as np
+import pytest
+
+from experiments import dataset as lesson
+from experiments.images import load_prepared
+from jaxnn.data import load
+from jaxnn.plots.dataset import class_counts, image_table, pixel_values
+
+
+@pytest.fixture(scope="module")
+def summary(tmp_path_factory):
+    out = tmp_path_factory.mktemp("dataset")
+    assert lesson.main(["--quick", "--out", str(out)]) == 0
+    assert {f"{name}.png" for name in ("samples", "counts", "means", "pixels")} <= {p.name for p in out.iterdir()}
+    return json.loads((out / "summary.json").read_text())
+
+
+def test_every_claim_of_the_lesson_holds(summary):
+    assert [claim["held"] for claim in summary["claims"]] == [True] * 3
+
+
+def test_statistics_are_those_of_the_training_images(summary):
+    train = load("digits", validation_share=0).train
+    measured = summary["claims"][1]["measured"]
+    assert measured["mean"] == [pytest.approx(train.inputs.mean(dtype=np.float64), abs=1e-4)]
+    assert measured["std"] == [pytest.approx(train.inputs.std(dtype=np.float64), abs=1e-4)]
+    counts = summary["claims"][0]["measured"]
+    assert counts["training_examples"] + counts["test_examples"] == 1797
+
+
+def test_the_nearest_mean_image_is_that_of_a_loop(summary):
+    dataset = load("digits", validation_share=0)
+    x = dataset.train.inputs.reshape(-1, 64).astype(np.float64)
+    means = [x[dataset.train.labels == c].mean(0) for c in range(10)]
+    test = dataset.test.inputs.reshape(-1, 64).astype(np.float64)
+    nearest = [int(np.argmin([((image - mean) ** 2).sum() for mean in means])) for image in test]
+    expected = float(np.mean(np.array(nearest) == dataset.test.labels))
+    assert summary["claims"][2]["measured"]["nearest_mean_image"] == pytest.approx(expected, abs=0.003)
+
+
+def test_points_are_refused(tmp_path, capsys):
+    assert lesson.main(["--dataset", "moons", "--out", str(tmp_path)]) == 2
+    assert "holds points, not images" in capsys.readouterr().err
+
+
+def test_nothing_is_downloaded_where_nothing_is_prepared(tmp_path, monkeypatch):
+    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))
+    monkeypatch.setenv("JAXNN_CACHE_DIR", str(tmp_path))
+    assert load_prepared("cifar10").name == "digits"
+    assert not any(tmp_path.iterdir())
+
+
+def test_pictures_hold_what_they_are_given():
+    figure = image_table([np.ones((2, 4, 4, 3)), np.zeros((1, 4, 4, 3))], ["a", "b"], "title")
+    assert len(figure.axes[0].images) == 3
+    bars = class_counts({"training": [5, 6], "test": [1, 2]}, ["a", "b"]).axes[0]
+    assert [text.get_text() for text in bars.texts] == ["5", "6", "1", "2"]
+    panels = pixel_values({"training": np.full((3, 4), 0.25)}, [np.array([1.5, 1.5, 1.5])], "title").axes
+    assert [axes.get_title(loc="left") for axes in panels] == ["red, mean 1.5", "green, mean 1.5", "blue, mean 1.5"]
+
+
+def test_what_does_not_fit_is_refused():
+    with pytest.raises(ValueError, match="a name each"):
+        image_table([np.ones((2, 4, 4, 3))], ["a", "b"], "title")
+    with pytest.raises(ValueError, match="captions are"):
+        image_table([np.ones((2, 4, 4, 3))], ["a"], "title", [["one"]])
+    with pytest.raises(ValueError, match="2 channels"):
+        image_table([np.ones((2, 4, 4, 2))], ["a"], "title")
+    with pytest.raises(ValueError, match="counts of test"):
+        class_counts({"test": [1]}, ["a", "b"])
+    with pytest.raises(ValueError, match="histograms have shapes"):
+        pixel_values({"test": np.ones(4)}, [np.ones(1)], "title")
+    with pytest.raises(ValueError, match="means have shapes"):
+        pixel_values({"test": np.ones((1, 4))}, [np.ones(3)], "title")

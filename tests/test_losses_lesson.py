@@ -1,0 +1,75 @@
+"""The lesson on the two losses, and its pictures."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+import references
+from matplotlib.patches import Rectangle
+
+from experiments import losses as lesson
+from jaxnn.plots.losses import curves, margins, softmax_steps
+
+
+@pytest.fixture(scope="module")
+def summary(tmp_path_factory):
+    out = tmp_path_factory.mktemp("losses")
+    assert lesson.main(["--quick", "--out", str(out)]) == 0
+    return json.loads((out / "summary.json").read_text())
+
+
+def test_every_claim_of_the_lesson_holds(summary):
+    assert [claim["held"] for claim in summary["claims"]] == [True] * 6
+    assert len(summary["figures"]) == 7
+
+
+def test_the_worked_examples_are_those_of_a_loop(summary):
+    svm, softmax = (claim["measured"] for claim in summary["claims"][:2])
+    expected = [references.svm(s, y) for s, y in zip(lesson.SCORES.astype(float), lesson.LABELS, strict=True)]
+    np.testing.assert_allclose(expected, [2.9, 0, 12.9], atol=1e-6)
+    np.testing.assert_allclose([svm[name] for name in lesson.CLASSES], expected, atol=1e-5)
+    assert svm["mean"] == pytest.approx(15.8 / 3, abs=1e-5)
+    p = references.probabilities(lesson.SCORES[0].astype(float))
+    np.testing.assert_allclose([softmax[f"p_{name}"] for name in lesson.CLASSES], p, atol=1e-6)
+    assert softmax["loss"] == pytest.approx(references.softmax(lesson.SCORES[0].astype(float), 0), abs=1e-5)
+    [table] = summary["tables"]
+    assert [row[2] for row in table["rows"]] == ["24.53", "164", "0.1827"]
+    assert table["rows"][0][4] == "2.040"
+
+
+def test_untrained_networks_start_at_c_minus_1_and_log_c(summary):
+    measured = summary["claims"][2]["measured"]
+    assert measured["svm_of_10_classes"] == pytest.approx(9, rel=0.01)
+    assert measured["softmax_of_10_classes"] == pytest.approx(math.log(10), rel=0.01)
+
+
+def test_hatched_bars_are_the_parts_of_the_svm_loss():
+    figure = margins(lesson.SCORES, lesson.LABELS.tolist(), lesson.CLASSES, ["a", "b", "c"])
+    for axes, loss in zip(figure.axes, (2.9, 0.0, 12.9), strict=True):
+        hatched = [p.get_height() for p in axes.patches if p.get_hatch() and isinstance(p, Rectangle)]
+        assert sum(hatched) == pytest.approx(loss, abs=1e-5)
+
+
+def test_softmax_steps_write_their_numbers():
+    figure = softmax_steps([3.2, 5.1, -1.7], 0, lesson.CLASSES)
+    texts = [[text.get_text() for text in axes.texts] for axes in figure.axes]
+    assert texts[1] == ["24.53", "164", "0.1827"]
+    assert texts[2] == ["0.130", "0.869", "0.001"]
+    assert texts[3][0] == "2.040"
+
+
+def test_curves_mark_what_is_not_finite():
+    figure = curves([1, 2, 3], {"a": [1, np.inf, np.nan], "b": [1, 2, 3]}, "title", ("x", "y"), marks={"here": 2})
+    [axes] = figure.axes
+    [crosses] = [line for line in axes.lines if line.get_marker() == "x"]
+    np.testing.assert_array_equal(crosses.get_xdata(), [2, 3])
+
+
+def test_wrong_shapes_are_refused():
+    with pytest.raises(ValueError, match="scores have shape"):
+        margins(np.zeros((2, 3)), [0], lesson.CLASSES, ["a"])
+    with pytest.raises(ValueError, match="label is 3"):
+        softmax_steps(np.zeros(3), 3, lesson.CLASSES)
+    with pytest.raises(ValueError, match="'a' has shape"):
+        curves([1, 2], {"a": [1]}, "title", ("x", "y"))

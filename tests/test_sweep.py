@@ -1,0 +1,185 @@
+"""Many runs at once are the runs one by one."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from jaxnn import initializers, losses, models, training
+from jaxnn.training import Data, Task
+
+KEYS = jax.random.split(jax.random.key(3), 3)
+SETTINGS = {"learning_rate": np.float32([0.01, 0.3, 0.8, 0.1]), "l2": np.float32([1e-3, 0.0, 1e-2, 1e-4])}
+ONES = {"epochs": 6, "batch_size": 16}
+
+
+def clouds(count, seed):
+    random = np.random.default_rng(seed)
+    labels = random.integers(0, 3, count).astype(np.int32)
+    centers = np.array([[0.0, 1.5], [1.3, -0.8], [-1.3, -0.8]])
+    return (centers[labels] + random.normal(0, 0.7, (count, 2))).astype(np.float32), labels
+
+
+DATA = Data(*clouds(70, 0), evaluate={"validation": clouds(40, 1)})
+
+
+def task(h):
+    return Task(
+        model=models.mlp(2, (8,), 3, dropout=0.2),
+        loss=losses.softmax,
+        penalty=lambda params: h["l2"] * losses.l2(params),
+        optimizer=optax.sgd(h["learning_rate"], momentum=0.9),
+    )
+
+
+def setting(h):
+    return jax.tree.map(lambda values: values[h], SETTINGS)
+
+
+@pytest.mark.parametrize("patience", [None, 2])
+def test_every_run_of_a_sweep_is_that_run_alone(patience):
+    choice = {"select": "validation_loss", "patience": patience}
+    many = training.sweep(task, SETTINGS, KEYS, DATA, **ONES, **choice)
+    one = jax.jit(lambda h, key: training.run(task, h, key, DATA, **ONES, **choice))
+    for h, s in np.ndindex(4, 3):
+        alone, among = one(setting(h), KEYS[s]), jax.tree.map(lambda a, h=h, s=s: a[h, s], many)
+        assert (alone.epoch, alone.state.step, alone.bad_step, alone.best.epoch) == (
+            among.epoch,
+            among.state.step,
+            among.bad_step,
+            among.best.epoch,
+        )
+        alone = alone._replace(state=alone.state._replace(key=None))
+        jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=2e-4, atol=2e-5), alone, among)
+    if patience is not None:
+        assert len(set(many.epoch.ravel().tolist())) > 2  # some stop early, and wait for the others unchanged
+
+
+def test_a_run_that_diverges_stops_alone():
+    bad = SETTINGS | {"learning_rate": np.float32([0.01, 0.3, 1e30, 0.1])}
+    run = training.sweep(task, bad, KEYS[:1], DATA, **ONES)
+    assert (run.bad_step[:, 0] >= 0).tolist() == [False, False, True, False]
+    assert run.epoch[:, 0].tolist() == [6, 6, 1, 6]
+    assert np.isfinite(run.history["loss"][[0, 1, 3]]).all()
+    assert np.isnan(run.history["loss"][2, 0, 1:]).all()
+
+
+@pytest.mark.parametrize("group", [(1, 1), (3, 2), (4, 3), (9, 9)], ids=str)
+def test_groups_change_nothing(group):
+    whole = training.sweep(task, SETTINGS, KEYS, DATA, **ONES, keep=lambda run: run.history)
+    parts = training.sweep(task, SETTINGS, KEYS, DATA, **ONES, keep=lambda run: run.history, group=group)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=2e-4, atol=2e-5), whole, parts)
+    assert whole["loss"].shape == (4, 3, 6)
+
+
+def test_what_is_recalled_is_not_trained_again():
+    stored, trained = {}, []
+
+    def on_group(place, kept):
+        stored[str(place)] = kept
+        trained.append(place)
+
+    options = {**ONES, "group": (3, 2), "keep": lambda run: run.history["loss"]}
+    first = training.sweep(task, SETTINGS, KEYS, DATA, **options, on_group=on_group)
+    assert [(h.stop - h.start, s.stop - s.start) for h, s in trained] == [(3, 2), (3, 1), (1, 2), (1, 1)]
+    missing = str(trained.pop(1))
+    before, trained[:] = stored.pop(missing), []
+    again = training.sweep(
+        task, SETTINGS, KEYS, DATA, **options, on_group=on_group, recall=lambda place: stored.get(str(place))
+    )
+    assert [str(place) for place in trained] == [missing]
+    np.testing.assert_array_equal(again, first)
+    np.testing.assert_array_equal(stored[missing], before)
+
+
+def test_the_runs_of_one_seed_share_their_batches(compiled):
+    """The compiled program holds one batch [B, D] for all settings, not one for each."""
+    data = Data(np.zeros((64, 37), np.uint8), np.zeros(64, np.int32))
+
+    def linear(h):
+        return Task(
+            models.linear(37, 3),
+            losses.softmax,
+            optax.sgd(h["learning_rate"]),
+            transform=lambda _, x: x.astype(jnp.float32),
+        )
+
+    rates = {"learning_rate": jnp.ones(5)}
+    lowered = jax.jit(lambda rates: training.run_many(linear, rates, KEYS[:1], data, epochs=2, batch_size=16)).lower(
+        rates
+    )
+    text = lowered.as_text()
+    assert "tensor<1x16x37xui8>" in text
+    assert "5x16x37xui8" not in text
+
+
+def test_widths_in_one_program_are_the_networks_of_those_widths():
+    """A masked network computes and learns what a network of that width with the same weights does."""
+    wide = models.mlp(2, (8, 8), 3, activation=jax.nn.sigmoid, width=(jnp.int32(5), jnp.int32(3)))
+    narrow = models.mlp(2, (5, 3), 3, activation=jax.nn.sigmoid)
+    x, y = clouds(30, 2)
+
+    def gradient(model, params):
+        return jax.grad(lambda p: losses.softmax(model.apply(p, x), y).mean() + 0.1 * losses.l2(p))(params)
+
+    params = wide.init(KEYS[0])
+    cuts = [(slice(5), slice(2)), (slice(3), slice(5)), (slice(3), slice(3))]
+
+    def cut(params):
+        return [
+            {"w": p["w"][rows, columns], "b": p["b"][rows]} for p, (rows, columns) in zip(params, cuts, strict=True)
+        ]
+
+    small = cut(params)
+    np.testing.assert_allclose(wide.apply(params, x), narrow.apply(small, x), rtol=1e-5, atol=1e-6)
+    of_wide = gradient(wide, params)
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-7), cut(of_wide), gradient(narrow, small)
+    )
+    for all_, part in ((params, small), (of_wide, cut(of_wide))):  # the rest is zero
+        np.testing.assert_allclose(
+            sum(float((p["w"] ** 2).sum()) for p in all_), sum(float((p["w"] ** 2).sum()) for p in part), rtol=1e-6
+        )
+
+
+@pytest.mark.parametrize("rule", ["he", "xavier", "normal", "zeros"])
+def test_weights_of_a_masked_network_have_the_spread_of_its_width(rule):
+    init = {**vars(initializers), "normal": initializers.normal(0.3)}[rule]
+    model = models.mlp(100, (400, 300), 50, init=init, width=(40, 30))
+    w = jax.jit(model.init)(KEYS[0])[1]["w"][:30, :40]
+    expected = {"he": (2 / 40) ** 0.5, "xavier": (2 / 70) ** 0.5, "normal": 0.3, "zeros": 0.0}[rule]
+    assert abs(float(w.std()) - expected) <= 0.1 * expected
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({}, "same number of values"),
+        ({"a": np.ones(2), "b": np.ones(3)}, r"same number of values, got shapes \[\(2,\), \(3,\)\]"),
+        ({"a": np.float32(1)}, "same number of values"),
+        ({"a": np.ones(0)}, "same number of values"),
+    ],
+)
+def test_wrong_settings(settings, message):
+    with pytest.raises(ValueError, match=f"^sweep: .*{message}"):
+        training.sweep(task, settings, KEYS, DATA, **ONES)
+
+
+def test_wrong_group_and_width():
+    with pytest.raises(ValueError, match=r"group must be at least \(1, 1\), got \(0, 1\)"):
+        training.sweep(task, SETTINGS, KEYS, DATA, **ONES, group=(0, 1))
+    with pytest.raises(ValueError, match="width of 2 layers given to 1"):
+        models.mlp(2, (8,), 3, width=(1, 2))
+    with pytest.raises(ValueError, match="from 1 to the size of its layer, 8, got 9"):
+        models.mlp(2, (8,), 3, width=(9,))
+
+
+def test_a_group_is_smaller_where_memory_is():
+    size = training.choose_group(task, SETTINGS, KEYS, DATA, 16, memory=1e9)
+    assert size == (4, 3)
+    settings = {name: np.resize(values, 1000) for name, values in SETTINGS.items()}
+    h, s = training.choose_group(task, settings, KEYS, DATA, 16, memory=2e7)
+    assert s == 1
+    assert 10 < h < 1000
+    assert training.choose_group(task, settings, KEYS, DATA, 16, memory=1.0) == (1, 1)

@@ -1,0 +1,171 @@
+"""The command that sweeps: its files, its choice, going on after it was stopped, and wrong settings."""
+
+import csv
+import json
+
+import jax
+import numpy as np
+import pytest
+
+from experiments import artifacts, sweep
+from jaxnn import plots
+
+SMALL = [
+    "--dataset",
+    "moons",
+    "--epochs",
+    "12",
+    "--learning-rates",
+    "0.01",
+    "0.1",
+    "--widths",
+    "1",
+    "8",
+    "--seeds",
+    "2",
+]
+
+
+@pytest.fixture(autouse=True)
+def promotion_of_types_as_users_have_it():
+    with jax.numpy_dtype_promotion("standard"):
+        yield
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A small sweep in groups of two settings and one seed, and its folder."""
+    out = tmp_path_factory.mktemp("sweep") / "run"
+    with jax.numpy_dtype_promotion("standard"):
+        assert sweep.main([*SMALL, "--group", "2", "1", "--out", str(out)]) == 0
+    return out
+
+
+def read_csv(out):
+    return list(csv.DictReader((out / "sweep.csv").read_text().splitlines()))
+
+
+def test_every_model_has_a_row_and_the_best_mean_is_chosen(finished):
+    rows, summary = read_csv(finished), json.loads((finished / "summary.json").read_text())
+    settings = sorted((float(r["learning_rate"]), int(r["width"]), int(r["seed"])) for r in rows)
+    assert settings == sorted((rate, width, seed) for rate in (0.01, 0.1) for width in (1, 8) for seed in (0, 1))
+    means = {}
+    for row in rows:
+        place = float(row["learning_rate"]), int(row["width"])
+        means.setdefault(place, []).append(float(row["validation_accuracy"]))
+    best = max(means, key=lambda place: np.mean(means[place]))
+    assert summary["best"] == {"learning_rate": pytest.approx(best[0]), "width": best[1]}
+    assert summary["validation_accuracy_mean"] == pytest.approx(np.mean(means[best]))
+    assert summary["validation_accuracy_std"] == pytest.approx(np.std(means[best], ddof=1))
+    assert summary["final"]["test_accuracy"] > 0.8
+    assert json.loads((finished / "best" / "config.json").read_text())["validation_share"] == 0.0
+    assert (finished / "heat_map.png").stat().st_size > 5000
+
+
+def test_a_stopped_sweep_goes_on_and_ends_the_same(finished, tmp_path, monkeypatch, capsys):
+    out, trained = tmp_path / "run", []
+    write = artifacts.write_arrays
+
+    def stop_after_two(path, tree):
+        if len(trained) == 2:
+            raise KeyboardInterrupt
+        trained.append(path.name)
+        write(path, tree)
+
+    command = [*SMALL, "--group", "2", "1", "--no-final", "--out", str(out)]
+    monkeypatch.setattr(artifacts, "write_arrays", stop_after_two)
+    with pytest.raises(KeyboardInterrupt):
+        sweep.main(command)
+    assert not (out / "summary.json").exists()
+    monkeypatch.setattr(artifacts, "write_arrays", lambda path, tree: (trained.append(path.name), write(path, tree)))
+    assert sweep.main(command) == 0
+    assert sorted(trained) == ["0-0.npz", "0-1.npz", "2-0.npz", "2-1.npz"]  # each once
+    assert (out / "sweep.csv").read_text() == (finished / "sweep.csv").read_text()
+    capsys.readouterr()
+    assert sweep.main([*command, "--l2s", "0.1"]) == 2
+    assert "holds a sweep with other settings (l2s: [] there, [0.1] now" in capsys.readouterr().err
+
+
+def test_random_settings_lie_in_their_ranges_on_their_scales():
+    options = {"learning_rates": (1e-3, 1.0), "dropouts": (0.0, 0.8), "widths": (2, 200), "random": 400}
+    config = sweep.SweepConfig(**options)
+    settings = sweep.Settings(hidden=(200,), momentum=0.9)
+    h = sweep._hparams(config, settings, sweep._values(config, settings))
+    logs = np.log10(h["learning_rate"])
+    for values, low, high in (
+        (logs, -3, 0),
+        (h["dropout"], 0, 0.8),
+        (np.log10(h["width"]), np.log10(2), np.log10(200)),
+    ):
+        assert low - 1e-6 <= values.min() < low + 0.1
+        assert high - 0.1 < values.max() <= high + 1e-6
+        assert abs(np.mean(values) - (low + high) / 2) < 4 * (high - low) / np.sqrt(12 * 400)
+    assert abs(np.corrcoef(logs, h["dropout"])[0, 1]) < 0.2
+    assert h["width"].dtype == np.int32
+
+
+@pytest.mark.parametrize(
+    ("chosen", "warned"),
+    [
+        ({"learning_rate": 0.1}, []),
+        ({"learning_rate": 1.0}, ["the best learning_rate, 1, is the largest that was tried: try larger ones"]),
+        ({"learning_rate": 0.01}, ["the best learning_rate, 0.01, is the smallest that was tried: try smaller ones"]),
+        ({"l2": 0.0}, []),  # nothing lies below
+        ({"width": 1}, []),
+        ({"width": 8}, ["the best width, 8, is the largest that was tried: try larger ones"]),
+        ({"dropout": 0.5}, []),  # only one was tried
+    ],
+)
+def test_a_choice_on_the_border_is_warned_of(chosen, warned):
+    tried = {"learning_rate": (0.01, 0.1, 1.0), "l2": (0.0, 0.1), "width": (1, 8), "dropout": (0.5,)}
+    assert sweep._on_border(chosen, tried) == warned
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--learning-rates", "-1"], "--learning-rates -1: each must be at least 0"),
+        (["--dropouts", "0.2", "1.0"], "--dropouts 1: each must be at least 0 and below 1"),
+        (["--widths", "0"], "each must be at least 1 neuron"),
+        (["--model", "linear", "--widths", "3"], "need hidden layers"),
+        (["--seeds", "0"], "--seeds 0 must be at least 1"),
+        (["--group", "0", "1"], "--group 0 must be at least 1"),
+        (["--random", "5", "--l2s", "0", "1"], "--random needs the smallest and the largest of --l2s, above 0"),
+        (["--validation-share", "0"], "leaves nothing to choose by"),
+    ],
+)
+def test_wrong_settings_exit_with_2_and_write_nothing(options, message, tmp_path, capsys):
+    out = tmp_path / "run"
+    assert sweep.main(["--dataset", "moons", "--out", str(out), *options]) == 2
+    assert message in capsys.readouterr().err
+    assert not out.exists()
+
+
+def test_what_diverged_is_not_chosen(tmp_path):
+    out = tmp_path / "run"
+    rates = ["--learning-rates", "0.1", "1e30"]
+    assert (
+        sweep.main(["--dataset", "moons", "--epochs", "3", *rates, "--seeds", "1", "--no-final", "--out", str(out)])
+        == 0
+    )
+    summary = json.loads((out / "summary.json").read_text())
+    assert summary["best"]["learning_rate"] == pytest.approx(0.1)
+    assert summary["diverged"] == 1
+    assert [row["diverged"] for row in read_csv(out)] == ["0", "1"]
+
+
+def test_pictures_of_grids():
+    figure = plots.heat_map(
+        [[1.0, np.nan], [3.0, 4.0]], ("rate", [0.1, 0.2]), ("l2", [0.0, 1e-3]), "accuracy, %", (1, 1)
+    )
+    axes = figure.axes[0]
+    assert [text.get_text() for text in axes.texts] == ["1", "diverged", "3", "4"]
+    assert axes.patches[0].get_xy() == (0.5, 0.5)
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("l2", "rate")
+    with pytest.raises(ValueError, match=r"expected \(1, 2\)"):
+        plots.heat_map([[1.0]], ("rate", [0.1]), ("l2", [0.0, 1e-3]), "accuracy")
+    line = plots.spread_line([[1.0, 3.0], [2.0, 4.0]], ("rate", [0.1, 0.2]), "accuracy", best=1, log=True).axes[0]
+    np.testing.assert_array_equal(line.lines[1].get_ydata(), [2.0, 3.0])
+    assert line.get_xscale() == "log"
+    with pytest.raises(ValueError, match=r"expected \[1, seeds\]"):
+        plots.spread_line([[1.0], [2.0]], ("rate", [0.1]), "accuracy")
