@@ -78,7 +78,8 @@ def _network(options: Options) -> tuple[list[Claim], list[Rows], dict[str, Any]]
     model = models.mlp(inputs, (hidden,), classes)
     random = np.random.default_rng(options.seed)
     params = jax.tree.map(
-        lambda p: (p + 0.1 * random.normal(size=p.shape)).astype(np.float32), model.init(jax.random.key(options.seed))
+        lambda p: (np.asarray(p) + 0.1 * random.normal(size=p.shape)).astype(np.float32),
+        model.init(jax.random.key(options.seed)),
     )
     x = random.normal(size=(batch, inputs)).astype(np.float32)
     y = random.integers(0, classes, batch)

@@ -85,7 +85,7 @@ def study(options: DatasetOptions) -> Outcome:
         ),
         Claim(
             Text(
-                "The fitted mean and standard deviation are those of a direct count, and the test split has nearly the same",
+                "The fitted mean and standard deviation are those of a direct count; the test split has nearly the same",
                 "拟合的均值和标准差与直接统计一致，测试集也几乎相同",
             ),
             {
@@ -98,7 +98,7 @@ def study(options: DatasetOptions) -> Outcome:
         ),
         Claim(
             Text(
-                "The mean image of a class already says something: the nearest one is right far more often than a guess",
+                "The mean image of a class already says something: the nearest is right far more often than a guess",
                 "类别的平均图片已包含信息：取最近者的准确率远高于猜测",
             ),
             {"nearest_mean_image": right, "always_the_most_frequent_class": chance},

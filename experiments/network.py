@@ -2,7 +2,7 @@
 
     python -m experiments.network
 
-Trains networks of 2 inputs, 6 hidden neurons and 2 scores on a disc within a ring, with ReLU and without any activation,
+Trains networks of 2 inputs, 6 hidden neurons and 2 scores on a disc within a ring, with ReLU and without activation,
 for several seeds in one compiled program, and draws one of them: its weights as lines, what its neurons say of one
 point, and what they say of the whole plane. It finds that without the activation the network is one linear function,
 right in about half of the points, with it in about 99 %. About 9 s on 2 CPU cores, 8 s with --quick.
@@ -11,6 +11,7 @@ right in about half of the points, with it in about 99 %. About 9 s on 2 CPU cor
 from __future__ import annotations
 
 import functools
+import itertools
 import sys
 import time
 from typing import Any
@@ -107,16 +108,14 @@ def study(options: Options) -> Outcome:
     table = Rows(
         f"test accuracy of {seeds} networks 2-{HIDDEN}-2 each", ("hidden layer", "least", "median", "best"), rows
     )
-    return Outcome(
-        claims, _figures(params, dataset.test.inputs), [table], models=2 * seeds, training_seconds=seconds
-    )
+    return Outcome(claims, _figures(params, dataset.test.inputs), [table], models=2 * seeds, training_seconds=seconds)
 
 
 def _parameters(inputs: int, hidden: tuple[int, ...], outputs: int) -> tuple[int, int]:
     """How many parameters a network has, counted and by the formula."""
     params = jax.eval_shape(models.mlp(inputs, hidden, outputs).init, jax.random.key(0))
     sizes = (inputs, *hidden, outputs)
-    formula = sum(n * m + m for n, m in zip(sizes, sizes[1:], strict=False))
+    formula = sum(n * m + m for n, m in itertools.pairwise(sizes))
     return sum(leaf.size for leaf in jax.tree.leaves(params)), formula
 
 

@@ -109,7 +109,7 @@ def test_the_picture_says_every_value_and_gradient(monkeypatch):
     figure = drawing.graph(computation_graph(neuron, 2.0, -1.0, -3.0, -2.0, -3.0), "a neuron")
     found = texts(figure)
     assert {"w0", "x1", "exp", "1 + ·", "1 / ·", "0.7311", "-0.1966", "0.3932", "-0.5898"} <= set(found)
-    assert len(figure.axes[0].patches) == 12 + 11  # boxes and arrows
+    assert len(figure.axes[0].patches) == 13 + 12  # boxes and arrows
     figure.savefig("/dev/null", format="png")
 
 

@@ -33,7 +33,7 @@ def image_table(
     shapes = {row.shape[1:] for row in rows}
     if len(shapes) != 1 or len(rows) != len(names) or any(row.ndim != 4 or not row.size for row in rows):
         raise ValueError(
-            f"rows have shapes {[row.shape for row in rows]} and {len(names)} names, expected [K, H, W, C] and a name each"
+            f"rows have shapes {[r.shape for r in rows]} and {len(names)} names, expected [K, H, W, C] and a name each"
         )
     high, wide, channels = next(iter(shapes))
     if channels not in (1, 3):

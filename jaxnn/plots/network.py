@@ -1,5 +1,6 @@
 """A fully connected network, drawn: neurons as circles or as maps over the plane, weights as colored lines."""
 
+import itertools
 from collections.abc import Sequence
 
 import matplotlib
@@ -42,7 +43,7 @@ def network(
     ws = [np.asarray(w, np.float64) for w in weights]
     values = [np.asarray(v, np.float64) for v in neurons]
     sizes = [len(v) for v in values]
-    if not ws or [w.shape for w in ws] != [(b, a) for a, b in zip(sizes, sizes[1:], strict=False)]:
+    if not ws or [w.shape for w in ws] != [(b, a) for a, b in itertools.pairwise(sizes)]:
         raise ValueError(f"weights have shapes {[w.shape for w in ws]}, which do not fit layers of {sizes} neurons")
     if len(layers) != len(sizes) or max(sizes) > 24 or any(v.ndim not in (1, 3) for v in values):
         raise ValueError(
