@@ -149,7 +149,7 @@ def _depth(data: Data, options: Options) -> Outcome:
 def _training(data: Data, options: Options) -> Outcome:
     """Every activation with every learning rate and seed, in one program: curves, and neurons that died."""
     rates = np.array([0.03, 0.1, 0.3, 1.0] if not options.quick else [0.1, 1.0], np.float32)
-    seeds, epochs = (1, 10) if options.quick else (3, 30)
+    seeds, epochs = (3, 8) if options.quick else (3, 30)
     index, rate = np.repeat(np.arange(len(NAMES)), len(rates)), np.tile(rates, len(NAMES))
     hparams = {"activation": index.astype(np.int32), "gain": GAINS[index], "learning_rate": rate}
     keys = jax.random.split(jax.random.key(options.seed), seeds)
@@ -176,7 +176,12 @@ def _training(data: Data, options: Options) -> Outcome:
     shares = np.asarray(dead(params, jnp.asarray(numbers))).reshape(2, len(rates), seeds)
     # a network that has diverged holds no neurons to count
     shares = np.where(np.isfinite(loss[both][..., -1]), shares, np.nan)
-    relu = [float(np.nanmedian(row)) if np.isfinite(row).any() else float("nan") for row in shares[0]]
+    relu = {
+        float(rate): float(np.nanmedian(row))
+        for rate, row in zip(rates, shares[0], strict=True)
+        if np.isfinite(row).any()
+    }
+    largest = max(relu, default=0.0)
     claims = [
         Claim(
             Text(
@@ -191,9 +196,8 @@ def _training(data: Data, options: Options) -> Outcome:
                 "large learning rates kill ReLU neurons; leaky ReLU neurons cannot die",
                 "学习率过大会让 ReLU 神经元死亡；Leaky ReLU 的神经元不会死亡",
             ),
-            {f"dead at {r:g}": share for r, share in zip(rates.tolist(), relu, strict=True)}
-            | {"leaky, most": float(np.nanmax(shares[1]))},
-            relu[-1] > relu[0] and float(np.nanmax(shares[1])) == 0.0,
+            {f"dead at {rate:g}": share for rate, share in relu.items()} | {"leaky, most": float(np.nanmax(shares[1]))},
+            len(relu) > 1 and relu[largest] > relu[min(relu)] and float(np.nanmax(shares[1])) == 0.0,
         ),
     ]
     names = [name.replace("_", " ") for name in NAMES]

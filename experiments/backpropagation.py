@@ -138,7 +138,7 @@ def _network(options: Options) -> tuple[list[Claim], list[Rows], dict[str, Any]]
 
     tiny_y = jnp.asarray(y[:4] % 2, jnp.int32)
     nodes = computation_graph(tiny_objective, tiny.init(jax.random.key(options.seed)), x[:4, :2], tiny_y)
-    picture = graph(nodes, f"The objective of a two-layer network: {len(nodes)} operations and inputs")
+    picture = graph(nodes, "The objective of a two-layer network, loss and penalty, operation by operation")
     return [agree, caught, steps], [table], {"network": picture, "step": figure}
 
 

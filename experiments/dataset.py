@@ -85,7 +85,7 @@ def study(options: DatasetOptions) -> Outcome:
         ),
         Claim(
             Text(
-                "The fitted mean and standard deviation are those of a direct count; the test split has nearly the same",
+                "The fitted mean and standard deviation are those of a direct count; the test split's are near",
                 "拟合的均值和标准差与直接统计一致，测试集也几乎相同",
             ),
             {

@@ -59,8 +59,8 @@ def study(options: Options) -> Outcome:
     linear = jax.tree.map(lambda a: a[0, 0], run.state.params)
     points = jnp.asarray(dataset.test.inputs)
     scores = layer_outputs(linear, points, lambda z: z)[-1]
-    w = np.float64(linear[1]["w"]) @ np.float64(linear[0]["w"])
-    b = np.float64(linear[1]["w"]) @ np.float64(linear[0]["b"]) + np.float64(linear[1]["b"])
+    (w1, b1), (w2, b2) = ((np.asarray(a["w"], np.float64), np.asarray(a["b"], np.float64)) for a in linear)
+    w, b = w2 @ w1, w2 @ b1 + b2
     collapse = float(np.abs(np.asarray(scores) - (np.asarray(points, np.float64) @ w.T + b)).max())
 
     best = int(accuracy[1].argmax())

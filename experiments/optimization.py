@@ -201,12 +201,8 @@ def _race(data: Data, options: Options) -> Outcome:
             bool(rates[best[-1]] < 0.3 * rates[best[0]]),
         ),
     ]
-    kinds = {
-        "too low": 0,
-        "low": max(1, best[0] - (1 if options.quick else 3)),
-        "good": int(best[0]),
-        "too high": len(rates) - 1,
-    }
+    kinds = {"too low": 0, "low": max(1, best[0] - (1 if options.quick else 3)), "good": int(best[0])}
+    kinds["too high"] = len(rates) - 1
     kinds = {f"{name}: {rates[i]:.3g}": i for name, i in kinds.items()}
     curves = pictures.bands(
         "Plain descent with four learning rates: the loss, and how large an update is beside the weights",
@@ -303,9 +299,9 @@ def _curvature(data: Data, options: Options) -> Outcome:
         },
         bool(0.97 * bound < smallest < 1.15 * bound and away[rates > 1.15 * bound].all()),
     )
-    directions = [curvature.filter_direction(jax.random.key(options.seed + i), solution) for i in (3, 4)]
+    first, second = (curvature.filter_direction(jax.random.key(options.seed + i), solution) for i in (3, 4))
     places = np.linspace(-1, 1, 21 if options.quick else 51)
-    plane = np.asarray(curvature.loss_plane(loss, solution, *directions, places, places))
+    plane = np.asarray(curvature.loss_plane(loss, solution, first, second, places, places))
     surface = surfaces.loss_surface(places, places, plane, "The loss on a random plane through a solution")
     runaway = pictures.against_rate(
         "Full-batch descent from beside a solution: it runs away where the learning rate is above 2/L",
@@ -322,8 +318,12 @@ def _curvature(data: Data, options: Options) -> Outcome:
         logarithmic=[True],
         height=4.2,
     )
-    pairs = zip(spectrum.values, spectrum.residuals, strict=True)
-    rows = [(i + 1, f"{v:.4g}", f"{r:.1e}", f"{2 / v:.4g}") for i, (v, r) in enumerate(pairs)]
+    for axes in runaway.axes:
+        axes.set_xscale("linear")
+        axes.set_xlabel("learning rate")
+    rows = []
+    for i, (value, residual) in enumerate(np.stack([spectrum.values, spectrum.residuals], 1).tolist()):
+        rows.append((i + 1, f"{value:.4g}", f"{residual:.1e}", f"{2 / value:.4g}"))
     table = Rows("Largest eigenvalues of the Hessian", ("", "eigenvalue", "residual", "2 / eigenvalue"), rows)
     return Outcome([claim], {"surface": surface, "bound": runaway}, [table], models=len(rates) + 1)
 

@@ -12,7 +12,6 @@ are light on dark: use --invert for dark ink on paper.
 from __future__ import annotations
 
 import dataclasses
-import functools
 import json
 import math
 import sys
@@ -36,7 +35,7 @@ from experiments.train import Classifier
 from jaxnn import models, plots
 from jaxnn.data import cache, load, preprocess, source
 from jaxnn.data.datasets import TOY
-from jaxnn.inspect.contributions import contributions
+from jaxnn.inspect.contributions import Contributions, contributions
 from jaxnn.plots.overlay import overlay
 
 
@@ -59,6 +58,8 @@ class Trained(NamedTuple):
 
     score: Callable[[Array], Array]
     """From one image f32[H, W, C], in the units of the training images, to its scores f32[classes]."""
+    explain: Callable[[Array], Contributions]
+    """What the difference of each pixel of such an image from the mean image adds to each score; compiled once."""
     mean: Array
     """The mean training image, f32[H, W, C]; zeros where nothing was centered."""
     shape: tuple[int, int, int]
@@ -98,6 +99,8 @@ def read_run(folder: Path) -> Trained:
         raise ValueError(f"--run {folder} is no finished run: it lacks config.json or classifier.npz; train one first")
     try:
         stored = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(stored["dataset"], str):
+            raise TypeError(f"dataset is {stored['dataset']!r}")
         known = {field.name for field in dataclasses.fields(Settings)}
         settings = Settings(**{name: value for name, value in stored.items() if name in known})
         layers = 1 + (len(settings.hidden) if settings.model == "mlp" else 0)
@@ -107,21 +110,21 @@ def read_run(folder: Path) -> Trained:
         raise ValueError(f"{path} is damaged or of another version ({error}): train again") from error
     if settings.dataset in TOY:
         raise ValueError(f"--run {folder} was trained on points ({settings.dataset}), not on images")
-    statistics: Any = None
-    if settings.preprocess in ("pca", "whiten"):
-        statistics = preprocess.Principal(0, 0, 0)  # type: ignore[arg-type]
-    elif settings.preprocess != "none":
-        statistics = preprocess.Moments(0, 0)  # type: ignore[arg-type]
+    reduced = settings.preprocess in ("pca", "whiten")
+    kind: Any = preprocess.Principal if reduced else preprocess.Moments
+    statistics = None if settings.preprocess == "none" else kind._make(range(len(kind._fields)))
     like = Classifier(statistics, [{"w": 0, "b": 0} for _ in range(layers)])
     stored = artifacts.read_arrays(folder / "classifier.npz", like)
     classifier = Classifier(*jax.tree.map(jnp.asarray, tuple(stored)))
     weights = [layer["w"] for layer in classifier.params]
-    if any(w.ndim != 2 for w in weights):
-        raise ValueError(f"{folder / 'classifier.npz'} is damaged: weights must be [out, in]; train again")
+    into = [w.shape[-1:] for w in weights[1:]]
+    out = [layer["b"].shape for layer in classifier.params]
+    if any(w.ndim != 2 for w in weights) or into != out[:-1] or out != [w.shape[:1] for w in weights]:
+        raise ValueError(f"{folder / 'classifier.npz'} is damaged: its layers do not fit together; train again")
     inputs = weights[0].shape[1]
-    pixels = classifier.statistics.components.shape[1] if settings.preprocess in ("pca", "whiten") else inputs
+    pixels = classifier.statistics.components.shape[1] if reduced else inputs
     shape = image_shape(np.shape(getattr(classifier.statistics, "mean", ())), pixels)
-    width = inputs if settings.preprocess in ("pca", "whiten") else shape
+    width = inputs if reduced else shape
     model = models.mlp(width, tuple(len(w) for w in weights[:-1]), len(weights[-1]), activation=activation)
 
     def score(image: Array) -> Array:
@@ -130,7 +133,12 @@ def read_run(folder: Path) -> Trained:
     mean = jnp.broadcast_to(getattr(classifier.statistics, "mean", jnp.float32(0.0)), shape)
     scale = 16.0 if settings.dataset == "digits" else 255.0
     names = class_names(settings.dataset, settings.data_dir, len(weights[-1]))
-    return Trained(score, mean, shape, scale, names, exact=layers == 1)
+
+    @jax.jit
+    def explain(image: Array) -> Contributions:
+        return contributions(lambda difference: score(mean + difference), image - mean, example_ndim=3)
+
+    return Trained(score, explain, mean, shape, scale, names, exact=layers == 1)
 
 
 def image_shape(mean: tuple[int, ...], pixels: int) -> tuple[int, int, int]:
@@ -234,10 +242,7 @@ def classify(trained: Trained, image: np.ndarray) -> Prediction:
     Returns:
         A `Prediction`.
     """
-    difference = jnp.asarray(image) - trained.mean
-    found = jax.jit(functools.partial(contributions, lambda d: trained.score(trained.mean + d), example_ndim=3))(
-        difference
-    )
+    found = trained.explain(jnp.asarray(image))
     scores = np.asarray(found.scores, np.float64)
     order = np.argsort(-scores, kind="stable")
     winner, rival = int(order[0]), int(order[min(1, len(order) - 1)])

@@ -182,8 +182,8 @@ def _training(data: Data, options: Options) -> Outcome:
     claims = [
         Claim(
             Text(
-                "the mean of the pixels makes the loss steep: centering divides the largest eigenvalue of the Hessian, and "
-                "normalizing and whitening allow far larger learning rates",
+                "the mean of the pixels makes the loss steep: centering divides the largest eigenvalue of the Hessian, "
+                "and normalizing and whitening allow far larger learning rates",
                 "像素的均值使损失面变陡：零中心化降低 Hessian 的最大特征值，归一化和白化允许大得多的学习率",
             ),
             {f"2/L, {name}": value for name, value in bounds.items()},

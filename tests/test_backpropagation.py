@@ -44,7 +44,7 @@ def test_the_backward_pass_written_by_hand_is_the_slope_of_a_loop():
             references.softmax(references.mlp(layers, a, lambda z: np.maximum(z, 0)), b)
             for a, b in zip(x, y, strict=True)
         ]
-        return np.mean(each) + backpropagation.L2 * sum((layer["w"] ** 2).sum() for layer in layers)
+        return float(np.mean(each) + backpropagation.L2 * sum((layer["w"] ** 2).sum() for layer in layers))
 
     expected = references.differences(objective, params[0]["w"])
     np.testing.assert_allclose(backpropagation.backward(params, x, y)[0]["w"], expected, rtol=1e-6, atol=1e-8)

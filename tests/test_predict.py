@@ -3,6 +3,8 @@
 import io
 import itertools
 import json
+from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -22,11 +24,12 @@ def promotion_of_types_as_users_have_it(standard_promotion):
     """The command runs with JAX's usual settings."""
 
 
-def store(folder, *, hidden=(), how="standardize-global", dataset="digits", seed=0):
+def store(
+    folder: Path, *, hidden: tuple[int, ...] = (), how: Any = "standardize-global", dataset="digits", seed=0
+) -> Any:
     """A run folder with random weights for digits, as `experiments.train` lays it out."""
     digits = load("digits")
-    model = {"model": "mlp", "hidden": hidden} if hidden else {"model": "linear"}
-    settings = resolve(Config(dataset="digits", preprocess=how, **model), digits)
+    settings = resolve(Config(model="mlp" if hidden else "linear", hidden=hidden or None, preprocess=how), digits)
     pixels = digits.train.inputs
     if how == "pca":
         statistics, inputs = preprocess.fit_principal(pixels, 10), 10
@@ -112,7 +115,7 @@ def test_every_kind_of_file_is_read(tmp_path):
         image.save(tmp_path / name)
         found = predict.read_image(tmp_path / name)
         assert (found.mode, found.size) == ("RGB", (40, 30)), name
-        np.testing.assert_allclose(found.getpixel((3, 3)), expected, atol=2, err_msg=name)
+        np.testing.assert_allclose(np.asarray(found)[3, 3], expected, atol=2, err_msg=name)
 
 
 def test_an_image_is_turned_as_its_camera_says(tmp_path):
@@ -123,8 +126,8 @@ def test_an_image_is_turned_as_its_camera_says(tmp_path):
     path = image_file(tmp_path / "turned.png", array, exif=exif)
     found = predict.read_image(path)
     assert found.size == (20, 40)
-    assert found.getpixel((10, 35))[0] > found.getpixel((10, 5))[0]
-    assert predict.read_image(path, invert=True).getpixel((10, 35))[0] == 0
+    assert np.asarray(found)[35, 10, 0] > np.asarray(found)[5, 10, 0]
+    assert np.asarray(predict.read_image(path, invert=True))[35, 10, 0] == 0
 
 
 def test_images_of_any_shape_come_to_the_shape_of_the_training_images(run_folder):
@@ -178,7 +181,9 @@ def test_a_wrong_image_is_one_clear_line(run_folder, tmp_path, kind, monkeypatch
     assert not out.exists()
 
 
-@pytest.mark.parametrize("kind", ["missing", "no config", "no arrays", "not JSON", "list", "wrong arrays", "points"])
+@pytest.mark.parametrize(
+    "kind", ["missing", "no config", "no arrays", "not JSON", "list", "wrong arrays", "wrong layers", "points"]
+)
 def test_a_wrong_run_folder_is_one_clear_line(tmp_path, kind, capsys):
     folder = tmp_path / "run"
     store(folder, dataset="circle" if kind == "points" else "digits")
@@ -193,6 +198,10 @@ def test_a_wrong_run_folder_is_one_clear_line(tmp_path, kind, capsys):
             (folder / "config.json").write_text("{")
         case "list":
             (folder / "config.json").write_text("[]")
+        case "wrong layers":
+            layer = {"w": np.zeros((10, 64), np.float32), "b": np.zeros(9, np.float32)}
+            statistics = preprocess.Moments(jnp.float32(0), jnp.float32(1))
+            artifacts.write_arrays(folder / "classifier.npz", Classifier(statistics, [layer]))
         case "wrong arrays":
             artifacts.write_arrays(folder / "classifier.npz", {"other": np.zeros(3)})
     path = image_file(tmp_path / "a.png", GRADIENT)

@@ -1,5 +1,7 @@
 """Many runs at once are the runs one by one."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -11,7 +13,7 @@ from jaxnn.training import Data, Task
 
 KEYS = jax.random.split(jax.random.key(3), 3)
 SETTINGS = {"learning_rate": np.float32([0.01, 0.3, 0.8, 0.1]), "l2": np.float32([1e-3, 0.0, 1e-2, 1e-4])}
-ONES = {"epochs": 6, "batch_size": 16}
+ONES: dict[str, Any] = {"epochs": 6, "batch_size": 16}
 
 
 def clouds(count, seed):

@@ -160,7 +160,7 @@ def test_pictures_of_grids():
     )
     axes = figure.axes[0]
     assert [text.get_text() for text in axes.texts] == ["1", "diverged", "3", "4"]
-    assert axes.patches[0].get_xy() == (0.5, 0.5)
+    assert axes.patches[0].get_extents().corners()[0].tolist() == axes.transData.transform((0.5, 0.5)).tolist()
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("l2", "rate")
     with pytest.raises(ValueError, match=r"expected \(1, 2\)"):
         plots.heat_map([[1.0]], ("rate", [0.1]), ("l2", [0.0, 1e-3]), "accuracy")

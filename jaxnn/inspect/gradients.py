@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from jax.flatten_util import ravel_pytree
+from jax.typing import ArrayLike
 
 from jaxnn import layers
 
@@ -161,7 +162,7 @@ def _judge(
     return numeric, error, kink
 
 
-def layer_outputs(params: Sequence[layers.Weights], x: Array, activation: Callable[[Array], Array]) -> list[Array]:
+def layer_outputs(params: Sequence[layers.Weights], x: ArrayLike, activation: Callable[[Array], Array]) -> list[Array]:
     """What each layer of a fully connected network hands on: the hidden activations, then the scores.
 
     Args:
@@ -175,7 +176,8 @@ def layer_outputs(params: Sequence[layers.Weights], x: Array, activation: Callab
     Raises:
         TypeError, ValueError: x does not fit the first layer.
     """
-    h = jnp.asarray(x).reshape(len(x), -1)
+    x = jnp.asarray(x)
+    h = x.reshape(len(x), -1)
     found = []
     for i, layer in enumerate(params):
         h = layers.linear(layer, h)
@@ -203,7 +205,7 @@ class LayerStatistics(NamedTuple):
 
 def layer_statistics(
     params: Sequence[layers.Weights],
-    x: Array,
+    x: ArrayLike,
     activation: Callable[[Array], Array],
     gradient: Sequence[layers.Weights] | None = None,
     update: Sequence[layers.Weights] | None = None,
@@ -229,6 +231,7 @@ def layer_statistics(
     for name, tree in (("gradient", gradient), ("update", update)):
         if tree is not None and len(tree) != len(params):
             raise ValueError(f"layer_statistics: {name} of {len(tree)} layers given to params of {len(params)}")
+    x = jnp.asarray(x)
     outputs = layer_outputs(params, x, activation)
     dead = []
     for layer, h in zip(params[:-1], [x.reshape(len(x), -1), *outputs], strict=False):

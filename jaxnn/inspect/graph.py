@@ -57,7 +57,7 @@ def computation_graph(
     labels = _labels(function, arguments, names)
     arguments = jax.tree.map(jnp.asarray, arguments)
     closed = jax.make_jaxpr(function)(*arguments)
-    outputs: list[Any] = closed.out_avals
+    outputs: Any = closed.out_avals
     if len(outputs) != 1 or outputs[0].shape != ():
         raise ValueError(f"computation_graph: the function must give one number, it gives {outputs}")
     if not jnp.issubdtype(outputs[0].dtype, jnp.floating):
@@ -110,7 +110,8 @@ class _Plan:
 
         def node(atom: Any) -> int:
             if isinstance(atom, core.Literal):
-                return self.add("constant", "constant", (), jnp.asarray(atom.val, atom.aval.dtype))
+                kind: Any = atom.aval
+                return self.add("constant", "constant", (), jnp.asarray(atom.val, kind.dtype))
             return where[atom]
 
         for equation in jaxpr.eqns:

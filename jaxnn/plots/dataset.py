@@ -121,8 +121,9 @@ def pixel_values(histograms: Mapping[str, ArrayLike], means: Sequence[ArrayLike]
     if len(shapes) != 1 or any(h.ndim != 2 or len(h) not in (1, 3) for h in tables.values()):
         raise ValueError(f"histograms have shapes {sorted(shapes)}, expected one [channels, V] with 1 or 3 channels")
     channels, size = next(iter(shapes))
-    if [np.shape(m) for m in means] != [(channels,)] * len(tables):
-        raise ValueError(f"means have shapes {[np.shape(m) for m in means]}, expected ({channels},) for each split")
+    marks = [np.asarray(m, np.float64) for m in means]
+    if [m.shape for m in marks] != [(channels,)] * len(tables):
+        raise ValueError(f"means have shapes {[m.shape for m in marks]}, expected ({channels},) for each split")
     figure = new_figure(title, 3.6)
     panels = figure.subplots(1, channels, sharey=True, squeeze=False)[0]
     colors = (VERMILION, GREEN, BLUE) if channels == 3 else (BLUE,)
@@ -133,10 +134,10 @@ def pixel_values(histograms: Mapping[str, ArrayLike], means: Sequence[ArrayLike]
             axes.step(
                 np.arange(size), 100 * table[c], where="mid", color=color, linestyle=dash, linewidth=1.2, label=split
             )
-            axes.axvline(means[k][c], color=color, linestyle=dash, linewidth=0.8)
-        axes.set_title(f"{('red', 'green', 'blue')[c] if channels == 3 else 'gray'}, mean {means[0][c]:.1f}")
+            axes.axvline(marks[k][c], color=color, linestyle=dash, linewidth=0.8)
+        axes.set_title(f"{('red', 'green', 'blue')[c] if channels == 3 else 'gray'}, mean {marks[0][c]:.1f}")
         axes.set_xlabel("pixel value")
-        axes.set_ylim(0, None)
-        axes.legend(loc="upper right")
+    panels[0].set_ylim(0, 105 * max(float(table.max()) for table in tables.values()))
+    panels[0].legend(loc="upper center")
     panels[0].set_ylabel("share of pixels (%)")
     return figure

@@ -50,7 +50,7 @@ def score_planes(w: ArrayLike, b: ArrayLike, points: ArrayLike, labels: ArrayLik
     left = figure.add_axes((0.0, 0.04, 0.48, 0.82), projection="3d")
     assert isinstance(left, Axes3D)
     _planes(left, w, b, limit, names)
-    figure.text(0.01, 0.86, "scores w1 x1 + w2 x2 + b; gray: score 0", fontsize=11)
+    figure.text(0.01, 0.9, "scores w1 x1 + w2 x2 + b; gray: score 0", fontsize=11)
     _regions(figure.add_axes((0.57, 0.1, 0.4, 0.741)), w, b, x, y, limit, names)
     figure.text(0.545, 0.9, "regions; dashed: score 0; arrows: weights", fontsize=11)
     return figure

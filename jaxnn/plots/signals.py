@@ -6,6 +6,7 @@ import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike
 
 from jaxnn.plots.style import BLACK, BLUE, GRAY, GREEN, ORANGE, PURPLE, SKY, STYLE, VERMILION, new_figure
@@ -91,6 +92,7 @@ def bands(
                 fontsize=9,
             )
         axes.set(title=caption, xlabel=x_label, ylabel=y_label)
+        axes.xaxis.set_major_locator(MaxNLocator(8, steps=[1, 2, 5, 10], integer=True))
     handles = {}
     for axes in row:
         handles.update(zip(axes.get_legend_handles_labels()[1], axes.get_legend_handles_labels()[0], strict=True))

@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike
 
 from jaxnn.plots.style import BLACK, BLUE, GRAY, GREEN, ORANGE, STYLE, VERMILION, new_figure
@@ -177,7 +178,9 @@ def loss_surface(x1: ArrayLike, x2: ArrayLike, values: ArrayLike, title: str) ->
     step = max(1, len(a) // 25)
     solid.plot_surface(*np.meshgrid(a, b, indexing="ij"), z, cmap="Blues_r", rstride=step, cstride=step)
     solid.set(xlabel="first direction", ylabel="second direction", zlabel="loss")
-    solid.xaxis.labelpad = solid.yaxis.labelpad = 8
+    for axis in (solid.xaxis, solid.yaxis, solid.zaxis):
+        axis.set_major_locator(MaxNLocator(4))
+        axis.labelpad = 8
     flat = figure.add_subplot(grid[1])
     _contours(flat, a, b, z)
     flat.plot(0, 0, "*", color=VERMILION, markersize=12, markeredgecolor="white", label=f"solution, loss {z.min():.3g}")

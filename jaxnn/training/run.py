@@ -256,7 +256,14 @@ def _epoch(
 
 
 def lower_is_better(measure: str) -> bool:
-    """Whether a measure of the history is better when it is lower; else it is better when it is higher."""
+    """Whether a measure of the history is better when it is lower; else it is better when it is higher.
+
+    Args:
+        measure: its name.
+
+    Returns:
+        A Python bool.
+    """
     return measure.endswith(("loss", "norm", "penalty"))
 
 

@@ -1,0 +1,93 @@
+"""Hessian-vector products, Lanczos and loss planes, against the full Hessian and finite differences; the lesson."""
+
+import json
+
+import jax
+import jax.flatten_util
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from experiments import optimization
+from jaxnn import losses, models
+from jaxnn.inspect import curvature
+
+MODEL = models.mlp(4, (5,), 3, activation=jnp.tanh)
+X = jax.random.normal(jax.random.key(0), (20, 4))
+Y = jnp.arange(20) % 3
+PARAMS = MODEL.init(jax.random.key(1))
+FLAT, UNRAVEL = jax.flatten_util.ravel_pytree(PARAMS)
+
+
+def loss(params):
+    return losses.softmax(MODEL.apply(params, X), Y).mean() + 0.01 * losses.l2(params)
+
+
+@pytest.fixture(scope="module")
+def hessian():
+    """The whole Hessian of the small net, 43 x 43, as NumPy has it in float64."""
+    full = jax.jit(jax.hessian(lambda flat: loss(UNRAVEL(flat))))(FLAT)
+    return np.asarray(full, np.float64)
+
+
+def test_the_product_is_that_with_the_whole_hessian(hessian):
+    direction = jax.random.normal(jax.random.key(2), FLAT.shape)
+    product = curvature.hessian_product(loss, PARAMS, UNRAVEL(direction))
+    np.testing.assert_allclose(jax.flatten_util.ravel_pytree(product)[0], hessian @ direction, atol=1e-5)
+
+
+@pytest.mark.parametrize("iterations", [20, 43, 100])
+def test_the_eigenvalues_are_those_of_numpy(hessian, iterations):
+    exact = np.linalg.eigvalsh(hessian)[::-1]
+    found = curvature.top_eigenvalues(loss, PARAMS, jax.random.key(3), 3, iterations=iterations)
+    np.testing.assert_allclose(found.values, exact[:3], rtol=1e-3)
+    for value, residual in zip(found.values, found.residuals, strict=True):
+        assert np.abs(exact - value).min() <= 2 * residual + 1e-5
+
+
+def test_a_hessian_with_few_directions_ends_early():
+    """In an invariant space the next vector is rounding and must not invent eigenvalues."""
+    scale = jnp.array([3.0, 3.0, 1.0, 0.0, 0.0, 0.0])
+    found = curvature.top_eigenvalues(
+        lambda p: 0.5 * (scale * p**2).sum(), jnp.ones(6), jax.random.key(0), 2, iterations=6
+    )
+    np.testing.assert_allclose(found.values, [3, 1], atol=1e-5)
+
+
+def test_the_largest_rate():
+    np.testing.assert_array_equal(curvature.largest_rate(np.array([2.0, 0.5, -1.0, 0.0])), [1, 4, np.inf, np.inf])
+    with pytest.raises(ValueError, match="count"):
+        curvature.top_eigenvalues(loss, PARAMS, jax.random.key(0), 5, iterations=4)
+
+
+def test_directions_are_as_large_as_the_neurons():
+    direction = curvature.filter_direction(jax.random.key(4), PARAMS)
+    for part, weights in zip(direction, PARAMS, strict=True):
+        np.testing.assert_allclose(np.linalg.norm(part["w"], axis=1), np.linalg.norm(weights["w"], axis=1), rtol=1e-5)
+        assert not part["b"].any()
+        assert float(jnp.abs(part["w"] - weights["w"]).max()) > 0.1
+
+
+def test_the_plane_holds_the_loss_of_each_place():
+    first, second = (curvature.filter_direction(jax.random.key(i), PARAMS) for i in (5, 6))
+    a, b = np.array([-1.0, 0.0, 0.5]), np.array([0.0, 2.0])
+    plane = curvature.loss_plane(loss, PARAMS, first, second, a, b)
+    assert plane.shape == (3, 2)
+    for i, u in enumerate(a.tolist()):
+        for j, v in enumerate(b.tolist()):
+            moved = jax.tree.map(lambda p, d, e, u=u, v=v: p + u * d + v * e, PARAMS, first, second)
+            assert float(plane[i, j]) == pytest.approx(float(loss(moved)), rel=1e-5)
+    assert float(plane[1, 0]) == pytest.approx(float(loss(PARAMS)), rel=1e-6)
+    with pytest.raises(ValueError, match="places"):
+        curvature.loss_plane(loss, PARAMS, first, second, 1.0, b)
+
+
+def test_the_lesson(tmp_path):
+    assert optimization.main(["--quick", "--out", str(tmp_path)]) == 0
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    assert [claim["held"] for claim in summary["claims"]] == [True] * 5
+    measured = summary["claims"][-1]["measured"]
+    assert measured["2/L"] == pytest.approx(2 / measured["L"])
+    assert summary["claims"][0]["measured"]["fitted power"] == pytest.approx(-0.5, abs=0.05)
+    for name in summary["figures"]:
+        assert (tmp_path / f"{name}.png").stat().st_size > 10_000
