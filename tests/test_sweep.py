@@ -12,7 +12,10 @@ from jaxnn import initializers, losses, models, training
 from jaxnn.training import Data, Task
 
 KEYS = jax.random.split(jax.random.key(3), 3)
-SETTINGS = {"learning_rate": np.float32([0.01, 0.3, 0.8, 0.1]), "l2": np.float32([1e-3, 0.0, 1e-2, 1e-4])}
+SETTINGS = {
+    "learning_rate": np.array([0.01, 0.3, 0.8, 0.1], np.float32),
+    "l2": np.array([1e-3, 0.0, 1e-2, 1e-4], np.float32),
+}
 ONES: dict[str, Any] = {"epochs": 6, "batch_size": 16}
 
 
@@ -59,7 +62,7 @@ def test_every_run_of_a_sweep_is_that_run_alone(patience):
 
 
 def test_a_run_that_diverges_stops_alone():
-    bad = SETTINGS | {"learning_rate": np.float32([0.01, 0.3, 1e30, 0.1])}
+    bad = SETTINGS | {"learning_rate": np.array([0.01, 0.3, 1e30, 0.1], np.float32)}
     run = training.sweep(task, bad, KEYS[:1], DATA, **ONES)
     assert (run.bad_step[:, 0] >= 0).tolist() == [False, False, True, False]
     assert run.epoch[:, 0].tolist() == [6, 6, 1, 6]
@@ -120,7 +123,7 @@ def test_widths_in_one_program_are_the_networks_of_those_widths():
     """A masked network computes and learns what a network of that width with the same weights does."""
     wide = models.mlp(2, (8, 8), 3, activation=jax.nn.sigmoid, width=(jnp.int32(5), jnp.int32(3)))
     narrow = models.mlp(2, (5, 3), 3, activation=jax.nn.sigmoid)
-    x, y = clouds(30, 2)
+    x, y = jax.tree.map(jnp.asarray, clouds(30, 2))
 
     def gradient(model, params):
         return jax.grad(lambda p: losses.softmax(model.apply(p, x), y).mean() + 0.1 * losses.l2(p))(params)
