@@ -23,7 +23,7 @@ from experiments import lesson
 from experiments.lesson import Claim, Lesson, Options, Outcome, Rows, Text
 from jaxnn import losses, models
 from jaxnn.data import load, preprocess
-from jaxnn.inspect import signals
+from jaxnn.inspect.gradients import layer_statistics
 from jaxnn.models import ACTIVATIONS
 from jaxnn.plots import signals as pictures
 from jaxnn.training import Data, Task, sweep
@@ -166,8 +166,7 @@ def _training(data: Data, options: Options) -> Outcome:
     @jax.vmap
     @jax.vmap
     def dead(params: Any, index: Array) -> Array:
-        before, _ = signals.hidden_layers(params, inputs, one_of(index))
-        return signals.dead_share(before, one_of(index)).mean()
+        return layer_statistics(params, inputs, one_of(index)).dead[:-1].mean()
 
     both = [NAMES.index("relu"), NAMES.index("leaky_relu")]
     taken = np.flatnonzero(np.isin(index, both))

@@ -23,7 +23,7 @@ from experiments import lesson
 from experiments.lesson import Claim, Lesson, Options, Outcome, Rows, Text
 from jaxnn import initializers, losses, models
 from jaxnn.data import load, preprocess
-from jaxnn.inspect import signals
+from jaxnn.inspect.gradients import distinct_neurons, layer_outputs
 from jaxnn.plots import signals as pictures
 from jaxnn.training import Data, Task, sweep
 
@@ -111,9 +111,9 @@ def _signals(data: Data, options: Options) -> Outcome:
         def one(key: Array) -> dict[str, tuple[Array, Array, list[Array]]]:
             found = {}
             for name, activation in (("tanh", jnp.tanh), ("relu", jax.nn.relu)):
-                _, after = signals.hidden_layers(model[name](index).init(key), x, activation)
+                after = layer_outputs(model[name](index).init(key), x, activation)[:-1]
                 saturated = jnp.stack([(jnp.abs(a) > 0.99).astype(jnp.float32).mean() for a in after])
-                found[name] = signals.spread(after), saturated, [a[:, :64] for a in after]
+                found[name] = jnp.stack([a.std() for a in after]), saturated, [a[:, :64] for a in after]
             return found
 
         return jax.vmap(one)(keys)
@@ -184,7 +184,7 @@ def _rules(data: Data, options: Options) -> Outcome:
     top = {name: float(reached[i, best[i]].mean()) for i, name in enumerate(NAMES)}
     second = run.state.params[1]["w"].reshape(*shape, HIDDEN[1], HIDDEN[0])
     distinct = {
-        name: int(np.max([signals.distinct_neurons(jnp.asarray(w)) for w in second[i, best[i]]]))
+        name: int(np.max([distinct_neurons(jnp.asarray(w)) for w in second[i, best[i]]]))
         for i, name in enumerate(NAMES)
     }
     spread = float(np.abs(second[1] - second[1][..., :1, :1]).max())

@@ -16,6 +16,7 @@ from rich.table import Table
 
 from experiments import artifacts
 from jaxnn import plots
+from jaxnn.plots import style
 
 
 @dataclasses.dataclass(frozen=True)
@@ -136,6 +137,7 @@ def write(lesson: Lesson, options: Options, outcome: Outcome, out: Path, seconds
     """
     started = time.perf_counter()
     for name, figure in outcome.figures.items():
+        style.add_chinese(figure, lesson.title.zh)
         plots.save(figure, out / name)
     for name, frames in outcome.frames.items():
         for i, figure in enumerate(frames):

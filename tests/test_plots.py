@@ -12,6 +12,7 @@ from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 
 from jaxnn import plots
+from jaxnn.plots import style
 
 NAMES = ["cat", "dog", "a very long class name indeed"]
 
@@ -278,3 +279,24 @@ IMAGES = np.zeros((2, 4, 4, 3))
 def test_bad_inputs(call, error, message):
     with pytest.raises(error, match=message):
         call()
+
+
+def test_chinese_is_added_where_a_font_and_room_are_there(monkeypatch):
+    figure = style.new_figure("A title", 2.0)
+    monkeypatch.setattr(style, "chinese_font", lambda: None)
+    assert not style.add_chinese(figure, "得分函数")
+    assert figure.texts == []
+    monkeypatch.setattr(style, "chinese_font", lambda: "DejaVu Sans")
+    assert style.add_chinese(figure, "score")  # letters that this font has
+    assert [text.get_text() for text in figure.texts] == ["score"]
+    crowded = style.new_figure("A title that leaves no room at all, from the very left to the very right end " * 2, 2.0)
+    assert not style.add_chinese(crowded, "score")
+    assert crowded.texts == []
+
+
+def test_chinese_is_drawn_without_warnings(tmp_path):
+    if style.chinese_font() is None:
+        pytest.skip("no Chinese font is installed")
+    figure = style.new_figure("A title", 2.0)
+    assert style.add_chinese(figure, "得分函数")
+    plots.save(figure, tmp_path / "figure")

@@ -1,11 +1,14 @@
 """The README is true: its code runs, its numbers are those of the results, its pictures and modules are there."""
 
+import importlib
 import json
 import re
 from pathlib import Path
 
 import jax
 import pytest
+
+from experiments import report
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text()
@@ -28,9 +31,18 @@ def test_the_accuracies_are_those_of_the_results(summary):
 
 
 def test_the_speed_ratios_are_those_of_the_results():
-    for result in json.loads((RESULTS / "benchmark.json").read_text())["rows"]:
+    best = [row for row in json.loads((RESULTS / "benchmark.json").read_text())["rows"] if row["best_form"]]
+    assert len(best) > 20
+    for result in best:
         [row] = [line for line in README.splitlines() if line.startswith(f"| {result['work']} | {result['peer']} |")]
         assert f" {result['ratio']:.1f}x " in row
+        assert result["goal"] is None or f"| {result['goal']:g}x |" in row
+
+
+def test_every_lesson_is_listed_with_its_question():
+    for name in report.NAMES:
+        question = importlib.import_module(f"experiments.{name}").LESSON.question.en
+        assert f"| `{name}` | {question} |" in README
 
 
 def test_pictures_and_modules_are_there():

@@ -252,3 +252,17 @@ def layer_statistics(
         gradient_norm=norms_of(gradient),
         update_ratio=norms_of(update) / norms,
     )
+
+
+def distinct_neurons(weights: Array) -> Array:
+    """How many neurons of a layer differ from all others before them in their incoming weights.
+
+    Args:
+        weights: f32[out, in], `W` of one layer.
+
+    Returns:
+        i32[]: 1 where all are equal, as they stay after an initialization that does not break symmetry.
+    """
+    equal = (weights[:, None] == weights[None]).all(-1)
+    earlier = jnp.tril(jnp.ones(equal.shape, bool), -1)
+    return (~(equal & earlier).any(1)).sum(dtype=jnp.int32)

@@ -1,12 +1,16 @@
 """What all figures share: size, colors, fonts, and how they are written to files."""
 
+import functools
 import io
 import os
 from pathlib import Path
 from typing import Any
 
 import matplotlib
+from matplotlib import font_manager
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 WIDTH, PIXELS = 10.0, 1000  # inches and pixels across: one point of type is 1.4 pixels
 BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
@@ -44,6 +48,40 @@ def new_figure(title: str, height: float) -> Figure:
     figure = Figure(figsize=(WIDTH, height), dpi=PIXELS / WIDTH, layout="constrained")
     figure.suptitle(title, x=0.01, ha="left", fontsize=13, fontweight="bold")
     return figure
+
+
+CHINESE_FONTS = ("Noto Sans CJK SC", "Source Han Sans SC", "WenQuanYi Micro Hei", "Microsoft YaHei", "PingFang SC")
+
+
+@functools.cache
+def chinese_font() -> str | None:
+    """The first of `CHINESE_FONTS` that is installed, or None."""
+    installed = set(font_manager.get_font_names())
+    return next((name for name in CHINESE_FONTS if name in installed), None)
+
+
+def add_chinese(figure: Figure, text: str) -> bool:
+    """Set a short Chinese text at the top right, where a Chinese font is installed and the title leaves room.
+
+    Args:
+        figure: with a title from `new_figure`.
+        text: what the figure is about.
+
+    Returns:
+        Whether the text was set.
+    """
+    font = chinese_font()
+    if font is None:
+        return False
+    with matplotlib.rc_context(STYLE):
+        added = figure.text(0.99, 0.995, text, ha="right", va="top", fontsize=10, color=GRAY, fontfamily=font)
+        others = [text for text in figure.findobj(Text) if text is not added and text.axes is None]
+        renderer = FigureCanvasAgg(figure).get_renderer()
+        box = added.get_window_extent(renderer)
+        if any(other.get_text() and other.get_window_extent(renderer).overlaps(box) for other in others):
+            added.remove()
+            return False
+    return True
 
 
 def count_of(n: int, noun: str) -> str:

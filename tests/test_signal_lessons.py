@@ -1,45 +1,21 @@
-"""Signals through networks, against loops in NumPy; the lessons on activations, initial weights and preprocessing."""
+"""The lessons on activations, initial weights and preprocessing."""
 
 import json
 import math
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from experiments import activations, initialization, preprocessing
-from jaxnn import models
-from jaxnn.inspect import signals
+from jaxnn.inspect.gradients import distinct_neurons
 from jaxnn.plots import clouds
-
-PARAMS = models.mlp(3, (4, 5), 2).init(jax.random.key(0))
-X = jax.random.normal(jax.random.key(1), (7, 3))
-
-
-def test_hidden_layers_are_the_loop_and_lead_to_the_scores():
-    before, after = signals.hidden_layers(PARAMS, X, jax.nn.relu)
-    h = np.asarray(X, np.float64)
-    for z, a, layer in zip(before, after, PARAMS, strict=False):
-        pre = h @ np.asarray(layer["w"], np.float64).T + np.asarray(layer["b"])
-        h = np.maximum(pre, 0)
-        np.testing.assert_allclose(z, pre, atol=1e-5)
-        np.testing.assert_allclose(a, h, atol=1e-5)
-    scores = models.mlp(3, (4, 5), 2).apply(PARAMS, X)
-    np.testing.assert_allclose(h @ np.asarray(PARAMS[-1]["w"]).T, scores, atol=1e-5)
-    np.testing.assert_allclose(signals.spread(after), [np.std(a) for a in after], rtol=1e-5)
-
-
-def test_dead_neurons_are_those_that_are_never_positive():
-    z = jnp.array([[-1.0, 2.0, -3.0], [-2.0, -1.0, 0.0]])
-    assert signals.dead_share([z], jax.nn.relu).tolist() == pytest.approx([2 / 3])
-    assert signals.dead_share([z], jax.nn.leaky_relu).tolist() == [0.0]
 
 
 def test_distinct_neurons_are_counted():
     rows = np.array([[1, 2], [1, 2], [0, 1], [1, 2], [0, 2]], np.float32)
-    assert int(signals.distinct_neurons(jnp.asarray(rows))) == len(np.unique(rows, axis=0)) == 3
-    assert int(signals.distinct_neurons(jnp.zeros((6, 3)))) == 1
+    assert int(distinct_neurons(jnp.asarray(rows))) == len(np.unique(rows, axis=0)) == 3
+    assert int(distinct_neurons(jnp.zeros((6, 3)))) == 1
 
 
 def test_wrong_clouds_and_images_are_named():
