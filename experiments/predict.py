@@ -33,8 +33,7 @@ from experiments import artifacts
 from experiments.config import TRANSFORMS, Settings
 from experiments.train import Classifier
 from jaxnn import models, plots
-from jaxnn.data import cache, load, preprocess, source
-from jaxnn.data.datasets import TOY
+from jaxnn.data import preprocess
 from jaxnn.inspect.contributions import Contributions, contributions
 from jaxnn.plots.overlay import overlay
 
@@ -106,9 +105,10 @@ def read_run(folder: Path) -> Trained:
         layers = 1 + (len(settings.hidden) if settings.model == "mlp" else 0)
         transform = TRANSFORMS[settings.preprocess]
         activation = models.ACTIVATIONS[settings.activation]
+        names, shape = tuple(map(str, stored["classes"])), tuple(map(int, stored["input_shape"]))
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise ValueError(f"{path} is damaged or of another version ({error}): train again") from error
-    if settings.dataset in TOY:
+    if len(shape) != 3:
         raise ValueError(f"--run {folder} was trained on points ({settings.dataset}), not on images")
     reduced = settings.preprocess in ("pca", "whiten")
     kind: Any = preprocess.Principal if reduced else preprocess.Moments
@@ -123,7 +123,10 @@ def read_run(folder: Path) -> Trained:
         raise ValueError(f"{folder / 'classifier.npz'} is damaged: its layers do not fit together; train again")
     inputs = weights[0].shape[1]
     pixels = classifier.statistics.components.shape[1] if reduced else inputs
-    shape = image_shape(np.shape(getattr(classifier.statistics, "mean", ())), pixels)
+    if math.prod(shape) != pixels or len(names) != len(weights[-1]):
+        raise ValueError(
+            f"{path} is damaged: its images {list(shape)} or {len(names)} classes are not the classifier's"
+        )
     width = inputs if reduced else shape
     model = models.mlp(width, tuple(len(w) for w in weights[:-1]), len(weights[-1]), activation=activation)
 
@@ -132,36 +135,12 @@ def read_run(folder: Path) -> Trained:
 
     mean = jnp.broadcast_to(getattr(classifier.statistics, "mean", jnp.float32(0.0)), shape)
     scale = 16.0 if settings.dataset == "digits" else 255.0
-    names = class_names(settings.dataset, settings.data_dir, len(weights[-1]))
 
     @jax.jit
     def explain(image: Array) -> Contributions:
         return contributions(lambda difference: score(mean + difference), image - mean, example_ndim=3)
 
-    return Trained(score, explain, mean, shape, scale, names, exact=layers == 1)
-
-
-def image_shape(mean: tuple[int, ...], pixels: int) -> tuple[int, int, int]:
-    """The shape of the training images, from that of their mean or, for square ones, from their number of values.
-
-    Raises:
-        ValueError: neither tells it.
-    """
-    if len(mean) == 3:
-        return mean[0], mean[1], mean[2]
-    for channels in (1, 3):
-        side = math.isqrt(pixels // channels)
-        if side * side * channels == pixels:
-            return side, side, channels
-    raise ValueError(f"a classifier of {pixels} inputs takes no square images of 1 or 3 channels")
-
-
-def class_names(dataset: str, data_dir: Path | None, count: int) -> tuple[str, ...]:
-    """The names of the classes where the data set is on this machine, else their numbers; nothing is downloaded."""
-    root = source.root(data_dir)
-    here = dataset == "digits" or source.find(dataset, root) is not None or cache.entries(cache.root(None), dataset)
-    names = load(dataset, data_dir=data_dir, validation_share=0).classes if here else ()
-    return names if len(names) == count else tuple(f"class {c}" for c in range(count))
+    return Trained(score, explain, mean, (shape[0], shape[1], shape[2]), scale, names, exact=layers == 1)
 
 
 def read_image(path: Path, *, invert: bool = False) -> Image.Image:

@@ -68,7 +68,8 @@ def train(config: Config, console: Console) -> dict[str, Any]:
     data = training.Data(*dataset.train, statistics, evaluate=_measured(dataset))
     out = _new_folder(settings, dataset.name)
     settings = dataclasses.replace(settings, out=out)
-    artifacts.write_json(out / "config.json", settings)
+    of_data = {"classes": dataset.classes, "input_shape": dataset.train.inputs.shape[1:]}
+    artifacts.write_json(out / "config.json", dataclasses.asdict(settings) | of_data)
     console.print(
         f"{dataset.name}: {len(dataset.train.labels):,} training, {len(dataset.validation.labels):,} validation and "
         f"{len(dataset.test.labels):,} test examples, {len(dataset.classes)} classes; on {device}",
