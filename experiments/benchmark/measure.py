@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,6 +20,8 @@ TOLERANCE = 0.03
 """Training accuracies further apart than this are flagged."""
 SECONDS_OF_A_PEER = 25.0
 """A peer has no further turns once it has trained for so long."""
+SECONDS_OF_QUIET = 0.5
+"""Before each turn: the threads of the one before spin on for a while when their work is done."""
 
 
 class Host:
@@ -201,6 +204,7 @@ def _turns(
             turns, remote = done[entry], remotes[entry]
             if entry.family == OURS_FAMILY or not _has_had_enough(turns, work):
                 with _left_out_if_it_fails(entry, work, done, say):
+                    time.sleep(SECONDS_OF_QUIET)
                     turns.seconds.append(remote.train(work.turn))
                     turns.accuracies.append(remote.accuracies())
     for entry in list(done):
@@ -230,6 +234,7 @@ def _whole_calls(
             with _left_out_if_it_fails(entry, work, done, say), contextlib.closing(Remote()) as remote:
                 made, models, scale = remote.make(entry.make, work, folder)
                 turns = done.setdefault(entry, Turns([], [], models, scale, 0.0, 0.0))
+                time.sleep(SECONDS_OF_QUIET)
                 turns.seconds.append(made + remote.train(1))
                 turns.accuracies.append(remote.accuracies())
                 again = remote.train(1)

@@ -65,9 +65,9 @@ class Examples(NamedTuple):
     std: np.ndarray
 
 
-_LINEAR = Work("linear softmax", learning_rate=0.002, l2=0.01, turn=2)
-_DIGITS = Work("digits MLP 128", "digits", (128,), l2=1e-4, batch_size=64, epochs=100)
-_TOY = Work("toy net 2-6-2", "circle", (6,), activation="tanh", l2=1e-5, batch_size=10, epochs=1000)
+_LINEAR = Work("linear softmax", learning_rate=0.002, l2=0.01, turn=5)
+_DIGITS = Work("digits MLP 128", "digits", (128,), l2=1e-4, batch_size=64, epochs=100, turn=3)
+_TOY = Work("toy net 2-6-2", "circle", (6,), activation="tanh", l2=1e-5, batch_size=10, epochs=1000, turn=2)
 _RATES = tuple(0.002 * 2.0**k for k in range(-4, 4))
 WORKS = {
     "linear": _LINEAR,
@@ -76,15 +76,17 @@ WORKS = {
     "mlp-dropout": Work("MLP 512, dropout", hidden=(512,), dropout=0.5),
     "mlp-64": Work("MLP 64", hidden=(64,)),
     "digits": _DIGITS,
-    "digits-whole": _DIGITS._replace(name="digits, whole call"),
+    "digits-whole": _DIGITS._replace(name="digits, whole call", turn=1),
     "toy": _TOY,
     "sweep-linear": _LINEAR._replace(
         name="64 linear models", epochs=10, turn=1, rates=_RATES, penalties=tuple(0.01 * 2.0**k for k in range(-4, 4))
     ),
     "sweep-mlp": Work("16 MLPs 64", hidden=(64,), rates=(0.005, 0.01, 0.02, 0.04), penalties=(1e-4, 3e-4, 1e-3, 3e-3)),
-    "sweep-toy": _TOY._replace(name="1,024 toy nets", hidden=(16,), epochs=100, widths=tuple(range(1, 17)), seeds=64),
+    "sweep-toy": _TOY._replace(
+        name="1,024 toy nets", hidden=(16,), epochs=100, widths=tuple(range(1, 17)), seeds=64, turn=1
+    ),
     "grid-digits": _DIGITS._replace(
-        name="grid search, digits", epochs=30, rates=(0.01, 0.02, 0.05, 0.1), penalties=(1e-5, 1e-4, 1e-3, 1e-2)
+        name="grid search, digits", epochs=30, turn=1, rates=(0.01, 0.02, 0.05, 0.1), penalties=(1e-5, 1e-4, 1e-3, 1e-2)
     ),
     "process": _DIGITS._replace(name="process, digits"),
 }
