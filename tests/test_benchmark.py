@@ -319,6 +319,7 @@ ROW = {
 }
 
 
+@pytest.mark.slow
 def test_the_command_from_beginning_to_end(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("JAX_PLATFORMS", "cpu")
     monkeypatch.setattr(measure, "missing", lambda family: "torch" if family == "PyTorch" else None)

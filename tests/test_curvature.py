@@ -82,6 +82,7 @@ def test_the_plane_holds_the_loss_of_each_place():
         curvature.loss_plane(loss, PARAMS, first, second, 1.0, b)
 
 
+@pytest.mark.slow
 def test_the_lesson(tmp_path):
     assert optimization.main(["--quick", "--out", str(tmp_path)]) == 0
     summary = json.loads((tmp_path / "summary.json").read_text())

@@ -14,6 +14,8 @@ from experiments import capacity, data_scale, regularization
 from jaxnn.data import load
 from jaxnn.plots import regions
 
+pytestmark = pytest.mark.slow
+
 NAMES = ("capacity", "regularization", "overfitting", "dropout", "data_scale")
 
 

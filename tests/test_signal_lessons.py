@@ -11,6 +11,8 @@ from experiments import activations, initialization, preprocessing
 from jaxnn.inspect.gradients import distinct_neurons
 from jaxnn.plots import clouds
 
+pytestmark = pytest.mark.slow
+
 
 def test_distinct_neurons_are_counted():
     rows = np.array([[1, 2], [1, 2], [0, 1], [1, 2], [0, 2]], np.float32)

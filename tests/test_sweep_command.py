@@ -64,6 +64,7 @@ def test_every_model_has_a_row_and_the_best_mean_is_chosen(finished):
     assert (finished / "heat_map.png").stat().st_size > 5000
 
 
+@pytest.mark.slow
 def test_a_stopped_sweep_goes_on_and_ends_the_same(finished, tmp_path, monkeypatch, capsys):
     out, trained = tmp_path / "run", []
     write = artifacts.write_arrays

@@ -114,7 +114,7 @@ def save(figure: Figure, path: str | os.PathLike[str]) -> tuple[Path, Path]:
     stem = path.with_suffix("") if path.suffix in (".png", ".svg") else path
     contents = {}
     with matplotlib.rc_context(STYLE):
-        if (layout := figure.get_layout_engine()) is not None:
+        if (layout := figure.get_layout_engine()) is not None and figure.axes:
             layout.execute(figure)  # once, not for each file
             figure.set_layout_engine("none")
         for kind, metadata in (("png", None), ("svg", {"Date": None})):
