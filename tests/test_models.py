@@ -312,5 +312,5 @@ def test_a_model_computed_in_16_bits_is_close_and_keeps_its_parameters(dtype):
 
 def test_sums_of_16_bits_are_held_in_32():
     """The sum of 3,000 ones: in bfloat16 itself it would stop at 256."""
-    params = {"w": jnp.ones((1, 3000), jnp.bfloat16), "b": jnp.zeros(1, jnp.bfloat16)}
+    params: layers.Weights = {"w": jnp.ones((1, 3000), jnp.bfloat16), "b": jnp.zeros(1, jnp.bfloat16)}
     assert float(layers.linear(params, jnp.ones(3000, jnp.bfloat16))[0]) == 3008.0  # the nearest of 8 bits
