@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -14,7 +13,7 @@ from matplotlib.figure import Figure
 from rich.console import Console
 from rich.table import Table
 
-from experiments import artifacts
+from experiments import artifacts, command
 from jaxnn import plots
 from jaxnn.plots import style
 
@@ -96,15 +95,15 @@ def main(lesson: Lesson, doc: str | None, arguments: list[str] | None = None) ->
     """
     options = tyro.cli(lesson.options, prog=f"python -m experiments.{lesson.name}", description=doc, args=arguments)
     artifacts.keep_compiled()
-    console = Console()
+    return command.run(_show, lesson, options, Console())
+
+
+def _show(lesson: Lesson, options: Options, console: Console) -> bool:
+    """Run the lesson, print and write what it found; whether every claim held."""
     started = time.perf_counter()
-    try:
-        outcome = lesson.study(options)
-        out = options.out or Path("runs", "lessons", lesson.name)
-        summary = write(lesson, options, outcome, out, time.perf_counter() - started)
-    except (ValueError, OSError, ImportError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    outcome = lesson.study(options)
+    out = options.out or Path("runs", "lessons", lesson.name)
+    summary = write(lesson, options, outcome, out, time.perf_counter() - started)
     for rows in outcome.tables:
         table = Table(*map(str, rows.columns), title=rows.title)
         for row in rows.rows:
@@ -116,7 +115,7 @@ def main(lesson: Lesson, doc: str | None, arguments: list[str] | None = None) ->
     if outcome.models:
         console.print(f"{outcome.models:,} models in {outcome.training_seconds:.1f} s", highlight=False)
     console.print(f"{summary['seconds_total']:.1f} s; figures and summary in {out}", highlight=False)
-    return 0 if all(claim.held for claim in outcome.claims) else 1
+    return all(claim.held for claim in outcome.claims)
 
 
 def write(lesson: Lesson, options: Options, outcome: Outcome, out: Path, seconds: float) -> dict[str, Any]:

@@ -29,7 +29,7 @@ from PIL import Image, ImageOps
 from rich.console import Console
 from rich.table import Table
 
-from experiments import artifacts
+from experiments import artifacts, command
 from experiments.config import TRANSFORMS, Settings
 from experiments.train import Classifier
 from jaxnn import models, plots
@@ -279,12 +279,8 @@ def predict(config: Config, console: Console) -> list[Prediction]:
 def main(arguments: list[str] | None = None) -> int:
     """The command: exit status 0, or 2 when something that was given is wrong."""
     config = tyro.cli(Config, prog="python -m experiments.predict", description=__doc__, args=arguments)
-    try:
-        predict(config, Console())
-    except (ValueError, OSError, ImportError) as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
-    return 0
+    artifacts.keep_compiled()
+    return command.run(predict, config, Console())
 
 
 if __name__ == "__main__":

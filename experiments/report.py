@@ -24,7 +24,7 @@ from typing import Any
 import tyro
 from rich.console import Console
 
-from experiments import artifacts, lesson
+from experiments import artifacts, command, lesson
 from experiments.lesson import Lesson
 
 NAMES = (
@@ -290,16 +290,28 @@ for (const box of document.querySelectorAll('.frames')) {
 def main(arguments: list[str] | None = None) -> int:
     """The command: exit status 0 when every claim held, 1 when one did not, 2 when something given is wrong."""
     config = tyro.cli(Config, prog="python -m experiments.report", description=__doc__, args=arguments)
-    try:
-        summaries = report(config, Console())
-    except (ValueError, OSError, ImportError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    artifacts.keep_compiled()
+    return command.run(build, config)
+
+
+def build(config: Config) -> bool:
+    """Make the report and say what became of the claims.
+
+    Args:
+        config: the settings.
+
+    Returns:
+        Whether every claim of every lesson held.
+
+    Raises:
+        ValueError, OSError, ImportError: as `report`.
+    """
+    summaries = report(config, Console())
     failed = [summary["lesson"] for summary in summaries if not all(claim["held"] for claim in summary["claims"])]
     for name in failed:
         print(f"a claim was not held: {name}", file=sys.stderr)
     print(f"{len(summaries)} lessons; {config.out}, {config.out.stat().st_size / 2**20:.1f} MiB")
-    return 1 if failed else 0
+    return not failed
 
 
 if __name__ == "__main__":

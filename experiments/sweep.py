@@ -34,7 +34,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from experiments import artifacts
+from experiments import artifacts, command
 from experiments.config import Config, Settings, fit_statistics, resolve, task_maker
 from experiments.grid import NAMES, SweepConfig, check_values, hparams_of, on_border, tried_values
 from experiments.train import choose_device, load_dataset, train
@@ -289,15 +289,7 @@ def main(arguments: list[str] | None = None) -> int:
     """The command: exit status 0, 1 when the best setting diverged in the end, 2 when something given is wrong."""
     config = tyro.cli(SweepConfig, prog="python -m experiments.sweep", description=__doc__, args=arguments)
     artifacts.keep_compiled()
-    try:
-        sweep(config, Console())
-    except training.NonFiniteError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    except (ValueError, OSError, ImportError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
+    return command.run(sweep, config, Console())
 
 
 if __name__ == "__main__":

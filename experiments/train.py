@@ -28,7 +28,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from experiments import artifacts
+from experiments import artifacts, command
 from experiments.config import Config, fit_statistics, hyperparameters, resolve, task_maker
 from jaxnn import metrics, plots, training
 from jaxnn.data import Dataset, Split, load, preprocess
@@ -290,15 +290,7 @@ def main(arguments: list[str] | None = None) -> int:
     """The command: exit status 0, 1 when training diverged, 2 when something that was given is wrong."""
     config = tyro.cli(Config, prog="python -m experiments.train", description=__doc__, args=arguments)
     artifacts.keep_compiled()
-    try:
-        train(config, Console())
-    except training.NonFiniteError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    except (ValueError, OSError, ImportError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
+    return command.run(train, config, Console())
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ import jax
 import tyro
 from rich.console import Console
 
-from experiments import artifacts
+from experiments import artifacts, command
 from experiments.benchmark import growth, limits, report, startup
 from experiments.benchmark.measure import Host, measure
 from experiments.benchmark.process import run_alone
@@ -133,12 +133,7 @@ def main(arguments: list[str] | None = None) -> int:
     os.environ["JAX_PLATFORMS"] = "cpu"  # for the processes; all peers are measured on the CPU
     os.environ.pop("JAX_COMPILATION_CACHE_DIR", None)
     jax.config.update("jax_platforms", "cpu")
-    try:
-        run(options, Console())
-    except (ValueError, OSError, ImportError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
+    return command.run(run, options, Console())
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
-from experiments import artifacts
+from experiments import artifacts, command
 from jaxnn import losses, models, training
 from jaxnn.data import load, preprocess
 
@@ -235,12 +235,7 @@ def run(options: Options, console: Console) -> dict[str, Any]:
 def main(arguments: list[str] | None = None) -> int:
     """The command; exit status 0, or 2 when something that was given is wrong."""
     options = tyro.cli(Options, prog="python -m experiments.benchmark.gpu", description=__doc__, args=arguments)
-    try:
-        run(options, Console())
-    except (ValueError, OSError, ImportError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
+    return command.run(run, options, Console())
 
 
 if __name__ == "__main__":
