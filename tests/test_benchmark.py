@@ -187,9 +187,9 @@ def test_everyone_reads_the_same_examples(tmp_path):
     assert works.whole_batches(WORKS["digits"], digits) == len(digits.labels) // 64 * 64
 
 
-def test_the_keras_script_trains_what_the_main_job_trains():
+def test_the_scripts_train_what_the_main_job_trains():
     settings = dataclasses.asdict(resolve(Config(), load("digits")))
-    given = startup.keras_settings(quick=False)
+    given = startup.script_settings(quick=False)
     assert given == {name: settings[name] for name in given}
     assert {"hidden", "dropout", "learning_rate", "momentum", "l2", "batch_size", "epochs"} == set(given)
 

@@ -1,7 +1,9 @@
-"""From the start of a process to a trained classifier of digits and its files: the main job beside a Keras script."""
+"""From the start of a process to a trained classifier of digits: a script and the main job beside a Keras script."""
 
 from __future__ import annotations
 
+import collections
+import itertools
 import json
 import os
 import subprocess
@@ -54,7 +56,7 @@ def run_process(command: list[str], environment: dict[str, str]) -> Finished:
 
 
 def measure(repetitions: int, quick: bool, say: Callable[[str], None]) -> list[dict[str, Any]]:
-    """Run ours without any compiled program kept, ours again with them, and Keras, in turns.
+    """Run the same script of jaxnn and of Keras, and our training command, without compiled programs and with them.
 
     Args:
         repetitions: how often.
@@ -62,62 +64,66 @@ def measure(repetitions: int, quick: bool, say: Callable[[str], None]) -> list[d
         say: told what is left out.
 
     Returns:
-        Two rows: ours from an empty compilation cache, and from a full one.
+        Four rows: the script and the command, each from an empty compilation cache and from a full one. Keras runs on
+        JAX and has the same cache.
     """
     if module := missing("Keras"):
         say(f"process: Keras is left out, {module} is not installed: pip install -e '.[bench]'")
         return []
-    settings = keras_settings(quick)
-    ours: dict[str, list[Finished]] = {"cold": [], "warm": []}
-    summaries: dict[str, list[dict[str, Any]]] = {"cold": [], "warm": []}
-    keras: list[Finished] = []
+    settings = json.dumps(script_settings(quick))
+    done: dict[tuple[str, str], list[Finished]] = collections.defaultdict(list)
     for _ in range(repetitions):
         with tempfile.TemporaryDirectory() as folder:
-            environment = os.environ | {"JAX_COMPILATION_CACHE_DIR": str(Path(folder, "cache"))}
-            for state in ("cold", "warm"):
-                out = Path(folder, state)
-                command = [sys.executable, "-m", "experiments.train", "--out", str(out)]
-                ours[state].append(run_process(command + (["--epochs", "3"] if quick else []), environment))
-                summaries[state].append(json.loads((out / "summary.json").read_text()))
-        command = [sys.executable, "-m", "experiments.benchmark.keras_digits", json.dumps(settings)]
-        keras.append(run_process(command, dict(os.environ)))
-    rows = []
-    peer_accuracy = float(json.loads(keras[-1].output.splitlines()[-1])["train_accuracy"])
-    for state, finished in ours.items():
-        seconds, theirs = [one.seconds for one in finished], [one.seconds for one in keras]
-        ratios = np.divide(theirs, seconds)
-        note = f"from process start; ours with {'no' if state == 'cold' else 'all'} compiled programs kept, and figures"
-        row = timing_row(
-            "process",
-            f"process, digits, {state}",
-            Entry("Keras", "script", "", f"{note}; Keras on JAX, without figures"),
-            seconds,
-            theirs,
-            [float(ratios.min()), float(ratios.max())],
+            for who, state in itertools.product(("jaxnn", "command", "keras"), ("cold", "warm")):
+                command = [sys.executable, "-m", f"experiments.benchmark.{who}_digits", settings]
+                if who == "command":
+                    command = [sys.executable, "-m", "experiments.train", "--out", str(Path(folder, state))]
+                    command += ["--epochs", "3"] if quick else []
+                finished = run_process(command, os.environ | {"JAX_COMPILATION_CACHE_DIR": str(Path(folder, who))})
+                if who == "command":
+                    finished = finished._replace(output=Path(folder, state, "summary.json").read_text())
+                done[who, state].append(finished)
+    return [
+        row
+        for who, work, note in (
+            ("jaxnn", "process, digits", "the same script in both libraries"),
+            ("command", "command, digits", "ours is experiments.train, with its figures and files"),
         )
-        accuracy = float(summaries[state][-1]["train_accuracy"])
-        rows += mark_best(
-            [
-                row
-                | {
-                    "limit_share": None,
-                    "binding": None,
-                    "ours_compile_s": float(np.median([one["seconds_compile"] for one in summaries[state]])),
-                    "peer_compile_s": None,
-                    "ours_peak_mib": max(one.peak_mib for one in finished),
-                    "peer_peak_mib": max(one.peak_mib for one in keras),
-                    "ours_train_accuracy": accuracy,
-                    "peer_train_accuracy": peer_accuracy,
-                    "accuracy_differs": abs(accuracy - peer_accuracy) > TOLERANCE,
-                    "repetitions": repetitions,
-                }
-            ]
-        )
-    return rows
+        for state in ("cold", "warm")
+        for row in mark_best([_row(f"{work}, {state}", note, done[who, state], done["keras", state])])
+    ]
 
 
-def keras_settings(quick: bool) -> dict[str, Any]:
-    """The main job's settings for digits, for the Keras script.
+def _row(work: str, note: str, ours: list[Finished], keras: list[Finished]) -> dict[str, Any]:
+    seconds, theirs = ([one.seconds for one in finished] for finished in (ours, keras))
+    ratios = np.divide(theirs, seconds)
+    row = timing_row(
+        "process",
+        work,
+        Entry("Keras", "script", "", f"from process start, {note}; Keras on JAX, with the same compilation cache"),
+        seconds,
+        theirs,
+        [float(ratios.min()), float(ratios.max())],
+    )
+    if work.startswith("command"):  # not the same job: Keras draws nothing
+        row |= {"goal": None, "met": None}
+    mine, peer = (json.loads(finished[-1].output[finished[-1].output.index("{") :]) for finished in (ours, keras))
+    return row | {
+        "limit_share": None,
+        "binding": None,
+        "ours_compile_s": None,
+        "peer_compile_s": None,
+        "ours_peak_mib": max(one.peak_mib for one in ours),
+        "peer_peak_mib": max(one.peak_mib for one in keras),
+        "ours_train_accuracy": mine["train_accuracy"],
+        "peer_train_accuracy": peer["train_accuracy"],
+        "accuracy_differs": abs(mine["train_accuracy"] - peer["train_accuracy"]) > TOLERANCE,
+        "repetitions": len(ours),
+    }
+
+
+def script_settings(quick: bool) -> dict[str, Any]:
+    """The main job's settings for digits, for the scripts.
 
     Args:
         quick: three epochs.

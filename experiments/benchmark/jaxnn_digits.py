@@ -1,0 +1,52 @@
+"""What a user of jaxnn would write for the digits: load, split, train, evaluate. Run by `startup` as a process.
+
+python -m experiments.benchmark.jaxnn_digits '{"hidden": [256], ...}'
+"""
+
+import json
+import sys
+
+import jax
+import optax
+
+from experiments import artifacts
+from jaxnn import losses, metrics, models, training
+from jaxnn.data import load, preprocess
+
+
+def main(given: str) -> None:
+    """Train and print the training and the test accuracy as JSON.
+
+    Args:
+        given: the settings, as JSON: hidden, dropout, learning_rate, momentum, l2, batch_size, epochs.
+    """
+    settings = json.loads(given)
+    artifacts.keep_compiled()
+    digits = load("digits")
+    statistics = preprocess.fit_moments(digits.train.inputs, "global")
+    steps = len(digits.train.labels) // settings["batch_size"] * settings["epochs"]
+
+    def task(h: dict[str, jax.Array]) -> training.Task:
+        return training.Task(
+            model=models.mlp((8, 8, 1), settings["hidden"], 10, dropout=h["dropout"]),
+            loss=losses.softmax,
+            penalty=lambda params: h["l2"] * losses.l2(params),
+            optimizer=optax.sgd(optax.cosine_decay_schedule(h["learning_rate"], steps), momentum=h["momentum"]),
+            transform=preprocess.standardize,
+        )
+
+    h = {name: settings[name] for name in ("learning_rate", "momentum", "l2", "dropout")}
+    data = training.Data(*digits.train, statistics, evaluate={"validation": digits.validation})
+    run, _ = training.fit(
+        task, h, jax.random.key(0), data, epochs=settings["epochs"], batch_size=settings["batch_size"]
+    )
+
+    @jax.jit
+    def accuracy(inputs: jax.Array, labels: jax.Array) -> jax.Array:
+        return metrics.accuracy(training.compute_scores(task(h), run.state.params, inputs, statistics), labels)
+
+    print(json.dumps({f"{name}_accuracy": float(accuracy(*getattr(digits, name))) for name in ("train", "test")}))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
