@@ -79,7 +79,7 @@ def measure(repetitions: int, quick: bool, say: Callable[[str], None]) -> list[d
                 if who == "command":
                     command = [sys.executable, "-m", "experiments.train", "--out", str(Path(folder, state))]
                     command += ["--epochs", "3"] if quick else []
-                finished = run_process(command, os.environ | {"JAX_COMPILATION_CACHE_DIR": str(Path(folder, who))})
+                finished = run_process(command, os.environ | cache_in(Path(folder, who)))
                 if who == "command":
                     finished = finished._replace(output=Path(folder, state, "summary.json").read_text())
                 done[who, state].append(finished)
@@ -92,6 +92,18 @@ def measure(repetitions: int, quick: bool, say: Callable[[str], None]) -> list[d
         for state in ("cold", "warm")
         for row in mark_best([_row(f"{work}, {state}", note, done[who, state], done["keras", state])])
     ]
+
+
+def cache_in(folder: Path) -> dict[str, str]:
+    """Environment variables that keep compiled programs in a folder, as `artifacts.keep_compiled` does.
+
+    Args:
+        folder: where.
+
+    Returns:
+        The variables, for any program that uses JAX.
+    """
+    return {"JAX_COMPILATION_CACHE_DIR": str(folder), "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.05"}
 
 
 def _row(work: str, note: str, ours: list[Finished], keras: list[Finished]) -> dict[str, Any]:

@@ -90,7 +90,7 @@ def fit(
         if ran == 0:
             break
         seconds += [elapsed / ran] * ran
-        history = {name: np.asarray(values[: progress.epoch]) for name, values in progress.history.items()}
+        history = {name: np.asarray(values)[: done + ran] for name, values in progress.history.items()}
         if on_chunk is not None:
             on_chunk(history)
         if (bad_step := int(progress.bad_step)) >= 0:
@@ -98,7 +98,7 @@ def fit(
             raise NonFiniteError(progress, bad_step, bad_step // steps)
         done += ran
         chunk = max(1, math.floor(min(chunk_seconds * ran / elapsed, epochs)))
-    progress = progress._replace(history={k: v[: progress.epoch] for k, v in progress.history.items()})
+    progress = progress._replace(history={k: jnp.asarray(np.asarray(v)[:done]) for k, v in progress.history.items()})
     return progress, Timing(seconds_compile, seconds)
 
 
