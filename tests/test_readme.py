@@ -8,7 +8,7 @@ from pathlib import Path
 import jax
 import pytest
 
-from experiments import report
+from experiments import readme, report
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text()
@@ -37,6 +37,21 @@ def test_the_speed_ratios_are_those_of_the_results():
         [row] = [line for line in README.splitlines() if line.startswith(f"| {result['work']} | {result['peer']} |")]
         assert f" {result['ratio']:.1f}x " in row
         assert result["goal"] is None or f"| {result['goal']:g}x |" in row
+
+
+def test_the_command_finds_and_mends_what_differs(tmp_path, monkeypatch, capsys):
+    assert readme.main(["--check"]) == 0
+    file = tmp_path / "README.md"
+    monkeypatch.setattr(readme, "ROOT", tmp_path)
+    file.write_text(README.replace(" % |", " % of 12 |"))
+    assert readme.main(["--check"]) == 1
+    assert "python -m experiments.readme" in capsys.readouterr().err
+    assert readme.main([]) == 0
+    assert file.read_text() == README
+    file.write_text(README.replace("<!-- end of speed -->", ""))
+    assert readme.main([]) == 2
+    assert "<!-- end of speed -->" in capsys.readouterr().err
+    assert "<!-- end of speed -->" not in file.read_text()
 
 
 def test_every_lesson_is_listed_with_its_question():
