@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import shutil
 import time
 from collections.abc import Callable
@@ -12,10 +13,11 @@ import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from tensorboardX.event_file_writer import EventsWriter
-from tensorboardX.proto.event_pb2 import Event
 from tensorboardX.summary import scalar
 
 from jaxnn import training
+
+messages: Any = importlib.import_module("tensorboardX.proto.event_pb2")  # its classes are made when it is imported
 
 
 def bar_of_epochs(console: Console) -> Progress:
@@ -111,7 +113,7 @@ class Shown:
             for name, values in history.items():
                 for epoch in range(self.told, done):
                     value = scalar(name, values[epoch])
-                    self.events.write_event(Event(wall_time=time.time(), step=epoch + 1, summary=value))
+                    self.events.write_event(messages.Event(wall_time=time.time(), step=epoch + 1, summary=value))
             self.events.flush()
             self.told = done
         except OSError as error:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import math
 import os
 import shlex
 import signal
@@ -93,7 +92,7 @@ def as_config(kind: type[C], settings: Mapping[str, Any], file: Path) -> C:
     if missing := sorted(fields - set(settings) - NO_SETTINGS):
         raise ValueError(f"{file} is of another version: it lacks {', '.join(missing)}; start another run")
     kept = {name: settings[name] for name in fields if name in settings and name not in NO_SETTINGS - {"device"}}
-    values = {name: tuple(value) if isinstance(value, list) else value for name, value in kept.items()}
+    values: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in kept.items()}
     if settings.get("data_dir") is not None:
         values["data_dir"] = Path(settings["data_dir"])
     return kind(**values)
@@ -126,7 +125,7 @@ def fingerprint(dataset: Dataset) -> str:
     for split in (dataset.train, dataset.validation, dataset.test):
         for array in map(np.ascontiguousarray, split):
             found.update(f"{array.dtype.str}{array.shape}".encode())
-            found.update(memoryview(array.reshape(-1).view(np.uint8)))
+            found.update(array.reshape(-1).view(np.uint8).data)
     return found.hexdigest()
 
 
@@ -225,7 +224,7 @@ class Recorder:
         """
         assert settings.out is not None
         self.out, self.settings, self.dataset, self.statistics = settings.out, settings, dataset, statistics
-        self.earlier, self.signalled = earlier, signalled
+        self.earlier, self.signalled, self.warn = earlier, signalled, warn
         self.data: str | None = None
         self.keeper = checkpoint.Keeper(
             self.out / FOLDER,
@@ -274,6 +273,12 @@ class Recorder:
             f"{os.path.relpath(path)}; go on with: {resume_command('train', folder)}",
         )
 
+    def tell_last_finite(self) -> None:
+        """After a loss that is not finite: say which checkpoint was written before."""
+        self.keeper.wait()
+        if kept := checkpoint.paths(self.out / FOLDER):
+            self.warn(f"{kept[0]} is the last checkpoint in which all is finite")
+
 
 def resume_command(name: str, folder: Path) -> str:
     """What to type to go on.
@@ -288,12 +293,12 @@ def resume_command(name: str, folder: Path) -> str:
     return f"python -m experiments.{name} --resume {shlex.quote(str(folder))}"
 
 
-def start_from(stored: Stored | None, like: Callable[[int], training.Run], statistics: Any) -> tuple[Any, Any, list]:
+def start_from(stored: Stored | None, like: training.Run | None, statistics: Any) -> tuple[Any, Any, list[float]]:
     """Where a run begins.
 
     Args:
         stored: as from `find`; None for a new run.
-        like: from a number of epochs to a `Run` with arrays, or their shapes, as it has after them.
+        like: a `Run` with the shapes of the arrays.
         statistics: what was fitted on the training inputs now.
 
     Returns:
@@ -305,7 +310,5 @@ def start_from(stored: Stored | None, like: Callable[[int], training.Run], stati
     if stored is None or stored.checkpoint is None:
         return None, statistics, []
     about = stored.checkpoint.about
-    found = checkpoint.restore(stored.checkpoint, {"run": like(about["epoch"]), "statistics": statistics})
-    if not all(math.isfinite(second) for second in about["seconds"]):
-        raise ValueError(f"{stored.checkpoint.path} is of another version; start another run")
+    found = checkpoint.restore(stored.checkpoint, {"run": like, "statistics": statistics})
     return found["run"], found["statistics"], about["seconds"]

@@ -83,12 +83,8 @@ def train(config: Config, console: Console, stored: resume.Stored | None = None)
     data = training.Data(*dataset.train, statistics, evaluate=_measured(dataset))
     select = "validation_accuracy" if settings.early_stopping is not None else None
 
-    def like(epochs: int) -> training.Run:
-        begin = functools.partial(
-            training.start, make_task, epochs=epochs, batch_size=settings.batch_size, select=select
-        )
-        return jax.eval_shape(begin, hparams, key, data)
-
+    begin = functools.partial(training.start, make_task, epochs=1, batch_size=settings.batch_size, select=select)
+    like = jax.eval_shape(begin, hparams, key, data) if stored is not None else None
     progress, statistics, earlier = resume.start_from(stored, like, statistics)
     data = data._replace(statistics=statistics)
     out = _new_folder(settings, dataset.name) if stored is None else stored.folder
@@ -129,7 +125,11 @@ def train(config: Config, console: Console, stored: resume.Stored | None = None)
         except training.NonFiniteError as error:
             history = {name: np.asarray(values) for name, values in error.run.history.items()}
             history = {name: values[: int(error.run.epoch)] for name, values in history.items()}
-            artifacts.write_history(out / "history.csv", history, [math.nan] * int(error.run.epoch))
+            try:
+                artifacts.write_history(out / "history.csv", history, [math.nan] * int(error.run.epoch))
+            except OSError as not_written:
+                warn(f"the history cannot be written: {not_written}")
+            recorder.tell_last_finite()
             raise
         finally:
             recorder.keeper.close()
@@ -234,9 +234,10 @@ def _new_folder(config: Config, dataset: str) -> Path:
     """The folder for the results, made now, so that an unwritable one is known before the training."""
     name = f"{datetime.datetime.now():%Y-%m-%d-%H%M%S}-{dataset}-{config.model}"
     out = config.out or Path("runs", name)
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+    if out.exists() and (not out.is_dir() or any(path.suffix != ".tmp" for path in out.iterdir())):
         raise ValueError(f"--out {out} exists and is not an empty folder: choose another or remove it")
     out.mkdir(parents=True, exist_ok=True)
+    artifacts.remove_unfinished(out)
     return out
 
 

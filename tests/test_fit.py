@@ -159,9 +159,7 @@ def test_fit_is_run_whatever_the_chunks():
         def on_chunk(run: Run, timing: Timing, seen=seen) -> None:
             seen.append((run, len(timing.epochs)))
 
-        result, timing = fit(
-            noisy_task, NOISY, KEY, data, **SETTINGS, chunk_seconds=chunk_seconds, on_chunk=on_chunk
-        )
+        result, timing = fit(noisy_task, NOISY, KEY, data, **SETTINGS, chunk_seconds=chunk_seconds, on_chunk=on_chunk)
         assert int(result.epoch) == done
         jax.tree.map(np.testing.assert_array_equal, result.state.params, expected.state.params)
         jax.tree.map(np.testing.assert_array_equal, result.best, expected.best)

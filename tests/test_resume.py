@@ -1,102 +1,17 @@
 """Runs that are killed, stopped, damaged or left without a disk, as real processes, and what becomes of them."""
 
-import csv
-import json
-import os
 import random
 import re
 import shutil
 import signal
-import subprocess
-import sys
 import time
-from pathlib import Path
 
-import numpy as np
 import pytest
+from processes import EPOCHS, ROOT, RUN, assert_same_results, unfinished, wait_for
 
 from jaxnn.training import checkpoint
 
-ROOT = Path(__file__).resolve().parents[1]
-EPOCHS = 60
-RUN = ["--epochs", str(EPOCHS), "--hidden", "64", "--early-stopping", "1000", "--checkpoint-every", "1"]
-
-
-@pytest.fixture(scope="module")
-def environment(tmp_path_factory):
-    """Compiled programs are kept for all processes of these tests, so that each starts fast."""
-    kept = {"JAXNN_CACHE_DIR": str(tmp_path_factory.mktemp("cache")), "JAX_ENABLE_COMPILATION_CACHE": "1"}
-    other = {name: value for name, value in os.environ.items() if name != "XLA_FLAGS"}
-    return {**other, "PYTHONPATH": str(ROOT), "COLUMNS": "200", **kept}
-
-
-@pytest.fixture(scope="module")
-def start(environment):
-    def start(*options, command="train", cwd=None):
-        arguments = [sys.executable, "-m", f"experiments.{command}", *map(str, options)]
-        return subprocess.Popen(
-            arguments, cwd=cwd, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        )
-
-    return start
-
-
-@pytest.fixture(scope="module")
-def complete(start):
-    """`complete(options)`: status, standard output and standard error of a command that ends by itself."""
-
-    def complete(*options, command="train"):
-        process = start(*options, command=command)
-        out, err = process.communicate(timeout=900)
-        return process.returncode, out, err
-
-    return complete
-
-
-@pytest.fixture(scope="module")
-def undisturbed(complete, tmp_path_factory):
-    """A run that was never stopped and wrote no checkpoint."""
-    out = tmp_path_factory.mktemp("undisturbed") / "run"
-    status, _, err = complete(*RUN[:-2], "--out", out)
-    assert status == 0, err
-    assert not (out / "checkpoints").exists()
-    return out
-
-
-def wait_for(condition, process, seconds=600.0):
-    """Wait until something is so, or the process has ended."""
-    end = time.monotonic() + seconds
-    while not condition():
-        if process.poll() is not None:
-            return False
-        assert time.monotonic() < end, "it took too long"
-        time.sleep(0.001)
-    return True
-
-
-def unfinished(folder):
-    return [path for path in folder.rglob("*") if re.search(r"tmp|\.old", path.name)]
-
-
-def history_without_seconds(folder):
-    rows = list(csv.reader((folder / "history.csv").read_text().splitlines()))
-    assert rows[0][-1] == "seconds"
-    return [row[:-1] for row in rows]
-
-
-def assert_same_results(folder, expected):
-    assert (folder / "classifier.npz").read_bytes() == (expected / "classifier.npz").read_bytes()
-    assert history_without_seconds(folder) == history_without_seconds(expected)
-    timed = {"seconds_compile", "seconds_per_epoch", "seconds_total", "examples_per_second", "peak_memory_mib"}
-    summaries = [json.loads((place / "summary.json").read_text()) for place in (folder, expected)]
-    assert [{k: v for k, v in s.items() if k not in timed} for s in summaries][0].items() >= {}.items()
-    for name in set(summaries[1]) - timed:
-        assert summaries[0][name] == summaries[1][name], name
-    assert len(summaries[0]["seconds_per_epoch"]) == len(summaries[1]["seconds_per_epoch"])
-    for path in expected.glob("*.png"):
-        assert (folder / path.name).read_bytes() == path.read_bytes(), path.name
-    assert {path.name for path in expected.iterdir()} <= {path.name for path in folder.iterdir()}
-
+pytest_plugins = ["processes"]
 
 # ---------------------------------------------------------------- killed
 
@@ -164,7 +79,9 @@ def test_a_signal_saves_says_where_and_how_to_go_on(signum, status, start, compl
     assert len(err.splitlines()) == 1
     told = re.match(rf"stopped: {signum.name} after epoch (\d+) of {EPOCHS}; saved in (\S+); go on with: (.*)", err)
     assert told, err
-    assert checkpoint.newest(out / "checkpoints").about["epoch"] == int(told[1])
+    newest = checkpoint.newest(out / "checkpoints")
+    assert newest is not None
+    assert newest.about["epoch"] == int(told[1])
     assert (ROOT / told[2]).resolve() == out / "checkpoints" / f"{int(told[1]):06d}"
     assert told[3] == f"python -m experiments.train --resume {out}"
     if signum == signal.SIGINT:

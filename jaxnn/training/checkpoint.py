@@ -111,7 +111,8 @@ def restore(checkpoint: Checkpoint, like: Any) -> Any:
 
     Args:
         checkpoint: as `read` gave it.
-        like: a pytree of the same structure, of arrays or `jax.ShapeDtypeStruct`.
+        like: a pytree of the same structure, of arrays or `jax.ShapeDtypeStruct`; the `history` of a `Run` in it may be
+            of another length.
 
     Returns:
         The pytree, with the stored arrays on the default device.
@@ -129,7 +130,8 @@ def restore(checkpoint: Checkpoint, like: Any) -> Any:
         value = jnp.asarray(checkpoint.arrays[name])
         if name in checkpoint.about["keys"]:
             value = jax.random.wrap_key_data(value, impl=checkpoint.about["keys"][name])
-        if (value.shape, value.dtype) != (leaf.shape, leaf.dtype):
+        shape = value.shape if "history" in name.split("/") else leaf.shape
+        if (value.shape, value.dtype) != (shape, leaf.dtype):
             raise ValueError(
                 f"{checkpoint.path} is of another training: {name} is {value.dtype}{list(value.shape)}, expected "
                 f"{leaf.dtype}{list(leaf.shape)}"

@@ -70,30 +70,30 @@ def fit(
     data, hparams = jax.block_until_ready(jax.tree.map(jnp.asarray, (data, hparams)))
     clock = time.perf_counter()
     begin = functools.partial(_compiled_start, make_task, hparams, key, data, epochs, batch_size, select)
-    progress = begin() if progress is None else _with_room(progress, jax.eval_shape(begin))
+    now: Run = begin() if progress is None else _with_room(progress, jax.eval_shape(begin))
     train_until = functools.partial(
         _compiled_advance, make_task, hparams, key, data, batch_size=batch_size, select=select, patience=patience
     )
-    progress = jax.block_until_ready(train_until(progress, jnp.int32(0)))  # compiles, and trains no epoch
+    now = jax.block_until_ready(train_until(now, jnp.int32(0)))  # compiles, and trains no epoch
     timing = Timing(time.perf_counter() - clock, [])
 
-    chunk, done = 1, int(progress.epoch)
+    chunk, done = 1, int(now.epoch)
     while done < epochs:
         stop = min(done + chunk, epochs, (done // chunk_ends + 1) * chunk_ends if chunk_ends else epochs)
         clock = time.perf_counter()
-        before, progress = progress, jax.block_until_ready(train_until(progress, jnp.int32(stop)))
+        before, now = now, jax.block_until_ready(train_until(now, jnp.int32(stop)))
         elapsed = time.perf_counter() - clock
-        ran = int(progress.epoch) - done
+        ran = int(now.epoch) - done
         if ran == 0:
             break
         timing.epochs.extend([elapsed / ran] * ran)
         if on_chunk is not None:
-            on_chunk(_cut(progress), timing)
-        if int(progress.bad_step) >= 0:
-            raise explain(make_task, hparams, key, data, before, progress, batch_size)
+            on_chunk(_cut(now), timing)
+        if int(now.bad_step) >= 0:
+            raise explain(make_task, hparams, key, data, before, now, batch_size)
         done += ran
         chunk = max(1, math.floor(min(chunk_seconds * ran / elapsed, epochs)))
-    return _cut(progress), timing
+    return _cut(now), timing
 
 
 def _cut(progress: Run) -> Run:
@@ -107,7 +107,7 @@ def _cut(progress: Run) -> Run:
 def _with_room(progress: Run, like: Run) -> Run:
     """The run with room in its history for the epochs to come."""
 
-    def filled(values: Any, room: jax.ShapeDtypeStruct) -> Array:
+    def filled(values: Any, room: Array) -> Array:
         done = np.asarray(values, room.dtype)[: room.shape[0]]
         return jnp.asarray(np.concatenate([done, np.full(room.shape[0] - len(done), np.nan, room.dtype)]))
 
