@@ -2,59 +2,13 @@
 
 import csv
 import json
-import os
 import re
-import subprocess
-import sys
 import time
 from pathlib import Path
-
-import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 EPOCHS = 60
 RUN = ["--epochs", str(EPOCHS), "--hidden", "64", "--early-stopping", "1000", "--checkpoint-every", "1"]
-
-
-@pytest.fixture(scope="module")
-def environment(tmp_path_factory):
-    """Compiled programs are kept for all processes of these tests, so that each starts fast."""
-    kept = {"JAXNN_CACHE_DIR": str(tmp_path_factory.mktemp("cache")), "JAX_ENABLE_COMPILATION_CACHE": "1"}
-    other = {name: value for name, value in os.environ.items() if name != "XLA_FLAGS"}
-    return {**other, "PYTHONPATH": str(ROOT), "COLUMNS": "200", **kept}
-
-
-@pytest.fixture(scope="module")
-def start(environment):
-    def start(*options, command="train", cwd=None):
-        arguments = [sys.executable, "-m", f"experiments.{command}", *map(str, options)]
-        return subprocess.Popen(
-            arguments, cwd=cwd, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        )
-
-    return start
-
-
-@pytest.fixture(scope="module")
-def complete(start):
-    """`complete(options)`: status, standard output and standard error of a command that ends by itself."""
-
-    def complete(*options, command="train"):
-        process = start(*options, command=command)
-        out, err = process.communicate(timeout=900)
-        return process.returncode, out, err
-
-    return complete
-
-
-@pytest.fixture(scope="module")
-def undisturbed(complete, tmp_path_factory):
-    """A run that was never stopped and wrote no checkpoint."""
-    out = tmp_path_factory.mktemp("undisturbed") / "run"
-    status, _, err = complete(*RUN[:-2], "--out", out)
-    assert status == 0, err
-    assert not (out / "checkpoints").exists()
-    return out
 
 
 def wait_for(condition, process, seconds=600.0):

@@ -18,8 +18,6 @@ from experiments.config import Config
 from jaxnn.data import load
 from jaxnn.training import checkpoint
 
-pytest_plugins = ["processes"]
-
 
 @pytest.fixture(autouse=True)
 def promotion_of_types_as_users_have_it():

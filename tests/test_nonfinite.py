@@ -54,13 +54,13 @@ def follow(inputs, epochs, rate, batch_size=4, *, skip=False):
 def test_the_step_its_norms_and_the_learning_rate_are_named(chunk_seconds):
     inputs = np.linspace(1, 2, 22, dtype=np.float32)
     with np.errstate(all="ignore"):
-        _, steps, _ = follow(inputs, 8, 10.0)
+        _, steps, _ = follow(inputs, 8, 7.0)
     step = [finite for _, finite in steps].index(False)
     assert step > 5
     assert step % 5 != 0
     data = Data(inputs, np.zeros(22, np.int32), evaluate={"validation": (inputs, np.zeros(22, np.int32))})
     with pytest.raises(NonFiniteError) as e:
-        fit(square_task, {"rate": 10.0}, KEY, data, epochs=8, batch_size=4, chunk_seconds=chunk_seconds)
+        fit(square_task, {"rate": 7.0}, KEY, data, epochs=8, batch_size=4, chunk_seconds=chunk_seconds)
     error = e.value
     assert (error.step, error.epoch, int(error.state.step)) == (step, step // 5, step)
     np.testing.assert_allclose(error.state.params["w"], steps[step][0], rtol=1e-4)
@@ -112,7 +112,8 @@ def test_too_many_in_a_row_stop_the_run():
 
 # ---------------------------------------------------------------- the command
 
-DIVERGING = ["--loss", "svm", "--schedule", "one-cycle", "--learning-rate", "3e4", "--epochs", "40", "--hidden", "16"]
+# each step multiplies the weights by 1 - 2 * 0.05 * 25 = -1.5
+DIVERGING = ["--momentum", "0", "--schedule", "constant", "--learning-rate", "0.05", "--l2", "25", "--hidden", "16"]
 
 
 @pytest.fixture

@@ -11,8 +11,6 @@ from processes import EPOCHS, ROOT, RUN, assert_same_results, unfinished, wait_f
 
 from jaxnn.training import checkpoint
 
-pytest_plugins = ["processes"]
-
 # ---------------------------------------------------------------- killed
 
 

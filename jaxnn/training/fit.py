@@ -88,7 +88,7 @@ def fit(
             break
         timing.epochs.extend([elapsed / ran] * ran)
         if on_chunk is not None:
-            on_chunk(_cut(now), timing)
+            on_chunk(_cut(now), timing._replace(epochs=[*timing.epochs]))
         if int(now.bad_step) >= 0:
             raise explain(make_task, hparams, key, data, before, now, batch_size)
         done += ran
