@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
+import math
+import platform
 import shutil
 import time
 from collections.abc import Callable
@@ -12,12 +15,14 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-from tensorboardX.event_file_writer import EventsWriter
+from tensorboardX.record_writer import RecordWriter
 from tensorboardX.summary import scalar
 
 from jaxnn import training
 
 messages: Any = importlib.import_module("tensorboardX.proto.event_pb2")  # its classes are made when it is imported
+
+FLUSH_SECONDS = 10.0  # it waits for the disk
 
 
 def bar_of_epochs(console: Console) -> Progress:
@@ -55,12 +60,13 @@ class Shown:
             warn: told when events can be written no more.
         """
         self.bar, self.row, self.examples, self.warn = bar, bar.add_task("compiling", total=epochs), examples, warn
-        self.told, self.done, self.clock = 0, 0, time.perf_counter()
+        self.told, self.done, self.clock, self.flushed = 0, 0, time.perf_counter(), -math.inf
         self.events: Any = None
         try:
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir(parents=True)
-            self.events = EventsWriter(str(folder / "events"))
+            self.events = RecordWriter(str(folder / f"events.out.tfevents.{int(time.time())}.{platform.node()}"))
+            self._write(file_version="brain.Event:2")
         except OSError as error:
             self._give_up(error)
 
@@ -112,13 +118,20 @@ class Shown:
             done = len(history["loss"])
             for name, values in history.items():
                 for epoch in range(self.told, done):
-                    value = scalar(name, values[epoch])
-                    self.events.write_event(messages.Event(wall_time=time.time(), step=epoch + 1, summary=value))
-            self.events.flush()
+                    self._write(step=epoch + 1, summary=scalar(name, values[epoch]))
             self.told = done
+            if time.monotonic() - self.flushed > FLUSH_SECONDS:
+                self.events.flush()
+                self.flushed = time.monotonic()
         except OSError as error:
             self._give_up(error)
 
+    def _write(self, **content: Any) -> None:
+        self.events.write(messages.Event(wall_time=time.time(), **content).SerializeToString())
+
     def _give_up(self, error: OSError) -> None:
+        if self.events is not None:
+            with contextlib.suppress(OSError):
+                self.events.close()
         self.events = None
         self.warn(f"no more TensorBoard events: they cannot be written ({error})")

@@ -67,7 +67,7 @@ def loop(h, key, data, epochs):
             rows = order[first : first + BATCH]
             state, metrics = compiled_update(h, state, (inputs[rows], labels[rows]))
             steps.append(metrics)
-        measures = {name: float(getattr(steps[-1], name)) for name in steps[-1]._fields}
+        measures = {name: float(value) for name, value in steps[-1]._asdict().items() if value is not None}
         for name in ("loss", "penalty", "accuracy"):
             measures[name] = float(np.mean([getattr(metrics, name) for metrics in steps]))
         yield state, measures, steps
