@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import hashlib
 import importlib.metadata
 import io
 import json
 import os
 import platform
 import resource
+import shutil
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -59,6 +61,44 @@ def as_json(value: Any) -> str:
         return np.asarray(value).tolist()
 
     return json.dumps(value, indent=2, default=plain, allow_nan=False) + "\n"
+
+
+def write_sealed(path: Path, values: Mapping[str, Any]) -> None:
+    """Write a JSON file atomically, with a checksum of the rest of it; see `read_sealed`."""
+    plain = json.loads(as_json(dict(values)))
+    write_json(path, plain | {"checksum": _checksum(plain)})
+
+
+def read_sealed(path: Path) -> dict[str, Any]:
+    """Read what `write_sealed` wrote.
+
+    Args:
+        path: the file.
+
+    Returns:
+        The values, without the checksum.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is not what was written.
+    """
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        checksum = values.pop("checksum")
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise ValueError(f"{path} is damaged ({error})") from error
+    if checksum != _checksum(values):
+        raise ValueError(f"{path} is damaged or was changed: its checksum is not that of its content")
+    return values
+
+
+def remove_unfinished(folder: Path) -> None:
+    """Remove the files and folders that a process which was killed left half-written in a folder and below it."""
+    for path in list(folder.rglob(".*.tmp")):
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
 
 
 def write_history(path: Path, history: Mapping[str, np.ndarray], seconds: list[float]) -> None:
@@ -148,6 +188,10 @@ def peak_memory_mib() -> float:
     """The largest amount of main memory this process has held so far, in MiB."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / (2**20 if sys.platform == "darwin" else 2**10)
+
+
+def _checksum(values: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 
 def _name(place: tuple[Any, ...]) -> str:

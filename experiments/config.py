@@ -79,6 +79,20 @@ class Config:
     """Of the products; bfloat16 pays on GPUs and TPUs. Parameters, sums and losses stay float32."""
     out: Path | None = None
     """Folder for the results; must not hold any yet. By default a dated folder under runs/."""
+    on_nonfinite: Literal["stop", "skip"] = "stop"
+    """When a gradient is NaN or infinite: stop at that step, or leave its update out (10 in a row stop as well)."""
+    resume: Path | None = None
+    """Go on with the run in this folder, from its newest good checkpoint and with its settings: it ends as if it had
+    never been stopped. Only --device, --data-dir, --rescue and the --checkpoint options may be given along with it."""
+    checkpoint_every: int | None = None
+    """Write a checkpoint every so many epochs, into the folder checkpoints of the results."""
+    checkpoint_minutes: float = 5.0
+    """Write a checkpoint when so many minutes have passed since the last; 0 for never. Control-C and SIGTERM write one
+    in any case."""
+    checkpoint_keep: int = 2
+    """How many of the newest checkpoints are kept, beside the best."""
+    rescue: Path | None = None
+    """Where a folder is made for results that cannot be written to --out; by default among the temporary files."""
     quick: bool = False
     """A trial: at most 3 epochs on at most 2,000 training examples."""
 
@@ -96,6 +110,12 @@ class Settings(Config):
     batch_size: int = 64
     epochs: int = 30
 
+
+NO_SETTINGS = {"out", "data_dir", "device", "resume", "rescue"} | {
+    f"checkpoint_{name}" for name in ("every", "minutes", "keep")
+}
+"""The options that do not decide what is learned: they may be others when a run goes on."""
+SKIPPED_IN_A_ROW = 10
 
 DEFAULTS: dict[tuple[str, str], dict[str, Any]] = {
     ("digits", "linear"): {
@@ -160,13 +180,13 @@ def resolve(config: Config, dataset: Dataset) -> Settings:
     settings = Settings(**DEFAULTS[kind, config.model] | given)
     if settings.quick:
         settings = dataclasses.replace(settings, epochs=min(settings.epochs, 3))
-    for name in ("learning_rate", "l2", "momentum"):
+    for name in ("learning_rate", "l2", "momentum", "checkpoint_minutes"):
         if not 0.0 <= getattr(settings, name) < math.inf:
             raise ValueError(f"{_option(settings, name)} must be at least 0 and finite")
     for name in ("dropout", "input_dropout", "smoothing"):
         if not 0.0 <= getattr(settings, name) < 1.0:
             raise ValueError(f"{_option(settings, name)} is a share: it must be at least 0 and below 1")
-    for name in ("batch_size", "epochs", "early_stopping"):
+    for name in ("batch_size", "epochs", "early_stopping", "checkpoint_every", "checkpoint_keep"):
         if (value := getattr(settings, name)) is not None and value < 1:
             raise ValueError(f"{_option(settings, name)} must be at least 1")
     if min(settings.hidden, default=1) < 1:
@@ -244,6 +264,7 @@ def task_maker(
 
     def make_task(h: Mapping[str, Any]) -> training.Task:
         smoothing = h.get("smoothing", 0.0)
+        optimizer = _optimizer(config, h, steps)
         model = models.mlp(
             example.shape,
             hidden,
@@ -258,7 +279,9 @@ def task_maker(
             model=model if config.precision == "float32" else models.compute_in(model, jnp.bfloat16),
             loss=losses.svm if config.loss == "svm" else functools.partial(losses.softmax, smoothing=smoothing),
             penalty=lambda params: h["l2"] * losses.l2(params),
-            optimizer=_optimizer(config, h, steps),
+            optimizer=optimizer
+            if config.on_nonfinite == "stop"
+            else optax.apply_if_finite(optimizer, SKIPPED_IN_A_ROW),
             transform=transform,
             augment=change if changes else None,
             mixup=augment.mixup if "mixup" in config.augment else None,

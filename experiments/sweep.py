@@ -6,7 +6,7 @@
 
 All settings of one seed go through the same batches in one compiled program. The best setting (highest mean validation
 accuracy over the seeds) is then trained once more on training and validation examples together, and the test set is
-read once. The same command with the same --out goes on where it was stopped.
+read once. `--resume FOLDER`, or the same command with the same --out, goes on where it was stopped.
 
 To expect on 2 CPU cores: 75 models of the digits in about half a minute.
 """
@@ -19,6 +19,7 @@ import io
 import json
 import math
 import shutil
+import signal
 import sys
 import time
 from collections.abc import Mapping
@@ -34,18 +35,21 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from experiments import artifacts, command
+from experiments import artifacts, command, resume
 from experiments.config import Config, Settings, fit_statistics, resolve, task_maker
 from experiments.grid import NAMES, SweepConfig, check_values, hparams_of, on_border, tried_values
 from experiments.train import choose_device, load_dataset, train
 from jaxnn import plots, training
+from jaxnn.data import Dataset
+
+PROGRAM = "python -m experiments.sweep"
 
 
 def sweep(config: SweepConfig, console: Console) -> dict[str, Any]:
     """Run a sweep from the settings to the files.
 
     Args:
-        config: the settings, as the user gave them.
+        config: the settings, as the user gave them; `out` may be the folder of the same sweep that was stopped.
         console: where progress and the closing table go.
 
     Returns:
@@ -53,10 +57,16 @@ def sweep(config: SweepConfig, console: Console) -> dict[str, Any]:
 
     Raises:
         ValueError: a setting is wrong, or the folder holds another sweep; nothing was written.
-        OSError: a file or folder cannot be read or written.
+        OSError: a file or folder cannot be read or written. Results that could not be written are in the folder that
+            the message names.
         ImportError: the dataset cannot be prepared without another package.
+        command.Stopped: there was a signal; the groups that are finished have been saved.
     """
     started = time.perf_counter()
+
+    def warn(message: str) -> None:
+        console.print(f"warning: {message}", highlight=False, markup=False, soft_wrap=True)
+
     device = choose_device(config.device)
     dataset = load_dataset(config)
     if config.validation_share == 0:
@@ -74,7 +84,7 @@ def sweep(config: SweepConfig, console: Console) -> dict[str, Any]:
     group = config.group or training.choose_group(make_task, hparams, keys, data, settings.batch_size)
     if config.group is None:  # several groups, so that progress is seen and a stopped sweep need not begin again
         group = math.ceil(count / math.ceil(count / min(group[0], max(16, math.ceil(count / 8))))), group[1]
-    out = _folder(config, dataset.name, group)
+    out = _folder(config, dataset, group)
 
     console.print(
         f"{dataset.name}: {count} settings x {config.seeds} seeds = {count * config.seeds} models, {settings.epochs} "
@@ -83,7 +93,8 @@ def sweep(config: SweepConfig, console: Console) -> dict[str, Any]:
     )
     columns = TextColumn("model {task.completed}/{task.total}"), BarColumn(bar_width=12), TimeRemainingColumn()
     clock = time.perf_counter()
-    with Progress(*columns, console=console) as bar:
+    unsaved: dict[Path, Any] = {}
+    with Progress(*columns, console=console) as bar, command.noticing_signals() as signalled:
         row = bar.add_task("", total=count * config.seeds)
 
         def path(place: training.Group) -> Path:
@@ -92,12 +103,31 @@ def sweep(config: SweepConfig, console: Console) -> dict[str, Any]:
         def recall(place: training.Group) -> Any:
             if not path(place).exists():
                 return None
+            try:
+                kept = artifacts.read_flat(path(place))
+            except ValueError as error:
+                warn(f"{error}: this group is trained again")
+                return None
             bar.advance(row, _size(place))
-            return artifacts.read_flat(path(place))
+            return kept
 
         def on_group(place: training.Group, kept: dict[str, np.ndarray]) -> None:
-            artifacts.write_arrays(path(place), kept)
+            unsaved[path(place)] = kept
+            try:
+                (out / "groups").mkdir(parents=True, exist_ok=True)
+                for file in list(unsaved):
+                    artifacts.write_arrays(file, unsaved[file])
+                    del unsaved[file]
+            except OSError as error:
+                warn(f"{path(place)} cannot be written ({error}); it is tried again after the next group")
             bar.advance(row, _size(place))
+            if (signum := signalled()) is not None:
+                done = int(bar.tasks[0].completed)
+                raise command.Stopped(
+                    signum,
+                    f"{signal.Signals(signum).name} after {done} of {count * config.seeds} models; saved in "
+                    f"{out / 'groups'}; go on with: {resume.resume_command('sweep', out)}",
+                )
 
         found = training.sweep(
             make_task,
@@ -123,7 +153,6 @@ def sweep(config: SweepConfig, console: Console) -> dict[str, Any]:
     best = int(np.nanargmax(mean))
     chosen = {name: hparams[NAMES[axis]][best].item() for axis, name in NAMES.items() if axis in values}
     warnings = on_border(chosen, {NAMES[axis]: tried for axis, tried in values.items()})
-    _write_csv(out / "sweep.csv", hparams, values, found, scores, config)
     summary: dict[str, Any] = {
         "dataset": dataset.name,
         "model": settings.model,
@@ -137,13 +166,20 @@ def sweep(config: SweepConfig, console: Console) -> dict[str, Any]:
         "seconds": seconds,
         "group": group,
     }
-    for name, figure in _figures(values, hparams, scores, mean, best, config.random is not None).items():
-        plots.save(figure, out / name)
-    if config.final:
-        epochs = round(float(found["best_epoch"][best].mean())) + 1 if early else settings.epochs
-        summary["final"] = _train_best(config, settings, chosen, epochs, out, console)
-    summary["seconds_total"] = time.perf_counter() - started
-    artifacts.write_json(out / "summary.json", summary | artifacts.environment())
+    figures = _figures(values, hparams, scores, mean, best, config.random is not None)
+    epochs = round(float(found["best_epoch"][best].mean())) + 1 if early else settings.epochs
+
+    def write(folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        _write_csv(folder / "sweep.csv", hparams, values, found, scores, config)
+        for name, figure in figures.items():
+            plots.save(figure, folder / name)
+        if config.final and "final" not in summary:
+            summary["final"] = _train_best(config, settings, chosen, epochs, folder, console)
+        summary["seconds_total"] = time.perf_counter() - started
+        artifacts.write_json(folder / "summary.json", summary | artifacts.environment())
+
+    resume.write_or_rescue(write, config, out)
     console.print(_table(summary, out))
     for warning in warnings:
         console.print(f"warning: {warning}", highlight=False)
@@ -174,21 +210,26 @@ def _size(place: training.Group) -> int:
     return (place[0].stop - place[0].start) * (place[1].stop - place[1].start)
 
 
-def _folder(config: SweepConfig, dataset: str, group: tuple[int, int]) -> Path:
+def _folder(config: SweepConfig, dataset: Dataset, group: tuple[int, int]) -> Path:
     """The folder of the sweep: a new one, or one in which the same sweep was stopped."""
-    out = config.out or Path("runs", f"{time.strftime('%Y-%m-%d-%H%M%S')}-{dataset}-sweep")
-    asked = json.loads(artifacts.as_json(dataclasses.asdict(config) | {"out": None, "data_dir": None, "group": group}))
+    out = config.out or Path("runs", f"{time.strftime('%Y-%m-%d-%H%M%S')}-{dataset.name}-sweep")
+    asked = json.loads(artifacts.as_json(dataclasses.asdict(config) | {"group": group}))
+    data = resume.fingerprint(dataset)
     file = out / "sweep.json"
     if file.exists():
-        before = json.loads(file.read_text())
-        changed = [name for name in asked if asked[name] != before.get(name)]
-        if changed:
-            differences = "; ".join(f"{name}: {before.get(name)} there, {asked[name]} now" for name in changed)
-            raise ValueError(f"--out {out} holds a sweep with other settings ({differences}): choose another folder")
+        artifacts.remove_unfinished(out)
+        before = artifacts.read_sealed(file)
+        if changed := resume.differences(before, asked):
+            raise ValueError(f"--out {out} holds a sweep with other settings ({changed}): choose another folder")
+        if before["data"] != data:
+            raise ValueError(
+                f"--out {out} holds a sweep of other data: the examples of {dataset.name} are not those it began with; "
+                f"look at --data-dir, or choose another folder"
+            )
     elif out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ValueError(f"--out {out} exists and is not an empty folder or a sweep: choose another or remove it")
     (out / "groups").mkdir(parents=True, exist_ok=True)
-    artifacts.write_json(file, asked)
+    artifacts.write_sealed(file, asked | {"data": data})
     return out
 
 
@@ -260,12 +301,20 @@ def _train_best(
     if "width" in chosen:
         changes["hidden"] = (chosen["width"],) * len(settings.hidden)
     folder = out / "best"
-    if (folder / "summary.json").exists():
-        return json.loads((folder / "summary.json").read_text())
-    if folder.exists():  # left by a sweep that was stopped here
+    changes |= {"validation_share": 0.0, "early_stopping": None, "epochs": epochs, "out": folder, "resume": None}
+    stored = None
+    if (folder / "config.json").exists():  # a sweep that was stopped here
+        stored = resume.find(folder, lambda message: console.print(f"warning: {message}", soft_wrap=True))
+    elif folder.exists():
         shutil.rmtree(folder)
-    changes |= {"validation_share": 0.0, "early_stopping": None, "epochs": epochs, "out": folder}
-    summary = train(dataclasses.replace(_plain(config), **changes), console)
+    try:
+        summary = train(dataclasses.replace(_plain(config), **changes), console, stored)
+    except command.Stopped as stopped:
+        raise command.Stopped(
+            stopped.signum,
+            f"{signal.Signals(stopped.signum).name} while the best setting was trained; saved in {folder}; go on with: "
+            f"{resume.resume_command('sweep', out)}",
+        ) from None
     return {name: summary[name] for name in ("test_accuracy", "test_loss", "epochs")}
 
 
@@ -286,10 +335,23 @@ def _table(summary: Mapping[str, Any], out: Path) -> Table:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The command: exit status 0, 1 when the best setting diverged in the end, 2 when something given is wrong."""
-    config = tyro.cli(SweepConfig, prog="python -m experiments.sweep", description=__doc__, args=arguments)
+    """The command: exit status 0, 1 when the best setting diverged in the end, 2 when something given is wrong, 130 or
+    143 when it was stopped by Control-C or SIGTERM.
+    """
+    config = tyro.cli(SweepConfig, prog=PROGRAM, description=__doc__, args=arguments)
     artifacts.keep_compiled()
-    return command.run(sweep, config, Console())
+    return command.run(_run, config, Console(), arguments)
+
+
+def _run(config: SweepConfig, console: Console, arguments: list[str] | None) -> None:
+    if config.resume is not None:
+        file = config.resume / "sweep.json"
+        if not file.exists():
+            raise ValueError(f"--resume {config.resume} holds no sweep: no sweep.json; give the --out of a sweep")
+        before = resume.as_config(SweepConfig, artifacts.read_sealed(file), file)
+        config = tyro.cli(SweepConfig, prog=PROGRAM, description=__doc__, default=before, args=arguments)
+        config = dataclasses.replace(config, out=config.resume)
+    sweep(config, console)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,8 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import functools
+import json
+import math
 import sys
 import time
 from pathlib import Path
@@ -20,20 +22,20 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-import tensorboardX
 import tyro
 from jax import Array
 from matplotlib.figure import Figure
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from experiments import artifacts, command
-from experiments.config import Config, fit_statistics, hyperparameters, resolve, task_maker
+from experiments import artifacts, command, resume
+from experiments.config import Config, Settings, fit_statistics, hyperparameters, resolve, task_maker
+from experiments.progress import Shown, bar_of_epochs
 from jaxnn import metrics, plots, training
 from jaxnn.data import Dataset, Split, load, preprocess
 
 QUICK_EXAMPLES = 2000
+PROGRAM = "python -m experiments.train"
 
 
 class Classifier(NamedTuple):
@@ -43,73 +45,100 @@ class Classifier(NamedTuple):
     params: Any
 
 
-def train(config: Config, console: Console) -> dict[str, Any]:
+def train(config: Config, console: Console, stored: resume.Stored | None = None) -> dict[str, Any]:
     """Run one training from the settings to the files.
 
     Args:
         config: the settings, as the user gave them.
         console: where progress and the closing table go.
+        stored: the run to go on with, as from `resume.find`; by default a new one.
 
     Returns:
         The summary, as written to `summary.json`.
 
     Raises:
         ValueError: a setting is wrong; nothing was written.
-        OSError: a file or folder cannot be read or written, or a download failed.
+        OSError: a file or folder cannot be read or written, or a download failed. Results that could not be written are
+            in the folder that the message names.
+        command.Stopped: there was a signal; the run has been saved.
         ImportError: the dataset cannot be prepared without another package; the message says which.
         training.NonFiniteError: training diverged; the settings and the history so far were written.
     """
     started = time.perf_counter()
+
+    def warn(message: str) -> None:
+        console.print(f"warning: {message}", highlight=False, markup=False, soft_wrap=True)
+
+    if stored is not None and (stored.folder / "summary.json").exists():
+        console.print(f"{stored.folder} is finished: nothing is left to do", highlight=False, markup=False)
+        return json.loads((stored.folder / "summary.json").read_text(encoding="utf-8"))
     device = choose_device(config.device)
     dataset = load_dataset(config)
     settings = resolve(config, dataset)
+    if stored is not None:
+        resume.check_same(stored, settings, dataset, warn)
     statistics = fit_statistics(settings, dataset.train.inputs)
     make_task = task_maker(settings, statistics, dataset.train.inputs, len(dataset.classes))
+    hparams, key = hyperparameters(settings), jax.random.key(settings.seed)
     data = training.Data(*dataset.train, statistics, evaluate=_measured(dataset))
-    out = _new_folder(settings, dataset.name)
+    select = "validation_accuracy" if settings.early_stopping is not None else None
+
+    begin = functools.partial(training.start, make_task, epochs=1, batch_size=settings.batch_size, select=select)
+    like = jax.eval_shape(begin, hparams, key, data) if stored is not None else None
+    progress, statistics, earlier = resume.start_from(stored, like, statistics)
+    data = data._replace(statistics=statistics)
+    out = _new_folder(settings, dataset.name) if stored is None else stored.folder
     settings = dataclasses.replace(settings, out=out)
-    of_data = {"classes": dataset.classes, "input_shape": dataset.train.inputs.shape[1:]}
-    artifacts.write_json(out / "config.json", dataclasses.asdict(settings) | of_data)
+    _write_config(out, settings, dataset)
+    begun = "" if progress is None else f", going on after epoch {int(progress.epoch)}"
     console.print(
         f"{dataset.name}: {len(dataset.train.labels):,} training, {len(dataset.validation.labels):,} validation and "
-        f"{len(dataset.test.labels):,} test examples, {len(dataset.classes)} classes; on {device}",
+        f"{len(dataset.test.labels):,} test examples, {len(dataset.classes)} classes; on {device}{begun}",
         highlight=False,
     )
 
-    bar = Progress(
-        TextColumn("epoch {task.completed}/{task.total}"),
-        BarColumn(bar_width=12),
-        TextColumn("{task.description}"),
-        TimeRemainingColumn(compact=True),
-        console=console,
-    )
     examples = len(dataset.train.labels) // settings.batch_size * settings.batch_size
-    with bar, tensorboardX.SummaryWriter(str(out / "tensorboard")) as events:
-        shown = _Shown(bar, bar.add_task("compiling", total=settings.epochs), events, examples)
+    with bar_of_epochs(console) as bar, command.noticing_signals() as signalled:
+        shown = Shown(bar, settings.epochs, examples, out / "tensorboard", warn)
+        recorder = resume.Recorder(settings, dataset, statistics, earlier, signalled, warn)
+
+        def on_chunk(run: training.Run, timing: training.Timing) -> None:
+            shown.show(run)
+            recorder.on_chunk(run, timing)
+
+        shown.start(len(earlier))
         try:
             run, timing = training.fit(
                 make_task,
-                hyperparameters(settings),
-                jax.random.key(settings.seed),
+                hparams,
+                key,
                 data,
                 epochs=settings.epochs,
                 batch_size=settings.batch_size,
-                select="validation_accuracy" if settings.early_stopping is not None else None,
+                select=select,
                 patience=settings.early_stopping,
-                on_chunk=shown.show,
+                progress=progress,
+                on_chunk=on_chunk,
+                chunk_ends=settings.checkpoint_every,
             )
+            shown.finish(run)
         except training.NonFiniteError as error:
-            epochs = int(error.run.epoch)
-            history = {name: np.asarray(values[:epochs]) for name, values in error.run.history.items()}
-            artifacts.write_history(out / "history.csv", history, [float("nan")] * epochs)
+            history = {name: np.asarray(values) for name, values in error.run.history.items()}
+            history = {name: values[: int(error.run.epoch)] for name, values in history.items()}
+            try:
+                artifacts.write_history(out / "history.csv", history, [math.nan] * int(error.run.epoch))
+            except OSError as not_written:
+                warn(f"the history cannot be written: {not_written}")
+            recorder.tell_last_finite()
             raise
-        shown.finish(len(timing.epochs))
+        finally:
+            recorder.keeper.close()
+            shown.close()
+    seconds = earlier + timing.epochs
     history = {name: np.asarray(values) for name, values in run.history.items()}
     classifier = Classifier(statistics, run.best.params if run.best else run.state.params)
-    artifacts.write_arrays(out / "classifier.npz", classifier)
-    artifacts.write_history(out / "history.csv", history, timing.epochs)
 
-    measure = jax.jit(functools.partial(_measure, make_task(hyperparameters(settings))))
+    measure = jax.jit(functools.partial(_measure, make_task(hparams)))
     probabilities, test_loss, test_accuracy = measure(classifier, *dataset.test)
     _, train_loss, train_accuracy = measure(classifier, *dataset.train)
     summary: dict[str, Any] = {
@@ -119,48 +148,33 @@ def train(config: Config, console: Console) -> dict[str, Any]:
         "test_loss": float(test_loss),
         "train_accuracy": float(train_accuracy),
         "train_loss": float(train_loss),
-        "epochs": len(timing.epochs),
+        "epochs": len(seconds),
         "parameters": sum(leaf.size for leaf in jax.tree.leaves(classifier.params)),
-        "examples_per_second": examples * len(timing.epochs) / sum(timing.epochs),
+        "examples_per_second": examples * len(seconds) / sum(seconds),
         "seconds_compile": timing.compile,
-        "seconds_per_epoch": timing.epochs,
+        "seconds_per_epoch": seconds,
         "seed": settings.seed,
     }
     if len(dataset.validation.labels):
         summary["validation_accuracy"] = float(history["validation_accuracy"][int(run.best.epoch) if run.best else -1])
     if run.best:
         summary["best_epoch"] = int(run.best.epoch) + 1
-    for name, figure in _figures(dataset, history, classifier, np.asarray(probabilities), summary).items():
-        plots.save(figure, out / name)
-    summary["seconds_total"] = time.perf_counter() - started
-    summary["peak_memory_mib"] = artifacts.peak_memory_mib()
-    summary |= artifacts.environment()
-    artifacts.write_json(out / "summary.json", summary)
+    figures = _figures(dataset, history, classifier, np.asarray(probabilities), summary)
+
+    def write(folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        _write_config(folder, settings, dataset)
+        artifacts.write_arrays(folder / "classifier.npz", classifier)
+        artifacts.write_history(folder / "history.csv", history, seconds)
+        for name, figure in figures.items():
+            plots.save(figure, folder / name)
+        summary["seconds_total"] = time.perf_counter() - started
+        summary["peak_memory_mib"] = artifacts.peak_memory_mib()
+        artifacts.write_json(folder / "summary.json", summary | artifacts.environment())
+
+    resume.write_or_rescue(write, settings, out)
     console.print(_table(summary, out))
     return summary
-
-
-class _Shown:
-    """Shows each finished chunk of epochs: on the progress bar and as TensorBoard events."""
-
-    def __init__(self, bar: Progress, row: Any, events: tensorboardX.SummaryWriter, examples: int) -> None:
-        self.bar, self.row, self.events, self.examples = bar, row, events, examples
-        self.done, self.clock = 0, time.perf_counter()
-
-    def show(self, history: dict[str, np.ndarray]) -> None:
-        done, now = len(history["loss"]), time.perf_counter()
-        rate = self.examples * (done - self.done) / (now - self.clock)
-        for name, values in history.items():
-            for epoch in range(self.done, done):
-                self.events.add_scalar(name, values[epoch], epoch + 1)
-        text = f"loss {history['loss'][-1]:.3f} train {history['accuracy'][-1]:.1%}"
-        if "validation_accuracy" in history:
-            text += f" validation {history['validation_accuracy'][-1]:.1%}"
-        self.bar.update(self.row, completed=done, description=f"{text} {rate:,.0f} ex/s")
-        self.done, self.clock = done, now
-
-    def finish(self, epochs: int) -> None:
-        self.bar.update(self.row, total=epochs, completed=epochs)
 
 
 def choose_device(wanted: str) -> str:
@@ -220,10 +234,16 @@ def _new_folder(config: Config, dataset: str) -> Path:
     """The folder for the results, made now, so that an unwritable one is known before the training."""
     name = f"{datetime.datetime.now():%Y-%m-%d-%H%M%S}-{dataset}-{config.model}"
     out = config.out or Path("runs", name)
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+    if out.exists() and (not out.is_dir() or any(path.suffix != ".tmp" for path in out.iterdir())):
         raise ValueError(f"--out {out} exists and is not an empty folder: choose another or remove it")
     out.mkdir(parents=True, exist_ok=True)
+    artifacts.remove_unfinished(out)
     return out
+
+
+def _write_config(folder: Path, settings: Settings, dataset: Dataset) -> None:
+    of_data = {"classes": dataset.classes, "input_shape": dataset.train.inputs.shape[1:]}
+    artifacts.write_sealed(folder / "config.json", dataclasses.asdict(settings) | of_data)
 
 
 def _measure(task: training.Task, classifier: Classifier, inputs: Array, labels: Array) -> tuple[Array, Array, Array]:
@@ -287,10 +307,21 @@ def _table(summary: dict[str, Any], out: Path) -> Table:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The command: exit status 0, 1 when training diverged, 2 when something that was given is wrong."""
-    config = tyro.cli(Config, prog="python -m experiments.train", description=__doc__, args=arguments)
+    """The command: exit status 0, 1 when training diverged, 2 when something that was given is wrong, 130 or 143 when
+    it was stopped by Control-C or SIGTERM.
+    """
+    config = tyro.cli(Config, prog=PROGRAM, description=__doc__, args=arguments)
     artifacts.keep_compiled()
-    return command.run(train, config, Console())
+    return command.run(_run, config, Console(), arguments)
+
+
+def _run(config: Config, console: Console, arguments: list[str] | None) -> None:
+    stored = None
+    if config.resume is not None:
+        stored = resume.find(config.resume, lambda message: console.print(f"warning: {message}", soft_wrap=True))
+        before = resume.as_config(Config, stored.settings, config.resume / "config.json")
+        config = tyro.cli(Config, prog=PROGRAM, description=__doc__, default=before, args=arguments)
+    train(config, console, stored)
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ os.environ["MPLBACKEND"] = "Agg"
 
 import hypothesis  # noqa: E402
 import jax  # noqa: E402
+import processes  # noqa: E402
 import pytest  # noqa: E402
 
 jax.config.update("jax_numpy_dtype_promotion", "strict")
@@ -77,3 +78,48 @@ def compiled(caplog: pytest.LogCaptureFixture) -> Callable[[], list[str]]:
         return new
 
     return names
+
+
+# ---------------------------------------------------------------- commands as processes
+
+
+@pytest.fixture(scope="session")
+def environment(tmp_path_factory):
+    """For commands as processes: compiled programs are kept for all of them, so that each starts fast."""
+    kept = {"JAXNN_CACHE_DIR": str(tmp_path_factory.mktemp("cache")), "JAX_ENABLE_COMPILATION_CACHE": "1"}
+    return {**ENVIRONMENT_OF_THE_SHELL, "MPLBACKEND": "Agg", "PYTHONPATH": str(ROOT), "COLUMNS": "200", **kept}
+
+
+@pytest.fixture(scope="session")
+def start(environment):
+    """`start(options, command="train")`: the process of a command."""
+
+    def start(*options, command="train", cwd=None):
+        arguments = [sys.executable, "-m", f"experiments.{command}", *map(str, options)]
+        return subprocess.Popen(
+            arguments, cwd=cwd, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+
+    return start
+
+
+@pytest.fixture(scope="session")
+def complete(start):
+    """`complete(options)`: status, standard output and standard error of a command that ends by itself."""
+
+    def complete(*options, command="train"):
+        process = start(*options, command=command)
+        out, err = process.communicate(timeout=900)
+        return process.returncode, out, err
+
+    return complete
+
+
+@pytest.fixture(scope="session")
+def undisturbed(complete, tmp_path_factory):
+    """A run that was never stopped and wrote no checkpoint."""
+    out = tmp_path_factory.mktemp("undisturbed") / "run"
+    status, _, err = complete(*processes.RUN[:-2], "--out", out)
+    assert status == 0, err
+    assert not (out / "checkpoints").exists()
+    return out

@@ -98,6 +98,7 @@ def test_heavy_libraries_are_imported_in_their_rooms_and_only_when_needed(path):
     in_data = PACKAGE / "data" in path.parents
     allowed = set(HEAVY) - {"matplotlib", "tensorflow"} if in_data else set()
     allowed |= {"matplotlib"} if in_plots(path) else set()
+    allowed |= {"orbax"} if module_name(path) == "jaxnn.training.checkpoint" else set()
     assert tops(imports(path)) & set(HEAVY) <= allowed
     at_the_top = tops(imports(path, inside_functions=False)) & set(HEAVY) - {"matplotlib"}
     if at_the_top:  # then the module itself must be imported inside functions

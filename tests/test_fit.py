@@ -7,7 +7,7 @@ import optax
 import pytest
 
 from jaxnn import losses, models
-from jaxnn.training import Data, NonFiniteError, Task, compute_scores, fit, run
+from jaxnn.training import Data, NonFiniteError, Run, Task, Timing, compute_scores, fit, run
 
 KEY = jax.random.key(0)
 EPOCHS = 8
@@ -154,25 +154,27 @@ def test_fit_is_run_whatever_the_chunks():
     assert 8 < done < 30
     assert all(np.isfinite(v[:done]).all() and np.isnan(v[done:]).all() for v in expected.history.values())
     for chunk_seconds in (0.0, 1e-3, 0.5, float("inf")):
-        seen = []
-        result, timing = fit(
-            noisy_task, NOISY, KEY, data, **SETTINGS, chunk_seconds=chunk_seconds, on_chunk=seen.append
-        )
+        seen: list[tuple[Run, int]] = []
+
+        def on_chunk(run: Run, timing: Timing, seen=seen) -> None:
+            seen.append((run, len(timing.epochs)))
+
+        result, timing = fit(noisy_task, NOISY, KEY, data, **SETTINGS, chunk_seconds=chunk_seconds, on_chunk=on_chunk)
         assert int(result.epoch) == done
         jax.tree.map(np.testing.assert_array_equal, result.state.params, expected.state.params)
         jax.tree.map(np.testing.assert_array_equal, result.best, expected.best)
         assert set(result.history) == set(expected.history)
         for name, values in result.history.items():
             np.testing.assert_array_equal(values, expected.history[name][:done])
-        lengths = [len(history["loss"]) for history in seen]
+        lengths = [len(run.history["loss"]) for run, _ in seen]
         assert lengths[-1] == done
         assert lengths == sorted(set(lengths))
         if chunk_seconds == 0.0:
             assert lengths == list(range(1, done + 1))
         if chunk_seconds == float("inf"):
             assert lengths == [1, done]
-        assert isinstance(seen[-1]["loss"], np.ndarray)
-        np.testing.assert_array_equal(seen[0]["loss"], expected.history["loss"][: lengths[0]])
+        assert [epochs for _, epochs in seen] == lengths == [int(run.epoch) for run, _ in seen]
+        np.testing.assert_array_equal(seen[0][0].history["loss"], expected.history["loss"][: lengths[0]])
         assert len(timing.epochs) == done
         assert min(timing.epochs) > 0
         assert timing.compile > 0

@@ -67,7 +67,7 @@ def loop(h, key, data, epochs):
             rows = order[first : first + BATCH]
             state, metrics = compiled_update(h, state, (inputs[rows], labels[rows]))
             steps.append(metrics)
-        measures = {name: float(getattr(steps[-1], name)) for name in steps[-1]._fields}
+        measures = {name: float(value) for name, value in steps[-1]._asdict().items() if value is not None}
         for name in ("loss", "penalty", "accuracy"):
             measures[name] = float(np.mean([getattr(metrics, name) for metrics in steps]))
         yield state, measures, steps
@@ -209,8 +209,12 @@ def test_the_first_step_that_is_not_finite_is_named():
     assert epoch > 0
     assert step % 4 != 0  # neither in the first epoch nor at the beginning of one
     seen = []
-    with pytest.raises(NonFiniteError, match=rf"non-finite at step {step} \(epoch {epoch}\): the learning rate") as e:
-        fit(task, DIVERGING, KEY, DATA, epochs=10, batch_size=BATCH, chunk_seconds=10.0, on_chunk=seen.append)
+
+    def on_chunk(run, timing):
+        seen.append(run.history)
+
+    with pytest.raises(NonFiniteError, match=rf"at step {step} \(epoch {epoch}\); norms .* the learning rate is") as e:
+        fit(task, DIVERGING, KEY, DATA, epochs=10, batch_size=BATCH, chunk_seconds=10.0, on_chunk=on_chunk)
     assert (e.value.step, e.value.epoch, int(e.value.run.bad_step)) == (step, epoch, step)
     assert int(e.value.run.epoch) == epoch + 1  # it stopped there
     assert np.isfinite(seen[-1]["loss"][:-1]).all()

@@ -2,13 +2,15 @@
 
 import csv
 import json
+import shutil
+import signal
 
 import jax
 import numpy as np
 import pytest
 from matplotlib.patches import Rectangle
 
-from experiments import artifacts, grid, sweep
+from experiments import artifacts, grid, resume, sweep
 from experiments.config import Settings
 from jaxnn import plots
 
@@ -77,8 +79,7 @@ def test_a_stopped_sweep_goes_on_and_ends_the_same(finished, tmp_path, monkeypat
 
     command = [*SMALL, "--group", "2", "1", "--no-final", "--out", str(out)]
     monkeypatch.setattr(artifacts, "write_arrays", stop_after_two)
-    with pytest.raises(KeyboardInterrupt):
-        sweep.main(command)
+    assert sweep.main(command) == 130
     assert not (out / "summary.json").exists()
     monkeypatch.setattr(artifacts, "write_arrays", lambda path, tree: (trained.append(path.name), write(path, tree)))
     assert sweep.main(command) == 0
@@ -86,7 +87,72 @@ def test_a_stopped_sweep_goes_on_and_ends_the_same(finished, tmp_path, monkeypat
     assert (out / "sweep.csv").read_text() == (finished / "sweep.csv").read_text()
     capsys.readouterr()
     assert sweep.main([*command, "--l2s", "0.1"]) == 2
-    assert "holds a sweep with other settings (l2s: [] there, [0.1] now" in capsys.readouterr().err
+    assert "holds a sweep with other settings (--l2s [] there, [0.1] now" in capsys.readouterr().err
+    assert sweep.main(["--resume", str(out), "--l2s", "0.1"]) == 2
+    assert "--l2s [] there, [0.1] now" in capsys.readouterr().err
+
+
+def test_a_signal_stops_a_sweep_after_its_group_and_resume_goes_on(finished, tmp_path, monkeypatch, capsys):
+    """Of the two groups that were written one is damaged: it and the rest are trained, and the end is the same."""
+    out, trained = tmp_path / "run", []
+    write = artifacts.write_arrays
+
+    def write_and_interrupt(path, tree):
+        write(path, tree)
+        trained.append(path.name)
+        if len(trained) == 2:
+            signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setattr(artifacts, "write_arrays", write_and_interrupt)
+    assert sweep.main([*SMALL, "--group", "2", "1", "--out", str(out)]) == 143
+    err = capsys.readouterr().err
+    assert "stopped: SIGTERM after 4 of 8 models" in err
+    assert err.strip().endswith(f"go on with: python -m experiments.sweep --resume {out}")
+    damaged = out / "groups" / "0-1.npz"
+    damaged.write_bytes(damaged.read_bytes()[:-30])
+    (out / "groups" / ".2-0.npz.7.tmp").write_bytes(b"half")
+    assert sweep.main(["--resume", str(out)]) == 0
+    assert f"{damaged} is damaged" in " ".join(capsys.readouterr().out.split())
+    assert trained == ["0-0.npz", "0-1.npz", "0-1.npz", "2-0.npz", "2-1.npz", "classifier.npz"]
+    assert (out / "sweep.csv").read_text() == (finished / "sweep.csv").read_text()
+    for name in ("classifier.npz", "learning_curves.png"):
+        assert (out / "best" / name).read_bytes() == (finished / "best" / name).read_bytes()
+    assert not list(out.rglob("*.tmp"))
+
+
+def test_a_group_that_cannot_be_written_is_kept_and_tried_again(finished, tmp_path, monkeypatch, capsys):
+    write, failed = artifacts.write_arrays, []
+
+    def full_at_first(path, tree):
+        if path.parent.name == "groups" and not failed:
+            failed.append(path)
+            raise OSError(28, "No space left on device")
+        write(path, tree)
+
+    out = tmp_path / "run"
+    monkeypatch.setattr(artifacts, "write_arrays", full_at_first)
+    assert sweep.main([*SMALL, "--group", "2", "1", "--no-final", "--out", str(out)]) == 0
+    assert "0-0.npz cannot be written" in " ".join(capsys.readouterr().out.split())
+    assert sorted(path.name for path in (out / "groups").iterdir()) == ["0-0.npz", "0-1.npz", "2-0.npz", "2-1.npz"]
+    assert (out / "sweep.csv").read_text() == (finished / "sweep.csv").read_text()
+
+
+@pytest.mark.parametrize("damage", ["missing", "changed", "other data"])
+def test_a_sweep_that_cannot_go_on_is_named(damage, finished, tmp_path, monkeypatch, capsys):
+    out = shutil.copytree(finished, tmp_path / "run")
+    file = out / "sweep.json"
+    match damage:
+        case "missing":
+            file.unlink()
+            said = f"--resume {out} holds no sweep"
+        case "changed":
+            file.write_text(file.read_text().replace('"epochs": 12', '"epochs": 13'))
+            said = f"{file} is damaged or was changed"
+        case "other data":
+            monkeypatch.setattr(resume, "fingerprint", lambda dataset: "0")
+            said = "the examples of moons are not those"
+    assert sweep.main(["--resume", str(out)]) == 2
+    assert said in capsys.readouterr().err
 
 
 def test_random_settings_lie_in_their_ranges_on_their_scales():

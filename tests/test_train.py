@@ -297,6 +297,6 @@ def test_every_default_belongs_to_a_setting_and_hyperparameters_are_traced(compi
 def test_a_config_written_as_json_says_every_setting(quick_run):
     out, _ = quick_run
     written = json.loads((out / "config.json").read_text())
-    assert set(written) == {"classes", "input_shape", *vars(resolve(Config(), load("digits")))}
+    assert set(written) == {"classes", "input_shape", "checksum", *vars(resolve(Config(), load("digits")))}
     assert (written["classes"], written["input_shape"]) == ([str(digit) for digit in range(10)], [8, 8, 1])
     assert Path(written["out"]) == out

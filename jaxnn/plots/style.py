@@ -123,7 +123,7 @@ def save(figure: Figure, path: str | os.PathLike[str]) -> tuple[Path, Path]:
             contents[stem.with_name(f"{stem.name}.{kind}")] = buffer.getvalue()
     stem.parent.mkdir(parents=True, exist_ok=True)
     for target, content in contents.items():
-        temporary = target.with_name(f".{target.name}.{os.getpid()}")
+        temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
         try:
             temporary.write_bytes(content)
             temporary.replace(target)

@@ -1,6 +1,7 @@
 """Training as pure functions: `update` is one step, `run` a whole training, `fit` the same in chunks of epochs."""
 
-from jaxnn.training.fit import NonFiniteError, Timing, fit
+from jaxnn.training.fit import Timing, fit
+from jaxnn.training.nonfinite import NonFiniteError
 from jaxnn.training.order import permutation
 from jaxnn.training.run import Best, Data, Run, advance, run, start
 from jaxnn.training.sweep import Group, choose_group, run_many, sweep

@@ -6,13 +6,14 @@ import functools
 import math
 import time
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from jaxnn.training.nonfinite import explain
 from jaxnn.training.run import Data, Hparams, MakeTask, Run, advance, check_arguments, start
 from jaxnn.training.update import compute_scores
 
@@ -26,18 +27,6 @@ class Timing(NamedTuple):
     """Each epoch; epochs of one chunk share their chunk's mean."""
 
 
-class NonFiniteError(FloatingPointError):
-    """A loss or an update became NaN or infinite; names the step and the epoch and holds the `run` so far."""
-
-    def __init__(self, run: Run, step: int, epoch: int) -> None:
-        """Make the error for a step, counted from 0 over the whole run, in an epoch, counted from 0."""
-        super().__init__(
-            f"the objective or the update became non-finite at step {step} (epoch {epoch}): the learning rate is most "
-            f"likely too high for this task; lower it, or standardize the inputs"
-        )
-        self.run, self.step, self.epoch = run, step, epoch
-
-
 def fit(
     make_task: MakeTask,
     hparams: Hparams,
@@ -48,64 +37,91 @@ def fit(
     batch_size: int,
     select: str | None = None,
     patience: int | None = None,
-    on_chunk: Callable[[dict[str, np.ndarray]], None] | None = None,
+    progress: Run | None = None,
+    on_chunk: Callable[[Run, Timing], None] | None = None,
     chunk_seconds: float = 0.5,
+    chunk_ends: int | None = None,
 ) -> tuple[Run, Timing]:
-    """`run`, compiled once and called in chunks of epochs, so that progress can be shown between them.
+    """`run`, compiled once and called in chunks of epochs, so that progress can be shown and saved between them.
 
-    The chunks change nothing: early stopping and the best epoch are decided inside the program, epoch by epoch. The
-    program is compiled again only for another `make_task`, other shapes, or another static argument.
+    The chunks change nothing: early stopping and the best epoch are decided inside the program, epoch by epoch, and a
+    run that goes on from an earlier `Run` ends as if it had never been stopped, bit for bit. The program is compiled
+    again only for another `make_task`, other shapes, or another static argument.
 
     Args:
         make_task, hparams, key, data, epochs, batch_size, select, patience: as `run`.
-        on_chunk: called after each chunk with the history so far, f32[epochs done] for each measure, as NumPy arrays.
+        progress: where to go on, as `on_chunk` or `fit` gave it with the same arguments; by default the start.
+        on_chunk: called after each chunk with what `fit` would return if it ended there. An exception ends the run.
         chunk_seconds: how long a chunk should last; a chunk has at least one epoch.
+        chunk_ends: a chunk ends at every multiple of so many epochs as well.
 
     Returns:
-        The finished `Run`, its history cut to the epochs done, and where the time went.
+        The finished `Run`, its history cut to the epochs done, and where the time of this call went.
 
     Raises:
-        TypeError, ValueError: as `run`; also a ValueError for labels that are not classes of the model.
+        TypeError, ValueError: as `run`; also a ValueError for labels that are not classes of the model, and for a
+            `progress` of another training.
         NonFiniteError: the objective or the update became NaN or infinite.
     """
     check_arguments(data, epochs, batch_size, select, patience)
+    if chunk_ends is not None and chunk_ends < 1:
+        raise ValueError(f"fit: chunk_ends must be at least 1, got {chunk_ends}")
     _check_labels(make_task, hparams, key, data)
     data, hparams = jax.block_until_ready(jax.tree.map(jnp.asarray, (data, hparams)))
     clock = time.perf_counter()
-    progress = _compiled_start(make_task, hparams, key, data, epochs, batch_size, select)
+    begin = functools.partial(_compiled_start, make_task, hparams, key, data, epochs, batch_size, select)
+    now: Run = begin() if progress is None else _with_room(progress, jax.eval_shape(begin))
     train_until = functools.partial(
         _compiled_advance, make_task, hparams, key, data, batch_size=batch_size, select=select, patience=patience
     )
-    progress = jax.block_until_ready(train_until(progress, jnp.int32(0)))  # compiles, and trains no epoch
-    seconds_compile = time.perf_counter() - clock
+    now = jax.block_until_ready(train_until(now, jnp.int32(0)))  # compiles, and trains no epoch
+    timing = Timing(time.perf_counter() - clock, [])
 
-    seconds: list[float] = []
-    chunk, done = 1, 0
+    chunk, done = 1, int(now.epoch)
     while done < epochs:
-        stop = min(done + chunk, epochs)
+        stop = min(done + chunk, epochs, (done // chunk_ends + 1) * chunk_ends if chunk_ends else epochs)
         clock = time.perf_counter()
-        progress = jax.block_until_ready(train_until(progress, jnp.int32(stop)))
+        before, now = now, jax.block_until_ready(train_until(now, jnp.int32(stop)))
         elapsed = time.perf_counter() - clock
-        ran = int(progress.epoch) - done
+        ran = int(now.epoch) - done
         if ran == 0:
             break
-        seconds += [elapsed / ran] * ran
-        history = {name: np.asarray(values)[: done + ran] for name, values in progress.history.items()}
+        timing.epochs.extend([elapsed / ran] * ran)
         if on_chunk is not None:
-            on_chunk(history)
-        if (bad_step := int(progress.bad_step)) >= 0:
-            steps = data.inputs.shape[0] // batch_size
-            raise NonFiniteError(progress, bad_step, bad_step // steps)
+            on_chunk(_cut(now), timing._replace(epochs=[*timing.epochs]))
+        if int(now.bad_step) >= 0:
+            raise explain(make_task, hparams, key, data, before, now, batch_size)
         done += ran
         chunk = max(1, math.floor(min(chunk_seconds * ran / elapsed, epochs)))
-    progress = progress._replace(history={k: jnp.asarray(np.asarray(v)[:done]) for k, v in progress.history.items()})
-    return progress, Timing(seconds_compile, seconds)
+    return _cut(now), timing
+
+
+def _cut(progress: Run) -> Run:
+    """The run with a history of the epochs done alone."""
+    done = int(progress.epoch)
+    return progress._replace(
+        history={name: jnp.asarray(np.asarray(values)[:done]) for name, values in progress.history.items()}
+    )
+
+
+def _with_room(progress: Run, like: Run) -> Run:
+    """The run with room in its history for the epochs to come."""
+
+    def filled(values: Any, room: Array) -> Array:
+        done = np.asarray(values, room.dtype)[: room.shape[0]]
+        return jnp.asarray(np.concatenate([done, np.full(room.shape[0] - len(done), np.nan, room.dtype)]))
+
+    progress = jax.tree.map(jnp.asarray, progress)
+    if set(progress.history) == set(like.history):
+        progress = progress._replace(history={k: filled(v, like.history[k]) for k, v in progress.history.items()})
+    shapes = [jax.tree.map(lambda leaf: (leaf.shape, leaf.dtype), run) for run in (progress, like)]
+    if shapes[0] != shapes[1]:
+        raise ValueError("fit: progress is a Run of another training: its arrays or measures are not those of this one")
+    return progress
 
 
 _compiled_start = jax.jit(start, static_argnames=("make_task", "epochs", "batch_size", "select"))
-_compiled_advance = jax.jit(
-    advance, static_argnames=("make_task", "batch_size", "select", "patience"), donate_argnames="progress"
-)
+_compiled_advance = jax.jit(advance, static_argnames=("make_task", "batch_size", "select", "patience"))
 
 
 def _check_labels(make_task: MakeTask, hparams: Hparams, key: Array, data: Data) -> None:

@@ -65,12 +65,13 @@ class Run(NamedTuple):
         history: f32[epochs] for each measure; NaN for epochs not reached. `loss`, `penalty`, `accuracy`: means over the
             epoch's steps, in training mode (with dropout and augmentation); `learning_rate` (if the optimizer tells
             it), `gradient_norm`, `update_norm`, `parameter_norm`: at the epoch's last step; `NAME_loss`,
-            `NAME_accuracy`: in evaluation mode after the epoch, for each split of `Data.evaluate`.
+            `NAME_accuracy`: in evaluation mode after the epoch, for each split of `Data.evaluate`; `skipped` (where the
+            optimizer is `optax.apply_if_finite`): how many steps were left out, which the means leave out too.
         best: see `Best`; None unless `select` was given.
         epoch: i32[], the number of epochs done.
         bad_step: i32[], the first step whose objective (or, at the end of an epoch, whose update) is not finite,
             counted from 0 over the whole run; -1 while all is finite. Training stops after the epoch in which it
-            happened.
+            happened. A step that `optax.apply_if_finite` left out is not bad.
     """
 
     state: State
@@ -140,7 +141,7 @@ def start(
     measures = jax.eval_shape(functools.partial(_epoch, task, key, data, batch_size), state, jnp.int32(0))[1]
     if select is not None and select not in measures:
         raise ValueError(f"run: select must be one of {', '.join(sorted(measures))}; got {select!r}")
-    history = {name: jnp.full(epochs, jnp.nan) for name in measures}
+    history = {name: jnp.full(epochs, jnp.nan, jnp.float32) for name in measures}
     best = None
     if select is not None:
         best = Best(state.params, jnp.float32(jnp.inf if lower_is_better(select) else -jnp.inf), jnp.int32(-1))
@@ -221,8 +222,7 @@ def _epoch(
     """One epoch: the new state, the measures f32[] by name, and the first bad step or -1."""
     n = data.inputs.shape[0]
     steps = n // batch_size
-    order = permutation(jax.random.fold_in(jax.random.fold_in(key, 1), epoch), n)
-    rows = order[: steps * batch_size].reshape(steps, batch_size)
+    rows = epoch_rows(key, epoch, n, batch_size)
     first_step = state.step
     update = make_update(task, data.statistics)
 
@@ -234,25 +234,53 @@ def _epoch(
 
     def light_step(state: State, rows_and_keys: tuple[Array, StepKeys]) -> tuple[State, Array]:
         state, metrics = step(state, *rows_and_keys)
-        return state, jnp.stack([metrics.loss, metrics.penalty, metrics.accuracy])
+        return state, light(metrics)
+
+    def light(metrics: Metrics) -> Array:
+        told = [metrics.loss, metrics.penalty, metrics.accuracy]
+        return jnp.stack(told if metrics.skipped is None else [*told, metrics.skipped.astype(jnp.float32)])
 
     # The norms cost a pass over all parameters: only the last step computes them.
     state, means = jax.lax.scan(light_step, state, jax.tree.map(lambda a: a[:-1], (rows, keys)))
     state, last = step(state, *jax.tree.map(lambda a: a[-1], (rows, keys)))
-    per_step = jnp.concatenate([means, jnp.stack([last.loss, last.penalty, last.accuracy])[None]])
+    per_step = jnp.concatenate([means, light(last)[None]])
     finite = jnp.isfinite(per_step[:, 0] + per_step[:, 1])
+    taken = None
+    if last.skipped is not None:
+        taken = per_step[:, 3:] == 0
+        finite |= ~taken[:, 0]
     finite = finite.at[-1].set(finite[-1] & jnp.isfinite(last.update_norm))
     bad_step = jnp.where(finite.all(), -1, first_step + jnp.argmin(finite).astype(jnp.int32))
 
-    loss, penalty, share_right = per_step.mean(0)
+    loss, penalty, share_right = per_step[:, :3].mean(0, where=taken)
     measures = last._replace(loss=loss, penalty=penalty, accuracy=share_right)._asdict()
     if last.learning_rate is None:
         del measures["learning_rate"]
+    if taken is None:
+        del measures["skipped"]
+    else:
+        measures["skipped"] = per_step[:, 3].sum()
     for name, (inputs, labels) in (data.evaluate or {}).items():
         scores = compute_scores(task, state.params, inputs, data.statistics)
         labels = jnp.asarray(labels)
         measures |= {f"{name}_loss": task.loss(scores, labels).mean(), f"{name}_accuracy": accuracy(scores, labels)}
     return state, measures, bad_step
+
+
+def epoch_rows(key: Array, epoch: Array, n: int, batch_size: int) -> Array:
+    """Which examples each step of an epoch sees.
+
+    Args:
+        key, batch_size: as `run`.
+        epoch: i32[], counted from 0.
+        n: the number of training examples.
+
+    Returns:
+        i32[steps, batch_size].
+    """
+    order = permutation(jax.random.fold_in(jax.random.fold_in(key, 1), epoch), n)
+    steps = n // batch_size
+    return order[: steps * batch_size].reshape(steps, batch_size)
 
 
 def lower_is_better(measure: str) -> bool:

@@ -81,6 +81,9 @@ class Metrics(NamedTuple):
     """L2 norm of what was added to the parameters."""
     parameter_norm: Array
     """L2 norm of the parameters after the step."""
+    skipped: Array | None = None
+    """bool[]: the gradient was not finite and the update was left out; None unless the optimizer is
+    `optax.apply_if_finite`."""
 
 
 def init_state(task: Task, key: Array) -> State:
@@ -165,14 +168,16 @@ def make_update(task: Task, statistics: Statistics = None) -> Callable[..., tupl
             value_fn=lambda params: objective(params)[0],
         )
         params = optax.apply_updates(state.params, updates)
+        update_norm = optax.tree.norm(updates)
         metrics = Metrics(
             loss,
             penalty,
             share_right,
             learning_rate=_learning_rate(opt_state),
             gradient_norm=optax.tree.norm(gradient),
-            update_norm=optax.tree.norm(updates),
+            update_norm=update_norm,
             parameter_norm=optax.tree.norm(params),
+            skipped=_skipped(opt_state, update_norm),
         )
         return State(params, opt_state, state.step + 1, state.key), metrics
 
@@ -183,6 +188,12 @@ def _learning_rate(opt_state: Any) -> Array | None:
     """The one learning rate in the optimizer's state; a schedule has a second entry of this name, its counter."""
     found = [v for _, v in optax.tree.get_all_with_path(opt_state, "learning_rate") if isinstance(v, Array)]
     return found[0] if len(found) == 1 else None
+
+
+def _skipped(opt_state: Any, update_norm: Array) -> Array | None:
+    """Whether `optax.apply_if_finite` left the update out; after too many in a row it lets one through."""
+    found = [v for _, v in optax.tree.get_all_with_path(opt_state, "last_finite")]
+    return ~found[0] & (update_norm == 0) if found else None
 
 
 def compute_scores(

@@ -1,0 +1,314 @@
+"""Going on with a run that was stopped: what its folder says, whether it fits, and the checkpoints that it writes."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+import shlex
+import signal
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+import jax
+import numpy as np
+
+import jaxnn
+from experiments import artifacts, command
+from experiments.config import NO_SETTINGS, Config, Settings
+from jaxnn import training
+from jaxnn.data import Dataset
+from jaxnn.training import checkpoint
+
+FOLDER = "checkpoints"
+C = TypeVar("C", bound=Config)
+Warn = Callable[[str], None]
+
+
+class Stored(NamedTuple):
+    """A run as its folder holds it."""
+
+    folder: Path
+    settings: dict[str, Any]
+    """As JSON has them."""
+    checkpoint: checkpoint.Checkpoint | None
+    """None where the run was stopped before the first."""
+
+
+def find(folder: Path, warn: Warn) -> Stored:
+    """Look for a run to go on with, and remove what was left half-written.
+
+    Args:
+        folder: of the run, the one that was given as --out.
+        warn: told of damaged checkpoints that are passed over.
+
+    Returns:
+        A `Stored`.
+
+    Raises:
+        ValueError: the folder holds no run, its checkpoints are damaged, or its settings were changed.
+        OSError: a file cannot be read.
+    """
+    file = folder / "config.json"
+    if not file.exists() and not checkpoint.paths(folder / FOLDER):
+        raise ValueError(f"--resume {folder} holds no run: no config.json and no checkpoint; give the --out of a run")
+    artifacts.remove_unfinished(folder)
+    newest = checkpoint.newest(folder / FOLDER, warn)
+    if newest is None:
+        return Stored(folder, artifacts.read_sealed(file), None)
+    settings = newest.about["settings"]
+    try:
+        beside = json.loads(file.read_text(encoding="utf-8"))
+        changed = differences(settings, {name: beside[name] for name in settings if name in beside})
+    except (OSError, ValueError, TypeError) as error:
+        warn(f"{file} is missing or damaged ({error}); the settings are taken from {newest.path}")
+    else:
+        if changed:
+            raise ValueError(
+                f"{file} was changed since {newest.path} was written ({changed}): put it back, or delete it to go on "
+                f"with the settings of the checkpoint"
+            )
+    return Stored(folder, settings, newest)
+
+
+def as_config(kind: type[C], settings: Mapping[str, Any], file: Path) -> C:
+    """Settings as JSON has them, as the dataclass they came from.
+
+    Args:
+        kind: the dataclass.
+        settings: by name; what is no field of it is left out.
+        file: where they were read, for errors.
+
+    Returns:
+        The dataclass. Options that are no settings have their defaults but for where the data are.
+
+    Raises:
+        ValueError: a setting is missing.
+    """
+    fields = {field.name for field in dataclasses.fields(kind)}
+    if missing := sorted(fields - set(settings) - NO_SETTINGS):
+        raise ValueError(f"{file} is of another version: it lacks {', '.join(missing)}; start another run")
+    kept = {name: settings[name] for name in fields if name in settings and name not in NO_SETTINGS - {"device"}}
+    values: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in kept.items()}
+    if settings.get("data_dir") is not None:
+        values["data_dir"] = Path(settings["data_dir"])
+    return kind(**values)
+
+
+def differences(there: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    """The settings that differ, in words.
+
+    Args:
+        there: what was stored, as JSON has it.
+        now: what is given now, the same.
+
+    Returns:
+        "--epochs 100 there, 200 now", one after the other; empty where none differs.
+    """
+    changed = [name for name in now if name not in NO_SETTINGS and there.get(name) != now[name]]
+    return "; ".join(f"--{name.replace('_', '-')} {there.get(name)} there, {now[name]} now" for name in changed)
+
+
+def fingerprint(dataset: Dataset) -> str:
+    """What tells one dataset from another: a checksum of all examples and labels, their shapes and types.
+
+    Args:
+        dataset: the dataset, split.
+
+    Returns:
+        64 hexadecimal digits.
+    """
+    found = hashlib.sha256(repr((dataset.name, tuple(dataset.classes))).encode())
+    for split in (dataset.train, dataset.validation, dataset.test):
+        for array in map(np.ascontiguousarray, split):
+            found.update(f"{array.dtype.str}{array.shape}".encode())
+            found.update(array.reshape(-1).view(np.uint8).data)
+    return found.hexdigest()
+
+
+def check_same(stored: Stored, settings: Settings, dataset: Dataset, warn: Warn) -> None:
+    """Check that a run goes on as what it was.
+
+    Args:
+        stored: as from `find`.
+        settings: the settings now.
+        dataset: the data now.
+        warn: told of another version of JAX.
+
+    Raises:
+        ValueError: the settings or the data are others.
+    """
+    if changed := differences(stored.settings, json.loads(artifacts.as_json(settings))):
+        raise ValueError(
+            f"--resume {stored.folder}: a run goes on with its own settings alone ({changed}); leave these options "
+            f"out, or start another run"
+        )
+    if stored.checkpoint is None:
+        return
+    about = stored.checkpoint.about
+    if (now := fingerprint(dataset)) != about["data"]:
+        raise ValueError(
+            f"--resume {stored.folder}: the examples of {dataset.name} are not those the run began with (checksum "
+            f"{about['data'][:12]} there, {now[:12]} now); look at --data-dir, or start another run"
+        )
+    if about["versions"] != versions():
+        warn(f"the run began with {about['versions']}, now {versions()}: its last digits may differ")
+
+
+def versions() -> dict[str, str]:
+    """The versions that decide the last digits of a result."""
+    return {"jax": jax.__version__, "jaxnn": jaxnn.__version__}
+
+
+def rescue_folder(config: Config, out: Path) -> Path:
+    """A new folder for what cannot be written to the folder of the results.
+
+    Args:
+        config: the settings; `rescue` says where to make it.
+        out: the folder of the results.
+
+    Returns:
+        Its path.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    if config.rescue is not None:
+        config.rescue.mkdir(parents=True, exist_ok=True)
+    return Path(tempfile.mkdtemp(prefix=f"{out.name}-", dir=config.rescue))
+
+
+def write_or_rescue(write: Callable[[Path], None], config: Config, out: Path) -> None:
+    """Write results to their folder, or to another one where that cannot be done.
+
+    Args:
+        write: writes them to the folder that it is given.
+        config: the settings; `rescue` says where the other folder is made.
+        out: the folder of the results.
+
+    Raises:
+        OSError: they had to be written to another folder, which the message names, or to none.
+    """
+    try:
+        write(out)
+    except OSError as error:
+        rescued = rescue_folder(config, out)
+        write(rescued)
+        raise OSError(f"the results cannot be written to {out} ({error}): they are in {rescued}") from error
+
+
+class Recorder:
+    """Writes the checkpoints of a run, each at its time, and the last when the run is stopped by a signal."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        dataset: Dataset,
+        statistics: Any,
+        earlier: list[float],
+        signalled: Callable[[], int | None],
+        warn: Warn,
+    ) -> None:
+        """Begin.
+
+        Args:
+            settings: of the run, `out` among them.
+            dataset: the data of the run.
+            statistics: what was fitted on the training inputs.
+            earlier: the seconds of the epochs that were done before the run was stopped.
+            signalled: as from `command.noticing_signals`.
+            warn: told of checkpoints that could not be written.
+        """
+        assert settings.out is not None
+        self.out, self.settings, self.dataset, self.statistics = settings.out, settings, dataset, statistics
+        self.earlier, self.signalled, self.warn = earlier, signalled, warn
+        self.data: str | None = None
+        self.keeper = checkpoint.Keeper(
+            self.out / FOLDER,
+            epochs=settings.checkpoint_every,
+            minutes=settings.checkpoint_minutes or None,
+            keep=settings.checkpoint_keep,
+            warn=warn,
+        )
+
+    def on_chunk(self, run: training.Run, timing: training.Timing) -> None:
+        """Write a checkpoint if one is due.
+
+        Args:
+            run: the run so far.
+            timing: of the epochs in this process.
+
+        Raises:
+            command.Stopped: there was a signal; the run has been saved.
+            OSError: there was a signal, and the run can be saved nowhere.
+        """
+        epoch, signum = int(run.epoch), self.signalled()
+        if int(run.bad_step) >= 0 or (signum is None and not self.keeper.due(epoch)):
+            return
+        self.data = self.data or fingerprint(self.dataset)
+        about = {
+            "settings": json.loads(artifacts.as_json(self.settings)),
+            "data": self.data,
+            "seconds": self.earlier + timing.epochs,
+            "versions": versions(),
+        }
+        tree = {"run": run, "statistics": self.statistics}
+        if "validation_accuracy" in run.history:
+            quality = float(run.history["validation_accuracy"][-1])
+        else:
+            quality = -float(run.history["loss"][-1])
+        self.keeper.save(epoch, tree, about, quality)
+        if signum is None:
+            return
+        folder, path = self.out, self.keeper.wait()
+        if path is None:
+            folder = rescue_folder(self.settings, self.out)
+            path = checkpoint.write(folder / FOLDER, epoch, tree, about)
+        raise command.Stopped(
+            signum,
+            f"{signal.Signals(signum).name} after epoch {epoch} of {self.settings.epochs}; saved in "
+            f"{os.path.relpath(path)}; go on with: {resume_command('train', folder)}",
+        )
+
+    def tell_last_finite(self) -> None:
+        """After a loss that is not finite: say which checkpoint was written before."""
+        self.keeper.wait()
+        if kept := checkpoint.paths(self.out / FOLDER):
+            self.warn(f"{kept[0]} is the last checkpoint in which all is finite")
+
+
+def resume_command(name: str, folder: Path) -> str:
+    """What to type to go on.
+
+    Args:
+        name: of the command.
+        folder: of the run.
+
+    Returns:
+        The line.
+    """
+    return f"python -m experiments.{name} --resume {shlex.quote(str(folder))}"
+
+
+def start_from(stored: Stored | None, like: training.Run | None, statistics: Any) -> tuple[Any, Any, list[float]]:
+    """Where a run begins.
+
+    Args:
+        stored: as from `find`; None for a new run.
+        like: a `Run` with the shapes of the arrays.
+        statistics: what was fitted on the training inputs now.
+
+    Returns:
+        The `Run` to go on with, or None; the statistics it was trained with; the seconds of its epochs.
+
+    Raises:
+        ValueError: the checkpoint is of another training.
+    """
+    if stored is None or stored.checkpoint is None:
+        return None, statistics, []
+    about = stored.checkpoint.about
+    found = checkpoint.restore(stored.checkpoint, {"run": like, "statistics": statistics})
+    return found["run"], found["statistics"], about["seconds"]

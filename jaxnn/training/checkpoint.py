@@ -1,0 +1,329 @@
+"""Checkpoints: the whole of a run on disk, written whole or not at all, every byte checked before it is used again.
+
+A checkpoint is a folder, such as `checkpoints/000040` after 40 epochs: the arrays as Orbax writes them (`state`), what
+else is to be known as JSON (`about.json`), and the checksums of all these files (`SHA256SUMS`, which `sha256sum -c`
+reads). It is written under another name and then renamed. Nothing in it is a pickle.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import contextlib
+import json
+import math
+import os
+import shutil
+import time
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxnn.training import checksums
+from jaxnn.training.checksums import DamagedError
+
+TEMPORARY = ".tmp"
+
+
+class Checkpoint(NamedTuple):
+    """What was stored, as it was read and checked."""
+
+    path: Path
+    arrays: dict[str, np.ndarray]
+    """The leaves of the stored tree by their places in it, such as "run/state/params/0/w"; see `restore`."""
+    about: dict[str, Any]
+    """What `write` was given; also `epoch`, and `keys`: the kinds of the PRNG keys by place."""
+
+
+def write(folder: Path, epoch: int, tree: Any, about: Mapping[str, Any]) -> Path:
+    """Write a checkpoint: readers see the whole of it or nothing.
+
+    Args:
+        folder: the folder of the run's checkpoints; made if needed.
+        epoch: the number of epochs done, by which the checkpoint is called.
+        tree: a pytree of arrays, none of them empty; PRNG keys too.
+        about: what else is to be known; whatever JSON can hold.
+
+    Returns:
+        The path of the checkpoint. One of the same name is replaced.
+
+    Raises:
+        OSError, ValueError: it could not be written; nothing of it is left.
+    """
+    folder = folder.resolve()
+    target = folder / f"{epoch:06d}"
+    temporary = _temporary(target)
+    arrays, keys = {}, {}
+    for place, leaf in jax.tree_util.tree_leaves_with_path(tree):
+        name = _name(place)
+        if isinstance(leaf, jax.Array) and jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+            keys[name], leaf = str(jax.random.key_impl(leaf)), jax.random.key_data(leaf)
+        arrays[name] = np.asarray(leaf)
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        temporary.mkdir()
+        with _orbax() as (ocp, checkpointer):
+            checkpointer.save(temporary / "state", args=ocp.args.PyTreeSave(arrays))
+        text = json.dumps({**about, "epoch": epoch, "keys": keys}, indent=1, allow_nan=False)
+        (temporary / "about.json").write_text(text + "\n", encoding="utf-8")
+        checksums.seal(temporary)
+        remove(target)
+        temporary.rename(target)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return target
+
+
+def read(path: Path) -> Checkpoint:
+    """Read a checkpoint and check every byte of it.
+
+    Args:
+        path: of the checkpoint.
+
+    Returns:
+        A `Checkpoint`.
+
+    Raises:
+        DamagedError: a file is missing, left over, or not what was written; the message names it.
+        OSError: a file cannot be read.
+    """
+    path = path.resolve()
+    checksums.check(path)
+    try:
+        about = json.loads((path / "about.json").read_text(encoding="utf-8"))
+        with _orbax() as (ocp, checkpointer):
+            names = checkpointer.metadata(path / "state").item_metadata.tree
+            as_numpy = {name: ocp.RestoreArgs(restore_type=np.ndarray) for name in names}
+            arrays = checkpointer.restore(path / "state", args=ocp.args.PyTreeRestore(restore_args=as_numpy))
+    except OSError:
+        raise
+    except Exception as error:
+        raise DamagedError(f"{path} cannot be read, though its checksums are right ({error})") from error
+    return Checkpoint(path, arrays, about)
+
+
+def restore(checkpoint: Checkpoint, like: Any) -> Any:
+    """The stored tree.
+
+    Args:
+        checkpoint: as `read` gave it.
+        like: a pytree of the same structure, of arrays or `jax.ShapeDtypeStruct`; the `history` of a `Run` in it may be
+            of another length.
+
+    Returns:
+        The pytree, with the stored arrays on the default device.
+
+    Raises:
+        ValueError: an array is missing, left over, or of another shape or type; the message names it.
+    """
+    places, structure = jax.tree_util.tree_flatten_with_path(like)
+    expected = {_name(place): leaf for place, leaf in places}
+    if set(expected) != set(checkpoint.arrays):
+        differ = sorted(set(expected) ^ set(checkpoint.arrays))
+        raise ValueError(f"{checkpoint.path} is of another training: only one of the two has {', '.join(differ)}")
+    leaves = []
+    for name, leaf in expected.items():
+        value = jnp.asarray(checkpoint.arrays[name])
+        if name in checkpoint.about["keys"]:
+            value = jax.random.wrap_key_data(value, impl=checkpoint.about["keys"][name])
+        shape = value.shape if "history" in name.split("/") else leaf.shape
+        if (value.shape, value.dtype) != (shape, leaf.dtype):
+            raise ValueError(
+                f"{checkpoint.path} is of another training: {name} is {value.dtype}{list(value.shape)}, expected "
+                f"{leaf.dtype}{list(leaf.shape)}"
+            )
+        leaves.append(value)
+    return jax.tree.unflatten(structure, leaves)
+
+
+def paths(folder: Path) -> list[Path]:
+    """The checkpoints in a folder, the newest first, checked or not.
+
+    Args:
+        folder: the folder of a run's checkpoints; need not exist.
+
+    Returns:
+        Their paths.
+    """
+    found = [path for path in folder.glob("*") if path.name.isdecimal() and path.is_dir()]
+    return sorted(found, key=lambda path: int(path.name), reverse=True)
+
+
+def newest(folder: Path, warn: Callable[[str], None] = warnings.warn) -> Checkpoint | None:
+    """The newest good checkpoint.
+
+    Args:
+        folder: the folder of a run's checkpoints; need not exist.
+        warn: told of each newer one that is damaged.
+
+    Returns:
+        A `Checkpoint`; None where there is no checkpoint at all.
+
+    Raises:
+        DamagedError: there are checkpoints and all are damaged.
+    """
+    damaged = []
+    for path in paths(folder):
+        try:
+            checkpoint = read(path)
+        except (DamagedError, OSError) as error:
+            damaged.append(str(error))
+            continue
+        for message in damaged:
+            warn(f"{message}; going on from the previous good checkpoint, {path}")
+        return checkpoint
+    if damaged:
+        raise DamagedError(f"{folder} holds no good checkpoint: {'; '.join(damaged)}; train again")
+    return None
+
+
+def remove(path: Path) -> None:
+    """Remove a checkpoint, which is seen whole or not at all meanwhile; nothing where there is none.
+
+    Args:
+        path: of the checkpoint.
+
+    Raises:
+        OSError: it cannot be removed.
+    """
+    if path.exists():
+        shutil.rmtree(path.rename(_temporary(path, ".old")))
+
+
+class Keeper:
+    """Writes the checkpoints of a run that is under way, and keeps the newest and the best.
+
+    They are written by a thread of its own while the training goes on. One that cannot be written is told as a warning,
+    and the next is tried when it is due: a full disk does not end a run.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        epochs: int | None = None,
+        minutes: float | None = None,
+        keep: int = 2,
+        warn: Callable[[str], None] = warnings.warn,
+    ) -> None:
+        """Start to count, and remove what a process that was killed left half-written.
+
+        Args:
+            folder: the folder of the run's checkpoints; made when the first is written.
+            epochs: write at every multiple of so many epochs; None for no such rule.
+            minutes: write when so many have passed since the last; None for no such rule.
+            keep: how many of the newest are kept; the best is kept too.
+            warn: told of checkpoints that could not be written.
+        """
+        self.folder, self.epochs, self.minutes, self.keep, self.warn = folder, epochs, minutes, keep, warn
+        for path in folder.glob(f".*{TEMPORARY}"):  # left by a process that was killed
+            shutil.rmtree(path, ignore_errors=True)
+        self._clock = time.monotonic()
+        self._writer: concurrent.futures.ThreadPoolExecutor | None = None
+        self._last: concurrent.futures.Future[Path | None] | None = None
+
+    def due(self, epoch: int) -> bool:
+        """Whether a checkpoint is to be written now.
+
+        Args:
+            epoch: the number of epochs done.
+
+        Returns:
+            A bool.
+        """
+        if self.epochs is not None and epoch % self.epochs == 0:
+            return True
+        return self.minutes is not None and time.monotonic() - self._clock >= 60 * self.minutes
+
+    def save(self, epoch: int, tree: Any, about: Mapping[str, Any], quality: float) -> None:
+        """Write a checkpoint in the background; waits for the one before.
+
+        Args:
+            epoch, tree, about: as `write`.
+            quality: the larger, the better this checkpoint.
+        """
+        self.wait()
+        if self._writer is None:
+            self._writer = concurrent.futures.ThreadPoolExecutor(1, "checkpoint")
+        measured = {"quality": quality} if math.isfinite(quality) else {}
+        self._last = self._writer.submit(self._write, epoch, tree, {**about, **measured})
+        self._clock = time.monotonic()
+
+    def wait(self) -> Path | None:
+        """Wait until what `save` began is written.
+
+        Returns:
+            The path of the last checkpoint; None where it could not be written or there was none.
+        """
+        if self._last is None:
+            return None
+        return self._last.result()
+
+    def close(self) -> None:
+        """Wait, and end the thread."""
+        self.wait()
+        if self._writer is not None:
+            self._writer.shutdown()
+
+    def _write(self, epoch: int, tree: Any, about: Mapping[str, Any]) -> Path | None:
+        try:
+            path = write(self.folder, epoch, tree, about)
+        except Exception as error:  # Orbax has many kinds of errors for a full disk
+            reason = " ".join(str(error).split()) or type(error).__name__
+            self.warn(
+                f"no checkpoint after epoch {epoch}: {self.folder} cannot be written ({reason}); it is tried again"
+            )
+            return None
+        with contextlib.suppress(OSError):
+            prune(self.folder, self.keep)
+        return path
+
+
+def prune(folder: Path, keep: int) -> None:
+    """Remove all checkpoints but the newest and the best.
+
+    Args:
+        folder: the folder of a run's checkpoints.
+        keep: how many of the newest are kept, at least 1.
+
+    Raises:
+        OSError: one cannot be removed.
+    """
+
+    def quality(path: Path) -> float:
+        try:
+            return float(json.loads((path / "about.json").read_text(encoding="utf-8"))["quality"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return float("-inf")
+
+    found = paths(folder)
+    best = max(found, key=lambda path: (quality(path), -int(path.name)), default=None)
+    for path in found[keep:]:
+        if path != best:
+            remove(path)
+
+
+def _temporary(path: Path, kind: str = "") -> Path:
+    return path.with_name(f".{path.name}{kind}.{os.getpid()}{TEMPORARY}")
+
+
+def _name(place: tuple[Any, ...]) -> str:
+    return jax.tree_util.keystr(place, simple=True, separator="/")
+
+
+@contextlib.contextmanager
+def _orbax() -> Iterator[tuple[Any, Any]]:
+    """Orbax, loaded when it is needed, and its checkpointer for the arrays of this process alone."""
+    import orbax.checkpoint as ocp
+
+    this = jax.process_index()
+    alone = ocp.options.MultiprocessingOptions(
+        primary_host=this, active_processes={this}, barrier_sync_key_prefix=f"process{this}"
+    )
+    handler = ocp.PyTreeCheckpointHandler(multiprocessing_options=alone)
+    with ocp.Checkpointer(handler, multiprocessing_options=alone) as checkpointer:
+        yield ocp, checkpointer

@@ -1,0 +1,128 @@
+"""Runs that are killed, stopped, damaged or left without a disk, as real processes, and what becomes of them."""
+
+import random
+import re
+import shutil
+import signal
+import time
+
+import pytest
+from processes import EPOCHS, ROOT, RUN, assert_same_results, unfinished, wait_for
+
+from jaxnn.training import checkpoint
+
+# ---------------------------------------------------------------- killed
+
+
+def kill_and_resume(start, complete, out, kills, seed):
+    """Kill the run at random moments, every other time while it writes, and go on each time; how often in a save."""
+    chance, during_a_save, first = random.Random(seed), 0, True
+    checkpoints = out / "checkpoints"
+    for kill in range(kills):
+        process = start(*RUN, "--out", out) if first else start("--resume", out)
+        before = {path.name for path in checkpoint.paths(checkpoints)}
+
+        def has_begun(before=before):
+            return {path.name for path in checkpoint.paths(checkpoints)} - before or (out / "summary.json").exists()
+
+        if kill % 2 == 0:  # after some new checkpoints, in the middle of writing another
+            wait_for(has_begun, process)
+            time.sleep(chance.uniform(0, 0.3))
+            wait_for(lambda: any(checkpoints.glob(".*.tmp")), process)
+            time.sleep(chance.uniform(0, 0.03))
+        else:  # at any moment from the first file on
+            wait_for((out / "config.json").exists, process)
+            time.sleep(chance.uniform(0, 6))
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        during_a_save += bool(list(checkpoints.glob(".*.tmp")))
+        first = not (out / "config.json").exists()
+        for path in checkpoint.paths(checkpoints):
+            checkpoint.read(path)  # whatever has a checkpoint's name is whole
+    status, _, err = complete("--resume", out)
+    assert status == 0, err
+    return during_a_save
+
+
+def test_a_run_killed_three_times_ends_as_if_it_had_not_been(start, complete, undisturbed, tmp_path):
+    out = tmp_path / "run"
+    assert kill_and_resume(start, complete, out, kills=3, seed=0) >= 1
+    assert_same_results(out, undisturbed)
+    assert unfinished(out) == []
+    assert len(checkpoint.paths(out / "checkpoints")) <= 3
+    status, printed, _ = complete("--resume", out)
+    assert status == 0
+    assert "is finished" in printed
+
+
+@pytest.mark.slow
+def test_a_run_killed_twenty_times_ends_as_if_it_had_not_been(start, complete, undisturbed, tmp_path):
+    out = tmp_path / "run"
+    assert kill_and_resume(start, complete, out, kills=20, seed=1) >= 3
+    assert_same_results(out, undisturbed)
+    assert unfinished(out) == []
+
+
+# ---------------------------------------------------------------- stopped
+
+
+@pytest.mark.parametrize(("signum", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_saves_says_where_and_how_to_go_on(signum, status, start, complete, undisturbed, tmp_path):
+    out = tmp_path / "run"
+    process = start(*RUN, "--out", out)
+    assert wait_for(lambda: checkpoint.paths(out / "checkpoints"), process)
+    process.send_signal(signum)
+    _, err = process.communicate(timeout=600)
+    assert process.returncode == status, err
+    assert len(err.splitlines()) == 1
+    told = re.match(rf"stopped: {signum.name} after epoch (\d+) of {EPOCHS}; saved in (\S+); go on with: (.*)", err)
+    assert told, err
+    newest = checkpoint.newest(out / "checkpoints")
+    assert newest is not None
+    assert newest.about["epoch"] == int(told[1])
+    assert (ROOT / told[2]).resolve() == out / "checkpoints" / f"{int(told[1]):06d}"
+    assert told[3] == f"python -m experiments.train --resume {out}"
+    if signum == signal.SIGINT:
+        assert complete(*told[3].split()[3:])[0] == 0
+        assert_same_results(out, undisturbed)
+
+
+# ---------------------------------------------------------------- damaged
+
+
+@pytest.fixture(scope="module")
+def stopped(start, tmp_path_factory):
+    """A run that was killed and has left two good checkpoints or three."""
+    out = tmp_path_factory.mktemp("stopped") / "run"
+    process = start(*RUN, "--out", out)
+    assert wait_for(lambda: len(checkpoint.paths(out / "checkpoints")) >= 2, process)
+    process.kill()
+    process.communicate()
+    return out
+
+
+def test_a_damaged_checkpoint_is_passed_over_and_the_end_is_the_same(stopped, complete, undisturbed, tmp_path):
+    out = tmp_path / "run"
+    shutil.copytree(stopped, out)
+    newest, before, *_ = checkpoint.paths(out / "checkpoints")
+    file = max((newest / "state").rglob("*"), key=lambda path: path.stat().st_size * path.is_file())
+    file.write_bytes(file.read_bytes()[:-1])
+    status, printed, err = complete("--resume", out)
+    assert status == 0, err
+    said = " ".join(printed.split())
+    assert f"warning: {file} is damaged" in said
+    assert f"going on from the previous good checkpoint, {before}" in said
+    assert f"going on after epoch {int(before.name)}" in said
+    assert_same_results(out, undisturbed)
+
+
+def test_without_a_good_checkpoint_it_is_an_error(stopped, complete, tmp_path):
+    out = tmp_path / "run"
+    shutil.copytree(stopped, out)
+    for path in checkpoint.paths(out / "checkpoints"):
+        (path / "about.json").unlink()
+    status, _, err = complete("--resume", out)
+    assert status == 2
+    assert re.match(r"error: .* holds no good checkpoint: .*about\.json is missing", err)
+    assert len(err.splitlines()) == 1
+    assert not (out / "summary.json").exists()
