@@ -81,6 +81,12 @@ class Config:
     """Folder for the results; must not hold any yet. By default a dated folder under runs/."""
     quick: bool = False
     """A trial: at most 3 epochs on at most 2,000 training examples."""
+    coordinator: str | None = None
+    """For a training over several processes: HOST:PORT of process 0, or auto where the cluster's own variables tell."""
+    num_processes: int | None = None
+    """How many processes there are."""
+    process_id: int | None = None
+    """Which one of them this is, from 0; process 0 writes the results."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -39,6 +39,7 @@ from experiments.config import Config, Settings, fit_statistics, resolve, task_m
 from experiments.grid import NAMES, SweepConfig, check_values, hparams_of, on_border, tried_values
 from experiments.train import choose_device, load_dataset, train
 from jaxnn import plots, training
+from jaxnn.training import parallel
 
 
 def sweep(config: SweepConfig, console: Console) -> dict[str, Any]:
@@ -56,6 +57,17 @@ def sweep(config: SweepConfig, console: Console) -> dict[str, Any]:
         OSError: a file or folder cannot be read or written.
         ImportError: the dataset cannot be prepared without another package.
     """
+    if config.coordinator or config.num_processes or config.process_id:
+        raise ValueError(
+            "--coordinator, --num-processes and --process-id belong to experiments.train: a sweep runs in one process, "
+            "over all its devices; for several hosts start one sweep on each, with settings or --seed of its own"
+        )
+    choose_device(config.device)
+    with parallel.over_models():
+        return _sweep(config, console)
+
+
+def _sweep(config: SweepConfig, console: Console) -> dict[str, Any]:
     started = time.perf_counter()
     device = choose_device(config.device)
     dataset = load_dataset(config)

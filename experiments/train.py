@@ -14,6 +14,7 @@ import dataclasses
 import datetime
 import functools
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -32,6 +33,7 @@ from experiments import artifacts, command
 from experiments.config import Config, fit_statistics, hyperparameters, resolve, task_maker
 from jaxnn import metrics, plots, training
 from jaxnn.data import Dataset, Split, load, preprocess
+from jaxnn.training import parallel
 
 QUICK_EXAMPLES = 2000
 
@@ -59,10 +61,21 @@ def train(config: Config, console: Console) -> dict[str, Any]:
         ImportError: the dataset cannot be prepared without another package; the message says which.
         training.NonFiniteError: training diverged; the settings and the history so far were written.
     """
+    connect(config)
+    choose_device(config.device)
+    with parallel.over_data(), parallel.watched():
+        if jax.process_index() == 0:
+            return _train(config, console)
+        with tempfile.TemporaryDirectory() as folder:  # what process 0 writes is enough
+            return _train(dataclasses.replace(config, out=Path(folder)), Console(quiet=True))
+
+
+def _train(config: Config, console: Console) -> dict[str, Any]:
     started = time.perf_counter()
     device = choose_device(config.device)
     dataset = load_dataset(config)
     settings = resolve(config, dataset)
+    parallel.check_batch_size(settings.batch_size)
     statistics = fit_statistics(settings, dataset.train.inputs)
     make_task = task_maker(settings, statistics, dataset.train.inputs, len(dataset.classes))
     data = training.Data(*dataset.train, statistics, evaluate=_measured(dataset))
@@ -163,6 +176,22 @@ class _Shown:
         self.bar.update(self.row, total=epochs, completed=epochs)
 
 
+def connect(config: Config) -> None:
+    """Join the other processes of the training, if there are any.
+
+    Args:
+        config: the settings.
+
+    Raises:
+        ValueError, OSError: as `parallel.connect`; also a ValueError for numbers of processes without a coordinator.
+    """
+    if config.coordinator is not None:
+        parallel.connect(config.coordinator, config.num_processes, config.process_id)
+    elif (config.num_processes, config.process_id) != (None, None):
+        name = "num-processes" if config.num_processes is not None else "process-id"
+        raise ValueError(f"--{name} needs --coordinator HOST:PORT, the address of process 0, or --coordinator auto")
+
+
 def choose_device(wanted: str) -> str:
     """Choose the device before JAX starts.
 
@@ -181,7 +210,8 @@ def choose_device(wanted: str) -> str:
         device = jax.devices()[0]
     except RuntimeError as error:
         raise ValueError(f"--device {wanted}: JAX has no such device here ({error}); try --device auto") from error
-    return f"{device.platform} ({device.device_kind})"
+    several = f" x {jax.device_count()}" if jax.device_count() > 1 else ""
+    return f"{device.platform} ({device.device_kind}){several}"
 
 
 def load_dataset(config: Config) -> Dataset:
@@ -290,7 +320,7 @@ def main(arguments: list[str] | None = None) -> int:
     """The command: exit status 0, 1 when training diverged, 2 when something that was given is wrong."""
     config = tyro.cli(Config, prog="python -m experiments.train", description=__doc__, args=arguments)
     artifacts.keep_compiled()
-    return command.run(train, config, Console())
+    return parallel.leave(command.run(train, config, Console()))
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from jaxnn.training import parallel
 from jaxnn.training.run import Data, Hparams, MakeTask, Run, advance, check_arguments, start
 from jaxnn.training.update import compute_scores
 
@@ -70,7 +71,7 @@ def fit(
     """
     check_arguments(data, epochs, batch_size, select, patience)
     _check_labels(make_task, hparams, key, data)
-    data, hparams = jax.block_until_ready(jax.tree.map(jnp.asarray, (data, hparams)))
+    key, data, hparams = jax.block_until_ready(parallel.replicate((key, data, hparams)))
     clock = time.perf_counter()
     progress = _compiled_start(make_task, hparams, key, data, epochs, batch_size, select)
     train_until = functools.partial(
@@ -85,7 +86,7 @@ def fit(
         stop = min(done + chunk, epochs)
         clock = time.perf_counter()
         progress = jax.block_until_ready(train_until(progress, jnp.int32(stop)))
-        elapsed = time.perf_counter() - clock
+        elapsed = parallel.agree(time.perf_counter() - clock)
         ran = int(progress.epoch) - done
         if ran == 0:
             break
