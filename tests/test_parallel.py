@@ -47,6 +47,38 @@ def test_devices_train_as_one(devices, alone):
         assert_same(train_in_parallel.results(), alone)
 
 
+@pytest.mark.parametrize("count", [1, 7, 1000, 2003])
+def test_every_example_is_evaluated(count):
+    data = digits(645)
+    inputs = np.resize(data.inputs, (count, 8, 8, 1))
+    params = task(HPARAMS).model.init(KEY)
+
+    def scores(params, inputs, statistics):
+        return training.compute_scores(task(HPARAMS), params, inputs, statistics)
+
+    with parallel.over_data():
+        found = jax.jit(scores)(*parallel.replicate((params, inputs, data.statistics)))
+    assert found.shape == (count, 10)
+    np.testing.assert_allclose(found, scores(params, inputs, data.statistics), rtol=1e-5, atol=1e-5)
+
+
+def test_a_training_goes_on_with_another_number_of_devices():
+    data, options = digits(645), {"batch_size": 64, "select": None, "patience": None}
+    train = jax.jit(training.advance, static_argnums=0, static_argnames=tuple(options))
+    progress = training.start(task, HPARAMS, KEY, data, 6, 64, None)
+    for stop, devices in ((2, 4), (4, 1), (6, 8)):
+        with parallel.over_data(jax.devices()[:devices]):
+            arguments = parallel.replicate((HPARAMS, KEY, data, progress))
+            run = train(task, *arguments, jnp.int32(stop), **options)
+        key = jax.random.wrap_key_data(np.asarray(jax.random.key_data(run.state.key)))
+        progress = parallel.collect(run._replace(state=run.state._replace(key=None)))  # as read from a file
+        progress = progress._replace(state=progress.state._replace(key=key))
+    alone = jax.jit(training.run, static_argnums=0, static_argnames=("epochs", "batch_size"))
+    whole = alone(task, HPARAMS, KEY, data, epochs=6, batch_size=64)
+    for name, values in whole.history.items():
+        np.testing.assert_allclose(progress.history[name], values, rtol=RELATIVE, err_msg=name)
+
+
 def free_port():
     with socket.socket() as server:
         server.bind(("127.0.0.1", 0))
@@ -67,7 +99,8 @@ def test_two_processes_train_as_one(devices, alone, tmp_path):
     program = [str(Path(train_in_parallel.__file__)), str(tmp_path / "found.npz"), address, "2"]
     processes = [start([*program, str(i)], devices) for i in range(2)]
     for process in processes:
-        assert process.wait(600) == 0, process.stderr.read()
+        said = process.communicate(timeout=600)[1]
+        assert process.returncode == 0, said
     with np.load(tmp_path / "found.npz") as found:
         assert found["devices"].tolist() == [2, 2 * devices]
         assert_same(found, alone)
@@ -84,7 +117,7 @@ def test_the_others_end_when_a_process_is_killed(killed, tmp_path):
     for _ in range(600):
         if events.exists() and sum(path.stat().st_size for path in events.iterdir()) > 1000:
             break
-        assert processes[killed].poll() is None, processes[killed].stderr.read()
+        assert processes[killed].poll() is None
         time.sleep(0.2)
     processes[killed].send_signal(signal.SIGKILL)
     clock = time.monotonic()
@@ -107,7 +140,8 @@ def test_the_command_over_two_processes_writes_what_one_writes(tmp_path):
     }
     for processes in runs.values():
         for process in processes:
-            assert process.wait(600) == 0, process.stderr.read()
+            said = process.communicate(timeout=600)[1]
+        assert process.returncode == 0, said
     one, two = (
         sorted(p.relative_to(tmp_path / name) for name in (folder,) for p in (tmp_path / name).glob("*"))
         for folder in runs
@@ -136,6 +170,7 @@ def test_a_step_sends_the_gradient_and_nothing_else_of_size():
     # in the loop over the steps, and in the epoch's last step, which is not in the loop: gradient, loss and accuracy
     steps = [one for one in large if one.kind == "all-reduce"]
     assert [one.bytes for one in steps] == [4 * (parameters + 2)] * 2
+    assert data.evaluate is not None
     scores = 4 * 10 * len(data.evaluate["validation"][1])  # after each epoch
     assert sum(one.bytes for one in large if one not in steps) <= 2 * scores
 

@@ -12,6 +12,7 @@ import optax
 
 from jaxnn import layers, losses, models, training
 from jaxnn.data import load, preprocess
+from jaxnn.data.split import take
 from jaxnn.training import parallel
 
 HPARAMS = {"learning_rate": 0.05, "l2": 1e-4, "dropout": 0.5}
@@ -30,8 +31,9 @@ def task(h):
 def digits(examples):
     dataset = load("digits")
     statistics = preprocess.fit_moments(dataset.train.inputs, "global")
-    train = [a[:examples] for a in dataset.train]
-    return training.Data(*train, statistics, evaluate={"validation": dataset.validation})
+    inputs, labels = dataset.train.inputs[:examples], dataset.train.labels[:examples]
+    validation = take(dataset.validation, slice(139))  # no multiple of any number of devices
+    return training.Data(inputs, labels, statistics, evaluate={"validation": validation})
 
 
 def results():
@@ -60,7 +62,7 @@ def main(out, coordinator=None, processes="1", process="0"):
     with parallel.over_data():
         found = results()
     if jax.process_index() == 0:
-        np.savez(out, devices=[jax.process_count(), jax.device_count()], **found)
+        np.savez(out, allow_pickle=False, devices=np.array([jax.process_count(), jax.device_count()]), **found)
 
 
 if __name__ == "__main__":

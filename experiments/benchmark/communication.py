@@ -33,7 +33,7 @@ from rich.table import Table
 
 from experiments import artifacts, command
 from jaxnn import losses, models, plots, training
-from jaxnn.plots.studies import Panel
+from jaxnn.plots import studies
 from jaxnn.training import parallel
 
 DEVICES = 4
@@ -173,9 +173,9 @@ def run(options: Options, console: Console) -> dict[str, Any]:
     options.out.parent.mkdir(parents=True, exist_ok=True)
     artifacts.write_json(options.out, results)
     milliseconds = {f"{gigabits} Gbit/s": 1e3 * np.array(of_one) for gigabits, of_one in seconds.items()}
-    figure = plots.curves(
+    figure = studies.curves(
         np.array(options.hosts),
-        [Panel(milliseconds, "", "milliseconds per step", log=True)],
+        [studies.Panel(milliseconds, "", "milliseconds per step", log=True)],
         f"Communication per step, MLP {name} (simulated, {size / 1e6:.3g} MB, {options.latency_us:g} us a message)",
         "hosts",
         log=True,

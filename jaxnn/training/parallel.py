@@ -142,7 +142,7 @@ def over_models(devices: Sequence[jax.Device] | None = None) -> jax.set_mesh:
 
 
 def _over(axis: str, devices: Sequence[jax.Device] | None) -> jax.set_mesh:
-    devices = jax.devices() if devices is None else devices
+    devices = sorted(devices or jax.devices(), key=lambda device: (device.process_index, device.id))
     return jax.set_mesh(Mesh(np.array(devices), (axis,), axis_types=(AxisType.Auto,)))
 
 
@@ -232,6 +232,21 @@ def replicate(tree: Any) -> Any:
         return jax.make_array_from_callback(values.shape, everywhere, lambda place: values[place])
 
     return jax.tree.map(put, tree)
+
+
+def put_part(tree: Any) -> Any:
+    """Put this process's part of a batch on its devices, an equal share on each.
+
+    Args:
+        tree: NumPy arrays; the parts of the processes in their order make up the batch.
+
+    Returns:
+        The batch as JAX arrays; where no mesh is set, on the default device.
+    """
+    if jax.sharding.get_abstract_mesh().empty:
+        return jax.tree.map(jax.device_put, tree)
+    parts = NamedSharding(jax.sharding.get_mesh(), PartitionSpec(DATA))
+    return jax.tree.map(lambda a: jax.make_array_from_process_local_data(parts, a), tree)
 
 
 def collect(tree: Any) -> Any:

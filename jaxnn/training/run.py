@@ -13,7 +13,7 @@ from jax import Array
 
 from jaxnn.metrics import accuracy
 from jaxnn.training import parallel
-from jaxnn.training.order import permutation
+from jaxnn.training.order import epoch_key, permutation
 from jaxnn.training.update import (
     Batch,
     Metrics,
@@ -222,7 +222,7 @@ def _epoch(
     """One epoch: the new state, the measures f32[] by name, and the first bad step or -1."""
     n = data.inputs.shape[0]
     steps = n // batch_size
-    order = permutation(jax.random.fold_in(jax.random.fold_in(key, 1), epoch), n)
+    order = permutation(epoch_key(key, epoch), n)
     rows = order[: steps * batch_size].reshape(steps, batch_size)
     first_step = state.step
     update = make_update(task, data.statistics)
