@@ -1,6 +1,5 @@
 """A training over several devices or processes is the one over a single device; what it sends is counted."""
 
-import signal
 import socket
 import subprocess
 import sys
@@ -70,7 +69,7 @@ def test_a_training_goes_on_with_another_number_of_devices():
         with parallel.over_data(jax.devices()[:devices]):
             arguments = parallel.replicate((HPARAMS, KEY, data, progress))
             run = train(task, *arguments, jnp.int32(stop), **options)
-        key = jax.random.wrap_key_data(np.asarray(jax.random.key_data(run.state.key)))
+        key = jax.random.wrap_key_data(jnp.asarray(np.asarray(jax.random.key_data(run.state.key))))
         progress = parallel.collect(run._replace(state=run.state._replace(key=None)))  # as read from a file
         progress = progress._replace(state=progress.state._replace(key=key))
     alone = jax.jit(training.run, static_argnums=0, static_argnames=("epochs", "batch_size"))
@@ -107,22 +106,21 @@ def test_two_processes_train_as_one(devices, alone, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("killed", [0, 1])
-def test_the_others_end_when_a_process_is_killed(killed, tmp_path):
+@pytest.mark.parametrize(("killed", "seconds"), [(0, 1), (1, 1), (0, 8), (1, 8)])
+def test_the_others_end_when_a_process_is_killed(killed, seconds, tmp_path):
     address = f"127.0.0.1:{free_port()}"
     options = ["--epochs", "1000000", "--coordinator", address, "--num-processes", "2", "--out", str(tmp_path / "run")]
     program = ["-m", "experiments.train", "--dataset", "moons", *options, "--process-id"]
     processes = [start([*program, str(i)], 1) for i in range(2)]
-    events = tmp_path / "run" / "tensorboard"
-    for _ in range(600):
-        if events.exists() and sum(path.stat().st_size for path in events.iterdir()) > 1000:
-            break
+    while not (tmp_path / "run" / "tensorboard").exists():
         assert processes[killed].poll() is None
         time.sleep(0.2)
-    processes[killed].send_signal(signal.SIGKILL)
+    time.sleep(seconds)  # it compiles, or trains
+    processes[killed].kill()
     clock = time.monotonic()
     said = processes[1 - killed].communicate(timeout=120)[1]
     assert time.monotonic() - clock < 30
+    processes[killed].communicate()
     assert processes[1 - killed].returncode not in (0, None)
     assert "lost the others" in said or "another task died" in said
 
@@ -138,14 +136,10 @@ def test_the_command_over_two_processes_writes_what_one_writes(tmp_path):
             start([*program, *several, "--process-id", str(i), "--out", str(tmp_path / "two")], 2) for i in range(2)
         ],
     }
-    for processes in runs.values():
-        for process in processes:
-            said = process.communicate(timeout=600)[1]
+    for process in (*runs["alone"], *runs["two"]):
+        said = process.communicate(timeout=600)[1]
         assert process.returncode == 0, said
-    one, two = (
-        sorted(p.relative_to(tmp_path / name) for name in (folder,) for p in (tmp_path / name).glob("*"))
-        for folder in runs
-    )
+    one, two = (sorted(path.name for path in (tmp_path / name).iterdir()) for name in runs)
     assert one == two
     with np.load(tmp_path / "alone/classifier.npz") as a, np.load(tmp_path / "two/classifier.npz") as b:
         assert sorted(a.files) == sorted(b.files)
@@ -157,7 +151,9 @@ def test_the_command_over_two_processes_writes_what_one_writes(tmp_path):
 
 
 def compiled_text(function, *arguments, **static):
-    return jax.jit(function, static_argnames=("make_task", *static)).lower(*arguments, **static).compile().as_text()
+    return (
+        jax.jit(function, static_argnames=("make_task", *static)).lower(*arguments, **static).compile().as_text() or ""
+    )
 
 
 def test_a_step_sends_the_gradient_and_nothing_else_of_size():
@@ -202,16 +198,6 @@ def test_a_sweep_over_devices_is_the_same_and_sends_next_to_nothing(count, seeds
         np.testing.assert_allclose(found.history[name], values, rtol=1e-5, err_msg=name)
     np.testing.assert_array_equal(found.best.epoch, alone.best.epoch)
     assert all(one.bytes <= 4 for one in collectives(program))  # whether anyone goes on
-
-
-def test_collectives_are_read_from_a_program():
-    text = """
-      %a = (f32[3,4]{1,0}, bf16[5], /*index=2*/f32[]) all-reduce(%x, %y, %z), replica_groups={}
-      ROOT %b = pred[] all-reduce(%q), channel_id=1
-      %c = u8[2,3]{1,0} all-gather-start(%r)
-      %d = f32[9]{0} add(%all-reduce.1, %e)
-    """
-    assert collectives(text) == [("all-reduce", 3 * 4 * 4 + 2 * 5 + 4), ("all-reduce", 1), ("all-gather", 6)]
 
 
 # ---------------------------------------------------------------- places and refusals

@@ -133,7 +133,7 @@ def step_program(options: Options) -> str:
     labels = jax.ShapeDtypeStruct((options.batch_size,), jnp.int32)
     with parallel.over_data(jax.devices()[:DEVICES]):
         parallel.check_batch_size(options.batch_size)
-        return jax.jit(step).lower(state, inputs, labels).compile().as_text()
+        return jax.jit(step).lower(state, inputs, labels).compile().as_text() or ""
 
 
 def run(options: Options, console: Console) -> dict[str, Any]:

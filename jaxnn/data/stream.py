@@ -94,8 +94,8 @@ class _Steps:
     def __len__(self) -> int:
         return len(self.words) * (len(self.examples) // self.batch_size)
 
-    def __getitem__(self, step: int) -> tuple[np.ndarray, np.ndarray]:
-        return self.examples.take(self.rows(int(step)))
+    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        return self.examples.take(self.rows(int(index)))
 
     def rows(self, step: int) -> np.ndarray:
         n = len(self.examples)

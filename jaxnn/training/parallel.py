@@ -117,7 +117,7 @@ def leave(status: int) -> int:
     return status
 
 
-def over_data(devices: Sequence[jax.Device] | None = None) -> jax.set_mesh:
+def over_data(devices: Sequence[jax.Device] | None = None) -> contextlib.AbstractContextManager[Mesh]:
     """A context in which `run` and `fit` split every batch over devices.
 
     Args:
@@ -129,7 +129,7 @@ def over_data(devices: Sequence[jax.Device] | None = None) -> jax.set_mesh:
     return _over(DATA, devices)
 
 
-def over_models(devices: Sequence[jax.Device] | None = None) -> jax.set_mesh:
+def over_models(devices: Sequence[jax.Device] | None = None) -> contextlib.AbstractContextManager[Mesh]:
     """A context in which `sweep` and `run_many` split the models over devices, which then share nothing.
 
     Args:
@@ -141,7 +141,7 @@ def over_models(devices: Sequence[jax.Device] | None = None) -> jax.set_mesh:
     return _over(MODELS, devices)
 
 
-def _over(axis: str, devices: Sequence[jax.Device] | None) -> jax.set_mesh:
+def _over(axis: str, devices: Sequence[jax.Device] | None) -> contextlib.AbstractContextManager[Mesh]:
     devices = sorted(devices or jax.devices(), key=lambda device: (device.process_index, device.id))
     return jax.set_mesh(Mesh(np.array(devices), (axis,), axis_types=(AxisType.Auto,)))
 
@@ -226,7 +226,7 @@ def replicate(tree: Any) -> Any:
             return leaf
         if jax.process_count() == 1:
             return jax.device_put(jnp.asarray(leaf), everywhere)
-        if jax.dtypes.issubdtype(getattr(leaf, "dtype", np.float32), jax.dtypes.prng_key):
+        if jnp.issubdtype(getattr(leaf, "dtype", np.float32), jax.dtypes.prng_key):
             return jax.random.wrap_key_data(put(jax.random.key_data(leaf)), impl=jax.random.key_impl(leaf))
         values = np.asarray(leaf, jax.dtypes.canonicalize_dtype(np.result_type(leaf)))
         return jax.make_array_from_callback(values.shape, everywhere, lambda place: values[place])

@@ -201,17 +201,17 @@ def compute_scores(
     Returns:
         f32[N, C].
     """
-    inputs = parallel.join(jnp.asarray(inputs))
+    examples: Array = parallel.join(jnp.asarray(inputs))
 
     def some(x: Array) -> Array:
         return parallel.split(task.model.apply(params, task.transform(statistics, parallel.split(x))))
 
-    batches = inputs.shape[0] // batch_size
-    first, rest = inputs[: batches * batch_size], inputs[batches * batch_size :]
+    batches = examples.shape[0] // batch_size
+    first, rest = examples[: batches * batch_size], examples[batches * batch_size :]
     parts = []
     if batches:
         scores = jax.lax.map(some, first.reshape(batches, batch_size, *first.shape[1:]))
         parts.append(scores.reshape(-1, scores.shape[-1]))
-    if len(rest):
+    if len(rest) or not batches:
         parts.append(some(rest))
     return parallel.join(jnp.concatenate(parts))
