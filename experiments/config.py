@@ -95,6 +95,12 @@ class Config:
     """Where a folder is made for results that cannot be written to --out; by default among the temporary files."""
     quick: bool = False
     """A trial: at most 3 epochs on at most 2,000 training examples."""
+    coordinator: str | None = None
+    """For a training over several processes: HOST:PORT of process 0, or auto where the cluster's own variables tell."""
+    num_processes: int | None = None
+    """How many processes there are."""
+    process_id: int | None = None
+    """Which one of them this is, from 0; process 0 writes the results."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -111,7 +117,7 @@ class Settings(Config):
     epochs: int = 30
 
 
-NO_SETTINGS = {"out", "data_dir", "device", "resume", "rescue"} | {
+NO_SETTINGS = {"out", "data_dir", "device", "resume", "rescue", "coordinator", "num_processes", "process_id"} | {
     f"checkpoint_{name}" for name in ("every", "minutes", "keep")
 }
 """The options that do not decide what is learned: they may be others when a run goes on."""

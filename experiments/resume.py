@@ -21,7 +21,7 @@ from experiments import artifacts, command
 from experiments.config import NO_SETTINGS, Config, Settings
 from jaxnn import training
 from jaxnn.data import Dataset
-from jaxnn.training import checkpoint
+from jaxnn.training import checkpoint, parallel
 
 FOLDER = "checkpoints"
 C = TypeVar("C", bound=Config)
@@ -245,7 +245,7 @@ class Recorder:
             command.Stopped: there was a signal; the run has been saved.
             OSError: there was a signal, and the run can be saved nowhere.
         """
-        epoch, signum = int(run.epoch), self.signalled()
+        epoch, signum = int(run.epoch), int(parallel.agree(self.signalled() or 0)) or None
         if int(run.bad_step) >= 0 or (signum is None and not self.keeper.due(epoch)):
             return
         self.data = self.data or fingerprint(self.dataset)

@@ -41,6 +41,7 @@ from experiments.grid import NAMES, SweepConfig, check_values, hparams_of, on_bo
 from experiments.train import choose_device, load_dataset, train
 from jaxnn import plots, training
 from jaxnn.data import Dataset
+from jaxnn.training import parallel
 
 PROGRAM = "python -m experiments.sweep"
 
@@ -62,6 +63,17 @@ def sweep(config: SweepConfig, console: Console) -> dict[str, Any]:
         ImportError: the dataset cannot be prepared without another package.
         command.Stopped: there was a signal; the groups that are finished have been saved.
     """
+    if config.coordinator or config.num_processes or config.process_id:
+        raise ValueError(
+            "--coordinator, --num-processes and --process-id belong to experiments.train: a sweep runs in one process, "
+            "over all its devices; for several hosts start one sweep on each, with settings or --seed of its own"
+        )
+    choose_device(config.device)
+    with parallel.over_models():
+        return _sweep(config, console)
+
+
+def _sweep(config: SweepConfig, console: Console) -> dict[str, Any]:
     started = time.perf_counter()
 
     def warn(message: str) -> None:

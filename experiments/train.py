@@ -16,6 +16,7 @@ import functools
 import json
 import math
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -33,6 +34,7 @@ from experiments.config import Config, Settings, fit_statistics, hyperparameters
 from experiments.progress import Shown, bar_of_epochs
 from jaxnn import metrics, plots, training
 from jaxnn.data import Dataset, Split, load, preprocess
+from jaxnn.training import parallel
 
 QUICK_EXAMPLES = 2000
 PROGRAM = "python -m experiments.train"
@@ -64,6 +66,18 @@ def train(config: Config, console: Console, stored: resume.Stored | None = None)
         ImportError: the dataset cannot be prepared without another package; the message says which.
         training.NonFiniteError: training diverged; the settings and the history so far were written.
     """
+    connect(config)
+    choose_device(config.device)
+    with parallel.over_data(), parallel.watched():
+        if jax.process_index() == 0:
+            return _train(config, console, stored)
+        with tempfile.TemporaryDirectory() as folder:  # what process 0 writes is enough
+            config = dataclasses.replace(config, out=Path(folder), checkpoint_every=None, checkpoint_minutes=0.0)
+            stored = None if stored is None else stored._replace(folder=Path(folder))
+            return _train(config, Console(quiet=True), stored)
+
+
+def _train(config: Config, console: Console, stored: resume.Stored | None) -> dict[str, Any]:
     started = time.perf_counter()
 
     def warn(message: str) -> None:
@@ -75,6 +89,7 @@ def train(config: Config, console: Console, stored: resume.Stored | None = None)
     device = choose_device(config.device)
     dataset = load_dataset(config)
     settings = resolve(config, dataset)
+    parallel.check_batch_size(settings.batch_size)
     if stored is not None:
         resume.check_same(stored, settings, dataset, warn)
     statistics = fit_statistics(settings, dataset.train.inputs)
@@ -177,6 +192,22 @@ def train(config: Config, console: Console, stored: resume.Stored | None = None)
     return summary
 
 
+def connect(config: Config) -> None:
+    """Join the other processes of the training, if there are any.
+
+    Args:
+        config: the settings.
+
+    Raises:
+        ValueError, OSError: as `parallel.connect`; also a ValueError for numbers of processes without a coordinator.
+    """
+    if config.coordinator is not None:
+        parallel.connect(config.coordinator, config.num_processes, config.process_id)
+    elif (config.num_processes, config.process_id) != (None, None):
+        name = "num-processes" if config.num_processes is not None else "process-id"
+        raise ValueError(f"--{name} needs --coordinator HOST:PORT, the address of process 0, or --coordinator auto")
+
+
 def choose_device(wanted: str) -> str:
     """Choose the device before JAX starts.
 
@@ -195,7 +226,8 @@ def choose_device(wanted: str) -> str:
         device = jax.devices()[0]
     except RuntimeError as error:
         raise ValueError(f"--device {wanted}: JAX has no such device here ({error}); try --device auto") from error
-    return f"{device.platform} ({device.device_kind})"
+    several = f" x {jax.device_count()}" if jax.device_count() > 1 else ""
+    return f"{device.platform} ({device.device_kind}){several}"
 
 
 def load_dataset(config: Config) -> Dataset:
@@ -312,7 +344,7 @@ def main(arguments: list[str] | None = None) -> int:
     """
     config = tyro.cli(Config, prog=PROGRAM, description=__doc__, args=arguments)
     artifacts.keep_compiled()
-    return command.run(_run, config, Console(), arguments)
+    return parallel.leave(command.run(_run, config, Console(), arguments))
 
 
 def _run(config: Config, console: Console, arguments: list[str] | None) -> None:

@@ -15,6 +15,7 @@ import os
 import re
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -156,13 +157,7 @@ def decode(source: Source) -> Dataset:
         ValueError: It is not a set of labelled uint8 images of one size, lacks a split, or has another file format.
         OSError: A file is missing or damaged; the message names it.
     """
-    import tensorflow_datasets as tfds
-
-    _check_format(source)
-    try:
-        builder = tfds.builder_from_directory(source.folder)
-    except Exception as problem:
-        raise OSError(f"{source.folder} has a damaged description ({problem}); {_again(source)}") from None
+    builder = _open(source)
     image_key, label_key = _keys(source.name, builder.info)
     splits = builder.info.splits
     if "train" not in splits or not {"test", "validation"} & set(splits):
@@ -172,6 +167,57 @@ def decode(source: Source) -> Dataset:
     train = _decode(source, builder, "train", image_key, label_key)
     test = _decode(source, builder, "test" if "test" in splits else "validation", image_key, label_key)
     return Dataset(source.name, tuple(classes), train, take(train, slice(0)), test)
+
+
+class Records:
+    """The records of a split with random access, decoded when they are asked for."""
+
+    def __init__(self, source: Source, split: str) -> None:
+        """Opens a split, or a part of it as TFDS writes it ("train[:90%]"); errors as those of `decode`."""
+        import tensorflow_datasets as tfds
+
+        self._source = source
+        builder = _open(source)
+        self._keys = _keys(source.name, builder.info)
+        self.shape: tuple[int, int, int] = builder.info.features[self._keys[0]].shape
+        self._read = _reader(builder, *self._keys)
+        raw = tfds.decode.DeserializeMethod.RAW_BYTES
+        try:
+            self._records: Any = builder.as_data_source(split, deserialize_method=raw)
+        except (ValueError, KeyError) as problem:
+            raise ValueError(f"{source.name} has no split {split!r}: {problem}") from None
+        except Exception as problem:
+            raise self._damaged(problem) from None
+
+    def _damaged(self, problem: Exception) -> OSError:
+        folder = self._source.folder
+        return OSError(f"a file of {folder} is missing or damaged ({problem}); {_again(self._source)}")
+
+    def __len__(self) -> int:
+        """Counts the records."""
+        return len(self._records)
+
+    def decode(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Reads and decodes some records.
+
+        Args:
+            rows: int[B], their numbers.
+
+        Returns:
+            uint8[B, H, W, C] and int32[B].
+
+        Raises:
+            OSError: A file is missing or damaged.
+        """
+        inputs, labels = np.empty((len(rows), *self.shape), np.uint8), np.empty(len(rows), np.int32)
+        try:
+            for start in range(0, len(rows), 1000):
+                some = [int(row) for row in rows[start : start + 1000]]
+                for i, record in enumerate(self._records.__getitems__(some), start=start):
+                    inputs[i], labels[i] = self._read(record)
+        except Exception as problem:  # array_record reports damage as RuntimeError, Pillow and TFDS in many ways
+            raise self._damaged(problem) from None
+        return inputs, labels
 
 
 def _is_version(text: str) -> bool:
@@ -215,6 +261,36 @@ def _check_format(source: Source) -> None:
         )
 
 
+def _open(source: Source) -> Any:
+    """The TFDS builder of a prepared set."""
+    import tensorflow_datasets as tfds
+
+    _check_format(source)
+    try:
+        return tfds.builder_from_directory(source.folder)
+    except Exception as problem:
+        raise OSError(f"{source.folder} has a damaged description ({problem}); {_again(source)}") from None
+
+
+def _reader(builder: Any, image_key: str, label_key: str) -> Callable[[bytes], tuple[np.ndarray, int]]:
+    """A function from a record to the image and the label in it."""
+    import tensorflow_datasets as tfds
+    from PIL import Image
+
+    wanted = tfds.features.FeaturesDict({key: builder.info.features[key] for key in (image_key, label_key)})
+    packed: Any = {image_key: tfds.decode.SkipDecoding()}
+    height, width, channels = builder.info.features[image_key].shape
+
+    def read(record: bytes) -> tuple[np.ndarray, int]:
+        example: Any = wanted.deserialize_example_np(record, decoders=packed)
+        image = Image.open(io.BytesIO(example[image_key]))
+        if image.size != (width, height):
+            raise ValueError(f"an image of {image.size} pixels instead of {(width, height)}")
+        return np.asarray(image.convert(MODES[channels])).reshape(height, width, channels), example[label_key]
+
+    return read
+
+
 def _keys(name: str, info: Any) -> tuple[str, str]:
     """Finds the image and the label among the features; refuses what does not fit in one uint8 array."""
     import tensorflow_datasets as tfds
@@ -238,11 +314,9 @@ def _keys(name: str, info: Any) -> tuple[str, str]:
 
 def _decode(source: Source, builder: Any, split: str, image_key: str, label_key: str) -> Split:
     import tensorflow_datasets as tfds
-    from PIL import Image
 
-    info = builder.info.splits[split]
-    wanted = tfds.features.FeaturesDict({key: builder.info.features[key] for key in (image_key, label_key)})
-    raw, packed = tfds.decode.DeserializeMethod.RAW_BYTES, {image_key: tfds.decode.SkipDecoding()}
+    info, read = builder.info.splits[split], _reader(builder, image_key, label_key)
+    raw = tfds.decode.DeserializeMethod.RAW_BYTES
     height, width, channels = builder.info.features[image_key].shape
     inputs = np.empty((info.num_examples, height, width, channels), np.uint8)
     labels = np.empty(info.num_examples, np.int32)
@@ -253,12 +327,7 @@ def _decode(source: Source, builder: Any, split: str, image_key: str, label_key:
             records = builder.as_data_source(f"{split}[{row}:{end}]", deserialize_method=raw)
             for start in range(0, length, 1000):
                 for record in records.__getitems__(range(start, min(start + 1000, length))):
-                    example: Any = wanted.deserialize_example_np(record, decoders=packed)
-                    image = Image.open(io.BytesIO(example[image_key]))
-                    if image.size != (width, height):
-                        raise ValueError(f"an image of {image.size} pixels instead of {(width, height)}")
-                    inputs[row] = np.asarray(image.convert(MODES[channels])).reshape(inputs.shape[1:])
-                    labels[row] = example[label_key]
+                    inputs[row], labels[row] = read(record)
                     row += 1
                 if time.monotonic() - told > 2:
                     told = time.monotonic()

@@ -4,7 +4,9 @@ import math
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
+from jax.typing import ArrayLike
 
 ROUNDS = 8
 ROUNDS_OF_SMALL = 24  # for up to 100 numbers, whose orders 8 rounds leave unequally likely by a few percent
@@ -33,12 +35,9 @@ def permutation(key: Array, n: int) -> Array:
     Source: Luby & Rackoff 1988, "How to construct pseudorandom permutations from pseudorandom functions"; Black &
     Rogaway 2002, "Ciphers with arbitrary finite domains" (walking the cycle until inside).
     """
-    if n < 1:
-        raise ValueError(f"permutation: n must be at least 1, got {n}")
-    rows = math.isqrt(n - 1) + 1
-    columns = 2 * -(-n // (2 * rows))
-    rounds = ROUNDS if n > 100 else ROUNDS_OF_SMALL
-    words = jax.random.bits(key, (rounds, rows + columns), jnp.uint32)
+    rows, columns = _grid(n)
+    words = draw_shifts(key, n)
+    rounds = len(words)
     down = (words[:, :columns] % jnp.uint32(rows)).astype(jnp.int32)
     right = (words[:, columns:] % jnp.uint32(columns)).astype(jnp.int32)
 
@@ -60,3 +59,65 @@ def permutation(key: Array, n: int) -> Array:
 
     start = jnp.arange(n, dtype=jnp.int32), jnp.ones(n, bool)
     return jax.lax.while_loop(lambda x_outside: x_outside[1].any(), send, start)[0]
+
+
+def epoch_key(key: Array, epoch: ArrayLike) -> Array:
+    """The key of the order of an epoch.
+
+    Args:
+        key: the key of the run.
+        epoch: i32[], counted from 0.
+
+    Returns:
+        A PRNG key.
+    """
+    return jax.random.fold_in(jax.random.fold_in(key, 1), epoch)
+
+
+def draw_shifts(key: Array, n: int) -> Array:
+    """The random numbers that make the permutation of a key.
+
+    Args:
+        key, n: as `permutation`.
+
+    Returns:
+        u32[rounds, rows + columns] of the grid; about 16 sqrt(n) numbers.
+
+    Raises:
+        ValueError: as `permutation`.
+    """
+    rounds = ROUNDS if n > 100 else ROUNDS_OF_SMALL
+    return jax.random.bits(key, (rounds, sum(_grid(n))), jnp.uint32)
+
+
+def numbers_at(places: np.ndarray, words: np.ndarray, n: int) -> np.ndarray:
+    """Some places of a permutation, without the others and without JAX: `permutation(key, n)[places]`.
+
+    Args:
+        places: int[k], each from 0 to n - 1.
+        words: u32[rounds, rows + columns], as from `draw_shifts(key, n)`.
+        n: how many numbers the permutation has.
+
+    Returns:
+        i64[k].
+    """
+    rows, columns = _grid(n)
+    numbers = np.asarray(places, np.int64)
+    outside = np.ones(numbers.shape, bool)
+    while outside.any():
+        row, column = np.divmod(numbers[outside], columns)
+        for of_round in words:
+            row = (row + of_round[column] % rows) % rows
+            column = (column + of_round[columns + row] % columns) % columns
+        numbers = numbers.copy()
+        numbers[outside] = row * columns + column
+        outside = numbers >= n
+    return numbers
+
+
+def _grid(n: int) -> tuple[int, int]:
+    """Rows and columns of the grid for n numbers."""
+    if n < 1:
+        raise ValueError(f"permutation: n must be at least 1, got {n}")
+    rows = math.isqrt(n - 1) + 1
+    return rows, 2 * -(-n // (2 * rows))

@@ -12,7 +12,8 @@ import numpy as np
 from jax import Array
 
 from jaxnn.metrics import accuracy
-from jaxnn.training.order import permutation
+from jaxnn.training import parallel
+from jaxnn.training.order import epoch_key, permutation
 from jaxnn.training.update import (
     Batch,
     Metrics,
@@ -117,7 +118,7 @@ def run(
         ValueError: shapes do not fit, a size is out of range, `select` is not in the history.
     """
     check_arguments(data, epochs, batch_size, select, patience)
-    data = jax.tree.map(jnp.asarray, data)
+    data = parallel.join(jax.tree.map(jnp.asarray, data))
     progress = start(make_task, hparams, key, data, epochs, batch_size, select)
     return advance(make_task, hparams, key, data, progress, jnp.int32(epochs), batch_size, select, patience)
 
@@ -230,7 +231,7 @@ def _epoch(
 
     def step(state: State, rows: Array, keys: StepKeys) -> tuple[State, Metrics]:
         batch = jax.tree.map(lambda a: a.at[rows].get(mode="promise_in_bounds"), (data.inputs, data.labels))
-        return update(state, batch, keys)
+        return update(state, parallel.split(batch), keys)
 
     def light_step(state: State, rows_and_keys: tuple[Array, StepKeys]) -> tuple[State, Array]:
         state, metrics = step(state, *rows_and_keys)
@@ -278,7 +279,7 @@ def epoch_rows(key: Array, epoch: Array, n: int, batch_size: int) -> Array:
     Returns:
         i32[steps, batch_size].
     """
-    order = permutation(jax.random.fold_in(jax.random.fold_in(key, 1), epoch), n)
+    order = permutation(epoch_key(key, epoch), n)
     steps = n // batch_size
     return order[: steps * batch_size].reshape(steps, batch_size)
 
@@ -328,3 +329,4 @@ def check_arguments(data: Data, epochs: int, batch_size: int, select: str | None
         raise ValueError(
             f"run: batch_size {batch_size} is larger than the {len(data.inputs)} training examples; choose at most that"
         )
+    parallel.check_batch_size(batch_size)

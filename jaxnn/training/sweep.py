@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from jaxnn.training import parallel
 from jaxnn.training.run import Data, Hparams, MakeTask, Run, check_arguments, goes_on, next_epoch, start
 from jaxnn.training.update import State
 
@@ -83,7 +84,15 @@ def run_many(
         after = jax.tree.map(keep, _MODELS, after, before, is_leaf=lambda axis: axis is None)
         return after, on & still_on, done + on.astype(jnp.int32)
 
+    devices, lengths = parallel.count(parallel.MODELS), (len(keys), count_settings(hparams))
+    shared_out = min((1, 0), key=lambda axis: -(-lengths[axis] // devices) / lengths[axis])  # with fewest idle devices
+
+    def spread(axis: int | None, part: Any) -> Any:
+        """Where a mesh is set, each device has seeds or settings of its own."""
+        return part if axis is None else parallel.split(part, shared_out, parallel.MODELS)
+
     progress = over_all(begin, ((), _MODELS), ((), _SEEDS))(hparams, keys)
+    progress = jax.tree.map(spread, _MODELS, progress, is_leaf=lambda axis: axis is None)
     on = jnp.ones(progress.bad_step.shape, bool)
     progress, _, done = jax.lax.while_loop(
         lambda carry: (carry[0].epoch < epochs) & carry[1].any(),
@@ -112,6 +121,8 @@ def sweep(
 ) -> Any:
     """Every setting with every seed, in groups that fit the memory, each group by one compiled `run_many`.
 
+    Within `parallel.over_models` the models of a group are spread over devices.
+
     Args:
         make_task, hparams, keys, data, epochs, batch_size, select, patience: as `run_many`.
         group: how many settings and how many seeds are trained together; by default `choose_group`. (1, 1) is a loop.
@@ -130,7 +141,7 @@ def sweep(
         raise ValueError(f"sweep: group must be at least (1, 1), got {group}")
     settings, seeds = count_settings(hparams), len(keys)
     check_arguments(data, epochs, batch_size, select, patience)
-    data, hparams = jax.tree.map(jnp.asarray, (data, hparams))
+    data, hparams, keys = parallel.replicate((data, hparams, keys))
     size = group or choose_group(make_task, hparams, keys, data, batch_size)
     rows = []
     for settings_of_row in _slices(settings, size[0]):
@@ -150,7 +161,7 @@ def sweep(
                 )
                 inside = tuple(slice(0, part.stop - part.start) for part in place)
                 run = run._replace(state=run.state._replace(key=None))
-                kept = jax.tree.map(lambda a, inside=inside: np.asarray(a)[inside], keep(run))
+                kept = jax.tree.map(lambda a, inside=inside: a[inside], parallel.collect(keep(run)))
                 if on_group is not None:
                     on_group(place, kept)
             row.append(kept)
@@ -187,7 +198,7 @@ def choose_group(
     of_seed = 4 * examples * inputs
     device = jax.devices()[0]
     limit = (device.memory_stats() or {}).get("bytes_limit", 2.0**32) / 4 if memory is None else memory
-    fit = max(1, int((limit - of_seed) // of_model))
+    fit = max(1, int((limit - of_seed) // of_model)) * parallel.count(parallel.MODELS)
     if fit < settings:
         return math.ceil(settings / math.ceil(settings / fit)), 1
     room = limit if device.platform != "cpu" else min(limit, SMALL_ON_CPU)

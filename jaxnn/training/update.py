@@ -13,6 +13,7 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from jaxnn.metrics import accuracy
+from jaxnn.training import parallel
 
 if TYPE_CHECKING:
     from jaxnn.data.augment import Mixed
@@ -211,7 +212,17 @@ def compute_scores(
     Returns:
         f32[N, C].
     """
-    inputs = jnp.asarray(inputs)
-    return jax.lax.map(
-        lambda x: task.model.apply(params, task.transform(statistics, x[None]))[0], inputs, batch_size=batch_size
-    )
+    examples: Array = parallel.join(jnp.asarray(inputs))
+
+    def some(x: Array) -> Array:
+        return parallel.split(task.model.apply(params, task.transform(statistics, parallel.split(x))))
+
+    batches = examples.shape[0] // batch_size
+    first, rest = examples[: batches * batch_size], examples[batches * batch_size :]
+    parts = []
+    if batches:
+        scores = jax.lax.map(some, first.reshape(batches, batch_size, *first.shape[1:]))
+        parts.append(scores.reshape(-1, scores.shape[-1]))
+    if len(rest) or not batches:
+        parts.append(some(rest))
+    return parallel.join(jnp.concatenate(parts))

@@ -1,0 +1,212 @@
+"""Examples that are read while training goes on, for data sets larger than memory.
+
+    source = stream.choose(source.find("imagenet_resized/64x64", data_dir), "train")
+    for batch in stream.batches(source, key, batch_size=256, epochs=90, first_step=int(state.step)):
+        state, metrics = update(state, batch)
+
+Any place of the order of an epoch can be computed alone, so that the batch of a step is a function of (key, step): the
+same examples that `jaxnn.training.run` would train on, and a training goes on at any step with nothing stored but the
+step. Records are read and decoded by grain, in threads or processes, while the device computes; every process reads
+its own part of each batch.
+"""
+
+from __future__ import annotations
+
+import collections
+import functools
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import jax
+import numpy as np
+
+from jaxnn.data.source import Records, Source
+from jaxnn.training import parallel
+from jaxnn.training.order import draw_shifts, epoch_key, numbers_at
+
+MEMORY_SHARE = 0.5
+"""A data set that takes more than this share of the memory, decoded, is streamed."""
+AHEAD = 2
+"""Batches on the device before they are needed."""
+
+
+class Examples(Protocol):
+    """Labelled examples with random access."""
+
+    def __len__(self) -> int:
+        """How many there are."""
+        ...
+
+    def take(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The inputs uint8[B, H, W, C] and the labels int32[B] of some examples."""
+        ...
+
+
+class InMemory(NamedTuple):
+    """Examples that are decoded already."""
+
+    inputs: np.ndarray
+    labels: np.ndarray
+
+    def __len__(self) -> int:
+        """How many there are."""
+        return self.labels.shape[0]
+
+    def take(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The inputs and the labels of some examples."""
+        return self.inputs[rows], self.labels[rows]
+
+
+class OnDisk:
+    """Examples of a prepared data set, each decoded when it is asked for. Can be sent to other processes."""
+
+    def __init__(self, source: Source, split: str) -> None:
+        """Open the split of a set, such as "train" or "train[:90%]"."""
+        self.source, self.split = source, split
+        self.shape = self._records.shape
+
+    @functools.cached_property
+    def _records(self) -> Records:
+        return Records(self.source, self.split)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What another process needs to open the files itself."""
+        return {name: value for name, value in vars(self).items() if name != "_records"}
+
+    def __len__(self) -> int:
+        """How many there are."""
+        return len(self._records)
+
+    def take(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The inputs and the labels of some examples."""
+        return self._records.decode(rows)
+
+
+class _Steps:
+    """One process's part of the batch of every step, by the number of the step: what grain reads from."""
+
+    def __init__(self, examples: Examples, words: np.ndarray, batch_size: int, part: tuple[int, int]) -> None:
+        self.examples, self.words, self.batch_size, self.part = examples, words, batch_size, part
+
+    def __len__(self) -> int:
+        return len(self.words) * (len(self.examples) // self.batch_size)
+
+    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        return self.examples.take(self.rows(int(index)))
+
+    def rows(self, step: int) -> np.ndarray:
+        n = len(self.examples)
+        epoch, batch = divmod(step, n // self.batch_size)
+        places = batch * self.batch_size + np.arange(*self.part)
+        return numbers_at(places, self.words[epoch], n)
+
+
+def batches(
+    examples: Examples,
+    key: jax.Array,
+    *,
+    batch_size: int,
+    epochs: int,
+    first_step: int = 0,
+    threads: int | None = None,
+    workers: int = 0,
+) -> Iterator[tuple[jax.Array, jax.Array]]:
+    """The batches of a training, on the device (split over the mesh, if one is set) before they are needed.
+
+    Args:
+        examples: as from `choose`.
+        key: as `training.run`: the batches are those that a run with this key trains on.
+        batch_size: examples a step, in all processes together.
+        epochs: how many.
+        first_step: where to begin, counted over the whole training, such as `State.step` of one that was stopped.
+        threads: how many batches are read and decoded at once, in each worker; by default the number of processors.
+        workers: processes that read and decode; 0 does it in threads of this process, which is enough for large images,
+            whose decoding runs beside Python.
+
+    Yields:
+        Inputs [B, ...] and labels int32[B] of each step.
+
+    Raises:
+        ValueError: a size is out of range.
+        OSError: a file is missing or damaged.
+    """
+    n = len(examples)
+    if not 0 < batch_size <= n:
+        raise ValueError(f"stream: batch_size must be from 1 to {n}, the number of examples; got {batch_size}")
+    parallel.check_batch_size(batch_size)
+    if epochs < 1 or workers < 0 or (threads is not None and threads < 1):
+        raise ValueError(
+            f"stream: needs epochs and threads from 1 and workers from 0; got {epochs}, {threads}, {workers}"
+        )
+    steps = epochs * (n // batch_size)
+    if not 0 <= first_step <= steps:
+        raise ValueError(f"stream: first_step must be from 0 to {steps}, the number of steps; got {first_step}")
+    import grain
+
+    of_process = batch_size // jax.process_count()
+    start = jax.process_index() * of_process
+    words = np.stack([np.asarray(draw_shifts(epoch_key(key, epoch), n)) for epoch in range(epochs)])
+    source = _Steps(examples, words, batch_size, (start, start + of_process))
+    threads = threads or os.cpu_count() or 1
+    read = grain.ReadOptions(num_threads=threads, prefetch_buffer_size=2 * threads)
+    found = grain.MapDataset.source(source)[first_step:].to_iter_dataset(read)
+    if workers:
+        from absl import flags
+
+        if not flags.FLAGS.is_parsed():  # grain's workers read flags, which only a command of absl parses
+            flags.FLAGS.mark_as_parsed()
+        found = found.mp_prefetch(grain.MultiprocessingOptions(num_workers=workers, per_worker_buffer_size=2))
+    on_device: collections.deque[Any] = collections.deque()
+    for inputs, labels in found:
+        on_device.append(parallel.put_part((inputs, labels)))
+        if len(on_device) > AHEAD:
+            yield on_device.popleft()
+    yield from on_device
+
+
+def choose(source: Source, split: str, *, memory_share: float = MEMORY_SHARE) -> Examples:
+    """The examples of a prepared data set: decoded into memory if they fit, else read while training goes on.
+
+    Args:
+        source: as from `jaxnn.data.source.find`.
+        split: "train", or a part of it as TFDS writes it: "train[:90%]".
+        memory_share: the share of the memory (see `memory`) that they may take.
+
+    Returns:
+        `InMemory` or `OnDisk`.
+
+    Raises:
+        ValueError: `memory_share` is not a share, or it is not a set of labelled uint8 images of one size.
+        OSError: a file is missing or damaged.
+    """
+    if not 0 <= memory_share <= 1:
+        raise ValueError(f"stream: memory_share must be from 0 to 1, got {memory_share}")
+    examples = OnDisk(source, split)
+    size = len(examples) * int(np.prod(examples.shape))
+    if size > memory_share * memory():
+        return examples
+    return InMemory(*examples.take(np.arange(len(examples))))
+
+
+def memory() -> int:
+    """The bytes of memory that this process may use: what the machine has, or less where a limit is set.
+
+    Returns:
+        The smallest of the machine's memory, the limit of the control group (as in a container) and the limits of the
+        process.
+    """
+    limits = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
+    for file in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
+        path = Path(file)
+        if path.is_file() and (text := path.read_text().strip()).isdecimal():
+            limits.append(int(text))
+    if sys.platform != "win32":
+        import resource
+
+        for kind in (resource.RLIMIT_AS, resource.RLIMIT_DATA):
+            if (limit := resource.getrlimit(kind)[0]) != resource.RLIM_INFINITY:
+                limits.append(limit)
+    return min(limits)

@@ -1,0 +1,278 @@
+"""A training over several devices or processes is the one over a single device; what it sends is counted."""
+
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import train_in_parallel
+from conftest import ENVIRONMENT_OF_THE_SHELL, ROOT
+from train_in_parallel import HPARAMS, digits, task
+
+from experiments.benchmark.communication import collectives
+from jaxnn import training
+from jaxnn.training import parallel, run_many
+
+KEY = jax.random.key(0)
+RELATIVE = 1e-6
+"""Sums in another order differ by so much at most: eight roundings of float32."""
+
+
+@pytest.fixture(scope="module")
+def alone():
+    return train_in_parallel.results()
+
+
+def assert_same(found, alone):
+    """The order and the masks are identical, the losses of 200 steps equal to rounding."""
+    for name in ("order", "kept", "epochs/accuracy", "steps/accuracy", "epochs/validation_accuracy"):
+        np.testing.assert_array_equal(found[name], alone[name], err_msg=name)
+    for name in alone:
+        if name.endswith("loss") or name.endswith("penalty"):
+            np.testing.assert_allclose(found[name], alone[name], rtol=RELATIVE, err_msg=name)
+        if "/w" in name:
+            np.testing.assert_allclose(found[name], alone[name], atol=2e-6, err_msg=name)
+
+
+@pytest.mark.parametrize("devices", [2, pytest.param(4, marks=pytest.mark.slow), 8])
+def test_devices_train_as_one(devices, alone):
+    with parallel.over_data(jax.devices()[:devices]):
+        assert parallel.count() == devices
+        assert_same(train_in_parallel.results(), alone)
+
+
+@pytest.mark.parametrize("count", [1, 7, 1000, 2003])
+def test_every_example_is_evaluated(count):
+    data = digits(645)
+    inputs = np.resize(data.inputs, (count, 8, 8, 1))
+    params = task(HPARAMS).model.init(KEY)
+
+    def scores(params, inputs, statistics):
+        return training.compute_scores(task(HPARAMS), params, inputs, statistics)
+
+    with parallel.over_data():
+        found = jax.jit(scores)(*parallel.replicate((params, inputs, data.statistics)))
+    assert found.shape == (count, 10)
+    np.testing.assert_allclose(found, scores(params, inputs, data.statistics), rtol=1e-5, atol=1e-5)
+
+
+def test_a_training_goes_on_with_another_number_of_devices():
+    data, options = digits(645), {"batch_size": 64, "select": None, "patience": None}
+    train = jax.jit(training.advance, static_argnums=0, static_argnames=tuple(options))
+    progress = training.start(task, HPARAMS, KEY, data, 6, 64, None)
+    for stop, devices in ((2, 4), (4, 1), (6, 8)):
+        with parallel.over_data(jax.devices()[:devices]):
+            arguments = parallel.replicate((HPARAMS, KEY, data, progress))
+            run = train(task, *arguments, jnp.int32(stop), **options)
+        key = jax.random.wrap_key_data(jnp.asarray(np.asarray(jax.random.key_data(run.state.key))))
+        progress = parallel.collect(run._replace(state=run.state._replace(key=None)))  # as read from a file
+        progress = progress._replace(state=progress.state._replace(key=key))
+    alone = jax.jit(training.run, static_argnums=0, static_argnames=("epochs", "batch_size"))
+    whole = alone(task, HPARAMS, KEY, data, epochs=6, batch_size=64)
+    for name, values in whole.history.items():
+        np.testing.assert_allclose(progress.history[name], values, rtol=RELATIVE, err_msg=name)
+
+
+def free_port():
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        return server.getsockname()[1]
+
+
+def start(arguments, devices, **options):
+    environment = {**ENVIRONMENT_OF_THE_SHELL, "PYTHONPATH": str(ROOT), "JAX_PLATFORMS": "cpu"}
+    environment["XLA_FLAGS"] = f"--xla_force_host_platform_device_count={devices}"
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    return subprocess.Popen([sys.executable, *arguments], cwd=ROOT, env=environment, **pipes | options)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("devices", [1, 2])
+def test_two_processes_train_as_one(devices, alone, tmp_path):
+    address = f"127.0.0.1:{free_port()}"
+    program = [str(Path(train_in_parallel.__file__)), str(tmp_path / "found.npz"), address, "2"]
+    processes = [start([*program, str(i)], devices) for i in range(2)]
+    for process in processes:
+        said = process.communicate(timeout=600)[1]
+        assert process.returncode == 0, said
+    with np.load(tmp_path / "found.npz") as found:
+        assert found["devices"].tolist() == [2, 2 * devices]
+        assert_same(found, alone)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("killed", "seconds"), [(0, 1), (1, 1), (0, 8), (1, 8)])
+def test_the_others_end_when_a_process_is_killed(killed, seconds, tmp_path):
+    address = f"127.0.0.1:{free_port()}"
+    options = ["--epochs", "1000000", "--coordinator", address, "--num-processes", "2", "--out", str(tmp_path / "run")]
+    program = ["-m", "experiments.train", "--dataset", "moons", *options, "--process-id"]
+    processes = [start([*program, str(i)], 1) for i in range(2)]
+    while not (tmp_path / "run" / "tensorboard").exists():
+        assert processes[killed].poll() is None
+        time.sleep(0.2)
+    time.sleep(seconds)  # it compiles, or trains
+    processes[killed].kill()
+    clock = time.monotonic()
+    said = processes[1 - killed].communicate(timeout=120)[1]
+    assert time.monotonic() - clock < 30
+    processes[killed].communicate()
+    assert processes[1 - killed].returncode not in (0, None)
+    assert "lost the others" in said or "another task died" in said
+
+
+@pytest.mark.slow
+def test_the_command_over_two_processes_writes_what_one_writes(tmp_path):
+    address = f"127.0.0.1:{free_port()}"
+    program = ["-m", "experiments.train", "--quick", "--seed", "3"]
+    several = ["--coordinator", address, "--num-processes", "2"]
+    runs = {
+        "alone": [start([*program, "--out", str(tmp_path / "alone")], 1)],
+        "two": [
+            start([*program, *several, "--process-id", str(i), "--out", str(tmp_path / "two")], 2) for i in range(2)
+        ],
+    }
+    for process in (*runs["alone"], *runs["two"]):
+        said = process.communicate(timeout=600)[1]
+        assert process.returncode == 0, said
+    one, two = (sorted(path.name for path in (tmp_path / name).iterdir()) for name in runs)
+    assert one == two
+    with np.load(tmp_path / "alone/classifier.npz") as a, np.load(tmp_path / "two/classifier.npz") as b:
+        assert sorted(a.files) == sorted(b.files)
+        for name in a.files:
+            np.testing.assert_allclose(a[name], b[name], atol=2e-6)
+
+
+# ---------------------------------------------------------------- what is sent
+
+
+def compiled_text(function, *arguments, **static):
+    return (
+        jax.jit(function, static_argnames=("make_task", *static)).lower(*arguments, **static).compile().as_text() or ""
+    )
+
+
+def test_a_step_sends_the_gradient_and_nothing_else_of_size():
+    data = digits(645)
+    with parallel.over_data(jax.devices()[:4]):
+        arguments = parallel.replicate((HPARAMS, KEY, data))
+        found = collectives(compiled_text(training.run, task, *arguments, epochs=2, batch_size=64))
+    parameters = sum(leaf.size for leaf in jax.tree.leaves(task(HPARAMS).model.init(KEY)))
+    large = [one for one in found if one.bytes > 1000]
+    # in the loop over the steps, and in the epoch's last step, which is not in the loop: gradient, loss and accuracy
+    steps = [one for one in large if one.kind == "all-reduce"]
+    assert [one.bytes for one in steps] == [4 * (parameters + 2)] * 2
+    assert data.evaluate is not None
+    scores = 4 * 10 * len(data.evaluate["validation"][1])  # after each epoch
+    assert sum(one.bytes for one in large if one not in steps) <= 2 * scores
+
+
+def test_one_device_sends_nothing():
+    with parallel.over_data(jax.devices()[:1]):
+        arguments = parallel.replicate((HPARAMS, KEY, digits(645)))
+        assert collectives(compiled_text(training.run, task, *arguments, epochs=2, batch_size=64)) == []
+
+
+def settings(count):
+    return {
+        "learning_rate": jnp.linspace(0.01, 0.1, count),
+        "l2": jnp.full(count, 1e-4),
+        "dropout": jnp.full(count, 0.5),
+    }
+
+
+@pytest.mark.parametrize(("count", "seeds"), [(4, 1), (3, 4)])
+def test_a_sweep_over_devices_is_the_same_and_sends_next_to_nothing(count, seeds):
+    data, keys = digits(200), jax.random.split(KEY, seeds)
+    options = {"epochs": 2, "batch_size": 64, "select": "validation_accuracy", "patience": 2}
+    alone = training.sweep(task, settings(count), keys, data, **options)
+    with parallel.over_models(jax.devices()[:4]):
+        found = training.sweep(task, settings(count), keys, data, **options)
+        arguments = parallel.replicate((settings(count), keys, data))
+        program = compiled_text(run_many, task, *arguments, **options)
+    for name, values in alone.history.items():
+        np.testing.assert_allclose(found.history[name], values, rtol=1e-5, err_msg=name)
+    np.testing.assert_array_equal(found.best.epoch, alone.best.epoch)
+    assert all(one.bytes <= 4 for one in collectives(program))  # whether anyone goes on
+
+
+# ---------------------------------------------------------------- places and refusals
+
+
+def test_each_device_holds_the_data_whole_and_a_part_of_a_batch():
+    with parallel.over_data():
+        whole = parallel.replicate((np.arange(24.0, dtype=np.float32).reshape(12, 2), 3.0, KEY))
+        part = jax.jit(parallel.split)(whole[0][:8])
+        again = jax.jit(parallel.join)(part)
+    assert [shard.data.shape for shard in whole[0].addressable_shards] == [(12, 2)] * 8
+    assert len(whole[2].sharding.device_set) == 8
+    assert [shard.data.shape for shard in part.addressable_shards] == [(1, 2)] * 8
+    assert again.sharding.is_fully_replicated
+    np.testing.assert_array_equal(parallel.collect(part), np.arange(16.0).reshape(8, 2))
+
+
+def test_without_a_mesh_nothing_changes():
+    x = jnp.ones((8, 2))
+    assert parallel.count() == parallel.count(parallel.MODELS) == 1
+    assert parallel.split(x) is x
+    assert parallel.join(x) is x
+    assert len(parallel.replicate(x).sharding.device_set) == 1
+    assert parallel.agree(1.5) == 1.5
+    assert parallel.leave(2) == 2
+
+
+@pytest.mark.parametrize(("size", "nearest"), [(100, "96 or 104"), (9, "8 or 16"), (3, "8")])
+def test_a_batch_that_cannot_be_split_is_refused(size, nearest):
+    message = f"batch_size {size} cannot be split over 8 devices; the nearest sizes that can: {nearest}$"
+    with parallel.over_data(), pytest.raises(ValueError, match=message):
+        training.fit(task, HPARAMS, KEY, digits(645), epochs=1, batch_size=size)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("10.0.0.1",), "must be HOST:PORT.*'10.0.0.1'"),
+        (("host:port", 2, 0), "must be HOST:PORT.*'host:port'"),
+        (("host:70000", 2, 0), "must be HOST:PORT"),
+        (("host:1234",), "needs the number of processes"),
+        (("host:1234", 2), "needs the number of processes"),
+        (("host:1234", 0, 0), "at least 1, got 0"),
+        (("host:1234", 2, 2), "from 0 to 1, got 2"),
+        (("host:1234", 2, -1), "from 0 to 1, got -1"),
+    ],
+)
+def test_a_wrong_address_or_number_is_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        parallel.connect(*arguments)
+
+
+def test_a_lost_process_is_told_in_one_line(monkeypatch):
+    monkeypatch.setattr(jax, "process_count", lambda: 2)
+    with pytest.raises(ConnectionError, match=r"process 0 of 2 lost the others.*Gloo failed\)$"), parallel.watched():
+        raise jax.errors.JaxRuntimeError("Gloo failed\nand more")
+
+
+def test_an_error_of_one_process_alone_stays_as_it_is():
+    with pytest.raises(jax.errors.JaxRuntimeError, match="memory"), parallel.watched():
+        raise jax.errors.JaxRuntimeError("out of memory")
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--num-processes", "2"], "--num-processes needs --coordinator"),
+        (["--process-id", "0"], "--process-id needs --coordinator"),
+        (["--coordinator", "nowhere"], "must be HOST:PORT"),
+        (["--batch-size", "60"], "batch_size 60 cannot be split over 8 devices"),
+    ],
+)
+def test_the_command_refuses_in_one_line_and_writes_nothing(options, said, capsys, tmp_path):
+    from experiments import train
+
+    assert train.main([*options, "--dataset", "moons", "--out", str(tmp_path / "run")]) == 2
+    assert said in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,203 @@
+"""Examples that are read while training goes on: the batches of a run in memory, from any step, in any process."""
+
+import json
+import resource
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+import tensorflow_datasets as tfds
+from test_source import LABEL, damage, examples, images, prepare
+
+from jaxnn import losses, models, training
+from jaxnn.data import source, stream
+from jaxnn.training import parallel
+from jaxnn.training.order import draw_shifts, epoch_key, numbers_at, permutation
+
+KEY = jax.random.key(4)
+COUNT, BATCH = 50, 8
+SHAPE = (5, 4, 3)
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("tiny")
+    features = {"image": tfds.features.Image(shape=SHAPE), "label": LABEL}
+    prepare(folder, features, {"train": examples(images(COUNT)), "test": examples(images(6, seed=1))})
+    found = source.find("tiny", folder)
+    assert found is not None
+    return found
+
+
+@pytest.fixture(scope="module")
+def decoded(prepared):
+    return source.decode(prepared).train
+
+
+@pytest.mark.parametrize("n", [1, 2, 7, 100, 101, 1000, 50_000])
+def test_places_of_an_order_are_those_of_the_whole(n):
+    key = jax.random.key(n)
+    whole = np.asarray(permutation(key, n))
+    places = np.random.default_rng(0).integers(0, n, 200)
+    np.testing.assert_array_equal(numbers_at(places, np.asarray(draw_shifts(key, n)), n), whole[places])
+
+
+def batches(examples, **options):
+    found = stream.batches(examples, KEY, **{"batch_size": BATCH, "epochs": 3, "threads": 2} | options)
+    return [tuple(np.asarray(part) for part in batch) for batch in found]
+
+
+def expected(decoded, epochs=3):
+    """The batches of `training.run`, from the whole order of each epoch."""
+    found = []
+    for epoch in range(epochs):
+        order = np.asarray(permutation(epoch_key(KEY, jnp.int32(epoch)), COUNT))
+        found += [order[start : start + BATCH] for start in range(0, COUNT - BATCH + 1, BATCH)]
+    return [(decoded.inputs[rows], decoded.labels[rows]) for rows in found]
+
+
+def assert_equal(found, wanted):
+    assert len(found) == len(wanted)
+    for one, other in zip(found, wanted, strict=True):
+        np.testing.assert_array_equal(one[0], other[0])
+        np.testing.assert_array_equal(one[1], other[1])
+        assert one[0].dtype == np.uint8
+        assert one[1].dtype == np.int32
+
+
+@pytest.mark.parametrize("on_disk", [True, False])
+def test_the_batches_are_those_of_a_run_in_memory(on_disk, prepared, decoded):
+    examples = stream.choose(prepared, "train", memory_share=0.0 if on_disk else 1.0)
+    assert isinstance(examples, stream.OnDisk if on_disk else stream.InMemory)
+    assert_equal(batches(examples), expected(decoded))
+
+
+@pytest.mark.parametrize("step", [1, 6, 13, 18])
+def test_it_goes_on_at_any_step(step, prepared, decoded):
+    examples = stream.OnDisk(prepared, "train")
+    assert_equal(batches(examples, first_step=step), expected(decoded)[step:])
+
+
+@pytest.mark.slow
+def test_workers_give_the_same(prepared, decoded):
+    assert_equal(batches(stream.OnDisk(prepared, "train"), workers=2, first_step=2), expected(decoded)[2:])
+
+
+def test_each_process_reads_its_part(prepared, decoded, monkeypatch):
+    monkeypatch.setattr(jax, "process_count", lambda: 2)
+    parts = []
+    for process in range(2):
+        monkeypatch.setattr(jax, "process_index", lambda process=process: process)
+        parts.append(batches(stream.OnDisk(prepared, "train")))
+    whole = [tuple(np.concatenate(halves) for halves in zip(*two, strict=True)) for two in zip(*parts, strict=True)]
+    assert_equal(whole, expected(decoded))
+
+
+def test_a_batch_lies_split_over_the_devices(prepared, decoded):
+    with parallel.over_data():
+        [first, *_] = stream.batches(stream.OnDisk(prepared, "train"), KEY, batch_size=BATCH, epochs=1)
+    assert [shard.data.shape for shard in first[0].addressable_shards] == [(1, *SHAPE)] * 8
+    np.testing.assert_array_equal(np.asarray(first[0]), expected(decoded)[0][0])
+
+
+def test_the_same_update_trains_to_the_parameters_of_a_run_in_memory(prepared, decoded):
+    def task(h):
+        model = models.mlp(SHAPE, (16,), 2, dropout=0.3)
+        transform = lambda _, x: x.astype(jnp.float32) / 255
+        return training.Task(model, losses.softmax, optax.sgd(h["rate"], momentum=0.9), transform=transform)
+
+    run, _ = training.fit(task, {"rate": 0.1}, KEY, training.Data(*decoded), epochs=3, batch_size=BATCH)
+    state = training.init_state(task({"rate": 0.1}), jax.random.fold_in(KEY, 0))
+    update = jax.jit(training.make_update(task({"rate": 0.1})))
+    losses_of_steps = []
+    for batch in stream.batches(stream.OnDisk(prepared, "train"), KEY, batch_size=BATCH, epochs=3):
+        state, metrics = update(state, batch)
+        losses_of_steps.append(float(metrics.loss))
+    np.testing.assert_allclose(np.reshape(losses_of_steps, (3, -1)).mean(1), run.history["loss"], rtol=1e-6)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-6), state.params, run.state.params)
+
+
+def test_a_part_of_a_split(prepared):
+    part = stream.OnDisk(prepared, "train[:40%]")
+    whole = stream.OnDisk(prepared, "train")
+    assert (len(part), len(whole)) == (20, COUNT)
+    np.testing.assert_array_equal(part.take(np.arange(20))[0], whole.take(np.arange(20))[0])
+
+
+# ---------------------------------------------------------------- memory
+
+
+def test_what_fits_is_decoded_and_what_does_not_is_streamed(prepared, monkeypatch):
+    size = COUNT * 5 * 4 * 3
+    monkeypatch.setattr(stream, "memory", lambda: 2 * size)
+    assert isinstance(stream.choose(prepared, "train"), stream.InMemory)
+    monkeypatch.setattr(stream, "memory", lambda: 2 * size - 1)
+    assert isinstance(stream.choose(prepared, "train"), stream.OnDisk)
+
+
+def test_the_memory_is_what_the_process_may_use(run_python):
+    total = 1024 * int(Path("/proc/meminfo").read_text().split()[1])
+    assert stream.memory() <= total
+    assert resource.getrlimit(resource.RLIMIT_DATA)[0] == resource.RLIM_INFINITY
+    code = "import resource\nfrom jaxnn.data import stream\nresource.setrlimit(resource.RLIMIT_DATA, (2**30, 2**30))\n"
+    assert run_python(code + "print(stream.memory())").strip() == str(2**30)
+
+
+@pytest.mark.slow
+def test_the_benchmark_shows_that_memory_stays_flat(tmp_path):
+    from experiments.benchmark import streaming
+
+    out = tmp_path / "streaming.json"
+    assert streaming.main(["--limit-mib", "400", "--side", "128", "--out", str(out)]) == 0
+    rows = {(row["reader"], row["limited"]): row for row in json.loads(out.read_text())["rows"]}
+    seen = rows["stream", True]["resident_mib"]
+    assert max(seen) < seen[0] + 60
+    assert "error" in rows["memory", True]
+    assert rows["memory", False]["resident_mib"][0] > seen[0] + 800
+
+
+# ---------------------------------------------------------------- refusals
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"batch_size": 0}, "batch_size must be from 1 to 50.*got 0"),
+        ({"batch_size": 51}, "batch_size must be from 1 to 50.*got 51"),
+        ({"epochs": 0}, "epochs and threads from 1.*got 0, 2, 0"),
+        ({"threads": 0}, "epochs and threads from 1.*got 3, 0, 0"),
+        ({"workers": -1}, "workers from 0; got 3, 2, -1"),
+        ({"first_step": -1}, "first_step must be from 0 to 18.*got -1"),
+        ({"first_step": 19}, "first_step must be from 0 to 18.*got 19"),
+    ],
+)
+def test_sizes_out_of_range_are_refused(options, message, prepared):
+    with pytest.raises(ValueError, match=message):
+        batches(stream.OnDisk(prepared, "train"), **options)
+
+
+def test_a_batch_that_cannot_be_split_is_refused(prepared):
+    with parallel.over_data(), pytest.raises(ValueError, match="batch_size 9 cannot be split over 8 devices"):
+        batches(stream.OnDisk(prepared, "train"), batch_size=9)
+
+
+def test_an_unknown_split_and_a_wrong_share_are_refused(prepared):
+    with pytest.raises(ValueError, match="tiny has no split 'trian'"):
+        stream.OnDisk(prepared, "trian")
+    with pytest.raises(ValueError, match=r"memory_share must be from 0 to 1, got 1\.5"):
+        stream.choose(prepared, "train", memory_share=1.5)
+
+
+@pytest.mark.parametrize("kind", ["truncated", "emptied", "bit", "deleted"])
+def test_a_damaged_file_is_named(kind, tmp_path):
+    features = {"image": tfds.features.Image(shape=SHAPE), "label": LABEL}
+    prepare(tmp_path, features, {"train": examples(images(COUNT)), "test": examples(images(6))})
+    found = source.find("tiny", tmp_path)
+    assert found is not None
+    [shard] = found.folder.glob("*train*")
+    damage(shard, kind)
+    with pytest.raises(OSError, match=rf"{found.folder} is missing or damaged .* delete {found.folder}"):
+        batches(stream.OnDisk(found, "train"))
