@@ -18,7 +18,7 @@ def wait_for(condition, process, seconds=600.0):
         if process.poll() is not None:
             return False
         assert time.monotonic() < end, "it took too long"
-        time.sleep(0.001)
+        time.sleep(0.005)
     return True
 
 

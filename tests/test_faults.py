@@ -69,6 +69,7 @@ def test_a_full_disk_ends_no_run_and_the_results_are_saved_elsewhere(start, undi
     assert unfinished(out) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("instead", ["nothing", "a file"])
 def test_a_folder_removed_while_the_run_goes_on(instead, start, undisturbed, tmp_path):
     out = tmp_path / "run"
@@ -89,6 +90,7 @@ def test_a_folder_removed_while_the_run_goes_on(instead, start, undisturbed, tmp
     assert (out / "config.json").exists()
 
 
+@pytest.mark.slow
 def test_a_signal_on_a_full_disk_saves_elsewhere(start, complete, undisturbed, small_disk, tmp_path):
     process = start(*RUN, "--out", small_disk / "run", "--rescue", tmp_path / "rescue")
     assert wait_for(lambda: checkpoint.paths(small_disk / "run" / "checkpoints"), process)
@@ -168,10 +170,43 @@ def test_other_settings_are_listed_and_nothing_is_changed(options, said, copy, c
     assert {path: path.read_bytes() for path in copy.rglob("*") if path.is_file()} == before
 
 
-def test_the_same_settings_and_options_that_decide_nothing_may_be_given(copy, capsys):
+@pytest.fixture(scope="module")
+def never_stopped(tmp_path_factory):
+    out = tmp_path_factory.mktemp("never_stopped") / "run"
+    with jax.numpy_dtype_promotion("standard"):
+        assert train.main([*SHORT, "--out", str(out)]) == 0
+    return out
+
+
+def test_a_damaged_checkpoint_is_passed_over_and_the_end_is_the_same(copy, never_stopped, capsys):
+    newest, before = checkpoint.paths(copy / "checkpoints")
+    file = max((newest / "state").rglob("*"), key=lambda path: path.stat().st_size * path.is_file())
+    file.write_bytes(file.read_bytes()[:-1])
+    assert train.main(["--resume", str(copy)]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert f"warning: {file} is damaged" in said
+    assert f"going on from the previous good checkpoint, {before}" in said
+    assert "going on after epoch 1" in said
+    assert_same_results(copy, never_stopped)
+    for path in checkpoint.paths(copy / "checkpoints"):
+        checkpoint.read(path)
+
+
+def test_without_a_good_checkpoint_it_is_an_error(copy, capsys):
+    for path in checkpoint.paths(copy / "checkpoints"):
+        (path / "about.json").unlink()
+    assert train.main(["--resume", str(copy)]) == 2
+    assert re.match(r"error: .* holds no good checkpoint: .*about\.json is missing.*\n$", capsys.readouterr().err)
+    assert not (copy / "summary.json").exists()
+
+
+def test_the_same_settings_and_options_that_decide_nothing_may_be_given(copy, capsys, monkeypatch):
+    monkeypatch.setattr(resume, "versions", lambda: {"jax": "9.9", "jaxnn": "0"})
     options = ["--epochs", "4", "--hidden", "8", "--checkpoint-keep", "1", "--checkpoint-minutes", "0"]
     assert train.main(["--resume", str(copy), *options]) == 0
-    assert "going on after epoch 2" in " ".join(capsys.readouterr().out.split())
+    said = " ".join(capsys.readouterr().out.split())
+    assert "going on after epoch 2" in said
+    assert "its last digits may differ" in said  # another version of JAX
     assert len(json.loads((copy / "summary.json").read_text())["seconds_per_epoch"]) == 4
 
 
@@ -196,12 +231,6 @@ def test_other_examples_are_refused(copy, capsys, monkeypatch):
     monkeypatch.setattr(train, "load_dataset", other)
     assert train.main(["--resume", str(copy)]) == 2
     assert "the examples of digits are not those the run began with" in capsys.readouterr().err
-
-
-def test_another_version_of_jax_is_told(copy, capsys, monkeypatch):
-    monkeypatch.setattr(resume, "versions", lambda: {"jax": "9.9", "jaxnn": "0"})
-    assert train.main(["--resume", str(copy)]) == 0
-    assert "its last digits may differ" in " ".join(capsys.readouterr().out.split())
 
 
 def test_a_run_stopped_before_its_first_checkpoint_begins_again_with_its_settings(copy, capsys):

@@ -140,7 +140,7 @@ def test_a_group_that_cannot_be_written_is_kept_and_tried_again(finished, tmp_pa
 @pytest.mark.parametrize("damage", ["missing", "changed", "other data"])
 def test_a_sweep_that_cannot_go_on_is_named(damage, finished, tmp_path, monkeypatch, capsys):
     out = shutil.copytree(finished, tmp_path / "run")
-    file = out / "sweep.json"
+    file, said = out / "sweep.json", ""
     match damage:
         case "missing":
             file.unlink()
