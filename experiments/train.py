@@ -72,6 +72,7 @@ def train(config: Config, console: Console, stored: resume.Stored | None = None)
     connect(config)
     choose_device(config.device)
     with parallel.over_data(), parallel.watched():
+        parallel.meet()
         if jax.process_index() == 0:
             return _train(config, console, stored)
         with tempfile.TemporaryDirectory() as folder:  # what process 0 writes is enough

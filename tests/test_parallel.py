@@ -62,7 +62,8 @@ def test_every_example_is_evaluated(count):
 
 
 def test_a_training_goes_on_with_another_number_of_devices():
-    data, options = digits(645), {"batch_size": 64, "select": None, "patience": None}
+    data = jax.tree.map(jnp.asarray, digits(645))
+    options = {"batch_size": 64, "select": None, "patience": None}
     train = jax.jit(training.advance, static_argnums=0, static_argnames=tuple(options))
     progress = training.start(task, HPARAMS, KEY, data, 6, 64, None)
     for stop, devices in ((2, 4), (4, 1), (6, 8)):

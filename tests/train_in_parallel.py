@@ -60,6 +60,7 @@ def main(out, coordinator=None, processes="1", process="0"):
     if coordinator is not None:
         parallel.connect(coordinator, int(processes), int(process), patience=600)
     with parallel.over_data():
+        parallel.meet()
         found = results()
     if jax.process_index() == 0:
         np.savez(out, allow_pickle=False, devices=np.array([jax.process_count(), jax.device_count()]), **found)

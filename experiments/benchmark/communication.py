@@ -91,7 +91,7 @@ def collectives(program: str) -> list[Collective]:
     return found
 
 
-def ring_seconds(size: int, hosts: int, bandwidth: float, latency: float) -> float:
+def ring_seconds(size: float, hosts: int, bandwidth: float, latency: float) -> float:
     """How long an all-reduce in a ring takes: a simulation.
 
     Args:
@@ -173,8 +173,8 @@ def run(options: Options, console: Console) -> dict[str, Any]:
     options.out.parent.mkdir(parents=True, exist_ok=True)
     artifacts.write_json(options.out, results)
     milliseconds = {f"{gigabits} Gbit/s": 1e3 * np.array(of_one) for gigabits, of_one in seconds.items()}
-    figure = studies.curves(
-        np.array(options.hosts),
+    figure = studies.study(
+        options.hosts,
         [studies.Panel(milliseconds, "", "milliseconds per step", log=True)],
         f"Communication per step, MLP {name} (simulated, {size / 1e6:.3g} MB, {options.latency_us:g} us a message)",
         "hosts",

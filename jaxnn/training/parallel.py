@@ -33,7 +33,6 @@ DATA = "data"
 MODELS = "models"
 """The axis of the mesh over which the models of a sweep are split."""
 CONNECT_SECONDS = 120
-SHUTDOWN_SECONDS = 10
 
 
 def connect(coordinator: str, processes: int | None = None, process: int | None = None, *, patience: int = 20) -> None:
@@ -71,13 +70,22 @@ def connect(coordinator: str, processes: int | None = None, process: int | None 
             process,
             cluster_detection_method="deactivate" if address else None,
             heartbeat_timeout_seconds=patience,
-            shutdown_timeout_seconds=SHUTDOWN_SECONDS,
             initialization_timeout=CONNECT_SECONDS,
         )
     except ValueError as error:
         raise ValueError(f"coordinator auto: found no cluster ({error}); give the address of process 0") from error
     except RuntimeError as error:
         raise OSError(f"the processes did not find each other at {coordinator}: {error}") from error
+
+
+def meet() -> None:
+    """Within `over_data`, communicate for the first time: while all processes are here, before they compile.
+
+    Gloo, which connects CPUs, gives up a first meeting for which a process is half a minute late; later ones wait.
+    """
+    if jax.process_count() > 1:
+        ones = put_part(np.ones(jax.local_device_count(), np.float32))
+        jax.block_until_ready(jax.jit(jnp.sum)(ones))
 
 
 @contextlib.contextmanager
@@ -117,31 +125,31 @@ def leave(status: int) -> int:
     return status
 
 
-def over_data(devices: Sequence[jax.Device] | None = None) -> contextlib.AbstractContextManager[Mesh]:
+def over_data(devices: Sequence[jax.Device] | None = None) -> contextlib.AbstractContextManager[Any]:
     """A context in which `run` and `fit` split every batch over devices.
 
     Args:
         devices: by default all, of all processes.
 
     Returns:
-        A context manager; it gives the mesh.
+        A context manager.
     """
     return _over(DATA, devices)
 
 
-def over_models(devices: Sequence[jax.Device] | None = None) -> contextlib.AbstractContextManager[Mesh]:
+def over_models(devices: Sequence[jax.Device] | None = None) -> contextlib.AbstractContextManager[Any]:
     """A context in which `sweep` and `run_many` split the models over devices, which then share nothing.
 
     Args:
         devices: by default all, of all processes.
 
     Returns:
-        A context manager; it gives the mesh.
+        A context manager.
     """
     return _over(MODELS, devices)
 
 
-def _over(axis: str, devices: Sequence[jax.Device] | None) -> contextlib.AbstractContextManager[Mesh]:
+def _over(axis: str, devices: Sequence[jax.Device] | None) -> contextlib.AbstractContextManager[Any]:
     devices = sorted(devices or jax.devices(), key=lambda device: (device.process_index, device.id))
     return jax.set_mesh(Mesh(np.array(devices), (axis,), axis_types=(AxisType.Auto,)))
 
