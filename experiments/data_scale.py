@@ -21,17 +21,18 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from jax import Array
 from sklearn.decomposition import PCA
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.svm import SVC
 
 from experiments import lesson
-from experiments.images import load_prepared
+from experiments.images import load_images
 from experiments.lesson import Claim, Lesson, Options, Outcome, Rows, Text
-from jaxnn import initializers, losses, models, training
-from jaxnn.data import Dataset, load, preprocess
-from jaxnn.data.split import Split
+from jaxnn import initializers, losses, metrics, models, training
+from jaxnn.data import Dataset, preprocess
+from jaxnn.data.split import Split, take
 from jaxnn.plots import studies
 
 COMPONENTS = 100
@@ -76,23 +77,22 @@ PLANS["quick"] = PLANS["digits"]._replace(sizes=(100, 1437))
 
 def study(options: Options) -> Outcome:
     """Every learner on every size."""
-    dataset = load("digits", validation_share=0) if options.quick else load_prepared("cifar10", seed=options.seed)
+    dataset = load_images(options, validation_share=0)
     plan = PLANS["quick" if options.quick else dataset.name]
-    everything = Split(*(np.concatenate(parts) for parts in zip(dataset.train, dataset.validation, strict=True)))
     generator = np.random.default_rng(options.seed)
     rows = np.sort(generator.permutation(len(dataset.test.labels))[: plan.tests])
-    test = Split(*(a[rows] for a in dataset.test))
-    sizes = [size for size in plan.sizes if size <= len(everything.labels)]
+    test = take(dataset.test, rows)
+    sizes = [size for size in plan.sizes if size <= len(dataset.train.labels)]
     shape = (len(sizes), plan.repeats)
     accuracy = {name: np.full(shape, np.nan) for name in NETWORKS + CLASSICAL}
     seconds = dict.fromkeys(accuracy, 0.0)
     models_trained = 0
     for repeat in range(plan.repeats):
-        order = generator.permutation(len(everything.labels))
+        order = generator.permutation(len(dataset.train.labels))
         for i, size in enumerate(sizes):
             if repeat and size > 2000:
                 continue
-            train = Split(*(a[np.sort(order[:size])] for a in everything))
+            train = take(dataset.train, np.sort(order[:size]))
             for name in NETWORKS:
                 started = time.perf_counter()
                 accuracy[name][i, repeat] = train_network(name, plan, train, test, dataset, options.seed + repeat)
@@ -114,7 +114,8 @@ def train_network(name: str, plan: Plan, train: Split, test: Split, dataset: Dat
     size = len(train.labels)
     epochs = next(epochs for largest, epochs in plan.epochs.items() if size <= largest)
     batch_size = min(256, max(20, size // 10))
-    kind = network_maker(name, train.inputs.shape[1:], len(dataset.classes), plan.hidden, epochs * (size // batch_size))
+    model = network(name, train.inputs.shape[1:], len(dataset.classes), plan.hidden)
+    kind = task_maker(model, epochs * (size // batch_size))
     statistics = preprocess.fit_moments(train.inputs, "global" if dataset.name == "digits" else "channel")
     run = training.sweep(
         kind,
@@ -124,20 +125,21 @@ def train_network(name: str, plan: Plan, train: Split, test: Split, dataset: Dat
         epochs=epochs,
         batch_size=batch_size,
     )
-    params = jax.tree.map(lambda leaf: jnp.asarray(leaf[0, 0]), run.state.params)
-    task = kind(plan.settings[name])
-    scores = training.compute_scores(task, params, test.inputs, statistics)
-    return float((np.asarray(scores).argmax(-1) == test.labels).mean())
+    params = jax.tree.map(lambda leaf: leaf[0, 0], run.state.params)
+    return float(accuracy_of(model, params, statistics, *map(jnp.asarray, test)))
 
 
 @functools.cache
-def network_maker(
-    name: str, shape: tuple[int, ...], classes: int, hidden: int, steps: int
-) -> Callable[[Mapping[str, Any]], training.Task]:
-    """Softmax loss, momentum, a cosine schedule; the MLP with dropout 0.5. One function, and so one program, a size."""
-    model = models.linear(shape, classes, init=initializers.normal(0.01))
+def network(name: str, shape: tuple[int, ...], classes: int, hidden: int) -> models.Model:
+    """The linear classifier or the MLP with dropout 0.5; the same object for the same arguments compiles once."""
     if name == "MLP":
-        model = models.mlp(shape, (hidden,), classes, dropout=0.5)
+        return models.mlp(shape, (hidden,), classes, dropout=0.5)
+    return models.linear(shape, classes, init=initializers.normal(0.01))
+
+
+@functools.cache
+def task_maker(model: models.Model, steps: int) -> Callable[[Mapping[str, Any]], training.Task]:
+    """Softmax loss, momentum, a cosine schedule over all steps."""
 
     def network_task(h: Mapping[str, Any]) -> training.Task:
         return training.Task(
@@ -149,6 +151,12 @@ def network_maker(
         )
 
     return network_task
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def accuracy_of(model: models.Model, params: Any, statistics: preprocess.Moments, x: Array, labels: Array) -> Array:
+    """The share of the examples that a trained network gets right."""
+    return metrics.accuracy(model.apply(params, preprocess.standardize(statistics, x)), labels)
 
 
 def features(train: np.ndarray, test: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

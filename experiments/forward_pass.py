@@ -23,10 +23,10 @@ import optax
 from jax import Array
 
 from experiments import lesson
-from experiments.images import load_prepared
+from experiments.images import load_images
 from experiments.lesson import Claim, Lesson, Options, Outcome, Rows, Text
 from jaxnn import initializers, losses, models, training
-from jaxnn.data import Dataset, load, preprocess
+from jaxnn.data import Dataset, preprocess
 from jaxnn.inspect.gradients import layer_outputs
 from jaxnn.plots.pipeline import Stage, pipeline
 
@@ -36,7 +36,7 @@ BATCH = 64
 
 def study(options: Options) -> Outcome:
     """The stages before and after training."""
-    dataset = load("digits", seed=options.seed) if options.quick else load_prepared(seed=options.seed)
+    dataset = load_images(options)
     moments = preprocess.fit_moments(dataset.train.inputs, "global")
     started = time.perf_counter()
     hidden = 32 if dataset.name == "digits" else 64

@@ -23,7 +23,7 @@ from jax import Array
 from matplotlib.figure import Figure
 
 from experiments import lesson
-from experiments.images import load_prepared
+from experiments.images import load_images
 from experiments.lesson import Claim, Lesson, Options, Outcome, Rows, Text
 from jaxnn import losses, models, training
 from jaxnn.data import load, preprocess
@@ -152,7 +152,7 @@ def draw_curves(epoch: np.ndarray, mean: dict[str, np.ndarray], seeds: int) -> F
 
 def learn_images(options: Options) -> tuple[str, dict[str, np.ndarray]]:
     """Training accuracy after every epoch on 50 images, with their labels and with random ones, in one program."""
-    dataset = load_prepared("digits" if options.quick else "cifar10", seed=options.seed)
+    dataset = load_images(options)
     generator = np.random.default_rng(options.seed)
     chosen = np.sort(generator.choice(len(dataset.train.labels), IMAGES, replace=False))
     inputs, labels = dataset.train.inputs[chosen], dataset.train.labels[chosen]

@@ -23,7 +23,7 @@ import optax
 from jax import Array
 
 from experiments import lesson
-from experiments.images import load_prepared
+from experiments.images import load_images
 from experiments.lesson import Claim, Lesson, Options, Outcome, Rows, Text
 from jaxnn import layers, losses, metrics, models, plots, training
 from jaxnn.data import Dataset, load, preprocess
@@ -61,7 +61,7 @@ def study(options: Options) -> Outcome:
         error < 1e-4,
     )
 
-    dataset = load("digits", seed=options.seed) if options.quick else load_prepared(seed=options.seed)
+    dataset = load_images(options)
     started = time.perf_counter()
     params, statistics = _train(dataset, options.seed)
     points = load("gauss", classes=3, size=300, noise=0.25, seed=options.seed)

@@ -9,6 +9,7 @@ from typing import Any
 import matplotlib
 from matplotlib import font_manager
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
@@ -114,12 +115,16 @@ def save(figure: Figure, path: str | os.PathLike[str]) -> tuple[Path, Path]:
     stem = path.with_suffix("") if path.suffix in (".png", ".svg") else path
     contents = {}
     with matplotlib.rc_context(STYLE):
+        figure.set_dpi(PIXELS / figure.get_figwidth())
         if (layout := figure.get_layout_engine()) is not None and figure.axes:
             layout.execute(figure)  # once, not for each file
             figure.set_layout_engine("none")
-        for kind, metadata in (("png", None), ("svg", {"Date": None})):
-            buffer = io.BytesIO()
-            figure.savefig(buffer, format=kind, dpi=PIXELS / figure.get_figwidth(), metadata=metadata)
+        png, svg = io.BytesIO(), io.BytesIO()
+        # `savefig` would draw each twice
+        FigureCanvasAgg(figure).print_png(png)
+        FigureCanvasSVG(figure).print_svg(svg, metadata={"Date": None})
+        figure.set_dpi(PIXELS / figure.get_figwidth())
+        for kind, buffer in (("png", png), ("svg", svg)):
             contents[stem.with_name(f"{stem.name}.{kind}")] = buffer.getvalue()
     stem.parent.mkdir(parents=True, exist_ok=True)
     for target, content in contents.items():
@@ -129,5 +134,5 @@ def save(figure: Figure, path: str | os.PathLike[str]) -> tuple[Path, Path]:
             temporary.replace(target)
         finally:
             temporary.unlink(missing_ok=True)
-    png, svg = contents
-    return png, svg
+    first, second = contents
+    return first, second
