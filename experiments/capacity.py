@@ -11,7 +11,6 @@ it (98 % and more), and on a spiral of five arms every widening helps (about 30 
 from __future__ import annotations
 
 import sys
-import time
 from typing import Any
 
 import jax
@@ -60,19 +59,12 @@ def study(options: Options) -> Outcome:
         name: load(name, validation_share=0, size=1000, seed=options.seed, **more) for name, more in SETS.items()
     }
     keys = jax.random.split(jax.random.key(options.seed), seeds)
-    started = time.perf_counter()
-    runs = {
-        name: training.sweep(
-            task,
-            {"width": jnp.array(WIDTHS)},
-            keys,
-            training.Data(*dataset.train, evaluate={"test": dataset.test}),
-            epochs=epochs,
-            batch_size=40,
-        )
-        for name, dataset in datasets.items()
-    }
-    seconds = time.perf_counter() - started
+    runs, seconds = {}, 0.0
+    for name, dataset in datasets.items():
+        data = training.Data(*dataset.train, evaluate={"test": dataset.test})
+        widths = {"width": np.array(WIDTHS)}
+        runs[name], more = lesson.timed(training.sweep, task, widths, keys, data, epochs=epochs, batch_size=40)
+        seconds += more
     test = {name: run.history["test_accuracy"][..., -1] for name, run in runs.items()}
     frames = learning_frames(options, datasets["circle"])
     one, three = (round(float(test["circle"][i].max()), 4) for i in (0, 2))
