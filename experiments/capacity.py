@@ -113,9 +113,9 @@ def draw_best(datasets: dict[str, Dataset], runs: dict[str, Any], test: dict[str
         chosen = jax.tree.map(lambda leaf, best=best: leaf[np.arange(len(WIDTHS)), best], runs[name].state.params)
         scores = np.asarray(score(jnp.array(WIDTHS), chosen))[..., : len(dataset.classes)]
         for i, width in enumerate(WIDTHS):
-            caption = f"{name}, {width} neuron{'s' * (width > 1)}: {100 * test[name][i, best[i]]:.0f} %"
+            caption = f"{name}, {width}: {100 * test[name][i, best[i]]:.0f} %"
             panels.append(regions.Regions(scores[i], *dataset.test, caption))
-    title = f"More neurons, more bends: best of {seeds} seeds for each width, test points and test accuracy"
+    title = f"More neurons, more bends: best of {seeds} seeds for 1 to 20 neurons, test points and accuracy"
     return regions.decision_regions(panels, title, limit=LIMIT, columns=len(WIDTHS))
 
 

@@ -161,7 +161,8 @@ def _signals(tanh: Signals, relu: Signals) -> Outcome:
     histograms = pictures.layer_histograms(
         f"Activations of a tanh network before training: {WIDTH} neurons in each layer", drawn, shown
     )
-    positive = {kind: {n: rows for n, rows in spreads[kind].items() if n != "zeros"} for kind in spreads}
+    # zeros have no place on a log scale, but keep their color
+    positive = {kind: {n: np.where(rows > 0, rows, np.nan) for n, rows in spreads[kind].items()} for kind in spreads}
     depth = pictures.bands(
         f"The spread of the activations against depth ({seeds} seeds; zeros give none at all)",
         [(f"{kind} network", "layer", "standard deviation (log scale)", positive[kind]) for kind in spreads],

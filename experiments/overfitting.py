@@ -81,7 +81,7 @@ def study(options: Options) -> Outcome:
             and narrow["train_accuracy"] < wide["train_accuracy"],
         ),
         Claim(
-            Text("Meanwhile the test loss rises again", "与此同时测试损失重新上升"),
+            Text("Meanwhile the test loss rises far above its lowest value", "与此同时测试损失升到远高于其最低值"),
             {"lowest": lowest, "last": wide["test_loss"], "at epoch": int(mean["test_loss"][1].argmin()) + 1},
             wide["test_loss"] > 1.5 * lowest,
         ),
@@ -144,7 +144,9 @@ def draw_curves(epoch: np.ndarray, mean: dict[str, np.ndarray], seeds: int) -> F
             {shown: 100 * mean[f"{key}_accuracy"][1] for shown, key in names.items()}, "Accuracy", "accuracy (%)"
         ),
     ]
-    title = f"{WIDTHS[1]} neurons on {POINTS} points: the test loss turns and rises, mean of {seeds} seeds"
+    title = (
+        f"{WIDTHS[1]} neurons on {POINTS} points: the test loss rises as the training loss falls, mean of {seeds} seeds"
+    )
     return studies.curves(epoch, panels, title, "epoch", log=True)
 
 

@@ -84,8 +84,8 @@ def study(options: Options) -> Outcome:
         regions.Regions(
             scores[i],
             *train,
-            f"l2 {L2[i]:g}: train {accuracy['train'][i, 0]:.0f} %, test {accuracy['test'][i, 0]:.0f} %, "
-            f"weight norm {norm[i, 0]:.1f}",
+            f"l2 {L2[i]:g}, weight norm {norm[i, 0]:.1f}\n"
+            f"train {accuracy['train'][i, 0]:.0f} %, test {accuracy['test'][i, 0]:.0f} %",
         )
         for i in DRAWN
     ]

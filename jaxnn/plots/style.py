@@ -8,10 +8,12 @@ from typing import Any
 
 import matplotlib
 from matplotlib import font_manager
+from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.text import Text
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 WIDTH, PIXELS = 10.0, 1000  # inches and pixels across: one point of type is 1.4 pixels
 BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
@@ -52,13 +54,34 @@ def new_figure(title: str, height: float) -> Figure:
 
 
 CHINESE_FONTS = ("Noto Sans CJK SC", "Source Han Sans SC", "WenQuanYi Micro Hei", "Microsoft YaHei", "PingFang SC")
+_FILES = ("notosanscjk-regular", "sourcehansanssc-regular", "wqy-microhei", "msyh", "pingfang")
 
 
 @functools.cache
 def chinese_font() -> str | None:
-    """The first of `CHINESE_FONTS` that is installed, or None."""
-    installed = set(font_manager.get_font_names())
-    return next((name for name in CHINESE_FONTS if name in installed), None)
+    """The first of `CHINESE_FONTS` that is installed, or None; also one that Matplotlib's stored list lacks."""
+
+    def known() -> str | None:
+        return next((name for name in CHINESE_FONTS if name in font_manager.get_font_names()), None)
+
+    if known() is None:
+        for path in font_manager.findSystemFonts():
+            if Path(path).stem.lower() in _FILES:
+                font_manager.fontManager.addfont(path)
+    return known()
+
+
+def label_decades(axis: Axis) -> None:
+    """Label a logarithmic axis: the powers of ten, and where these are fewer than three, 2 and 5 between them.
+
+    Args:
+        axis: x or y, its limits set.
+    """
+    low, high = sorted(axis.get_view_interval())
+    if low > 0 and high < 1000 * low:
+        axis.set_major_locator(LogLocator(10, subs=(1.0, 2.0, 5.0)))
+        axis.set_minor_formatter(NullFormatter())
+        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
 
 
 def add_chinese(figure: Figure, text: str) -> bool:
