@@ -144,9 +144,7 @@ def draw_curves(epoch: np.ndarray, mean: dict[str, np.ndarray], seeds: int) -> F
             {shown: 100 * mean[f"{key}_accuracy"][1] for shown, key in names.items()}, "Accuracy", "accuracy (%)"
         ),
     ]
-    title = (
-        f"{WIDTHS[1]} neurons on {POINTS} points: the test loss rises as the training loss falls, mean of {seeds} seeds"
-    )
+    title = f"{WIDTHS[1]} neurons on {POINTS} points: the test loss rises while the other falls, {seeds} seeds"
     return studies.curves(epoch, panels, title, "epoch", log=True)
 
 
