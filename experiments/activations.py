@@ -170,7 +170,7 @@ def _train(data: Data, options: Options) -> tuple[Race, np.ndarray]:
         rates,
         data,
         seed=options.seed,
-        seeds=3,
+        seeds=2 if options.quick else 3,
         epochs=8 if options.quick else 30,
         by="validation_accuracy",
     )

@@ -54,7 +54,7 @@ def folding_task(h: dict[str, Any]) -> training.Task:
 
 def study(options: Options) -> Outcome:
     """Train every width with every seed on every set, then watch one network learn."""
-    epochs, seeds = (100, 10) if options.quick else (200, 40)
+    epochs, seeds = (100, 5) if options.quick else (200, 40)
     datasets = {
         name: load(name, validation_share=0, size=1000, seed=options.seed, **more) for name, more in SETS.items()
     }
@@ -132,7 +132,7 @@ def draw_widths(test: dict[str, Any], seeds: int) -> Figure:
 
 def learning_frames(options: Options, dataset: Dataset) -> list[Figure]:
     """One network on its way: its regions, and the plane as its last hidden layer sees it."""
-    epochs = (0, 4, 12, 40) if options.quick else (0, *range(1, 13), 14, 16, 19, 22, 26, 30, 35, 40, 50, 60)
+    epochs = (0, 12, 40) if options.quick else (0, *range(1, 13), 14, 16, 19, 22, 26, 30, 35, 40, 50, 60)
     places = jnp.asarray(regions.plane(LIMIT, 121))
     model = folding_task({"learning_rate": 0.02}).model
     layer = models.mlp(2, (6,), 2, activation=jnp.tanh)

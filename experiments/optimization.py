@@ -301,7 +301,7 @@ def _curvature(data: Data, options: Options) -> Outcome:
     )
     direction = jax.jit(curvature.filter_direction)
     first, second = (direction(jax.random.fold_in(key, i), solution) for i in (3, 4))
-    places = np.linspace(-1, 1, 21 if options.quick else 51)
+    places = np.linspace(-1, 1, 15 if options.quick else 51)
     plane = np.asarray(curvature.loss_plane(loss, solution, first, second, places, places))
     surface = surfaces.loss_surface(places, places, plane, "The loss on a random plane through a solution")
     runaway = pictures.against_rate(
