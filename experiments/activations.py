@@ -10,7 +10,6 @@ the sigmoid while the others learn the digits. About 30 seconds on 2 cores.
 from __future__ import annotations
 
 import sys
-import time
 from typing import Any
 
 import jax
@@ -20,18 +19,23 @@ import optax
 from jax import Array
 
 from experiments import lesson
+from experiments.images import load_digits
 from experiments.lesson import Claim, Lesson, Options, Outcome, Rows, Text
+from experiments.race import Race, curves, race
 from jaxnn import losses, models
-from jaxnn.data import load, preprocess
+from jaxnn.data import preprocess
 from jaxnn.inspect.gradients import layer_statistics
 from jaxnn.models import ACTIVATIONS
 from jaxnn.plots import signals as pictures
-from jaxnn.training import Data, Task, sweep
+from jaxnn.training import Data, Task
 
 NAMES = tuple(ACTIVATIONS)
+SHOWN = tuple(name.replace("_", " ") for name in NAMES)
+BOTH = [NAMES.index("relu"), NAMES.index("leaky_relu")]
 GAINS = np.array([1.0, 1.0, 2.0, 2.0, 2.0], np.float32)
 """The variance of the weights in units of 1/in: Xavier's for sigmoid and tanh, He's for the others."""
 HIDDEN = (32,) * 6
+WIDTH = 64
 
 
 def one_of(index: Array) -> models.Activation:
@@ -67,28 +71,24 @@ def study(options: Options) -> Outcome:
     Returns:
         What was found.
     """
-    digits = load("digits", seed=options.seed)
-    statistics = preprocess.fit_moments(digits.train.inputs, "global")
-    data = Data(*digits.train, statistics, {"validation": digits.validation})
-    started = time.perf_counter()
-    shapes = _functions()
-    depth = _depth(data, options)
-    trained = _training(data, options)
-    seconds = time.perf_counter() - started
-    return Outcome(
-        [*shapes.claims, *depth.claims, *trained.claims],
-        {**shapes.figures, **depth.figures, **trained.figures},
-        trained.tables,
-        models=depth.models + trained.models,
-        training_seconds=seconds,
-    )
+    data = load_digits(options)
+    norms, first = lesson.timed(_gradient_norms, data, options)
+    (raced, dead), second = lesson.timed(_train, data, options)
+    found = lesson.join([_functions(), _depth(norms), _training(raced), _dying(raced, dead)])
+    return found._replace(training_seconds=first + second)
 
 
 def _functions() -> Outcome:
+    """Values and derivatives of all activations."""
     z = jnp.linspace(-6.0, 6.0, 241)
-    values = {name: np.asarray(function(z)) for name, function in ACTIVATIONS.items()}
-    slopes = {name: np.asarray(jax.vmap(jax.grad(function))(z)) for name, function in ACTIVATIONS.items()}
-    largest = {name: float(slope.max()) for name, slope in slopes.items()}
+
+    @jax.jit
+    def look(z: Array) -> tuple[dict[str, Array], dict[str, Array]]:
+        both = {name: jax.vmap(jax.value_and_grad(function))(z) for name, function in ACTIVATIONS.items()}
+        return {name: a for name, (a, _) in both.items()}, {name: a for name, (_, a) in both.items()}
+
+    values, slopes = jax.tree.map(np.asarray, look(z))
+    largest = {name: float(slopes[name].max()) for name in NAMES}
     claim = Claim(
         Text(
             "the sigmoid passes on a quarter of a gradient at the most, and next to nothing where it is saturated",
@@ -100,26 +100,42 @@ def _functions() -> Outcome:
         and slopes["sigmoid"][-1] < 0.01
         and min(largest["relu"], largest["tanh"]) > 0.99,
     )
-    return Outcome([claim], {"functions": pictures.activation_functions(z, values, slopes)})
+    in_order = [{name: array[name] for name in NAMES} for array in (values, slopes)]
+    return Outcome([claim], {"functions": pictures.activation_functions(z, *in_order)})
 
 
-def _depth(data: Data, options: Options) -> Outcome:
-    """The gradient of each layer of a deep network before training, all activations and seeds in one program."""
-    layers, width, seeds = (12, 64, 3) if options.quick else (20, 64, 10)
-    x, y = jnp.asarray(data.inputs[:256]), jnp.asarray(data.labels[:256])
+def _gradient_norms(data: Data, options: Options) -> np.ndarray:
+    """The gradient of each layer of a deep network before training, f32[activations, seeds, layers]: one program."""
+    layers, seeds = (12, 3) if options.quick else (20, 10)
+    random = np.random.default_rng(options.seed)
+    hidden = random.normal(size=(seeds, layers, WIDTH, WIDTH)).astype(np.float32)
+    last = random.normal(size=(seeds, 10, WIDTH)).astype(np.float32)
 
     @jax.jit
-    def norms(index: Array, gain: Array, key: Array) -> Array:
-        model = models.mlp((8, 8, 1), (width,) * layers, 10, activation=one_of(index), init=scaled(gain))
-        params = model.init(key)
-        inputs = preprocess.standardize(data.statistics, x)
-        gradient = jax.grad(lambda params: losses.softmax(model.apply(params, inputs), y).mean())(params)
-        return jnp.stack([jnp.sqrt(jnp.square(layer["w"]).sum()) for layer in gradient])
+    def norms(index: Array, gain: Array, hidden: Array, last: Array, x: Array, y: Array) -> Array:
+        inputs = preprocess.standardize(data.statistics, x).reshape(len(x), WIDTH)
 
-    keys = jax.random.split(jax.random.key(options.seed), seeds)
-    every = jax.jit(jax.vmap(jax.vmap(norms, (None, None, 0)), (0, 0, None)))
-    found = np.asarray(every(jnp.arange(len(NAMES)), jnp.asarray(GAINS), keys))
-    ratio = np.median(found[:, :, 0] / found[:, :, -1], axis=1)
+        def of_one(index: Array, gain: Array, hidden: Array, last: Array) -> Array:
+            def loss(weights: tuple[Array, Array]) -> Array:
+                # all hidden layers are equal: one loop, compiled in the time of one of them
+                h, _ = jax.lax.scan(lambda h, w: (one_of(index)(h @ w.T), None), inputs, weights[0])
+                return losses.softmax(h @ weights[1].T, y).mean()
+
+            scale = jnp.sqrt(gain / WIDTH)
+            of_hidden, of_last = jax.grad(loss)((scale * hidden, scale * last))
+            squares = [jnp.square(of_hidden).sum((1, 2)), jnp.square(of_last).sum()[None]]
+            return jnp.sqrt(jnp.concatenate(squares))
+
+        over_seeds = jax.vmap(of_one, (None, None, 0, 0))
+        return jax.vmap(over_seeds, (0, 0, None, None))(index, gain, hidden, last)
+
+    return np.asarray(norms(np.arange(len(NAMES)), GAINS, hidden, last, data.inputs[:256], data.labels[:256]))
+
+
+def _depth(norms: np.ndarray) -> Outcome:
+    """What is left of the gradient in the first layer."""
+    layers, seeds = norms.shape[2] - 1, norms.shape[1]
+    ratio = np.median(norms[:, :, 0] / norms[:, :, -1], axis=1)
     by_name = dict(zip(NAMES, ratio.tolist(), strict=True))
     claim = Claim(
         Text(
@@ -130,116 +146,104 @@ def _depth(data: Data, options: Options) -> Outcome:
         {f"first : last, {name}": value for name, value in by_name.items()},
         by_name["sigmoid"] < 1e-6 and 0.01 < by_name["relu"] < 100,
     )
-    curves = {name.replace("_", " "): found[i] for i, name in enumerate(NAMES)}
+    curves = dict(zip(SHOWN, norms, strict=True))
+    caption = f"{layers} hidden layers of {WIDTH}, {seeds} seeds each"
     figure = pictures.bands(
         "The gradient against depth, before training: behind sigmoids it vanishes",
-        [
-            (
-                f"{layers} hidden layers of {width}, {seeds} seeds each",
-                "layer, the first at the left",
-                "norm of the gradient of W",
-                curves,
-            )
-        ],
+        [(caption, "layer, the first at the left", "norm of the gradient of W (log scale)", curves)],
         logarithmic=[True],
     )
-    return Outcome([claim], {"gradients": figure}, models=found.shape[0] * seeds)
+    return Outcome([claim], {"gradients": figure}, models=len(NAMES) * seeds)
 
 
-def _training(data: Data, options: Options) -> Outcome:
-    """Every activation with every learning rate and seed, in one program: curves, and neurons that died."""
-    rates = np.array([0.03, 0.1, 0.3, 1.0] if not options.quick else [0.1, 1.0], np.float32)
-    seeds, epochs = (3, 8) if options.quick else (3, 30)
-    index, rate = np.repeat(np.arange(len(NAMES)), len(rates)), np.tile(rates, len(NAMES))
-    hparams = {"activation": index.astype(np.int32), "gain": GAINS[index], "learning_rate": rate}
-    keys = jax.random.split(jax.random.key(options.seed), seeds)
-    run = sweep(make_task, hparams, keys, data, epochs=epochs, batch_size=64)
-    shape = (len(NAMES), len(rates), seeds)
-    loss = run.history["loss"].reshape(*shape, epochs)
-    accuracy = run.history["validation_accuracy"].reshape(*shape, epochs)
-    reached = np.nan_to_num(accuracy[..., -1], nan=0.0)
-    best = reached.mean(-1).argmax(1)
-    top = {name: float(reached[i, best[i]].mean()) for i, name in enumerate(NAMES)}
-    inputs = preprocess.standardize(data.statistics, jnp.asarray(data.inputs)).reshape(len(data.inputs), -1)
+def _train(data: Data, options: Options) -> tuple[Race, np.ndarray]:
+    """Every activation with every learning rate and seed, in one program; then the share of neurons that died.
+
+    Returns:
+        The race, and for ReLU and leaky ReLU f64[2, rates, seeds], NaN where a network has diverged: it holds no
+        neurons to count.
+    """
+    rates = [0.1, 1.0] if options.quick else [0.03, 0.1, 0.3, 1.0]
+    raced = race(
+        make_task,
+        {"activation": np.arange(len(NAMES), dtype=np.int32), "gain": GAINS},
+        rates,
+        data,
+        seed=options.seed,
+        seeds=2 if options.quick else 3,
+        epochs=8 if options.quick else 30,
+        by="validation_accuracy",
+    )
 
     @jax.jit
-    @jax.vmap
-    @jax.vmap
-    def dead(params: Any, index: Array) -> Array:
-        return layer_statistics(params, inputs, one_of(index)).dead[:-1].mean()
+    def dead(params: Any, leaky: Array, x: Array) -> Array:
+        inputs = preprocess.standardize(data.statistics, x).reshape(len(x), -1)
 
-    both = [NAMES.index("relu"), NAMES.index("leaky_relu")]
-    taken = np.flatnonzero(np.isin(index, both))
-    params = jax.tree.map(lambda a: a[taken], run.state.params)
-    numbers = np.broadcast_to(index[taken, None], (len(taken), seeds)).astype(np.int32)
-    shares = np.asarray(dead(params, jnp.asarray(numbers))).reshape(2, len(rates), seeds)
-    # a network that has diverged holds no neurons to count
-    shares = np.where(np.isfinite(loss[both][..., -1]), shares, np.nan)
-    relu = {
+        def of_one(params: Any, leaky: Array) -> Array:
+            activation = lambda z: jnp.where(leaky, jax.nn.leaky_relu(z), jax.nn.relu(z))
+            return layer_statistics(params, inputs, activation).dead[:-1].mean()
+
+        over_seeds = jax.vmap(of_one, (0, None))
+        return jax.vmap(jax.vmap(over_seeds, (0, None)))(params, leaky)
+
+    both = jax.tree.map(lambda a: a[BOTH], raced.params)
+    shares = np.asarray(dead(both, np.array([False, True]), data.inputs), np.float64)
+    return raced, np.where(np.isfinite(raced.history["loss"][BOTH][..., -1]), shares, np.nan)
+
+
+def _training(raced: Race) -> Outcome:
+    """What each activation learns with its best learning rate."""
+    top = dict(zip(NAMES, (float(a.mean()) for a in raced.at_best(raced.last("validation_accuracy"))), strict=True))
+    claim = Claim(
+        Text(
+            "with six hidden layers the sigmoid stays near chance at every learning rate; the others learn",
+            "六个隐藏层时，Sigmoid 在每个学习率下都停在随机水平附近；其他激活函数都能学会",
+        ),
+        {f"validation accuracy, {name}": value for name, value in top.items()},
+        top["sigmoid"] < 0.3 and min(value for name, value in top.items() if name != "sigmoid") > 0.8,
+    )
+    title = f"Six hidden layers on digits, each activation with its best learning rate of {len(raced.rates)}"
+    rows = [
+        (shown, f"{gain:g}/in", f"{rate:g}", f"{top[name]:.1%}")
+        for name, shown, gain, rate in zip(NAMES, SHOWN, GAINS, raced.best_rates, strict=True)
+    ]
+    columns = ("activation", "variance of W", "best rate", "validation accuracy")
+    table = Rows("Digits, six hidden layers of 32", columns, rows)
+    return Outcome([claim], {"training": curves(title, SHOWN, raced, classes=10)}, [table], models=raced.models)
+
+
+def _dying(raced: Race, dead: np.ndarray) -> Outcome:
+    """Neurons that no example activates, against the learning rate."""
+    shares = {
         float(rate): float(np.nanmedian(row))
-        for rate, row in zip(rates, shares[0], strict=True)
+        for rate, row in zip(raced.rates, dead[0], strict=True)
         if np.isfinite(row).any()
     }
-    largest = max(relu, default=0.0)
-    claims = [
-        Claim(
-            Text(
-                "with six hidden layers the sigmoid stays near chance at every learning rate; the others learn",
-                "六个隐藏层时，Sigmoid 在每个学习率下都停在随机水平附近；其他激活函数都能学会",
-            ),
-            {f"validation accuracy, {name}": value for name, value in top.items()},
-            top["sigmoid"] < 0.3 and min(value for name, value in top.items() if name != "sigmoid") > 0.8,
+    low, high, leaky = min(shares), max(shares), float(np.nanmax(dead[1]))
+    claim = Claim(
+        Text(
+            "large learning rates kill ReLU neurons; leaky ReLU neurons cannot die",
+            "学习率过大会让 ReLU 神经元死亡；Leaky ReLU 的神经元不会死亡",
         ),
-        Claim(
-            Text(
-                "large learning rates kill ReLU neurons; leaky ReLU neurons cannot die",
-                "学习率过大会让 ReLU 神经元死亡；Leaky ReLU 的神经元不会死亡",
-            ),
-            {f"dead at {rate:g}": share for rate, share in relu.items()} | {"leaky, most": float(np.nanmax(shares[1]))},
-            len(relu) > 1 and relu[largest] > relu[min(relu)] and float(np.nanmax(shares[1])) == 0.0,
-        ),
-    ]
-    names = [name.replace("_", " ") for name in NAMES]
-    curves = pictures.bands(
-        f"Six hidden layers on digits, each activation with its best learning rate of {len(rates)}",
-        [
-            (
-                "Training loss",
-                "epoch",
-                "loss",
-                {f"{n}, {rates[best[i]]:g}": loss[i, best[i]] for i, n in enumerate(names)},
-            ),
-            (
-                "Validation accuracy",
-                "epoch",
-                "accuracy (%)",
-                {f"{n}, {rates[best[i]]:g}": 100 * accuracy[i, best[i]] for i, n in enumerate(names)},
-            ),
-        ],
-        lines=[{"chance": float(np.log(10))}, {"chance": 10.0}],
+        {f"dead at {rate:g}": share for rate, share in shares.items()} | {"leaky, most": leaky},
+        low < high and shares[high] > shares[low] and leaky == 0.0,
     )
-    dying = pictures.against_rate(
+    reached = 100 * raced.last("validation_accuracy")[BOTH]
+    names = [SHOWN[i] for i in BOTH]
+    figure = pictures.against_rate(
         "Neurons that no training example activates: ReLU dies at large learning rates",
-        rates,
+        raced.rates,
         [
             (
                 "Dead neurons after training",
                 "share of the hidden neurons (%)",
-                {"relu": 100 * shares[0], "leaky relu": 100 * shares[1]},
+                dict(zip(names, 100 * dead, strict=True)),
             ),
-            (
-                "Accuracy reached",
-                "validation accuracy (%)",
-                {"relu": 100 * reached[both[0]], "leaky relu": 100 * reached[both[1]]},
-            ),
+            ("Accuracy reached", "validation accuracy (%)", dict(zip(names, reached, strict=True))),
         ],
         "learning rate (log scale)",
     )
-    rows = [(n, f"{GAINS[i]:g}/in", f"{rates[best[i]]:g}", f"{top[NAMES[i]]:.1%}") for i, n in enumerate(names)]
-    table = Rows(
-        "Digits, six hidden layers of 32", ("activation", "variance of W", "best rate", "validation accuracy"), rows
-    )
-    return Outcome(claims, {"training": curves, "dead": dying}, [table], models=len(index) * seeds)
+    return Outcome([claim], {"dead": figure})
 
 
 LESSON = Lesson(

@@ -3,10 +3,10 @@
     python -m experiments.dataset
     python -m experiments.dataset --dataset digits
 
-Looks at CIFAR-10 where that is prepared (else, and with --quick, at the digits), or at the set that is named. It finds
-that both splits have the same classes in the same shares and the same pixel values, that the statistics fitted by
-`fit_moments` are those of a direct count, and that the class whose mean image is nearest is right far more often than
-chance. About 8 s on 2 CPU cores for CIFAR-10, 3 s with --quick.
+Looks at CIFAR-10 where that is prepared (else, and with --quick, at the digits), or at the prepared set that is named.
+It finds that both splits have the same classes in the same shares and the same pixel values, that the statistics fitted
+by `fit_moments` are those of a direct count, and that the class whose mean image is nearest is right far more often
+than chance. About 8 s on 2 CPU cores for CIFAR-10, 3 s with --quick.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from experiments import lesson
-from experiments.images import load_prepared
+from experiments.images import load_images, load_named
 from experiments.lesson import Claim, Lesson, Options, Outcome, Rows, Text
-from jaxnn.data import load, preprocess
+from jaxnn.data import preprocess
 from jaxnn.plots.dataset import class_counts, image_table, pixel_values
 
 PER_CLASS, MOST_ROWS = 10, 12
@@ -32,17 +32,15 @@ class DatasetOptions(Options):
     """The options of this lesson."""
 
     dataset: str | None = None
-    """digits, cifar10, or another TFDS image set; by default CIFAR-10 where it is prepared, else digits."""
+    """digits, cifar10, or another TFDS image set that is prepared; by default CIFAR-10 where that is, else digits."""
 
 
 def study(options: DatasetOptions) -> Outcome:
     """Count, average and show."""
-    if options.dataset is not None:
-        dataset = load(options.dataset, seed=options.seed, validation_share=0)
-    elif options.quick:
-        dataset = load("digits", seed=options.seed, validation_share=0)
+    if options.dataset is None:
+        dataset = load_images(options, validation_share=0)
     else:
-        dataset = load_prepared(seed=options.seed, validation_share=0)
+        dataset = load_named(options.dataset, options, validation_share=0)
     if dataset.train.inputs.ndim != 4:
         raise ValueError(
             f"--dataset {dataset.name} holds points, not images: choose digits, cifar10 or another image set"

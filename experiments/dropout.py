@@ -12,7 +12,6 @@ sample of K of them comes as near as 1 / sqrt(K).
 from __future__ import annotations
 
 import sys
-import time
 from typing import Any
 
 import jax
@@ -51,16 +50,15 @@ def study(options: Options) -> Outcome:
     chosen = np.random.default_rng(options.seed).permutation(len(digits.train.labels))[:EXAMPLES]
     train = (digits.train.inputs[chosen], digits.train.labels[chosen])
     statistics = preprocess.fit_moments(train[0], "global")
-    started = time.perf_counter()
-    run = training.sweep(
+    run, seconds = lesson.timed(
+        training.sweep,
         task,
-        {"dropout": jnp.array(RATES)},
+        {"dropout": np.array(RATES, np.float32)},
         jax.random.split(jax.random.key(options.seed), seeds),
         training.Data(*train, statistics, {"train": train, "test": digits.test}),
         epochs=epochs,
         batch_size=50,
     )
-    seconds = time.perf_counter() - started
     last = {name: values[..., -1].astype(np.float64) for name, values in run.history.items()}
     gap = last["test_loss"] - last["train_loss"]
     accuracy = {name: 100 * last[f"{name}_accuracy"] for name in ("train", "test")}

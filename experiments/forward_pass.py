@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import functools
 import sys
-import time
 from typing import Any
 
 import jax
@@ -23,10 +22,10 @@ import optax
 from jax import Array
 
 from experiments import lesson
-from experiments.images import load_prepared
+from experiments.images import load_images
 from experiments.lesson import Claim, Lesson, Options, Outcome, Rows, Text
 from jaxnn import initializers, losses, models, training
-from jaxnn.data import Dataset, load, preprocess
+from jaxnn.data import Dataset, preprocess
 from jaxnn.inspect.gradients import layer_outputs
 from jaxnn.plots.pipeline import Stage, pipeline
 
@@ -36,18 +35,15 @@ BATCH = 64
 
 def study(options: Options) -> Outcome:
     """The stages before and after training."""
-    dataset = load("digits", seed=options.seed) if options.quick else load_prepared(seed=options.seed)
+    dataset = load_images(options)
     moments = preprocess.fit_moments(dataset.train.inputs, "global")
-    started = time.perf_counter()
     hidden = 32 if dataset.name == "digits" else 64
     make_task = functools.partial(_task, dataset.train.inputs.shape[1:], hidden, len(dataset.classes))
     untrained = make_task({}).model.init(jax.random.key(options.seed))
-    train = functools.partial(training.run, make_task, {}, jax.random.key(options.seed))
     large = len(dataset.train.labels) > 10_000
-    run = jax.jit(lambda data: train(data, epochs=4 if large else 20, batch_size=256 if large else 32))(
-        training.Data(*dataset.train, statistics=moments)
-    )
-    seconds = time.perf_counter() - started
+    plan = {"epochs": 4 if large else 20, "batch_size": 256 if large else 32}
+    train = jax.jit(functools.partial(training.run, make_task, {}, jax.random.key(options.seed), **plan))
+    run, seconds = lesson.timed(train, training.Data(*dataset.train, statistics=moments))
     trained = run.state.params
     image, label = dataset.test.inputs[0], int(dataset.test.labels[0])
     before, after = (_stages(image, label, params, moments) for params in (untrained, trained))

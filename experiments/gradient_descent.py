@@ -10,7 +10,6 @@ across as along, momentum arrives in a fraction of the steps. About 10 seconds o
 from __future__ import annotations
 
 import sys
-import time
 
 import jax
 import jax.numpy as jnp
@@ -59,18 +58,10 @@ def study(options: Options) -> Outcome:
     Returns:
         What was found.
     """
-    started = time.perf_counter()
     random = np.random.default_rng(options.seed)
     parts = [_one_curve(options.quick), _step_sizes(), _many_starts(options.quick), _surface(random)]
     parts.append(_valley(random, options.quick))
-    seconds = time.perf_counter() - started
-    claims, figures, tables, count = [], {}, [], 0
-    for part in parts:
-        claims += part.claims
-        figures |= part.figures
-        tables += part.tables
-        count += part.models
-    return Outcome(claims, figures, tables, parts[0].frames, count, seconds)
+    return lesson.join(parts)
 
 
 def _curve(function: descent.Function, low: float, high: float) -> np.ndarray:
@@ -80,9 +71,8 @@ def _curve(function: descent.Function, low: float, high: float) -> np.ndarray:
 
 def _one_curve(quick: bool) -> Outcome:
     """The worked example: from 6 with 0.05, a thousand steps."""
-    path = jax.tree.map(
-        lambda a: np.asarray(a[0, 0]), descent.descend_many(parabola, np.array([START]), np.array([RATE]), steps=STEPS)
-    )
+    paths, seconds = lesson.timed(descent.descend_many, parabola, np.array([START]), np.array([RATE]), steps=STEPS)
+    path = jax.tree.map(lambda a: np.asarray(a[0, 0]), paths)
     exact = 1.0 + 5.0 * 0.9 ** np.arange(STEPS + 1)
     error = float(np.abs(path.points - exact).max())
     moves = np.abs(np.diff(path.points))[:100]
@@ -113,7 +103,7 @@ def _one_curve(quick: bool) -> Outcome:
         for step in ([0, 8] if quick else [*range(16), 20, 25, 30, 40])
     ]
     figures = {"path": on_curves.descent_path(curve, *shown, RATE)}
-    return Outcome(claims, figures, frames={"descent": frames}, models=1)
+    return Outcome(claims, figures, frames={"descent": frames}, models=1, training_seconds=seconds)
 
 
 def _step_sizes() -> Outcome:
@@ -128,7 +118,8 @@ def _step_sizes() -> Outcome:
         "diverging": 1.05 * bound,
     }
     rates = np.linspace(0.0, 1.2 * bound, 121)
-    paths = descent.descend_many(parabola, np.array([START]), np.array([*kinds.values(), *rates]), steps=40)
+    every = np.array([*kinds.values(), *rates])
+    paths, seconds = lesson.timed(descent.descend_many, parabola, np.array([START]), every, steps=40)
     points = np.asarray(paths.points[0], np.float64)
     distance = np.abs(points[:, :2] - 1.0)
     factors = distance[:, 1] / distance[:, 0]
@@ -160,7 +151,7 @@ def _step_sizes() -> Outcome:
     table = Rows(
         "Step sizes on (x - 1)^2 + 1", ("kind", "step size", "factor per step", "distance after 40 steps"), rows
     )
-    return Outcome(claims, {"step_sizes": figure}, [table], models=points.shape[0])
+    return Outcome(claims, {"step_sizes": figure}, [table], models=points.shape[0], training_seconds=seconds)
 
 
 def _many_starts(quick: bool) -> Outcome:
@@ -170,7 +161,8 @@ def _many_starts(quick: bool) -> Outcome:
     depth = np.asarray(jax.vmap(waves)(minima))
     size = 120 if quick else 400  # even: no start lies in the minimum at 0
     starts, rates = np.linspace(-14.0, 14.0, size), np.geomspace(0.01, 1.2, size)
-    found = np.asarray(descent.basins(waves, starts, rates, minima, steps=600, tolerance=1e-4))
+    found, seconds = lesson.timed(descent.basins, waves, starts, rates, minima, steps=600, tolerance=1e-4)
+    found = np.asarray(found)
     shares = [float((found[:, 0] == i).mean()) for i in range(len(depth))]
     too_long = sum(int((found[:, rates > 1.02 * bound] == i).sum()) for i, bound in enumerate(bounds))
     near = [int(np.abs(starts - place).argmin()) for place in np.asarray(minima)]
@@ -200,15 +192,14 @@ def _many_starts(quick: bool) -> Outcome:
         ),
     ]
     figure = on_curves.basin_map(_curve(waves, -14.0, 14.0), minima, starts, rates, found, bounds, "x sin x")
-    return Outcome(claims, {"basins": figure}, models=found.size)
+    return Outcome(claims, {"basins": figure}, models=found.size, training_seconds=seconds)
 
 
 def _surface(random: np.random.Generator) -> Outcome:
     """Two descents on a surface with two minima, and the parts of a gradient."""
     starts = np.array([[2.1, 1.4], [-2.0, -1.3]]) + random.uniform(-0.05, 0.05, (2, 2))
-    paths: descent.Descent = jax.tree.map(
-        np.asarray, descent.descend_many(two_valleys, starts, np.array([RATE]), steps=120)
-    )
+    paths, seconds = lesson.timed(descent.descend_many, two_valleys, starts, np.array([RATE]), steps=120)
+    paths: descent.Descent = jax.tree.map(np.asarray, paths)
     ends, values = paths.end[:, 0], paths.values[:, 0, -1]
     gradient = np.asarray(jax.grad(two_valleys)(jnp.asarray(starts[0], jnp.float32)))
     alone = [float(jax.grad(two_valleys)(jnp.asarray(starts[0], jnp.float32))[i]) for i in range(2)]
@@ -237,9 +228,8 @@ def _surface(random: np.random.Generator) -> Outcome:
         for i in range(2)
     }
     title = "Gradient descent on a surface: from another start it may end in another minimum"
-    return Outcome(
-        claims, {"surface": surfaces.descent_surface(x1, x2, z, tracks, starts[0], gradient, title)}, models=2
-    )
+    figure = surfaces.descent_surface(x1, x2, z, tracks, starts[0], gradient, title)
+    return Outcome(claims, {"surface": figure}, models=2, training_seconds=seconds)
 
 
 def _valley(random: np.random.Generator, quick: bool) -> Outcome:
@@ -248,7 +238,7 @@ def _valley(random: np.random.Generator, quick: bool) -> Outcome:
     rates, momenta = np.geomspace(1e-3, 0.1, 30 if quick else 60), np.linspace(0.0, 0.98, 25 if quick else 50)
     limit = 400 if quick else 1500
     eta, kept = (axis.ravel() for axis in np.meshgrid(rates, momenta))
-    paths = descent.descend_many(narrow, start, eta, kept, steps=limit - 1)
+    paths, seconds = lesson.timed(descent.descend_many, narrow, start, eta, kept, steps=limit - 1)
     steps = descent.steps_to(paths.values[0], ARRIVED).reshape(len(momenta), len(rates))
     plain, best = int(steps[0].min()), int(steps.min())
     row, column = np.unravel_index(steps.argmin(), steps.shape)
@@ -279,7 +269,7 @@ def _valley(random: np.random.Generator, quick: bool) -> Outcome:
     tracks = {name: paths.points[0, i, :200] for name, i in chosen.items()}
     values = {name: np.asarray(paths.values[0, i, : plain + 20]) for name, i in chosen.items()}
     figure: Figure = surfaces.valley(x1, x2, z, tracks, values, rates, momenta, steps, limit, ARRIVED)
-    return Outcome(claims, {"momentum": figure}, models=steps.size)
+    return Outcome(claims, {"momentum": figure}, models=steps.size, training_seconds=seconds)
 
 
 LESSON = Lesson(

@@ -2,22 +2,85 @@
 
 from __future__ import annotations
 
-from jaxnn.data import Dataset, cache, load, source
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from experiments.lesson import Options
+from jaxnn.data import Dataset, cache, load, preprocess, source
+from jaxnn.training import Data
 
 
-def load_prepared(
-    name: str = "cifar10", *, otherwise: str = "digits", seed: int = 0, validation_share: float = 0.1
-) -> Dataset:
-    """The data set if it is on this machine.
+def is_here(name: str) -> bool:
+    """Whether a set of images can be loaded without a download: it is prepared or cached on this machine.
 
     Args:
-        name: as `jaxnn.data.load` takes it.
-        otherwise: the set to take where `name` is neither prepared nor cached.
-        seed: draws the validation split.
+        name: as `jaxnn.data.load` takes it, "digits" or of a TFDS set.
+
+    Returns:
+        True or False.
+
+    Raises:
+        ValueError: the set is here in several configurations, and the name says none.
+    """
+    return (
+        name == "digits"
+        or source.find(name, source.root(None)) is not None
+        or bool(cache.entries(cache.root(None), name))
+    )
+
+
+def load_images(options: Options, *, validation_share: float = 0.1) -> Dataset:
+    """CIFAR-10 where it is on this machine; the digits otherwise, and in the short form.
+
+    Args:
+        options: of the lesson; the seed draws the validation split.
         validation_share: as `jaxnn.data.load`.
 
     Returns:
         The data set; `Dataset.name` says which of the two it is.
     """
-    here = source.find(name, source.root(None)) is not None or bool(cache.entries(cache.root(None), name))
-    return load(name if here else otherwise, seed=seed, validation_share=validation_share)
+    name = "cifar10" if not options.quick and is_here("cifar10") else "digits"
+    return load(name, seed=options.seed, validation_share=validation_share)
+
+
+def load_named(name: str, options: Options, *, validation_share: float = 0.1) -> Dataset:
+    """A data set by its name, if it is on this machine.
+
+    Args:
+        name: as `jaxnn.data.load` takes it.
+        options: of the lesson; the seed draws the validation split.
+        validation_share: as `jaxnn.data.load`.
+
+    Returns:
+        The data set.
+
+    Raises:
+        ValueError: it would have to be downloaded, or there is no set of this name.
+    """
+    if not is_here(name) and name.partition("/")[0] in source.names():
+        raise ValueError(
+            f"--dataset {name} is not prepared in {source.root(None)}, and lessons download nothing: "
+            f"prepare it first, for example with python -m experiments.train --dataset {name}; or choose digits"
+        )
+    return load(name, seed=options.seed, validation_share=validation_share)
+
+
+def fit_global(train: np.ndarray) -> preprocess.Moments:
+    """One mean and one standard deviation for all pixels of the training images."""
+    return preprocess.fit_moments(train, "global")
+
+
+def load_digits(options: Options, fit: Callable[[np.ndarray], Any] = fit_global) -> Data:
+    """The digits as training takes them, with their validation split and the statistics of the training images.
+
+    Args:
+        options: of the lesson; the seed draws the validation split.
+        fit: from the training images to the statistics.
+
+    Returns:
+        Data to be standardized in the training step.
+    """
+    digits = load("digits", seed=options.seed)
+    return Data(*digits.train, fit(digits.train.inputs), {"validation": digits.validation})

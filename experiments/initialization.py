@@ -8,10 +8,10 @@ keeps it for tanh, He for ReLU. From zeros all neurons of a layer stay equal for
 
 from __future__ import annotations
 
+import functools
 import math
 import sys
-import time
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -20,10 +20,12 @@ import optax
 from jax import Array
 
 from experiments import lesson
+from experiments.images import load_digits
 from experiments.lesson import Claim, Lesson, Options, Outcome, Rows, Text
+from experiments.race import Race, curves, of_run, settings
 from jaxnn import initializers, losses, models
-from jaxnn.data import load, preprocess
-from jaxnn.inspect.gradients import distinct_neurons, layer_outputs
+from jaxnn.data import preprocess
+from jaxnn.inspect.gradients import distinct_neurons
 from jaxnn.plots import signals as pictures
 from jaxnn.training import Data, Task, sweep
 
@@ -48,25 +50,16 @@ def one_of(index: Array) -> initializers.Initializer:
     return draw
 
 
-def by_rule(h: dict[str, Array]) -> Task:
-    """A ReLU network of five hidden layers, its weights drawn by one of the rules."""
-    return _task(one_of(h["rule"]), h["learning_rate"])
-
-
-def by_scale(h: dict[str, Array]) -> Task:
-    """The same with He's standard deviation times a factor."""
+def make_task(h: dict[str, Array]) -> Task:
+    """A ReLU network of five hidden layers, its weights drawn by one of the rules and multiplied by a factor."""
 
     def draw(key: Array, shape: tuple[int, ...], dtype: Any = jnp.float32) -> Array:
-        return h["scale"].astype(dtype) * initializers.he(key, shape, dtype)
+        return h["scale"].astype(dtype) * one_of(h["rule"])(key, shape, dtype)
 
-    return _task(draw, h["learning_rate"])
-
-
-def _task(init: initializers.Initializer, rate: Array) -> Task:
     return Task(
-        model=models.mlp((8, 8, 1), HIDDEN, 10, init=init),
+        model=models.mlp((8, 8, 1), HIDDEN, 10, init=draw),
         loss=losses.softmax,
-        optimizer=optax.sgd(rate),
+        optimizer=optax.sgd(h["learning_rate"]),
         transform=preprocess.standardize,
     )
 
@@ -80,50 +73,61 @@ def study(options: Options) -> Outcome:
     Returns:
         What was found.
     """
-    digits = load("digits", seed=options.seed)
-    statistics = preprocess.fit_moments(digits.train.inputs, "global")
-    data = Data(*digits.train, statistics, {"validation": digits.validation})
-    started = time.perf_counter()
-    parts = [_signals(data, options), _rules(data, options), _scales(data, options)]
-    return Outcome(
-        [claim for part in parts for claim in part.claims],
-        {name: figure for part in parts for name, figure in part.figures.items()},
-        [table for part in parts for table in part.tables],
-        models=sum(part.models for part in parts),
-        training_seconds=time.perf_counter() - started,
-    )
+    data = load_digits(options)
+    signals, first = lesson.timed(_look, data, options)
+    (raced, accuracy, scales), second = lesson.timed(_train, data, options)
+    found = lesson.join([_signals(*signals), _rules(raced), _scales(scales, accuracy)])
+    return found._replace(training_seconds=first + second)
 
 
-def _signals(data: Data, options: Options) -> Outcome:
-    """Activations layer by layer, for every rule and seed, with tanh and with ReLU."""
-    count = 6 if options.quick else 10
-    x = preprocess.standardize(data.statistics, jnp.asarray(data.inputs[:200])).reshape(200, -1)
-    keys = jax.random.split(jax.random.key(options.seed), 3 if options.quick else 10)
-    model = {
-        name: lambda index, activation=activation: models.mlp(
-            64, (WIDTH,) * count, 10, activation=activation, init=one_of(index)
-        )
-        for name, activation in (("tanh", jnp.tanh), ("relu", jax.nn.relu))
-    }
+class Signals(NamedTuple):
+    """What the layers of a deep network give before training, for every rule and seed: f32[rules, seeds, layers]."""
+
+    spread: Array
+    saturated: Array
+    """The share of values beyond 0.99."""
+    shown: Array
+    """f32[rules, layers, 200, 64], the values of some neurons with the first seed."""
+
+
+def _look(data: Data, options: Options) -> tuple[Signals, Signals]:
+    """Activations layer by layer with tanh and with ReLU: one program for all rules, seeds and layers."""
+    layers, seeds = (6, 3) if options.quick else (10, 10)
 
     @jax.jit
-    def look(index: Array, keys: Array) -> dict[str, tuple[Array, Array, list[Array]]]:
-        def one(key: Array) -> dict[str, tuple[Array, Array, list[Array]]]:
-            found = {}
-            for name, activation in (("tanh", jnp.tanh), ("relu", jax.nn.relu)):
-                after = layer_outputs(model[name](index).init(key), x, activation)[:-1]
-                saturated = jnp.stack([(jnp.abs(a) > 0.99).astype(jnp.float32).mean() for a in after])
-                found[name] = jnp.stack([a.std() for a in after]), saturated, [a[:, :64] for a in after]
-            return found
+    def look(key: Array, x: Array) -> tuple[Signals, ...]:
+        inputs = preprocess.standardize(data.statistics, x).reshape(len(x), -1)
+        keys = jax.random.split(key, (seeds, layers))
+        into = [(WIDTH, inputs.shape[1]), *[(WIDTH, WIDTH)] * (layers - 1)]
 
-        return jax.vmap(one)(keys)
+        def one(activation: models.Activation, rule: initializers.Initializer, keys: Array) -> tuple[Array, ...]:
+            first = activation(inputs @ rule(keys[0], into[0]).T)
+            others = jax.vmap(lambda key: rule(key, into[1]))(keys[1:])
+            _, after = jax.lax.scan(lambda h, w: (activation(h @ w.T),) * 2, first, others)
+            after = jnp.concatenate([first[None], after])
+            saturated = (jnp.abs(after) > 0.99).astype(jnp.float32).mean((1, 2))
+            return after.std((1, 2)), saturated, after[..., :64]
 
-    found = [jax.tree.map(np.asarray, look(jnp.int32(i), keys)) for i in range(len(NAMES))]
-    spreads = {kind: {name: found[i][kind][0] for i, name in enumerate(NAMES)} for kind in model}
-    middle = {kind: {name: np.median(rows, 0) for name, rows in spreads[kind].items()} for kind in spreads}
-    saturated = float(np.median(found[NAMES.index("1.0 randn")]["tanh"][1][:, 1:]))
+        found = []
+        for activation in (jnp.tanh, jax.nn.relu):
+            of_rules = [jax.vmap(functools.partial(one, activation, rule))(keys) for rule in RULES.values()]
+            spread, saturated, shown = (jnp.stack(parts) for parts in zip(*of_rules, strict=True))
+            found.append(Signals(spread, saturated, shown[:, 0]))
+        return tuple(found)
+
+    tanh, relu = jax.tree.map(np.asarray, look(jax.random.key(options.seed), data.inputs[:200]))
+    return tanh, relu
+
+
+def _signals(tanh: Signals, relu: Signals) -> Outcome:
+    """How far the signal comes."""
+    _, seeds, layers = tanh.spread.shape
+    spreads = {"tanh": dict(zip(NAMES, tanh.spread, strict=True)), "relu": dict(zip(NAMES, relu.spread, strict=True))}
+    middle = {kind: {name: np.median(rows, 0) for name, rows in of_kind.items()} for kind, of_kind in spreads.items()}
+    saturated = float(np.median(tanh.saturated[NAMES.index("1.0 randn"), :, 1:]))
     decline = middle["tanh"]["0.01 randn"]
-    he, xavier = middle["relu"]["he"], middle["relu"]["xavier"]
+    he, xavier, tanh_xavier = middle["relu"]["he"], middle["relu"]["xavier"], middle["tanh"]["xavier"]
+    halved = math.sqrt(0.5) ** (layers - 1)
     claims = [
         Claim(
             Text(
@@ -140,55 +144,65 @@ def _signals(data: Data, options: Options) -> Outcome:
                 "Xavier 让信号穿过 tanh 而不消失；经过 ReLU 时它每层把方差减半，而 He 能保持",
             ),
             {
-                "tanh, xavier, last : first": float(middle["tanh"]["xavier"][-1] / middle["tanh"]["xavier"][0]),
+                "tanh, xavier, last : first": float(tanh_xavier[-1] / tanh_xavier[0]),
                 "relu, he, last : first": float(he[-1] / he[0]),
                 "relu, xavier, last : first": float(xavier[-1] / xavier[0]),
-                "in theory": math.sqrt(0.5) ** (count - 1),
+                "in theory": halved,
             },
             bool(
-                middle["tanh"]["xavier"][-1] > 0.2 * middle["tanh"]["xavier"][0]
+                tanh_xavier[-1] > 0.2 * tanh_xavier[0]
                 and 0.4 < he[-1] / he[0] < 2.5
-                and 0.4 < xavier[-1] / xavier[0] / math.sqrt(0.5) ** (count - 1) < 2.5
+                and 0.4 < xavier[-1] / xavier[0] / halved < 2.5
             ),
         ),
     ]
-    shown = [1, 2, 3, 4, 6] if options.quick else [1, 3, 5, 7, 10]
-    drawn = {name: [found[i]["tanh"][2][layer - 1][0] for layer in shown] for i, name in enumerate(NAMES)}
+    shown = [1, 2, 3, 4, 6] if layers == 6 else [1, 3, 5, 7, 10]
+    drawn = {name: [tanh.shown[i, layer - 1] for layer in shown] for i, name in enumerate(NAMES)}
     histograms = pictures.layer_histograms(
         f"Activations of a tanh network before training: {WIDTH} neurons in each layer", drawn, shown
     )
-    positive = {kind: {n: rows for n, rows in spreads[kind].items() if n != "zeros"} for kind in spreads}
+    # zeros have no place on a log scale, but keep their color
+    positive = {kind: {n: np.where(rows > 0, rows, np.nan) for n, rows in spreads[kind].items()} for kind in spreads}
     depth = pictures.bands(
-        f"The spread of the activations against depth ({len(keys)} seeds; zeros give none at all)",
-        [(f"{kind} network", "layer", "standard deviation", positive[kind]) for kind in ("tanh", "relu")],
+        f"The spread of the activations against depth ({seeds} seeds; zeros give none at all)",
+        [(f"{kind} network", "layer", "standard deviation (log scale)", positive[kind]) for kind in spreads],
         logarithmic=[True, True],
     )
-    return Outcome(claims, {"histograms": histograms, "spread": depth}, models=2 * len(NAMES) * len(keys))
+    return Outcome(claims, {"histograms": histograms, "spread": depth}, models=2 * len(NAMES) * seeds)
 
 
-def _rules(data: Data, options: Options) -> Outcome:
-    """Every rule with several learning rates and seeds, in one program."""
-    rates = np.array([0.1] if options.quick else [0.01, 0.03, 0.1, 0.3], np.float32)
-    seeds, epochs = (2, 10) if options.quick else (3, 30)
-    hparams = {
-        "rule": np.repeat(np.arange(len(NAMES), dtype=np.int32), len(rates)),
-        "learning_rate": np.tile(rates, len(NAMES)),
+def _train(data: Data, options: Options) -> tuple[Race, np.ndarray, np.ndarray]:
+    """Every rule with several learning rates, and He times many factors, all in one program.
+
+    Returns:
+        The race of the rules; the validation accuracy for each factor f64[scales, seeds]; the factors.
+    """
+    rates = [0.1] if options.quick else [0.01, 0.03, 0.1, 0.3]
+    scales = np.geomspace(0.03, 10.0, 7 if options.quick else 25).astype(np.float32)
+    rules = settings({"rule": np.arange(len(NAMES), dtype=np.int32), "scale": np.ones(len(NAMES), np.float32)}, rates)
+    he = {
+        "rule": np.full(len(scales), NAMES.index("he"), np.int32),
+        "scale": scales,
+        "learning_rate": np.full(len(scales), 0.1, np.float32),
     }
-    keys = jax.random.split(jax.random.key(options.seed), seeds)
-    run = sweep(by_rule, hparams, keys, data, epochs=epochs, batch_size=64)
-    shape = (len(NAMES), len(rates), seeds)
-    loss = run.history["loss"].reshape(*shape, epochs)
-    accuracy = run.history["validation_accuracy"].reshape(*shape, epochs)
-    reached = np.nan_to_num(accuracy[..., -1], nan=0.0)
-    best = reached.mean(-1).argmax(1)
-    top = {name: float(reached[i, best[i]].mean()) for i, name in enumerate(NAMES)}
-    second = run.state.params[1]["w"].reshape(*shape, HIDDEN[1], HIDDEN[0])
+    hparams = {name: np.concatenate([rules[name], he[name]]) for name in rules}
+    keys = jax.random.split(jax.random.key(options.seed), 2 if options.quick else 3)
+    run = sweep(make_task, hparams, keys, data, epochs=10 if options.quick else 30, batch_size=64)
+    own = len(rules["rule"])
+    raced = of_run(jax.tree.map(lambda a: a[:own], run), rates, "validation_accuracy")
+    return raced, np.nan_to_num(run.history["validation_accuracy"][own:, :, -1].astype(np.float64), nan=0.1), scales
+
+
+def _rules(raced: Race) -> Outcome:
+    """What each rule learns with its best learning rate."""
+    top = dict(zip(NAMES, (float(a.mean()) for a in raced.at_best(raced.last("validation_accuracy"))), strict=True))
+    second = raced.params[1]["w"]
     distinct = {
-        name: int(np.max([distinct_neurons(jnp.asarray(w)) for w in second[i, best[i]]]))
-        for i, name in enumerate(NAMES)
+        name: int(np.max(jax.vmap(distinct_neurons)(w))) for name, w in zip(NAMES, raced.at_best(second), strict=True)
     }
-    spread = float(np.abs(second[1] - second[1][..., :1, :1]).max())
-    stuck = float(np.nanmin(loss[1]))
+    zeros = NAMES.index("zeros")
+    spread = float(np.abs(second[zeros] - second[zeros][..., :1, :1]).max())
+    stuck = float(np.nanmin(raced.history["loss"][zeros]))
     claims = [
         Claim(
             Text(
@@ -213,38 +227,23 @@ def _rules(data: Data, options: Options) -> Outcome:
             top["he"] > 0.85 and max(top["0.01 randn"], top["zeros"]) < 0.3,
         ),
     ]
-    labels = {name: f"{name}, rate {rates[best[i]]:g}" for i, name in enumerate(NAMES)}
-    figure = pictures.bands(
-        f"Training from each rule: ReLU network of {len(HIDDEN)} hidden layers on digits, the best of {len(rates)} "
-        f"learning rate{'s' if len(rates) > 1 else ''}",
-        [
-            ("Training loss", "epoch", "loss", {labels[n]: loss[i, best[i]] for i, n in enumerate(NAMES)}),
-            (
-                "Validation accuracy",
-                "epoch",
-                "accuracy (%)",
-                {labels[n]: 100 * accuracy[i, best[i]] for i, n in enumerate(NAMES)},
-            ),
-        ],
-        lines=[{"log 10: guessing": math.log(10)}, {"chance": 10.0}],
-    )
-    for axes in figure.axes[:1]:
-        axes.set_ylim(-0.05, 3.2)
-    rows = [(n, f"{rates[best[i]]:g}", f"{top[n]:.1%}", distinct[n]) for i, n in enumerate(NAMES)]
+    rates = len(raced.rates)
+    which = f"the best of {rates} learning rates" if rates > 1 else f"learning rate {raced.rates[0]:g}"
+    title = f"Training from each rule: ReLU network of {len(HIDDEN)} hidden layers on digits, {which}"
+    figure = curves(title, NAMES, raced, classes=10)
+    figure.axes[0].set_ylim(-0.05, 3.2)
+    rows = [
+        (name, f"{rate:g}", f"{top[name]:.1%}", distinct[name])
+        for name, rate in zip(NAMES, raced.best_rates, strict=True)
+    ]
     columns = ("rule", "best learning rate", "validation accuracy", "distinct neurons of 32")
     table = Rows("Digits, ReLU, five hidden layers of 32", columns, rows)
-    return Outcome(claims, {"training": figure}, [table], models=len(NAMES) * len(rates) * seeds)
+    return Outcome(claims, {"training": figure}, [table], models=raced.models)
 
 
-def _scales(data: Data, options: Options) -> Outcome:
-    """The standard deviation of the weights from far too small to far too large, in one program."""
-    scales = np.geomspace(0.03, 10.0, 7 if options.quick else 25).astype(np.float32)
-    seeds, epochs = (1, 8) if options.quick else (5, 15)
-    hparams = {"scale": scales, "learning_rate": np.full(len(scales), 0.1, np.float32)}
-    keys = jax.random.split(jax.random.key(options.seed), seeds)
-    run = sweep(by_scale, hparams, keys, data, epochs=epochs, batch_size=64)
-    accuracy = np.nan_to_num(run.history["validation_accuracy"][..., -1], nan=0.1)
-    mean = accuracy.mean(1)
+def _scales(scales: np.ndarray, accuracy: np.ndarray) -> Outcome:
+    """The standard deviation of the weights from far too small to far too large."""
+    mean, seeds = accuracy.mean(1), accuracy.shape[1]
     at_he = float(np.exp(np.interp(0.0, np.log(scales), np.log(mean))))
     best = float(scales[mean.argmax()])
     claim = Claim(
@@ -261,14 +260,14 @@ def _scales(data: Data, options: Options) -> Outcome:
         0.25 < best < 4 and mean[0] < 0.5 * at_he and mean[-1] < 0.5 * at_he,
     )
     figure = pictures.against_rate(
-        f"How large should the first weights be? {len(scales)} scales with {seeds} seed{'s' if seeds > 1 else ''} each",
+        f"How large should the first weights be? {len(scales)} scales with {seeds} seeds each",
         scales,
-        [(f"Validation accuracy after {epochs} epochs", "accuracy (%)", {"relu": 100 * accuracy})],
+        [("Validation accuracy after training, learning rate 0.1", "accuracy (%)", {"relu": 100 * accuracy})],
         "standard deviation of W, in units of He's sqrt(2 / in) (log scale)",
         {"He": 1.0, "Xavier": math.sqrt(0.5)},
         height=4.2,
     )
-    return Outcome([claim], {"scales": figure}, models=len(scales) * seeds)
+    return Outcome([claim], {"scales": figure}, models=accuracy.size)
 
 
 LESSON = Lesson(

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import math
+import numbers
+import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
+import jax
 import tyro
 from matplotlib.figure import Figure
 from rich.console import Console
@@ -70,6 +74,44 @@ class Outcome(NamedTuple):
     """In how many seconds, compilation included."""
 
 
+def join(parts: Iterable[Outcome]) -> Outcome:
+    """The parts of a lesson as one outcome.
+
+    Args:
+        parts: in the order in which they are to be read; figures and frames have names of their own.
+
+    Returns:
+        Their claims, figures, tables and frames one after the other, their models and seconds added up.
+    """
+    parts = list(parts)
+    return Outcome(
+        [claim for part in parts for claim in part.claims],
+        {name: figure for part in parts for name, figure in part.figures.items()},
+        [table for part in parts for table in part.tables],
+        {name: frames for part in parts for name, frames in part.frames.items()},
+        sum(part.models for part in parts),
+        sum(part.training_seconds for part in parts),
+    )
+
+
+Result = TypeVar("Result")
+
+
+def timed(train: Callable[..., Result], *arguments: Any, **options: Any) -> tuple[Result, float]:
+    """Call a function that trains, and wait for what it computes.
+
+    Args:
+        train: such as `training.sweep`.
+        arguments, options: what it is called with.
+
+    Returns:
+        Its result, and the seconds until it was there, compilation included.
+    """
+    started = time.perf_counter()
+    result = jax.block_until_ready(train(*arguments, **options))
+    return result, time.perf_counter() - started
+
+
 class Lesson(NamedTuple):
     """One section of the notes as something to run."""
 
@@ -95,7 +137,19 @@ def main(lesson: Lesson, doc: str | None, arguments: list[str] | None = None) ->
     """
     options = tyro.cli(lesson.options, prog=f"python -m experiments.{lesson.name}", description=doc, args=arguments)
     artifacts.keep_compiled()
+    if options.quick:
+        compile_in_haste()
     return command.run(_show, lesson, options, Console())
+
+
+def compile_in_haste() -> None:
+    """Let XLA compile with less care, which takes two thirds of the time; for programs that run for a second or two.
+
+    XLA reads this once, when the first array is made: later it changes nothing.
+    """
+    flags = os.environ.get("XLA_FLAGS", "")
+    if "xla_backend_optimization_level" not in flags:
+        os.environ["XLA_FLAGS"] = f"{flags} --xla_backend_optimization_level=1".strip()
 
 
 def _show(lesson: Lesson, options: Options, console: Console) -> bool:
@@ -148,7 +202,7 @@ def write(lesson: Lesson, options: Options, outcome: Outcome, out: Path, seconds
         "command": f"python -m experiments.{lesson.name}{' --quick' if options.quick else ''}",
         "seed": options.seed,
         "claims": [
-            {"text": claim.text._asdict(), "measured": dict(claim.measured), "held": bool(claim.held)}
+            {"text": claim.text._asdict(), "measured": _finite(claim.measured), "held": bool(claim.held)}
             for claim in outcome.claims
         ],
         "tables": [rows._asdict() for rows in outcome.tables],
@@ -160,6 +214,14 @@ def write(lesson: Lesson, options: Options, outcome: Outcome, out: Path, seconds
     } | artifacts.environment()
     artifacts.write_json(out / "summary.json", summary)
     return summary
+
+
+def _finite(measured: Mapping[str, Any]) -> dict[str, Any]:
+    """What was measured as JSON can hold it: a number that is not finite becomes the word for it."""
+    return {
+        name: str(float(value)) if isinstance(value, numbers.Real) and not math.isfinite(value) else value
+        for name, value in measured.items()
+    }
 
 
 def _short(value: Any) -> str:

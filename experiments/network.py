@@ -10,10 +10,8 @@ right in about half of the points, with it in about 99 %. About 9 s on 2 CPU cor
 
 from __future__ import annotations
 
-import functools
 import itertools
 import sys
-import time
 from typing import Any
 
 import jax
@@ -48,11 +46,10 @@ def study(options: Options) -> Outcome:
     dataset = load("circle", size=600, seed=options.seed, validation_share=0)
     data = training.Data(*dataset.train, evaluate={"test": dataset.test})
     keys = jax.random.split(jax.random.key(options.seed), seeds)
-    started = time.perf_counter()
-    train = functools.partial(training.run_many, _task, epochs=40 if options.quick else 80, batch_size=32)
-    run = jax.jit(lambda h, keys, data: train(h, keys, data))({"bend": jnp.array([0.0, 1.0])}, keys, data)
+    bends = {"bend": np.array([0.0, 1.0], np.float32)}
+    epochs = 40 if options.quick else 80
+    run, seconds = lesson.timed(training.sweep, _task, bends, keys, data, epochs=epochs, batch_size=32)
     accuracy = np.asarray(run.history["test_accuracy"][..., -1], np.float64)
-    seconds = time.perf_counter() - started
     straight = float(np.median(accuracy[0]))
     bent = float(np.median(accuracy[1]))
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import math
 import sys
-import time
 from typing import Any
 
 import jax
@@ -22,13 +21,15 @@ import optax
 from jax import Array
 
 from experiments import lesson
+from experiments.images import load_digits
 from experiments.lesson import Claim, Lesson, Options, Outcome, Rows, Text
+from experiments.race import Race, race
 from jaxnn import losses, models
-from jaxnn.data import load, preprocess
+from jaxnn.data import preprocess
 from jaxnn.inspect import curvature, descent
 from jaxnn.plots import signals as pictures
 from jaxnn.plots import surfaces
-from jaxnn.training import Data, Task, sweep
+from jaxnn.training import Data, Task
 
 MODEL = models.mlp((8, 8, 1), (32,), 10, activation=jnp.tanh)
 L2 = 1e-3
@@ -77,37 +78,27 @@ def study(options: Options) -> Outcome:
     Returns:
         What was found.
     """
-    digits = load("digits", seed=options.seed)
-    statistics = preprocess.fit_moments(digits.train.inputs, "global")
-    data = Data(*digits.train, statistics, {"validation": digits.validation})
-    started = time.perf_counter()
+    data = load_digits(options)
     # Adam's counters mix whole numbers and floats
     with jax.numpy_dtype_promotion("standard"):
-        raced = _race(data, options)
-    parts = [_noise(data, options), raced, _curvature(data, options)]
-    return Outcome(
-        [claim for part in parts for claim in part.claims],
-        {name: figure for part in parts for name, figure in part.figures.items()},
-        [table for part in parts for table in part.tables],
-        models=sum(part.models for part in parts),
-        training_seconds=time.perf_counter() - started,
-    )
+        raced, seconds = lesson.timed(_train, data, options)
+    return lesson.join([_noise(data, options), _race(raced, seconds), _curvature(data, options)])
 
 
 def _noise(data: Data, options: Options) -> Outcome:
     """How far the gradient of a mini-batch is from that of all examples, for many sizes."""
-    x = preprocess.standardize(data.statistics, jnp.asarray(data.inputs))
-    params = MODEL.init(jax.random.key(options.seed))
 
     @jax.jit
-    def per_example(params: Any, x: Array, y: Array) -> Array:
+    def per_example(key: Array, images: Array, y: Array) -> Array:
+        params, x = MODEL.init(key), preprocess.standardize(data.statistics, images)
+
         def one(x: Array, y: Array) -> Array:
             gradient = jax.grad(lambda p: losses.softmax(MODEL.apply(p, x[None]), y[None]).mean())(params)
             return jax.flatten_util.ravel_pytree(gradient)[0]
 
         return jax.vmap(one)(x, y)
 
-    gradients = np.asarray(per_example(params, x, jnp.asarray(data.labels)))
+    gradients = np.asarray(per_example(jax.random.key(options.seed), data.inputs, data.labels))
     full = gradients.mean(0)
     sizes = 2 ** np.arange(0, 10)
     draws = 100 if options.quick else 400
@@ -149,22 +140,26 @@ def _noise(data: Data, options: Options) -> Outcome:
     return Outcome([claim], {"noise": figure})
 
 
-def _race(data: Data, options: Options) -> Outcome:
+def _train(data: Data, options: Options) -> Race:
     """Every optimizer with every learning rate and seed: one program."""
-    rates = np.geomspace(1e-3, 10.0, 5 if options.quick else 13).astype(np.float32)
-    seeds, epochs = (1, 6) if options.quick else (3, 20)
-    hparams = {
-        "optimizer": np.repeat(np.arange(len(OPTIMIZERS), dtype=np.int32), len(rates)),
-        "learning_rate": np.tile(rates, len(OPTIMIZERS)),
-    }
-    keys = jax.random.split(jax.random.key(options.seed), seeds)
-    run = sweep(make_task, hparams, keys, data, epochs=epochs, batch_size=64)
-    shape = (len(OPTIMIZERS), len(rates), seeds, epochs)
-    loss = run.history["loss"].reshape(shape)
-    ratio = (run.history["update_norm"] / run.history["parameter_norm"]).reshape(shape)
-    last = np.where(np.isfinite(loss[..., -1]), loss[..., -1], np.inf)
+    return race(
+        make_task,
+        {"optimizer": np.arange(len(OPTIMIZERS), dtype=np.int32)},
+        np.geomspace(1e-3, 10.0, 5 if options.quick else 13).tolist(),
+        data,
+        seed=options.seed,
+        seeds=1 if options.quick else 3,
+        epochs=6 if options.quick else 20,
+    )
+
+
+def _race(raced: Race, seconds: float) -> Outcome:
+    """Learning rates of plain descent, and all optimizers with their best ones."""
+    rates, best, loss = raced.rates, raced.best, raced.history["loss"]
+    seeds, epochs = loss.shape[2:]
+    ratio = raced.history["update_norm"] / raced.history["parameter_norm"]
+    last = raced.last("loss")
     middle = np.median(last, -1)
-    best = middle.argmin(1)
     sgd = middle[0]
     low, high = float(sgd[0]), float(sgd[-1])
     ratios = np.median(ratio[0, :, :, 0], -1)
@@ -201,7 +196,7 @@ def _race(data: Data, options: Options) -> Outcome:
             bool(rates[best[-1]] < 0.3 * rates[best[0]]),
         ),
     ]
-    kinds = {"too low": 0, "low": max(1, best[0] - (1 if options.quick else 3)), "good": int(best[0])}
+    kinds = {"too low": 0, "low": max(1, best[0] - len(rates) // 4), "good": int(best[0])}
     kinds["too high"] = len(rates) - 1
     kinds = {f"{name}: {rates[i]:.3g}": i for name, i in kinds.items()}
     curves = pictures.bands(
@@ -246,12 +241,12 @@ def _race(data: Data, options: Options) -> Outcome:
     rows = [(name, f"{rates[best[i]]:.3g}", f"{middle[i, best[i]]:.4f}") for i, name in enumerate(OPTIMIZERS)]
     table = Rows(f"Digits, tanh network of 32, {epochs} epochs", ("optimizer", "best rate", "training loss"), rows)
     figures = {"learning_rates": curves, "optimizers": race, "rates": against}
-    return Outcome(claims, figures, [table], models=last.size)
+    return Outcome(claims, figures, [table], models=raced.models, training_seconds=seconds)
 
 
 def _curvature(data: Data, options: Options) -> Outcome:
     """The surface and the curvature around a solution, and which step sizes run away from it."""
-    count = 300
+    count, key = 300, jax.random.key(options.seed)
     x = preprocess.standardize(data.statistics, jnp.asarray(data.inputs[:count]))
     y = jnp.asarray(data.labels[:count])
     small = models.mlp((8, 8, 1), (16,), 10, activation=jnp.tanh)
@@ -259,28 +254,33 @@ def _curvature(data: Data, options: Options) -> Outcome:
     def loss(params: Any) -> Array:
         return losses.softmax(small.apply(params, x), y).mean() + 1e-2 * losses.l2(params)
 
-    first = small.init(jax.random.key(options.seed))
-    flat, unravel = jax.flatten_util.ravel_pytree(first)
-    found = jax.jit(
-        lambda start: descent.descend(
-            lambda p: loss(unravel(p)), start, 0.1, 0.9, steps=1500 if options.quick else 4000
-        )
-    )(flat)
-    solution = unravel(found.end)
-    gradient = float(jnp.linalg.norm(found.gradients[-1]))
-    spectrum = curvature.top_eigenvalues(loss, solution, jax.random.key(options.seed + 1), 5)
-    bound = float(curvature.largest_rate(spectrum.values[0]))
-    rates = bound * np.linspace(0.5, 1.5, 11 if options.quick else 41)
-    near = found.end + 1e-3 * jax.random.normal(jax.random.key(options.seed + 2), flat.shape)
+    shapes = jax.eval_shape(small.init, key)
+    _, unravel = jax.flatten_util.ravel_pytree(jax.tree.map(lambda leaf: jnp.zeros(leaf.shape), shapes))
+    steps = 1500 if options.quick else 4000
 
     @jax.jit
-    def rise(rates: Array) -> Array:
+    def solve(key: Array) -> descent.Descent:
+        start = jax.flatten_util.ravel_pytree(small.init(key))[0]
+        return descent.descend(lambda p: loss(unravel(p)), start, 0.1, 0.9, steps=steps)
+
+    found, seconds = lesson.timed(solve, key)
+    solution = unravel(found.end)
+    gradient = float(jnp.linalg.norm(found.gradients[-1]))
+    spectrum = curvature.top_eigenvalues(loss, solution, jax.random.fold_in(key, 1), 5)
+    bound = float(curvature.largest_rate(spectrum.values[0]))
+    rates = bound * np.linspace(0.5, 1.5, 11 if options.quick else 41)
+
+    @jax.jit
+    def rise(rates: Array, key: Array) -> Array:
+        near = found.end + 1e-3 * jax.random.normal(key, found.end.shape)
+
         def one(rate: Array) -> Array:
             return descent.descend(lambda p: loss(unravel(p)), near, rate, steps=150 if options.quick else 300).values
 
         return jax.vmap(one)(rates)
 
-    values = np.asarray(rise(jnp.asarray(rates, jnp.float32)), np.float64)
+    values, more = lesson.timed(rise, jnp.asarray(rates, jnp.float32), jax.random.fold_in(key, 2))
+    values = np.asarray(values, np.float64)
     above = np.where(np.isfinite(values), values, np.inf).max(1) - values[:, 0]
     away = above > 1e-3
     smallest = float(rates[away].min()) if away.any() else math.inf
@@ -299,8 +299,9 @@ def _curvature(data: Data, options: Options) -> Outcome:
         },
         bool(0.97 * bound < smallest < 1.15 * bound and away[rates > 1.15 * bound].all()),
     )
-    first, second = (curvature.filter_direction(jax.random.key(options.seed + i), solution) for i in (3, 4))
-    places = np.linspace(-1, 1, 21 if options.quick else 51)
+    direction = jax.jit(curvature.filter_direction)
+    first, second = (direction(jax.random.fold_in(key, i), solution) for i in (3, 4))
+    places = np.linspace(-1, 1, 15 if options.quick else 51)
     plane = np.asarray(curvature.loss_plane(loss, solution, first, second, places, places))
     surface = surfaces.loss_surface(places, places, plane, "The loss on a random plane through a solution")
     runaway = pictures.against_rate(
@@ -325,7 +326,9 @@ def _curvature(data: Data, options: Options) -> Outcome:
     for i, (value, residual) in enumerate(np.stack([spectrum.values, spectrum.residuals], 1).tolist()):
         rows.append((i + 1, f"{value:.4g}", f"{residual:.1e}", f"{2 / value:.4g}"))
     table = Rows("Largest eigenvalues of the Hessian", ("", "eigenvalue", "residual", "2 / eigenvalue"), rows)
-    return Outcome([claim], {"surface": surface, "bound": runaway}, [table], models=len(rates) + 1)
+    return Outcome(
+        [claim], {"surface": surface, "bound": runaway}, [table], models=len(rates) + 1, training_seconds=seconds + more
+    )
 
 
 LESSON = Lesson(

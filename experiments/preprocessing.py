@@ -10,7 +10,6 @@ normalized. About 20 seconds on 2 cores.
 from __future__ import annotations
 
 import sys
-import time
 from typing import Any, NamedTuple
 
 import jax
@@ -20,13 +19,15 @@ import optax
 from jax import Array
 
 from experiments import lesson
+from experiments.images import load_digits
 from experiments.lesson import Claim, Lesson, Options, Outcome, Rows, Text
+from experiments.race import Race, curves, race
 from jaxnn import losses, models
-from jaxnn.data import load, preprocess
+from jaxnn.data import preprocess
 from jaxnn.inspect import curvature
 from jaxnn.plots import clouds
 from jaxnn.plots import signals as pictures
-from jaxnn.training import Data, Task, sweep
+from jaxnn.training import Data, Task
 
 KINDS = ("raw", "zero-centered", "normalized", "PCA", "whitened")
 
@@ -82,18 +83,11 @@ def study(options: Options) -> Outcome:
     Returns:
         What was found.
     """
-    digits = load("digits", seed=options.seed)
-    fitted = fit(digits.train.inputs)
-    data = Data(*digits.train, fitted, {"validation": digits.validation})
-    started = time.perf_counter()
-    parts = [_cloud(options), _images(data, fitted), _training(data, options)]
-    return Outcome(
-        [claim for part in parts for claim in part.claims],
-        {name: figure for part in parts for name, figure in part.figures.items()},
-        [table for part in parts for table in part.tables],
-        models=sum(part.models for part in parts),
-        training_seconds=time.perf_counter() - started,
-    )
+    data = load_digits(options, fit)
+    raced, first = lesson.timed(_train, data, options)
+    largest, second = lesson.timed(_largest_eigenvalues, data, options)
+    parts = [_cloud(options), _images(data), _training(raced, largest)]
+    return lesson.join(parts)._replace(training_seconds=first + second)
 
 
 def _cloud(options: Options) -> Outcome:
@@ -127,8 +121,9 @@ def _cloud(options: Options) -> Outcome:
     return Outcome([claim], {"clouds": clouds.clouds(forms)})
 
 
-def _images(data: Data, fitted: Fitted) -> Outcome:
+def _images(data: Data) -> Outcome:
     """Some digits in all forms, and put together again from a few principal directions."""
+    fitted: Fitted = data.statistics
     x = jnp.asarray(np.asarray(data.inputs)[:8])
     raw, centered, normalized, projected, white = (np.asarray(form) for form in every_form(fitted, x, EPSILON))
     directions, mean = np.asarray(fitted.principal.components), np.asarray(fitted.principal.mean).ravel()
@@ -153,31 +148,41 @@ def _images(data: Data, fitted: Fitted) -> Outcome:
     return Outcome([claim], {"images": clouds.image_rows(images, "The same digits, raw and preprocessed")})
 
 
-def _training(data: Data, options: Options) -> Outcome:
-    """Every form with every learning rate and seed, in one program; and what the curvature says beforehand."""
-    rates = np.geomspace(1e-4, 3.0, 6 if options.quick else 14).astype(np.float32)
-    seeds, epochs = (2, 6) if options.quick else (5, 20)
-    hparams = {"kind": np.repeat(np.arange(5, dtype=np.int32), len(rates)), "learning_rate": np.tile(rates, 5)}
-    keys = jax.random.split(jax.random.key(options.seed), seeds)
-    run = sweep(make_task, hparams, keys, data, epochs=epochs, batch_size=64)
-    loss = run.history["loss"].reshape(5, len(rates), seeds, epochs)
-    accuracy = run.history["validation_accuracy"].reshape(5, len(rates), seeds, epochs)
-    last = np.where(np.isfinite(loss[..., -1]), loss[..., -1], np.inf)
-    middle = np.median(last, -1)
-    best = middle.argmin(1)
-    lowest = {name: float(middle[i, best[i]]) for i, name in enumerate(KINDS)}
+def _train(data: Data, options: Options) -> Race:
+    """Every form with every learning rate and seed, in one program."""
+    return race(
+        make_task,
+        {"kind": np.arange(len(KINDS), dtype=np.int32)},
+        np.geomspace(1e-4, 3.0, 6 if options.quick else 14).tolist(),
+        data,
+        seed=options.seed,
+        seeds=2 if options.quick else 5,
+        epochs=6 if options.quick else 20,
+    )
 
+
+def _largest_eigenvalues(data: Data, options: Options) -> dict[str, float]:
+    """What the curvature of a linear classifier says of each form before any training."""
     linear = models.linear(64, 10)
-    params = linear.init(jax.random.key(options.seed))
+    key = jax.random.key(options.seed)
+    params = linear.init(key)
+
+    def objective(params: Any, x: Array, labels: Array) -> Array:
+        return losses.softmax(linear.apply(params, x), labels).mean()
+
     labels = jnp.asarray(data.labels)
-    top: dict[str, float] = {}
-    for name, form in zip(KINDS, every_form(data.statistics, jnp.asarray(data.inputs), EPSILON), strict=True):
+    forms = jax.jit(every_form)(data.statistics, data.inputs, EPSILON)
+    return {
+        name: float(curvature.top_eigenvalues(objective, params, key, 1, form, labels, iterations=20).values[0])
+        for name, form in zip(KINDS, forms, strict=True)
+    }
 
-        def objective(params: Any, form: Array = form) -> Array:
-            return losses.softmax(linear.apply(params, form), labels).mean()
 
-        spectrum = curvature.top_eigenvalues(objective, params, jax.random.key(options.seed), iterations=20)
-        top[name] = float(spectrum.values[0])
+def _training(raced: Race, top: dict[str, float]) -> Outcome:
+    """Which learning rates work for each form, and what is reached with them."""
+    last = raced.last("loss")
+    lowest = dict(zip(KINDS, (float(np.median(a)) for a in raced.at_best(last)), strict=True))
+    seeds, epochs = raced.history["loss"].shape[2:]
     bounds = {name: float(curvature.largest_rate(value)) for name, value in top.items()}
     claims = [
         Claim(
@@ -200,27 +205,10 @@ def _training(data: Data, options: Options) -> Outcome:
             lowest["normalized"] < lowest["raw"] and lowest["whitened"] < lowest["raw"],
         ),
     ]
-    curves = pictures.bands(
-        f"Training on each form of the digits, with its best learning rate of {len(rates)} ({seeds} seeds)",
-        [
-            (
-                "Training loss",
-                "epoch",
-                "loss (log scale)",
-                {f"{n}, {rates[best[i]]:.2g}": loss[i, best[i]] for i, n in enumerate(KINDS)},
-            ),
-            (
-                "Validation accuracy",
-                "epoch",
-                "accuracy (%)",
-                {f"{n}, {rates[best[i]]:.2g}": 100 * accuracy[i, best[i]] for i, n in enumerate(KINDS)},
-            ),
-        ],
-        logarithmic=[True, False],
-    )
+    title = f"Training on each form of the digits, with its best learning rate of {len(raced.rates)} ({seeds} seeds)"
     against = pictures.against_rate(
         "The learning rates that work depend on the preprocessing",
-        rates,
+        raced.rates,
         [
             (
                 f"Training loss after {epochs} epochs (gaps: diverged)",
@@ -232,12 +220,13 @@ def _training(data: Data, options: Options) -> Outcome:
         logarithmic=[True],
     )
     rows = [
-        (n, f"{top[n]:.3g}", f"{bounds[n]:.3g}", f"{rates[best[i]]:.2g}", f"{lowest[n]:.4f}")
-        for i, n in enumerate(KINDS)
+        (n, f"{top[n]:.3g}", f"{bounds[n]:.3g}", f"{rate:.2g}", f"{lowest[n]:.4f}")
+        for n, rate in zip(KINDS, raced.best_rates, strict=True)
     ]
     columns = ("form", "L of the linear classifier", "2/L", "best rate of the MLP", "training loss")
     table = Rows(f"Digits, {epochs} epochs", columns, rows)
-    return Outcome(claims, {"training": curves, "rates": against}, [table], models=last.size)
+    figures = {"training": curves(title, KINDS, raced, log=True), "rates": against}
+    return Outcome(claims, figures, [table], models=raced.models)
 
 
 LESSON = Lesson(

@@ -11,7 +11,6 @@ step of l2, the borders get smoother, and the gap between training and test accu
 from __future__ import annotations
 
 import sys
-import time
 from typing import Any
 
 import jax
@@ -22,8 +21,8 @@ from matplotlib.figure import Figure
 
 from experiments import lesson
 from experiments.lesson import Claim, Lesson, Options, Outcome, Rows, Text
+from experiments.points import few_points
 from jaxnn import layers, losses, models, training
-from jaxnn.data import load
 from jaxnn.plots import regions, studies
 
 L2 = (0.0, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
@@ -41,19 +40,16 @@ def study(options: Options) -> Outcome:
     """The two vectors of the notes, then the sweep over l2."""
     claim, rows, picture = two_vectors()
     epochs, seeds = (150, 4) if options.quick else (400, 10)
-    everything = load("moons", validation_share=0, size=1250, noise=0.25, seed=options.seed).train
-    train = type(everything)(everything.inputs[:100], everything.labels[:100])
-    test = type(everything)(everything.inputs[100:], everything.labels[100:])
-    started = time.perf_counter()
-    run = training.sweep(
+    train, test = few_points(100, 1250, options)
+    run, seconds = lesson.timed(
+        training.sweep,
         task,
-        {"l2": jnp.array(L2)},
+        {"l2": np.array(L2, np.float32)},
         jax.random.split(jax.random.key(options.seed), seeds),
         training.Data(*train, evaluate={"train": train, "test": test}),
         epochs=epochs,
         batch_size=50,
     )
-    seconds = time.perf_counter() - started
     last = {name: values[..., -1].astype(np.float64) for name, values in run.history.items()}
     norm = np.asarray(jax.jit(jax.vmap(jax.vmap(lambda params: jnp.sqrt(losses.l2(params)))))(run.state.params))
     accuracy = {name: 100 * last[f"{name}_accuracy"] for name in ("train", "test")}
@@ -88,8 +84,8 @@ def study(options: Options) -> Outcome:
         regions.Regions(
             scores[i],
             *train,
-            f"l2 {L2[i]:g}: train {accuracy['train'][i, 0]:.0f} %, test {accuracy['test'][i, 0]:.0f} %, "
-            f"weight norm {norm[i, 0]:.1f}",
+            f"l2 {L2[i]:g}, weight norm {norm[i, 0]:.1f}\n"
+            f"train {accuracy['train'][i, 0]:.0f} %, test {accuracy['test'][i, 0]:.0f} %",
         )
         for i in DRAWN
     ]

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import functools
 import sys
-import time
 from typing import Any
 
 import jax
@@ -23,7 +22,7 @@ import optax
 from jax import Array
 
 from experiments import lesson
-from experiments.images import load_prepared
+from experiments.images import load_images
 from experiments.lesson import Claim, Lesson, Options, Outcome, Rows, Text
 from jaxnn import layers, losses, metrics, models, plots, training
 from jaxnn.data import Dataset, load, preprocess
@@ -61,12 +60,10 @@ def study(options: Options) -> Outcome:
         error < 1e-4,
     )
 
-    dataset = load("digits", seed=options.seed) if options.quick else load_prepared(seed=options.seed)
-    started = time.perf_counter()
-    params, statistics = _train(dataset, options.seed)
+    dataset = load_images(options)
+    (params, statistics), first = lesson.timed(_train, dataset, options.seed)
     points = load("gauss", classes=3, size=300, noise=0.25, seed=options.seed)
-    plane_params = _descend(points)
-    seconds = time.perf_counter() - started
+    plane_params, second = lesson.timed(_descend, points)
     figures = {"example": equation(parts, "The score function: four pixels, three classes, f(x, W, b) = Wx + b")}
     pixels, image_figures = _pixels(dataset, params, statistics, options.seed)
     planes, plane_figures = _planes(points, plane_params, options.seed)
@@ -80,7 +77,7 @@ def study(options: Options) -> Outcome:
         figures | image_figures | plane_figures,
         [table],
         models=2,
-        training_seconds=seconds,
+        training_seconds=first + second,
     )
 
 

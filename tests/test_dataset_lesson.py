@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from experiments import dataset as lesson
-from experiments.images import load_prepared
+from experiments.images import load_images
+from experiments.lesson import Options
 from jaxnn.data import load
 from jaxnn.plots.dataset import class_counts, image_table, pixel_values
 
@@ -47,11 +48,25 @@ def test_points_are_refused(tmp_path, capsys):
     assert "holds points, not images" in capsys.readouterr().err
 
 
-def test_nothing_is_downloaded_where_nothing_is_prepared(tmp_path, monkeypatch):
+def test_nothing_is_downloaded_where_nothing_is_prepared(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))
     monkeypatch.setenv("JAXNN_CACHE_DIR", str(tmp_path))
-    assert load_prepared("cifar10").name == "digits"
+    assert load_images(Options()).name == "digits"
+    assert lesson.main(["--dataset", "cifar100", "--out", str(tmp_path / "out")]) == 2
+    error = capsys.readouterr().err
+    assert "--dataset cifar100 is not prepared" in error
+    assert "lessons download nothing" in error
     assert not any(tmp_path.iterdir())
+
+
+def test_an_unknown_set_is_named(tmp_path, capsys):
+    assert lesson.main(["--dataset", "cifra10", "--out", str(tmp_path / "out")]) == 2
+    assert "did you mean 'cifar10'" in capsys.readouterr().err
+
+
+def test_the_short_form_takes_the_digits_even_where_cifar10_is_prepared(tmp_path, monkeypatch):
+    monkeypatch.setattr("experiments.images.is_here", lambda name: True)
+    assert load_images(Options(quick=True)).name == "digits"
 
 
 def test_pictures_hold_what_they_are_given():

@@ -66,7 +66,7 @@ def test_one_neuron_is_no_better_than_a_straight_line_and_three_are(outcomes):
     assert line < 0.75
     assert numbers["best test accuracy of 1"] < line + 0.25
     assert numbers["of 3"] > line + 0.2
-    assert summary["models"] == len(capacity.WIDTHS) * 10 * 3
+    assert summary["models"] == len(capacity.WIDTHS) * 5 * 3
 
 
 def test_the_masked_network_of_the_sweep_is_the_small_network():

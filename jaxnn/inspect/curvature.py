@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -13,7 +14,7 @@ from jax import Array
 from jax.typing import ArrayLike
 
 Params = Any
-Loss = Callable[[Params], Array]
+Loss = Callable[..., Array]
 """A function of the parameters, such as the mean loss of a data set; its value is one number."""
 
 
@@ -48,14 +49,17 @@ def hessian_product(loss: Loss, params: Params, direction: Params) -> Params:
     return jax.jvp(jax.grad(loss), (params,), (direction,))[1]
 
 
-def top_eigenvalues(loss: Loss, params: Params, key: Array, count: int = 1, *, iterations: int = 40) -> Spectrum:
+def top_eigenvalues(
+    loss: Loss, params: Params, key: Array, count: int = 1, *others: Any, iterations: int = 40
+) -> Spectrum:
     """The largest eigenvalues of the Hessian by Lanczos' method, with full reorthogonalization.
 
     Args:
-        loss: as `Loss`; it is compiled once in a call.
+        loss: as `Loss`; the same function object compiles once for others of the same shapes.
         params: where; N numbers in all.
         key: a PRNG key, for the first vector.
         count: how many, k.
+        others: further arguments of the loss, such as the examples: `loss(params, *others)`.
         iterations: products of the Hessian with a vector, at least k; at most N are made.
 
     Returns:
@@ -66,41 +70,42 @@ def top_eigenvalues(loss: Loss, params: Params, key: Array, count: int = 1, *, i
 
     Source: Lanczos 1950; Golub & Van Loan, "Matrix computations", chapter 10.
     """
-    flat, unravel = jax.flatten_util.ravel_pytree(params)
-    steps = min(iterations, flat.size)
+    size = sum(np.size(leaf) for leaf in jax.tree.leaves(params))
+    steps = min(iterations, size)
     if not 1 <= count <= steps:
         raise ValueError(
             f"top_eigenvalues: count must be from 1 to {steps}, got {count} "
-            f"({iterations} iterations, {flat.size} parameters)"
+            f"({iterations} iterations, {size} parameters)"
         )
 
-    def product(vector: Array) -> Array:
-        return jax.flatten_util.ravel_pytree(hessian_product(loss, params, unravel(vector)))[0]
-
-    @jax.jit
-    def lanczos(key: Array) -> tuple[Array, Array]:
-        first = jax.random.normal(key, flat.shape, flat.dtype)
-        basis = jnp.zeros((steps + 1, flat.size), flat.dtype).at[0].set(first / jnp.linalg.norm(first))
-
-        def step(basis: Array, i: Array) -> tuple[Array, tuple[Array, Array]]:
-            image = product(basis[i])
-            alpha = image @ basis[i]
-            for _ in range(2):  # twice is enough
-                image -= basis.T @ (basis @ image)
-            beta = jnp.linalg.norm(image)
-            return basis.at[i + 1].set(image / jnp.maximum(beta, jnp.finfo(flat.dtype).tiny)), (alpha, beta)
-
-        return jax.lax.scan(step, basis, jnp.arange(steps))[1]
-
-    alpha, beta = (np.asarray(part, np.float64) for part in lanczos(key))
+    alpha, beta = (np.asarray(part, np.float64) for part in _lanczos(loss, steps, params, key, others))
     # an invariant space has been found: what follows it is rounding
     small = np.flatnonzero(beta[:-1] <= 1e-6 * max(np.abs(alpha).max(), beta.max()))
     used = max(int(small[0]) + 1, count) if small.size else steps
     tridiagonal = np.diag(alpha[:used]) + np.diag(beta[: used - 1], 1) + np.diag(beta[: used - 1], -1)
     values, vectors = np.linalg.eigh(tridiagonal)
     order = np.argsort(-values)[:count]
-    rounding = float(jnp.finfo(flat.dtype).eps) * np.abs(values).max()
+    rounding = float(jnp.finfo(jnp.result_type(*jax.tree.leaves(params))).eps) * np.abs(values).max()
     return Spectrum(values[order], np.maximum(np.abs(beta[used - 1] * vectors[-1, order]), rounding))
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def _lanczos(loss: Loss, steps: int, params: Params, key: Array, others: tuple[Any, ...]) -> tuple[Array, Array]:
+    """The diagonal of the tridiagonal matrix, and what stands beside it."""
+    flat, unravel = jax.flatten_util.ravel_pytree(params)
+    first = jax.random.normal(key, flat.shape, flat.dtype)
+    basis = jnp.zeros((steps + 1, flat.size), flat.dtype).at[0].set(first / jnp.linalg.norm(first))
+
+    def step(basis: Array, i: Array) -> tuple[Array, tuple[Array, Array]]:
+        product = hessian_product(lambda params: loss(params, *others), params, unravel(basis[i]))
+        image = jax.flatten_util.ravel_pytree(product)[0]
+        alpha = image @ basis[i]
+        for _ in range(2):  # twice is enough
+            image -= basis.T @ (basis @ image)
+        beta = jnp.linalg.norm(image)
+        return basis.at[i + 1].set(image / jnp.maximum(beta, jnp.finfo(flat.dtype).tiny)), (alpha, beta)
+
+    return jax.lax.scan(step, basis, jnp.arange(steps))[1]
 
 
 def largest_rate(eigenvalue: ArrayLike) -> np.ndarray:

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 from numpy.typing import ArrayLike
 
-from jaxnn.plots.style import BLACK, BLUE, GRAY, GREEN, ORANGE, PURPLE, SKY, STYLE, VERMILION, new_figure
+from jaxnn.plots.style import BLACK, BLUE, GRAY, GREEN, ORANGE, PURPLE, SKY, STYLE, VERMILION, label_decades, new_figure
 
 COLORS = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, BLACK)
 DASHES = ("-", "--", "-.", ":")
@@ -183,5 +183,7 @@ def curves(
         )
     axes.set(xlabel=labels[0], ylabel=labels[1])
     axes.margins(x=0.01 if not points else 0.05)
+    if log[1]:
+        label_decades(axes.yaxis)
     axes.legend(loc="lower left", bbox_to_anchor=(-0.01, 1.0), ncols=4)
     return figure

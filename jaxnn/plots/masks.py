@@ -34,7 +34,7 @@ def dropout_masks(before: ArrayLike, after: ArrayLike, rate: float) -> Figure:
     figure = new_figure(f"Dropout at rate {rate:g}: every example gets another sub-network", 6.4)
     places = figure.subplots(3, 1, sharex=True)
     captions = (
-        "before: the hidden layer's values (white is 0)",
+        "before: the hidden layer's values (the palest is 0)",
         f"the mask: gray is dropped, {share:.0f} % of the values that are not 0; white is kept; beige is 0 in any case",
         f"after: what is kept is {1 / (1 - rate):.3g} times as large",
     )

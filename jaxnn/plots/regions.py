@@ -106,7 +106,10 @@ def decision_regions(
     axes = np.atleast_1d(figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)).ravel()
     for place, panel in zip(axes, panels, strict=False):
         draw_regions(place, panel, limit)
-        place.set_title(textwrap.fill(panel.caption, int(12 * side)), fontsize=10 if columns < 5 else 9)
+        place.set_title(
+            "\n".join(textwrap.fill(line, int(12 * side)) for line in panel.caption.splitlines()),
+            fontsize=10 if columns < 5 else 9,
+        )
         place.label_outer()
     for place in axes[len(panels) :]:
         place.set_axis_off()

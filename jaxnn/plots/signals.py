@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike
 
-from jaxnn.plots.style import BLACK, BLUE, GRAY, GREEN, ORANGE, PURPLE, SKY, STYLE, VERMILION, new_figure
+from jaxnn.plots.style import BLACK, BLUE, GRAY, GREEN, ORANGE, PURPLE, SKY, STYLE, VERMILION, label_decades, new_figure
 
 COLORS = (BLUE, SKY, VERMILION, ORANGE, GREEN, PURPLE, BLACK, GRAY)
 DASHES = ("-", "--", "-", "--", "-.", ":", "-", "--")
@@ -79,6 +79,7 @@ def bands(
             _band(axes, np.asarray(values, np.float64), first, names.index(name), name)
         if i < len(logarithmic) and logarithmic[i]:
             axes.set_yscale("log")
+            label_decades(axes.yaxis)
         for text, level in lines[i].items() if i < len(lines) else ():
             axes.axhline(level, color=GRAY, linestyle=":")
             axes.annotate(
@@ -168,6 +169,7 @@ def against_rate(
         axes.set_xscale("log")
         if i < len(logarithmic) and logarithmic[i]:
             axes.set_yscale("log")
+            label_decades(axes.yaxis)
         for j, (text, at) in enumerate((marks or {}).items()):
             axes.axvline(at, color=BLACK, linestyle=":", linewidth=1)
             axes.annotate(

@@ -7,10 +7,10 @@ import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullFormatter, NullLocator
+from matplotlib.ticker import NullLocator
 from numpy.typing import ArrayLike
 
-from jaxnn.plots.style import BLUE, GRAY, GREEN, ORANGE, PURPLE, SKY, STYLE, VERMILION, new_figure
+from jaxnn.plots.style import BLUE, GRAY, GREEN, ORANGE, PURPLE, SKY, STYLE, VERMILION, label_decades, new_figure
 
 COLORS = (BLUE, VERMILION, GREEN, ORANGE, PURPLE, SKY, GRAY)
 MARKERS = "osD^vPX"
@@ -75,7 +75,7 @@ def study(values: Sequence[float], panels: Sequence[Panel], title: str, xlabel: 
         axes.xaxis.set_minor_locator(NullLocator())
         if panel.log:
             axes.set_yscale("log")
-            axes.yaxis.set_minor_formatter(NullFormatter())
+            label_decades(axes.yaxis)
         axes.set_title(panel.title)
         axes.set_xlabel(xlabel)
         axes.set_ylabel(panel.ylabel)

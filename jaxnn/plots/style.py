@@ -8,9 +8,12 @@ from typing import Any
 
 import matplotlib
 from matplotlib import font_manager
+from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.text import Text
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 WIDTH, PIXELS = 10.0, 1000  # inches and pixels across: one point of type is 1.4 pixels
 BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
@@ -51,13 +54,34 @@ def new_figure(title: str, height: float) -> Figure:
 
 
 CHINESE_FONTS = ("Noto Sans CJK SC", "Source Han Sans SC", "WenQuanYi Micro Hei", "Microsoft YaHei", "PingFang SC")
+_FILES = ("notosanscjk-regular", "sourcehansanssc-regular", "wqy-microhei", "msyh", "pingfang")
 
 
 @functools.cache
 def chinese_font() -> str | None:
-    """The first of `CHINESE_FONTS` that is installed, or None."""
-    installed = set(font_manager.get_font_names())
-    return next((name for name in CHINESE_FONTS if name in installed), None)
+    """The first of `CHINESE_FONTS` that is installed, or None; also one that Matplotlib's stored list lacks."""
+
+    def known() -> str | None:
+        return next((name for name in CHINESE_FONTS if name in font_manager.get_font_names()), None)
+
+    if known() is None:
+        for path in font_manager.findSystemFonts():
+            if Path(path).stem.lower() in _FILES:
+                font_manager.fontManager.addfont(path)
+    return known()
+
+
+def label_decades(axis: Axis) -> None:
+    """Label a logarithmic axis: the powers of ten, and where these are fewer than three, 2 and 5 between them.
+
+    Args:
+        axis: x or y, its limits set.
+    """
+    low, high = sorted(axis.get_view_interval())
+    if low > 0 and high < 1000 * low:
+        axis.set_major_locator(LogLocator(10, subs=(1.0, 2.0, 5.0)))
+        axis.set_minor_formatter(NullFormatter())
+        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
 
 
 def add_chinese(figure: Figure, text: str) -> bool:
@@ -114,12 +138,16 @@ def save(figure: Figure, path: str | os.PathLike[str]) -> tuple[Path, Path]:
     stem = path.with_suffix("") if path.suffix in (".png", ".svg") else path
     contents = {}
     with matplotlib.rc_context(STYLE):
+        figure.set_dpi(PIXELS / figure.get_figwidth())
         if (layout := figure.get_layout_engine()) is not None and figure.axes:
             layout.execute(figure)  # once, not for each file
             figure.set_layout_engine("none")
-        for kind, metadata in (("png", None), ("svg", {"Date": None})):
-            buffer = io.BytesIO()
-            figure.savefig(buffer, format=kind, dpi=PIXELS / figure.get_figwidth(), metadata=metadata)
+        png, svg = io.BytesIO(), io.BytesIO()
+        # `savefig` would draw each twice
+        FigureCanvasAgg(figure).print_png(png)
+        FigureCanvasSVG(figure).print_svg(svg, metadata={"Date": None})
+        figure.set_dpi(PIXELS / figure.get_figwidth())
+        for kind, buffer in (("png", png), ("svg", svg)):
             contents[stem.with_name(f"{stem.name}.{kind}")] = buffer.getvalue()
     stem.parent.mkdir(parents=True, exist_ok=True)
     for target, content in contents.items():
@@ -129,5 +157,5 @@ def save(figure: Figure, path: str | os.PathLike[str]) -> tuple[Path, Path]:
             temporary.replace(target)
         finally:
             temporary.unlink(missing_ok=True)
-    png, svg = contents
-    return png, svg
+    first, second = contents
+    return first, second

@@ -181,6 +181,7 @@ def loss_surface(x1: ArrayLike, x2: ArrayLike, values: ArrayLike, title: str) ->
     for axis in (solid.xaxis, solid.yaxis, solid.zaxis):
         axis.set_major_locator(MaxNLocator(4))
         axis.labelpad = 8
+    solid.set_box_aspect(None, zoom=0.82)  # its labels stay beside the contours, not on them
     flat = figure.add_subplot(grid[1])
     _contours(flat, a, b, z)
     flat.plot(0, 0, "*", color=VERMILION, markersize=12, markeredgecolor="white", label=f"solution, loss {z.min():.3g}")
