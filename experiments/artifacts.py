@@ -41,6 +41,23 @@ def write_bytes(path: Path, content: bytes) -> None:
         temporary.unlink(missing_ok=True)
 
 
+def check_folder(folder: Path) -> None:
+    """Check, before long work, that a folder is there or can be made, and that files can be written in it.
+
+    Args:
+        folder: where the results are to go.
+
+    Raises:
+        NotADirectoryError: something else has its name, or that of a folder above it.
+        PermissionError: it may not be written to.
+    """
+    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if not there.is_dir():
+        raise NotADirectoryError(f"{folder} cannot be a folder: {there} is a file; choose another")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise PermissionError(f"{folder} cannot be written: {there} is read-only for you; choose another")
+
+
 def write_json(path: Path, value: Any) -> None:
     """Write a JSON file atomically; see `as_json`."""
     write_text(path, as_json(value))

@@ -155,8 +155,9 @@ def compile_in_haste() -> None:
 def _show(lesson: Lesson, options: Options, console: Console) -> bool:
     """Run the lesson, print and write what it found; whether every claim held."""
     started = time.perf_counter()
-    outcome = lesson.study(options)
     out = options.out or Path("runs", "lessons", lesson.name)
+    artifacts.check_folder(out)
+    outcome = lesson.study(options)
     summary = write(lesson, options, outcome, out, time.perf_counter() - started)
     for rows in outcome.tables:
         table = Table(*map(str, rows.columns), title=rows.title)

@@ -84,6 +84,7 @@ def report(config: Config, console: Console) -> list[dict[str, Any]]:
     unknown = [name for name in config.lessons if name not in NAMES]
     if unknown or not config.lessons:
         raise ValueError(f"--lessons {' '.join(unknown)}: choose from {', '.join(NAMES)}")
+    artifacts.check_folder(config.folder)
     config.out.parent.mkdir(parents=True, exist_ok=True)
     found = []
     for name in (name for name in NAMES if name in config.lessons):

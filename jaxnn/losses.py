@@ -122,12 +122,12 @@ def weights(params: object) -> list[Array]:
     """
     found = []
     for path, leaf in jax.tree_util.tree_leaves_with_path(params):
-        leaf = jnp.asarray(leaf)
-        if not jnp.issubdtype(leaf.dtype, jnp.floating):
-            raise TypeError(f"penalty: params{jax.tree_util.keystr(path)} must be floating point, got {leaf.dtype}")
+        kind = leaf.dtype if isinstance(leaf, jax.Array) else np.asarray(leaf).dtype
+        if not jnp.issubdtype(kind, jnp.floating):
+            raise TypeError(f"penalty: params{jax.tree_util.keystr(path)} must be floating point, got {kind}")
         name = getattr(path[-1], "key", getattr(path[-1], "name", None)) if path else None
         if name not in ("b", "bias"):
-            found.append(leaf)
+            found.append(jnp.asarray(leaf))
     return found
 
 

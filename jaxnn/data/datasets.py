@@ -176,5 +176,5 @@ def _read_alone(name: str, entry: Path, data_dir: Path) -> Dataset:
 def _unknown(name: str) -> ValueError:
     known = ["digits", *TOY, *source.names()]
     close = difflib.get_close_matches(name.lower(), known, n=3)
-    hint = f"did you mean {' or '.join(repr(other) for other in close)}?" if close else "see load's description"
+    hint = f"did you mean {' or '.join(repr(other) for other in close)}?" if close else f"known are {', '.join(known)}"
     return ValueError(f"unknown data set {name!r}; {hint}")

@@ -92,7 +92,10 @@ def check_gradient(
         params, others = jax.tree.map(_to_float64, (params, others))
         shape = jax.eval_shape(function, params, *others)
         if getattr(shape, "shape", None) != ():
-            raise ValueError(f"check_gradient: the function must give one number, it gives {shape}")
+            shapes = jax.tree.map(lambda leaf: list(leaf.shape), shape)
+            raise ValueError(
+                f"check_gradient: the function must give one number, it gives shape {shapes}; take a sum or a mean"
+            )
         names = [jax.tree_util.keystr(path) for path, _ in jax.tree_util.tree_leaves_with_path(params)]
         sizes = [leaf.size for leaf in jax.tree.leaves(params)]
         if not sum(sizes):

@@ -59,7 +59,8 @@ def computation_graph(
     closed = jax.make_jaxpr(function)(*arguments)
     outputs: Any = closed.out_avals
     if len(outputs) != 1 or outputs[0].shape != ():
-        raise ValueError(f"computation_graph: the function must give one number, it gives {outputs}")
+        shapes = [list(output.shape) for output in outputs]
+        raise ValueError(f"computation_graph: the function must give one number, it gives shapes {shapes}")
     if not jnp.issubdtype(outputs[0].dtype, jnp.floating):
         raise TypeError(f"computation_graph: the result must be a real number, it is {outputs[0].dtype}")
     plan = _Plan()

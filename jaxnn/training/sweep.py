@@ -221,10 +221,12 @@ def count_settings(hparams: Hparams) -> int:
     Raises:
         ValueError: the leaves do not all have the same number of values along one leading axis.
     """
-    shapes = [np.shape(leaf) for leaf in jax.tree.leaves(hparams)]
-    if not shapes or any(shape[:1] != shapes[0][:1] or not shape for shape in shapes) or shapes[0][0] == 0:
-        raise ValueError(f"sweep: every hyper-parameter needs the same number of values, got shapes {shapes}")
-    return shapes[0][0]
+    shapes = {jax.tree_util.keystr(at): np.shape(leaf) for at, leaf in jax.tree_util.tree_leaves_with_path(hparams)}
+    counts = {shape[:1] for shape in shapes.values()}
+    if len(counts) != 1 or counts & {(), (0,)}:
+        told = ", ".join(f"hparams{at} of shape {list(shape)}" for at, shape in shapes.items()) or "none at all"
+        raise ValueError(f"sweep: every hyper-parameter needs the same number of values [settings, ...], got {told}")
+    return counts.pop()[0]
 
 
 _compiled = jax.jit(run_many, static_argnames=("make_task", "epochs", "batch_size", "select", "patience"))
