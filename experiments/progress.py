@@ -15,12 +15,13 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-from tensorboardX.record_writer import RecordWriter
-from tensorboardX.summary import scalar
+from tensorboard.summary.writer.record_writer import RecordWriter
 
 from jaxnn import training
 
-messages: Any = importlib.import_module("tensorboardX.proto.event_pb2")  # its classes are made when it is imported
+# TensorBoard's own writer: tensorboardX loads PyTorch wherever that is installed. Its messages are made when imported.
+events: Any = importlib.import_module("tensorboard.compat.proto.event_pb2")
+summaries: Any = importlib.import_module("tensorboard.compat.proto.summary_pb2")
 
 FLUSH_SECONDS = 10.0  # it waits for the disk
 
@@ -65,7 +66,8 @@ class Shown:
         try:
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir(parents=True)
-            self.events = RecordWriter(str(folder / f"events.out.tfevents.{int(time.time())}.{platform.node()}"))
+            file = folder / f"events.out.tfevents.{int(time.time())}.{platform.node()}"
+            self.events = RecordWriter(file.open("wb"))
             self._write(file_version="brain.Event:2")
         except OSError as error:
             self._give_up(error)
@@ -116,9 +118,11 @@ class Shown:
             return
         try:
             done = len(history["loss"])
-            for name, values in history.items():
-                for epoch in range(self.told, done):
-                    self._write(step=epoch + 1, summary=scalar(name, values[epoch]))
+            for epoch in range(self.told, done):
+                told = summaries.Summary()
+                for name, values in history.items():
+                    told.value.add(tag=name, simple_value=values[epoch])
+                self._write(step=epoch + 1, summary=told)
             self.told = done
             if time.monotonic() - self.flushed > FLUSH_SECONDS:
                 self.events.flush()
@@ -127,7 +131,7 @@ class Shown:
             self._give_up(error)
 
     def _write(self, **content: Any) -> None:
-        self.events.write(messages.Event(wall_time=time.time(), **content).SerializeToString())
+        self.events.write(events.Event(wall_time=time.time(), **content).SerializeToString())
 
     def _give_up(self, error: OSError) -> None:
         if self.events is not None:

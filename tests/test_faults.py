@@ -115,7 +115,7 @@ def test_events_that_cannot_be_written_are_told_once_and_the_run_goes_on(tmp_pat
     def full(*arguments):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("tensorboardX.record_writer.RecordWriter.flush", full)
+    monkeypatch.setattr("tensorboard.summary.writer.record_writer.RecordWriter.flush", full)
     assert train.main(["--quick", "--out", str(tmp_path / "run")]) == 0
     assert capsys.readouterr().out.count("no more TensorBoard events") == 1
 
