@@ -122,11 +122,16 @@ def sweep(config: SweepConfig, console: Console) -> dict[str, Any]:
                 warn(f"{path(place)} cannot be written ({error}); it is tried again after the next group")
             bar.advance(row, _size(place))
             if (signum := signalled()) is not None:
-                done = int(bar.tasks[0].completed)
+                done, folder = int(bar.tasks[0].completed), out
+                if unsaved:
+                    folder = resume.rescue_folder(config, out)
+                    shutil.copytree(out, folder, dirs_exist_ok=True)
+                    for file, group_kept in unsaved.items():
+                        artifacts.write_arrays(folder / "groups" / file.name, group_kept)
                 raise command.Stopped(
                     signum,
                     f"{signal.Signals(signum).name} after {done} of {count * config.seeds} models; saved in "
-                    f"{out / 'groups'}; go on with: {resume.resume_command('sweep', out)}",
+                    f"{folder / 'groups'}; go on with: {resume.resume_command('sweep', folder)}",
                 )
 
         found = training.sweep(
