@@ -264,13 +264,13 @@ class Recorder:
         if signum is None:
             return
         folder, path = self.out, self.keeper.wait()
-        if path is None:
+        if path is None and jax.process_index() == 0:
             folder = rescue_folder(self.settings, self.out)
             path = checkpoint.write(folder / FOLDER, epoch, tree, about)
         raise command.Stopped(
             signum,
             f"{signal.Signals(signum).name} after epoch {epoch} of {self.settings.epochs}; saved in "
-            f"{os.path.relpath(path)}; go on with: {resume_command('train', folder)}",
+            f"{os.path.relpath(path or folder)}; go on with: {resume_command('train', folder)}",
         )
 
     def tell_last_finite(self) -> None:

@@ -38,6 +38,7 @@ from rich.table import Table
 from experiments import artifacts, command, resume
 from experiments.config import Config, Settings, fit_statistics, resolve, task_maker
 from experiments.grid import NAMES, SweepConfig, check_values, hparams_of, on_border, tried_values
+from experiments.groups import Groups
 from experiments.train import choose_device, load_dataset, train
 from jaxnn import plots, training
 from jaxnn.data import Dataset
@@ -105,42 +106,9 @@ def _sweep(config: SweepConfig, console: Console) -> dict[str, Any]:
     )
     columns = TextColumn("model {task.completed}/{task.total}"), BarColumn(bar_width=12), TimeRemainingColumn()
     clock = time.perf_counter()
-    unsaved: dict[Path, Any] = {}
     with Progress(*columns, console=console) as bar, command.noticing_signals() as signalled:
         row = bar.add_task("", total=count * config.seeds)
-
-        def path(place: training.Group) -> Path:
-            return out / "groups" / f"{place[0].start}-{place[1].start}.npz"
-
-        def recall(place: training.Group) -> Any:
-            if not path(place).exists():
-                return None
-            try:
-                kept = artifacts.read_flat(path(place))
-            except ValueError as error:
-                warn(f"{error}: this group is trained again")
-                return None
-            bar.advance(row, _size(place))
-            return kept
-
-        def on_group(place: training.Group, kept: dict[str, np.ndarray]) -> None:
-            unsaved[path(place)] = kept
-            try:
-                (out / "groups").mkdir(parents=True, exist_ok=True)
-                for file in list(unsaved):
-                    artifacts.write_arrays(file, unsaved[file])
-                    del unsaved[file]
-            except OSError as error:
-                warn(f"{path(place)} cannot be written ({error}); it is tried again after the next group")
-            bar.advance(row, _size(place))
-            if (signum := signalled()) is not None:
-                done = int(bar.tasks[0].completed)
-                raise command.Stopped(
-                    signum,
-                    f"{signal.Signals(signum).name} after {done} of {count * config.seeds} models; saved in "
-                    f"{out / 'groups'}; go on with: {resume.resume_command('sweep', out)}",
-                )
-
+        groups = Groups(config, out, count * config.seeds, signalled, warn, lambda models: bar.advance(row, models))
         found = training.sweep(
             make_task,
             hparams,
@@ -152,8 +120,8 @@ def _sweep(config: SweepConfig, console: Console) -> dict[str, Any]:
             patience=settings.early_stopping,
             group=group,
             keep=_kept,
-            on_group=on_group,
-            recall=recall,
+            on_group=groups.keep,
+            recall=groups.recall,
         )
     seconds = time.perf_counter() - clock
 
@@ -216,10 +184,6 @@ def _kept(run: training.Run) -> dict[str, Any]:
 
 def _plain(config: SweepConfig) -> Config:
     return Config(**{field.name: getattr(config, field.name) for field in dataclasses.fields(Config)})
-
-
-def _size(place: training.Group) -> int:
-    return (place[0].stop - place[0].start) * (place[1].stop - place[1].start)
 
 
 def _folder(config: SweepConfig, dataset: Dataset, group: tuple[int, int]) -> Path:

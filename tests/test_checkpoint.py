@@ -254,6 +254,15 @@ def test_a_failed_save_is_a_warning_and_the_next_one_works(tmp_path):
     assert len(told) == 1
 
 
+def test_of_several_processes_the_first_alone_writes(tmp_path, monkeypatch):
+    monkeypatch.setattr(jax, "process_index", lambda: 1)
+    keeper = checkpoint.Keeper(tmp_path, epochs=1)
+    keeper.save(1, TREE, {}, 0.0)
+    assert keeper.wait() is None
+    keeper.close()
+    assert not list(tmp_path.iterdir())
+
+
 def test_what_a_killed_process_left_is_removed_at_the_start(tmp_path, written):
     half = written.parent / ".000013.99.tmp"
     shutil.copytree(written, half)

@@ -4,6 +4,7 @@ import csv
 import json
 import shutil
 import signal
+from pathlib import Path
 
 import jax
 import numpy as np
@@ -135,6 +136,27 @@ def test_a_group_that_cannot_be_written_is_kept_and_tried_again(finished, tmp_pa
     assert "0-0.npz cannot be written" in " ".join(capsys.readouterr().out.split())
     assert sorted(path.name for path in (out / "groups").iterdir()) == ["0-0.npz", "0-1.npz", "2-0.npz", "2-1.npz"]
     assert (out / "sweep.csv").read_text() == (finished / "sweep.csv").read_text()
+
+
+def test_a_signal_while_groups_cannot_be_written_saves_them_elsewhere(finished, tmp_path, monkeypatch, capsys):
+    out, write, trained = tmp_path / "run", artifacts.write_arrays, []
+
+    def full(path, tree):
+        if path.parent == out / "groups":
+            signal.raise_signal(signal.SIGINT)
+            raise OSError(28, "No space left on device")
+        trained.append(path.name)
+        write(path, tree)
+
+    monkeypatch.setattr(artifacts, "write_arrays", full)
+    options = [*SMALL, "--group", "2", "1", "--no-final", "--rescue", str(tmp_path / "rescue"), "--out", str(out)]
+    assert sweep.main(options) == 130
+    rescued = Path(capsys.readouterr().err.split()[-1])
+    assert rescued.parent == tmp_path / "rescue"
+    assert trained == ["0-0.npz"]
+    assert sweep.main(["--resume", str(rescued)]) == 0
+    assert trained == ["0-0.npz", "0-1.npz", "2-0.npz", "2-1.npz"]
+    assert (rescued / "sweep.csv").read_text() == (finished / "sweep.csv").read_text()
 
 
 @pytest.mark.parametrize("damage", ["missing", "changed", "other data"])

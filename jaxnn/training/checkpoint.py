@@ -240,13 +240,15 @@ class Keeper:
         return self.minutes is not None and time.monotonic() - self._clock >= 60 * self.minutes
 
     def save(self, epoch: int, tree: Any, about: Mapping[str, Any], quality: float) -> None:
-        """Write a checkpoint in the background; waits for the one before.
+        """Write a checkpoint in the background; waits for the one before. Of several processes the first alone writes.
 
         Args:
             epoch, tree, about: as `write`.
             quality: the larger, the better this checkpoint.
         """
         self.wait()
+        if jax.process_index() != 0:
+            return
         if self._writer is None:
             self._writer = concurrent.futures.ThreadPoolExecutor(1, "checkpoint")
         measured = {"quality": quality} if math.isfinite(quality) else {}
