@@ -45,6 +45,22 @@ def test_the_eigenvalues_are_those_of_numpy(hessian, iterations):
         assert np.abs(exact - value).min() <= 2 * residual + 1e-5
 
 
+def test_other_arguments_of_the_loss_compile_once(compiled):
+    def square(params, scale):
+        return 0.5 * (scale * params**2).sum()
+
+    for scale, top in (([3.0, 1.0, 0.5], 3), ([0.5, 7.0, 1.0], 7)):
+        found = curvature.top_eigenvalues(square, jnp.ones(3), jax.random.key(0), 1, jnp.array(scale), iterations=3)
+        np.testing.assert_allclose(found.values, [top], rtol=1e-5)
+    with jax.log_compiles():
+        compiled()
+        curvature.top_eigenvalues(square, jnp.ones(3), jax.random.key(0), 1, jnp.array([1.0, 2.0, 9.0]), iterations=3)
+        assert not [name for name in compiled() if "lanczos" in name]
+        other = jnp.ones(4)
+        curvature.top_eigenvalues(lambda p: (p**2).sum(), other, jax.random.key(0), 1, iterations=3)
+        assert [name for name in compiled() if "lanczos" in name]
+
+
 def test_a_hessian_with_few_directions_ends_early():
     """In an invariant space the next vector is rounding and must not invent eigenvalues."""
     scale = jnp.array([3.0, 3.0, 1.0, 0.0, 0.0, 0.0])

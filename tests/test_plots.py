@@ -299,3 +299,19 @@ def test_chinese_is_drawn_without_warnings(tmp_path):
     figure = style.new_figure("A title", 2.0)
     assert style.add_chinese(figure, "得分函数")
     plots.save(figure, tmp_path / "figure")
+
+
+def test_a_short_log_axis_has_labels_and_a_long_one_its_powers():
+    def labels(high: float) -> list[str]:
+        figure = style.new_figure("A title", 2.0)
+        axes = figure.add_subplot()
+        axes.plot([0, 1], [1.0, high])
+        axes.set_yscale("log")
+        style.label_decades(axes.yaxis)
+        figure.draw_without_rendering()
+        low, top = axes.get_ylim()
+        places = zip(axes.get_yticks(), axes.get_yticklabels(), strict=True)
+        return [label.get_text() for place, label in places if low <= place <= top]
+
+    assert labels(6.0) == ["1", "2", "5"]
+    assert len(labels(1e8)) < 10

@@ -1,0 +1,120 @@
+"""What the lessons share: joined outcomes, timed training, races over learning rates, what a summary holds."""
+
+import json
+import math
+import time
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from matplotlib.figure import Figure
+
+from experiments import lesson, points, race
+from experiments.images import fit_global, load_digits
+from experiments.lesson import Claim, Lesson, Options, Outcome, Rows, Text
+from jaxnn import losses, models, training
+from jaxnn.data import load, toy
+
+
+def part(name: str, held: bool = True) -> Outcome:
+    claim = Claim(Text(name, name), {"number": 1.5}, held)
+    rows = Rows(name, ["a"], [[1]])
+    return Outcome([claim], {name: Figure(figsize=(2, 1))}, [rows], {f"{name} moves": [Figure()]}, 3, 0.5)
+
+
+def test_joined_parts_keep_their_order_and_add_up():
+    whole = lesson.join([part("one"), part("two")])
+    assert [claim.text.en for claim in whole.claims] == ["one", "two"]
+    assert list(whole.figures) == ["one", "two"]
+    assert [rows.title for rows in whole.tables] == ["one", "two"]
+    assert list(whole.frames) == ["one moves", "two moves"]
+    assert (whole.models, whole.training_seconds) == (6, 1.0)
+
+
+def test_training_is_timed_until_its_result_is_there():
+    def slow(x, *, factor):
+        time.sleep(0.05)
+        return factor * x
+
+    result, seconds = lesson.timed(slow, jnp.ones(2), factor=3.0)
+    np.testing.assert_array_equal(result, [3, 3])
+    assert 0.05 <= seconds < 5
+
+
+@pytest.mark.parametrize(("held", "status"), [(True, 0), (False, 1)])
+def test_a_claim_decides_the_exit_status(tmp_path, capsys, held, status):
+    made = Lesson("toy", Text("t", "t"), Text("q", "q"), lambda options: part("one", held)._replace(frames={}))
+    assert lesson.main(made, None, ["--out", str(tmp_path)]) == status
+    assert ("NOT HELD: one" in capsys.readouterr().out) is not held
+    assert json.loads((tmp_path / "summary.json").read_text())["claims"][0]["held"] is held
+
+
+def test_what_is_not_finite_is_stored_as_a_word_and_ends_in_a_claim_not_in_an_error(tmp_path):
+    measured = {"a": math.inf, "b": np.float32("nan"), "c": 1.0, "d": 2, "e": "text"}
+    outcome = Outcome([Claim(Text("t", "t"), measured, False)], {})
+    made = Lesson("toy", Text("t", "t"), Text("q", "q"), lambda options: outcome)
+    assert lesson.main(made, None, ["--out", str(tmp_path)]) == 1
+    stored = json.loads((tmp_path / "summary.json").read_text())["claims"][0]["measured"]
+    assert stored == {"a": "inf", "b": "nan", "c": 1.0, "d": 2, "e": "text"}
+
+
+def test_digits_come_with_the_statistics_of_their_training_split():
+    data, digits = load_digits(Options(seed=3)), load("digits", seed=3)
+    np.testing.assert_array_equal(data.inputs, digits.train.inputs)
+    np.testing.assert_array_equal(data.labels, digits.train.labels)
+    assert data.evaluate is not None
+    np.testing.assert_array_equal(data.evaluate["validation"][0], digits.validation.inputs)
+    assert float(data.statistics.mean) == pytest.approx(digits.train.inputs.mean(dtype=np.float64), rel=1e-6)
+    assert fit_global(digits.train.inputs).std.shape == ()
+    assert load_digits(Options(), lambda train: train.shape).statistics == (1295, 8, 8, 1)
+
+
+def test_few_points_are_parted_without_overlap():
+    train, test = points.few_points(40, 700, Options(seed=2))
+    assert len(train.labels) == 40
+    everything = load("moons", validation_share=0, size=700, noise=0.25, seed=2).train
+    np.testing.assert_array_equal(np.concatenate([train.inputs, test.inputs]), everything.inputs)
+
+
+def task(h):
+    model = models.mlp(2, (4,), 2, activation=lambda z: jnp.where(h["bent"] > 0, jnp.tanh(z), z))
+    return training.Task(model, losses.softmax, optax.sgd(h["learning_rate"]))
+
+
+def test_a_race_trains_every_kind_with_every_rate_and_finds_the_best():
+    bent, rates = np.array([0.0, 1.0], np.float32), [0.01, 0.5, 1e20]
+    data = training.Data(*toy.circle(40), evaluate={"validation": toy.circle(20, seed=1)})
+    raced = race.race(task, {"bent": bent}, rates, data, seed=4, seeds=2, epochs=6, batch_size=10)
+    assert raced.history["loss"].shape == (2, 3, 2, 6)
+    assert raced.models == 12
+    keys = jax.random.split(jax.random.key(4), 2)
+    alone = jax.jit(lambda h: training.run(task, h, keys[1], data, epochs=6, batch_size=10).history["loss"])
+    for i, j in ((0, 0), (0, 1), (1, 0), (1, 1)):
+        loss = alone({"bent": jnp.float32(bent[i]), "learning_rate": jnp.float32(rates[j])})
+        np.testing.assert_allclose(raced.history["loss"][i, j, 1], loss, rtol=1e-4)
+    last = raced.last("loss")
+    assert np.isinf(last[:, 2]).all()  # diverged
+    assert (raced.last("validation_accuracy")[:, 2] == 0).all()
+    expected = [min(range(3), key=lambda j, i=i: sorted(last[i, j])[0] + sorted(last[i, j])[1]) for i in range(2)]
+    assert raced.best.tolist() == expected
+    np.testing.assert_allclose(raced.best_rates, np.float32(rates)[expected])
+    for i, values in enumerate(raced.at_best(last)):
+        np.testing.assert_array_equal(values, last[i, expected[i]])
+
+
+def test_the_best_of_a_measure_that_should_be_high_is_the_highest():
+    history = {
+        "loss": np.zeros((4, 1, 2)),
+        "validation_accuracy": np.array([[[0.1, 0.2]], [[0.3, 0.9]], [[0.2, 0.8]], [[0.9, 0.1]]]),
+    }
+    run = training.Run(training.State({"w": np.zeros((4, 1, 3))}, None, None, None), history, None, None, None)
+    found = race.of_run(run, [0.1, 0.2], "validation_accuracy")
+    assert found.best.tolist() == [1, 0]
+    figure = race.curves("title", ["a", "b"], found, classes=10)
+    labels = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert labels == ["a, rate 0.2", "b, rate 0.1"]
+    np.testing.assert_allclose(figure.axes[1].lines[0].get_ydata(), [30, 90])
+    chance = [line for line in figure.axes[0].lines if line.get_linestyle() == ":"]
+    assert np.asarray(chance[0].get_ydata())[0] == pytest.approx(math.log(10))
