@@ -2,6 +2,7 @@
 
 import pickle
 import warnings
+from typing import Any
 
 import numpy as np
 import pytest
@@ -25,7 +26,6 @@ pytestmark = pytest.mark.usefixtures("standard_promotion")
 X, Y = load_iris(return_X_y=True)
 X = StandardScaler().fit_transform(X)
 NAMES = np.array(["setosa", "versicolor", "virginica"])[Y]
-ADAM = LinearClassifier(solver="adam", learning_rate_init=0.05, max_iter=50, random_state=0)
 EACH = {
     "softmax": LinearClassifier(),
     "svm": LinearClassifier("svm"),
@@ -34,6 +34,11 @@ EACH = {
     "mlp": MLPClassifier(),
     "mlp svm": MLPClassifier(loss="svm"),
 }
+
+
+def by_steps(**changes: Any) -> LinearClassifier:
+    default: dict[str, Any] = {"solver": "adam", "learning_rate_init": 0.05, "max_iter": 50, "random_state": 0}
+    return LinearClassifier(**(default | changes))
 
 
 @pytest.mark.slow
@@ -96,7 +101,7 @@ def test_class_weights_are_those_of_logistic_regression():
 def test_the_svm_of_two_classes_is_linear_svc():
     inputs, labels = X[Y > 0], Y[Y > 0]
     ours = LinearClassifier("svm", l2=0.05, max_iter=500).fit(inputs, labels)
-    theirs = LinearSVC(C=1 / (0.05 * len(inputs)), loss="hinge", tol=1e-6, max_iter=100_000, intercept_scaling=100.0)
+    theirs = LinearSVC(C=1 / (0.05 * len(inputs)), loss="hinge", tol=1e-6, max_iter=100_000, intercept_scaling=100)
     theirs.fit(inputs, labels)
 
     def objective(model):
@@ -115,7 +120,7 @@ def test_the_svm_of_two_classes_is_linear_svc():
 
 def test_labels_of_any_kind_come_back():
     for labels in (NAMES, Y + 7, Y.astype(np.uint8), NAMES.astype(object)):
-        fitted = clone(ADAM).fit(X, labels)
+        fitted = by_steps().fit(X, labels)
         assert set(fitted.predict(X).tolist()) == set(labels.tolist())
         assert fitted.score(X, labels) > 0.9
 
@@ -129,7 +134,7 @@ def test_a_random_state_repeats_the_training_and_another_does_not():
 
 
 def test_a_warm_start_goes_on_and_a_cold_one_does_not():
-    warm, cold = (clone(ADAM).set_params(max_iter=10, warm_start=warm) for warm in (True, False))
+    warm, cold = (by_steps(max_iter=10, warm_start=warm) for warm in (True, False))
     losses = {}
     for name, model in (("warm", warm), ("cold", cold)):
         losses[name] = [model.fit(X, NAMES).loss_ for _ in range(3)]
@@ -140,15 +145,15 @@ def test_a_warm_start_goes_on_and_a_cold_one_does_not():
 
 
 def test_partial_fits_in_a_row_learn_like_a_fit():
-    model = clone(ADAM).set_params(batch_size=25)
+    model = by_steps(batch_size=25)
     model.partial_fit(X[:50], NAMES[:50], classes=np.unique(NAMES))  # of one class
     assert model.predict(X[50:]).tolist() == ["setosa"] * 100
     for _ in range(40):
         model.partial_fit(X, NAMES)
     assert model.score(X, NAMES) > 0.93
     assert model.n_iter_ == len(model.loss_curve_) == 41
-    once = clone(ADAM).set_params(max_iter=1).fit(X, NAMES)
-    alone = clone(ADAM).partial_fit(X, NAMES, classes=NAMES)
+    once = by_steps(max_iter=1).fit(X, NAMES)
+    alone = by_steps().partial_fit(X, NAMES, classes=NAMES)
     np.testing.assert_array_equal(once.coef_, alone.coef_)
     two = pickle.loads(pickle.dumps(alone)).partial_fit(X, NAMES)
     np.testing.assert_array_equal(two.coef_, alone.partial_fit(X, NAMES).coef_)
@@ -169,14 +174,13 @@ def test_early_stopping_keeps_the_best():
     assert model.n_iter_ == len(scores) < 200
     assert model.best_validation_score_ == pytest.approx(max(scores))
     assert int(np.argmax(scores)) == len(scores) - 1 - 4
-    again = (
-        clone(model).set_params(max_iter=int(np.argmax(scores)) + 1, n_iter_no_change=1000).fit(inputs, labels[:400])
-    )
+    best = model.get_params() | {"max_iter": int(np.argmax(scores)) + 1, "n_iter_no_change": 1000}
+    again = MLPClassifier(**best).fit(inputs, labels[:400])
     np.testing.assert_allclose(again.coefs_[0], model.coefs_[0], atol=1e-5)
 
 
 def test_pipelines_and_searches_of_scikit_learn_take_them():
-    model = make_pipeline(StandardScaler(), clone(ADAM))
+    model = make_pipeline(StandardScaler(), by_steps())
     assert cross_val_score(model, X, NAMES, cv=3).mean() > 0.9
     search = GridSearchCV(model, {"linearclassifier__l2": [1e-3, 10.0]}, cv=3).fit(X, NAMES)
     assert search.best_params_ == {"linearclassifier__l2": 1e-3}
@@ -225,18 +229,18 @@ def test_wrong_arguments_are_refused(changes, error, match):
 
 def test_wrong_data_are_refused():
     with pytest.raises(TypeError, match="Sparse data was passed for X, but dense data is required"):
-        clone(ADAM).fit(scipy.sparse.csr_matrix(X), Y)
+        by_steps().fit(scipy.sparse.csr_matrix(X), Y)
     with pytest.raises(ValueError, match="at least 2 classes, got 1 class"):
-        clone(ADAM).fit(X[:50], Y[:50])
+        by_steps().fit(X[:50], Y[:50])
     with pytest.raises(ValueError, match="first call of partial_fit needs classes"):
-        clone(ADAM).partial_fit(X, Y)
+        by_steps().partial_fit(X, Y)
     with pytest.raises(ValueError, match=r"y has classes that were not there before: \[2\]"):
-        clone(ADAM).partial_fit(X, Y, classes=[0, 1])
+        by_steps().partial_fit(X, Y, classes=[0, 1])
     with pytest.raises(AttributeError, match="'lbfgs' needs all examples at once"):
         _ = LinearClassifier().partial_fit
     with pytest.raises(ValueError, match="Negative values in data"):
-        clone(ADAM).fit(X, Y, sample_weight=-np.ones(150))
+        by_steps().fit(X, Y, sample_weight=-np.ones(150))
     with pytest.raises(NotFittedError):
         MLPClassifier().predict(X)
     with pytest.raises(ValueError, match="X has 3 features, but LinearClassifier is expecting 4 features"):
-        clone(ADAM).fit(X, Y).predict(X[:, :3])
+        by_steps().fit(X, Y).predict(X[:, :3])

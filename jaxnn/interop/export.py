@@ -64,6 +64,8 @@ def to_onnx(score: Callable[[Array], Array], shape: Sequence[int], dtype: DTypeL
         score,
         inputs=[jax.ShapeDtypeStruct(("batch", *shape), dtype)],
         model_name=name,
+        input_names=["examples"],
+        output_names=["scores"],
     )
     return model.SerializeToString()
 

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import optax
 from jax import Array
@@ -148,7 +149,7 @@ def _run(
         if opt_state is None:
             opt_state, step = recipe(hparams).optimizer.init(params), first.step
         progress = progress._replace(state=training.State(params, opt_state, step, first.key))
-    run = training.advance(recipe, hparams, key, data, progress, epochs, batch_size, select, patience)
+    run = training.advance(recipe, hparams, key, data, progress, jnp.int32(epochs), batch_size, select, patience)
     return run._replace(state=run.state._replace(key=None))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -44,7 +44,7 @@ class VmapSearchCV(GridSearchCV):
         param_grid: Mapping[str, Sequence[Any]] | Sequence[Mapping[str, Sequence[Any]]],
         *,
         scoring: Any = None,
-        refit: bool | str | Callable[..., int] = True,
+        refit: Any = True,
         cv: Any = None,
         error_score: Any = np.nan,
         return_train_score: bool = False,
@@ -75,7 +75,9 @@ class VmapSearchCV(GridSearchCV):
         """
         X, y = indexable(X, y)
         groups = params.get("groups")
-        splits = list(check_cv(self.cv, y, classifier=True).split(X, y, groups))
+        folds: Any = self.cv
+        splitter: Any = check_cv(folds, y, classifier=True)
+        splits = list(splitter.split(X, y, groups))
         clock = time.perf_counter()
         trained = train_many(self._plans(X, y, splits, {k: v for k, v in params.items() if k != "groups"}))
         seconds = time.perf_counter() - clock
@@ -110,9 +112,10 @@ class VmapSearchCV(GridSearchCV):
             warnings.simplefilter("ignore")  # the search will give them again
             for setting in ParameterGrid(self.param_grid):
                 for rows, _ in splits:
-                    of_fold: Any = clone(self.estimator).set_params(**clone(setting, safe=False))
+                    of_fold: Any = clone(self.estimator)
+                    changes: Any = clone(setting, safe=False)
                     try:
-                        of_fold.fit(
+                        of_fold.set_params(**changes).fit(
                             _safe_indexing(X, rows),
                             _safe_indexing(y, rows),
                             **_check_method_params(X, params, indices=rows),
