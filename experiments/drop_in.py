@@ -4,9 +4,9 @@
     python -m experiments.drop_in search
 
 `accuracy`: test accuracies on digits, breast cancer, wine and iris, 20 splits each; to expect: means within a point
-of each other, in some minutes on 2 CPU cores. `search`: a grid search over 16 settings of a network on digits, five
+of each other, in some minutes on 2 CPU cores. `search`: a grid search over 36 settings of a network on digits, five
 folds, compilation included; to expect: at least 10 times as fast as GridSearchCV over scikit-learn's MLPClassifier, in
-about a minute. Each writes a file under experiments/results/; the exit status is 1 where that does not hold.
+some minutes. Each writes a file under experiments/results/; the exit status is 1 where that does not hold.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ DATASETS = {
 }
 C, ALPHA, EPOCHS, BATCH = 1.0, 1e-4, 200, 200
 POINTS, TIMES = 1.0, 10.0
-RATES, PENALTIES = (0.003, 0.01, 0.03, 0.1), (1e-6, 1e-5, 1e-4, 1e-3)
+RATES, PENALTIES = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1), (1e-6, 3e-6, 1e-5, 3e-5, 1e-4, 3e-4)
 HIDDEN, SMALL_BATCH = 32, 32
 
 
@@ -144,34 +144,30 @@ def compare_search(config: Config, console: Console) -> dict[str, Any]:
     def ours() -> GridSearchCV:
         return VmapSearchCV(MLPClassifier(**network), grid, refit=False).fit(inputs, labels)
 
-    seconds_first, first = _timed(ours)
-    seconds_again, _ = _timed(ours)
+    seconds_ours, found = _timed(ours)
     # scikit-learn divides its penalty by the batch size and halves it
     theirs = TheirMLP(**network, nesterovs_momentum=False, tol=0.0, n_iter_no_change=epochs)
     settings = [(rate, 2 * SMALL_BATCH * l2) for rate in RATES for l2 in PENALTIES]
     part = [{"learning_rate_init": [rate], "alpha": [alpha]} for rate, alpha in settings[:: config.every]]
     row: dict[str, Any] = {"settings": len(settings), "folds": 5, "epochs": epochs, "of_theirs": len(part)}
-    row |= {"ours_with_compilation": seconds_first, "ours_again": seconds_again}
-    for name, jobs in (("theirs", None), ("theirs_two_jobs", 2)):
-        seconds, search = _timed(
-            lambda jobs=jobs: GridSearchCV(theirs, part, refit=False, n_jobs=jobs).fit(inputs, labels)
-        )
-        row |= {name: seconds * len(settings) / len(part)}
-        row["scores_theirs"] = search.cv_results_["mean_test_score"]
+    seconds, search = _timed(lambda: GridSearchCV(theirs, part, refit=False).fit(inputs, labels))
+    row |= {"ours": seconds_ours, "theirs": seconds * len(settings) / len(part)}
+    row["scores_theirs"] = search.cv_results_["mean_test_score"]
+    table = found.cv_results_
     scores = {
-        (p["learning_rate_init"], p["l2"]): s
-        for p, s in zip(first.cv_results_["params"], first.cv_results_["mean_test_score"], strict=True)
+        (setting["learning_rate_init"], setting["l2"]): score
+        for setting, score in zip(table["params"], table["mean_test_score"], strict=True)
     }
     row["scores_ours"] = [scores[rate, l2] for rate in RATES for l2 in PENALTIES][:: config.every]
     row["difference"] = 100 * float(np.mean(np.subtract(row["scores_ours"], row["scores_theirs"])))
-    row["ratio"] = row["theirs"] / seconds_first
+    row["ratio"] = row["theirs"] / row["ours"]
     row["held"] = bool(row["ratio"] >= TIMES)
-    table = Table("search", "seconds", "times ours, compilation included")
-    names = {"ours_with_compilation": "ours, compilation included", "ours_again": "ours, once more"}
-    names |= {"theirs": "GridSearchCV", "theirs_two_jobs": "GridSearchCV, n_jobs=2"}
-    for key, name in names.items():
-        table.add_row(name, f"{row[key]:.2f}", f"{row[key] / seconds_first:.1f}x")
-    console.print(table)
+    shown = Table("search", "seconds")
+    shown.add_row("VmapSearchCV, compilation included", f"{row['ours']:.1f}")
+    shown.add_row("GridSearchCV, one process", f"{row['theirs']:.1f}")
+    shown.add_row("times as fast", f"{row['ratio']:.1f}")
+    shown.add_row("mean score, ours less theirs", f"{row['difference']:+.2f} points")
+    console.print(shown)
     return row
 
 

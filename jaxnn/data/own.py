@@ -246,9 +246,10 @@ def _eight_bits(values: np.ndarray) -> np.ndarray:
 
 def _number(text: str) -> float:
     try:
-        return float(np.float32(text))
+        value = float(text)
     except ValueError:
         return math.nan
+    return value if abs(value) <= np.finfo(np.float32).max else math.inf
 
 
 def _classes(found: np.ndarray) -> tuple[tuple[str, ...], np.ndarray]:
@@ -265,7 +266,8 @@ def _inputs(file: Path, name: str, inputs: np.ndarray) -> np.ndarray:
     if inputs.dtype == np.uint8 and inputs.ndim in (3, 4):
         return inputs if inputs.ndim == 4 else inputs[..., None]
     if inputs.ndim == 2 and inputs.dtype.kind in "fiub":
-        return inputs.astype(np.float32)
+        with np.errstate(over="ignore"):  # infinity is skipped like any other
+            return inputs.astype(np.float32)
     raise ValueError(
         f"{file}: {name} must be numbers [N, D], or bytes (uint8) [N, H, W] or [N, H, W, C]; "
         f"got {inputs.dtype}{list(inputs.shape)}"
