@@ -249,7 +249,7 @@ def _number(text: str) -> float:
         value = float(text)
     except ValueError:
         return math.nan
-    return value if abs(value) <= np.finfo(np.float32).max else math.inf
+    return value if abs(value) <= float(np.finfo(np.float32).max) else math.inf
 
 
 def _classes(found: np.ndarray) -> tuple[tuple[str, ...], np.ndarray]:
