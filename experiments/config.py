@@ -28,7 +28,13 @@ class Config:
 
     dataset: str = "digits"
     """digits, cifar10, another TFDS image set (mnist, fashion_mnist, cifar100, ...), or a 2-D set: circle, spiral,
-    moons, xor, gauss."""
+    moons, xor, gauss. Your own: folder:PATH (one folder of images for each class), csv:FILE with --label, npz:FILE."""
+    label: str | None = None
+    """Of csv:FILE: the column of the classes; all others are inputs."""
+    image_size: int | None = None
+    """Of folder:PATH: pixels of each side; by default the images' own size if they share one, else 32."""
+    strict: bool = False
+    """Refuse files and rows of your own data that cannot be read, in place of skipping them."""
     data_dir: Path | None = None
     """Where TFDS keeps prepared datasets; by default TFDS_DATA_DIR, then ~/tensorflow_datasets."""
     model: Literal["linear", "mlp"] = "mlp"

@@ -15,7 +15,6 @@ import dataclasses
 import json
 import math
 import sys
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -34,6 +33,7 @@ from experiments.config import TRANSFORMS, Settings
 from experiments.train import Classifier
 from jaxnn import models, plots
 from jaxnn.data import preprocess
+from jaxnn.data.own import read_image
 from jaxnn.inspect.contributions import Contributions, contributions
 from jaxnn.plots.overlay import overlay
 
@@ -80,17 +80,35 @@ class Prediction(NamedTuple):
     """f32[2, H, W]: what each pixel adds to the winner's score and to the rival's, beside the mean image."""
 
 
-def read_run(folder: Path) -> Trained:
-    """Read what `experiments.train` left in a folder.
+class Described(NamedTuple):
+    """What a run folder says of its classifier."""
+
+    settings: Settings
+    names: tuple[str, ...]
+    """Of the classes."""
+    shape: tuple[int, ...]
+    """Of one example."""
+
+
+class Stored(NamedTuple):
+    """A classifier as it was stored, of images or of points."""
+
+    classifier: Classifier
+    score: Callable[[Array], Array]
+    """From one example f32[*shape], in the units of the training examples, to its scores f32[classes]."""
+
+
+def describe(folder: Path) -> Described:
+    """Read what a run folder of `experiments.train` says of its classifier.
 
     Args:
         folder: of the run.
 
     Returns:
-        The classifier.
+        Its description.
 
     Raises:
-        ValueError: the folder is no run, its files are damaged, or it was not trained on images.
+        ValueError: the folder is no run, or its settings are damaged.
         OSError: a file cannot be read.
     """
     path = folder / "config.json"
@@ -102,14 +120,29 @@ def read_run(folder: Path) -> Trained:
             raise TypeError(f"dataset is {stored['dataset']!r}")
         known = {field.name for field in dataclasses.fields(Settings)}
         settings = Settings(**{name: value for name, value in stored.items() if name in known})
-        layers = 1 + (len(settings.hidden) if settings.model == "mlp" else 0)
-        transform = TRANSFORMS[settings.preprocess]
-        activation = models.ACTIVATIONS[settings.activation]
-        names, shape = tuple(map(str, stored["classes"])), tuple(map(int, stored["input_shape"]))
+        _ = len(settings.hidden), TRANSFORMS[settings.preprocess], models.ACTIVATIONS[settings.activation]
+        return Described(settings, tuple(map(str, stored["classes"])), tuple(map(int, stored["input_shape"])))
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise ValueError(f"{path} is damaged or of another version ({error}): train again") from error
-    if len(shape) != 3:
-        raise ValueError(f"--run {folder} was trained on points ({settings.dataset}), not on images")
+
+
+def read_classifier(folder: Path, described: Described) -> Stored:
+    """Read the classifier itself.
+
+    Args:
+        folder: of the run.
+        described: as from `describe`.
+
+    Returns:
+        The classifier.
+
+    Raises:
+        ValueError: the file is damaged or does not fit the description.
+        OSError: it cannot be read.
+    """
+    settings, names, shape = described
+    layers = 1 + (len(settings.hidden) if settings.model == "mlp" else 0)
+    transform = TRANSFORMS[settings.preprocess]
     reduced = settings.preprocess in ("pca", "whiten")
     kind: Any = preprocess.Principal if reduced else preprocess.Moments
     statistics = None if settings.preprocess == "none" else kind._make(range(len(kind._fields)))
@@ -125,14 +158,37 @@ def read_run(folder: Path) -> Trained:
     pixels = classifier.statistics.components.shape[1] if reduced else inputs
     if math.prod(shape) != pixels or len(names) != len(weights[-1]):
         raise ValueError(
-            f"{path} is damaged: its images {list(shape)} or {len(names)} classes are not the classifier's"
+            f"{folder / 'config.json'} is damaged: its examples {list(shape)} or {len(names)} classes are not the "
+            f"classifier's"
         )
     width = inputs if reduced else shape
+    activation = models.ACTIVATIONS[settings.activation]
     model = models.mlp(width, tuple(len(w) for w in weights[:-1]), len(weights[-1]), activation=activation)
 
-    def score(image: Array) -> Array:
-        return model.apply(classifier.params, transform(classifier.statistics, image))
+    def score(example: Array) -> Array:
+        return model.apply(classifier.params, transform(classifier.statistics, example))
 
+    return Stored(classifier, score)
+
+
+def read_run(folder: Path) -> Trained:
+    """Read what `experiments.train` left in a folder.
+
+    Args:
+        folder: of the run.
+
+    Returns:
+        The classifier.
+
+    Raises:
+        ValueError: the folder is no run, its files are damaged, or it was not trained on images.
+        OSError: a file cannot be read.
+    """
+    described = describe(folder)
+    settings, names, shape = described
+    if len(shape) != 3:
+        raise ValueError(f"--run {folder} was trained on points ({settings.dataset}), not on images")
+    classifier, score = read_classifier(folder, described)
     mean = jnp.broadcast_to(getattr(classifier.statistics, "mean", jnp.float32(0.0)), shape)
     scale = 16.0 if settings.dataset == "digits" else 255.0
 
@@ -140,56 +196,8 @@ def read_run(folder: Path) -> Trained:
     def explain(image: Array) -> Contributions:
         return contributions(lambda difference: score(mean + difference), image - mean, example_ndim=3)
 
-    return Trained(score, explain, mean, (shape[0], shape[1], shape[2]), scale, names, exact=layers == 1)
-
-
-def read_image(path: Path, *, invert: bool = False) -> Image.Image:
-    """Read an image of any kind as 8-bit RGB, turned upright and laid on white.
-
-    Args:
-        path: the file.
-        invert: whether to take the negative.
-
-    Returns:
-        An image of mode RGB.
-
-    Raises:
-        OSError: there is no such file, or it cannot be read.
-        ValueError: it is no image, damaged, or too large.
-    """
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: there is no such file")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path) as file:
-                file.load()
-                image = ImageOps.exif_transpose(file)
-                if image.mode in ("I", "F") or image.mode.startswith("I;16"):
-                    image = Image.fromarray(_eight_bits(np.asarray(image)))
-                image = image.convert("RGBA")
-                white = Image.new("RGBA", image.size, "white")
-                image = Image.alpha_composite(white, image).convert("RGB")
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise ValueError(f"{path} has too many pixels to be opened safely: make it smaller ({error})") from error
-    except Exception as error:  # readers of the many formats raise whatever they like for a damaged file
-        raise ValueError(f"{path} is no image that Pillow can read, or is damaged ({error})") from error
-    return ImageOps.invert(image) if invert else image
-
-
-def _eight_bits(values: np.ndarray) -> np.ndarray:
-    """Gray values of 16 or 32 bits or floats as uint8; the unit is the smallest usual one that holds them all."""
-    numbers = np.nan_to_num(values.astype(np.float64))
-    floats = np.issubdtype(values.dtype, np.floating)
-    high = (
-        65535.0
-        if values.dtype.itemsize == 2
-        else next(
-            (top for top in ((1.0, 255.0, 65535.0) if floats else (255.0, 65535.0)) if numbers.max() <= top),
-            numbers.max(),
-        )
-    )
-    return np.round(255 * (numbers / high).clip(0, 1)).astype(np.uint8)
+    exact = len(classifier.params) == 1
+    return Trained(score, explain, mean, (shape[0], shape[1], shape[2]), scale, names, exact)
 
 
 def fit_image(image: Image.Image, trained: Trained) -> np.ndarray:
@@ -245,7 +253,9 @@ def predict(config: Config, console: Console) -> list[Prediction]:
     if not config.images:
         raise ValueError("give the files of one or more images")
     trained = read_run(config.run)
-    pictures = [read_image(path, invert=config.invert) for path in config.images]
+    pictures = [read_image(path) for path in config.images]
+    if config.invert:
+        pictures = [ImageOps.invert(picture) for picture in pictures]
     predictions = []
     for i, (path, picture) in enumerate(zip(config.images, pictures, strict=True), start=1):
         seen = fit_image(picture, trained)

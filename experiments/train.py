@@ -246,7 +246,15 @@ def load_dataset(config: Config) -> Dataset:
     Raises:
         ValueError, OSError, ImportError: as `jaxnn.data.load`.
     """
-    dataset = load(config.dataset, data_dir=config.data_dir, validation_share=config.validation_share, seed=config.seed)
+    dataset = load(
+        config.dataset,
+        data_dir=config.data_dir,
+        validation_share=config.validation_share,
+        seed=config.seed,
+        label=config.label,
+        image_size=config.image_size,
+        strict=config.strict,
+    )
     if config.quick and len(dataset.train.labels) > QUICK_EXAMPLES:
         rows = np.random.default_rng(config.seed).choice(len(dataset.train.labels), QUICK_EXAMPLES, replace=False)
         rows.sort()

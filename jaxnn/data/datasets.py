@@ -16,6 +16,7 @@ from jaxnn.data import cache, source, toy
 from jaxnn.data.split import Dataset, Split, hold_out, take
 
 TOY = {function.__name__: function for function in (toy.circle, toy.spiral, toy.moons, toy.xor, toy.gauss)}
+OWN = ("folder", "csv", "npz")  # kinds of data of the user's, as "folder:PATH"
 TEST_SHARE = 0.2  # of the sets that come without a test split: digits and the toy sets
 TEST_SEED, VALIDATION_SEED = 1, 2  # part the two draws
 
@@ -27,6 +28,9 @@ def load(
     cache_dir: str | os.PathLike[str] | None = None,
     validation_share: float = 0.1,
     seed: int = 0,
+    label: str | None = None,
+    image_size: int | None = None,
+    strict: bool = False,
     **toy_options: Any,
 ) -> Dataset:
     """Loads a data set as NumPy arrays in three disjoint splits.
@@ -35,6 +39,9 @@ def load(
       split, the same for every `seed`.
     - "circle", "spiral", "moons", "xor", "gauss": points in the plane, see `jaxnn.data.toy`; `seed` draws the points,
       20 % of each class are the test split.
+    - "folder:PATH" (one folder of images for each class), "csv:FILE" (a table, `label` names the column of the
+      classes), "npz:FILE" or "FILE.npz" (arrays): your own data, see `jaxnn.data.own`. A fixed 20 % of each class is
+      the test split, where the file has none. What cannot be read is skipped, with a warning that lists it.
     - any other name: an image-classification set of TensorFlow Datasets with images of one size ("cifar10",
       "cifar100", "mnist", "cifar10_corrupted/fog_5", ...), as prepared in `data_dir`, in its newest version there. Its
       test split is the test split (where it has none, its validation split). CIFAR-10 and CIFAR-100 are downloaded
@@ -51,6 +58,9 @@ def load(
         validation_share: Share of the training examples to validate on, in [0, 1). With 0 the training inputs of a
             TFDS set stay a read-only memory map.
         seed: Whole number, at least 0; the same seed gives the same splits.
+        label: Of "csv:FILE": the name of the column of the classes.
+        image_size: Of "folder:PATH": pixels of each side; by default the images' own size, else 32.
+        strict: Of your own data: refuse what would be skipped.
         **toy_options: For the toy sets alone: `size` (points in all three splits together), `noise`, `classes`.
 
     Returns:
@@ -67,7 +77,10 @@ def load(
         raise TypeError(f"name must be a string such as 'cifar10', got {name!r}")
     _check_options(name, toy_options)
     _check_draw(validation_share, seed)
-    if name in TOY:
+    place = None if name in TOY else _place(name, label, image_size, strict)
+    if place is not None:
+        dataset = _own(name, *place, label, image_size, strict)
+    elif name in TOY:
         points = Split(*TOY[name](seed=seed, **toy_options))
         dataset = _with_test(name, tuple(str(label) for label in range(points.labels.max() + 1)), points)
     elif name == "digits":
@@ -84,6 +97,45 @@ def load(
         setting="validation_share",
     )
     return dataset._replace(train=take(dataset.train, kept), validation=take(dataset.train, held))
+
+
+def _place(name: str, label: str | None, image_size: int | None, strict: bool) -> tuple[str, Path] | None:
+    """What kind of data of the user's the name means, and where they are; checks that the options belong to it."""
+    kind, colon, path = name.partition(":")
+    place = (kind, Path(path).expanduser()) if colon and kind in OWN else None
+    if name.endswith(".npz") and place is None:
+        place = "npz", Path(name).expanduser()
+    kind = place[0] if place else None
+    options = {"label": (label, OWN[1:2]), "image_size": (image_size, OWN[:1]), "strict": (strict, OWN)}
+    for option, (value, kinds) in options.items():
+        if value and kind not in kinds:
+            places = ", ".join(f"{one}:PATH" for one in kinds)
+            raise ValueError(f"{option}={value} is for {places}; {name!r} has no such option")
+    if image_size is not None and image_size < 1:
+        raise ValueError(f"image_size must be at least 1, got {image_size}")
+    return place
+
+
+def _own(name: str, kind: str, path: Path, label: str | None, image_size: int | None, strict: bool) -> Dataset:
+    from jaxnn.data import own
+
+    match kind:
+        case "folder":
+            found = own.read_folder(path, image_size)
+        case "csv":
+            found = own.read_csv(path, label)
+        case _:
+            found = own.read_npz(path)
+    if found.skipped and strict:
+        raise ValueError(f"{name}: {found.told().replace('were skipped', 'cannot be read', 1)}")
+    if found.skipped:
+        warnings.warn(f"{name}: {found.told()}", RuntimeWarning, stacklevel=3)
+    if len(found.classes) < 2:
+        raise ValueError(f"{name} must have at least two classes, got {', '.join(found.classes)}")
+    title = f"{kind}-{path.resolve().stem}"
+    if found.test is None:
+        return _with_test(title, found.classes, found.examples)
+    return Dataset(title, found.classes, found.examples, take(found.examples, slice(0)), found.test)
 
 
 def _check_options(name: str, options: dict[str, Any]) -> None:

@@ -96,8 +96,8 @@ def _approach(
     rows = epoch_rows(key, epoch, n, batch_size)
 
     def step(state: State) -> State:
-        batch = jax.tree.map(lambda a: jnp.asarray(a)[rows[state.step % len(rows)]], (data.inputs, data.labels))
-        return update(state, batch)[0]
+        examples = (data.inputs, data.labels, data.weights)
+        return update(state, jax.tree.map(lambda a: jnp.asarray(a)[rows[state.step % len(rows)]], examples))[0]
 
     state = jax.lax.while_loop(lambda state: state.step < bad_step, step, at_epoch.state)
     return state, start(make_task, hparams, key, plain, 1, batch_size, None).state

@@ -41,12 +41,15 @@ class Data(NamedTuple):
         statistics: what `Task.transform` needs, fitted on the training split.
         evaluate: splits measured in evaluation mode after every epoch, by name: `{"validation": (inputs, labels)}` adds
             `validation_loss` and `validation_accuracy` to the history.
+        weights: f32[N], factors of the training examples' losses, with the mean 1 unless the balance with the penalty
+            is to change; None stands for ones. The measures `accuracy` and those of `evaluate` do not count them.
     """
 
     inputs: Array | np.ndarray
     labels: Array | np.ndarray
     statistics: Statistics = None
     evaluate: Mapping[str, Batch] | None = None
+    weights: Array | np.ndarray | None = None
 
 
 class Best(NamedTuple):
@@ -230,7 +233,8 @@ def _epoch(
     keys = jax.vmap(step_keys, in_axes=(None, 0))(state.key, first_step + jnp.arange(steps))
 
     def step(state: State, rows: Array, keys: StepKeys) -> tuple[State, Metrics]:
-        batch = jax.tree.map(lambda a: a.at[rows].get(mode="promise_in_bounds"), (data.inputs, data.labels))
+        examples = (data.inputs, data.labels, data.weights)
+        batch = jax.tree.map(lambda a: a.at[rows].get(mode="promise_in_bounds"), examples)
         return update(state, parallel.split(batch), keys)
 
     def light_step(state: State, rows_and_keys: tuple[Array, StepKeys]) -> tuple[State, Array]:
@@ -325,6 +329,14 @@ def check_arguments(data: Data, epochs: int, batch_size: int, select: str | None
             raise TypeError(f"run: the {name} labels must be integer class numbers, got {jnp.result_type(labels)}")
         if len(inputs) == 0:
             raise ValueError(f"run: the {name} data are empty")
+    if data.weights is not None:
+        if jnp.shape(data.weights) != jnp.shape(data.labels):
+            raise ValueError(
+                f"run: weights must be one number for each training example, f32[{len(data.inputs)}], "
+                f"got weights{list(jnp.shape(data.weights))}"
+            )
+        if not jnp.issubdtype(jnp.result_type(data.weights), jnp.floating):
+            raise TypeError(f"run: weights must be floating point, got {jnp.result_type(data.weights)}")
     if batch_size > len(data.inputs):
         raise ValueError(
             f"run: batch_size {batch_size} is larger than the {len(data.inputs)} training examples; choose at most that"

@@ -23,6 +23,8 @@ Params = Any
 Statistics = Any
 Batch = tuple[Array | np.ndarray, Array | np.ndarray]
 """Inputs [B, ...] and labels int[B]."""
+Weighted = tuple[Array | np.ndarray, Array | np.ndarray, Array | np.ndarray | None]
+"""A batch with the factor of each example's loss, f32[B]; None stands for ones."""
 
 
 class Task(NamedTuple):
@@ -126,22 +128,24 @@ def step_keys(key: Array, step: ArrayLike) -> StepKeys:
 def make_update(task: Task, statistics: Statistics = None) -> Callable[..., tuple[State, Metrics]]:
     """The step function of a task: a pure function, to be jitted, scanned or vmapped.
 
-    Formula: `objective = mean loss + penalty`; `params += optimizer(gradient of objective)`.
+    Formula: `objective = mean loss + penalty`; `params += optimizer(gradient of objective)`. With weights the mean loss
+    is `mean(weight * loss)`: weights with the mean 1 keep the balance of loss and penalty.
 
     Args:
         task: what is to be learned.
         statistics: what `task.transform` needs, as fitted on the training split.
 
     Returns:
-        `update(state, (inputs[B, ...], labels[B])) -> (state, metrics)`; a third argument may hand in the step's keys,
-        `step_keys(state.key, state.step)`.
+        `update(state, (inputs[B, ...], labels[B])) -> (state, metrics)`; the batch may have weights f32[B] as its third
+        part, and a third argument may hand in the step's keys, `step_keys(state.key, state.step)`.
 
     Source: the notes' forward pass, back-propagation and parameter update; Robbins & Monro 1951.
     """
     optimizer = optax.with_extra_args_support(task.optimizer)
 
-    def update(state: State, batch: Batch, keys: StepKeys | None = None) -> tuple[State, Metrics]:
+    def update(state: State, batch: Batch | Weighted, keys: StepKeys | None = None) -> tuple[State, Metrics]:
         inputs, labels = jnp.asarray(batch[0]), jnp.asarray(batch[1])
+        weights = batch[2] if len(batch) > 2 else None
         keys = keys or step_keys(state.key, state.step)
         if task.augment is not None:
             inputs = task.augment(keys.augment, inputs)
@@ -153,9 +157,11 @@ def make_update(task: Task, statistics: Statistics = None) -> Callable[..., tupl
 
         def objective(params: Params) -> tuple[Array, tuple[Array, Array, Array]]:
             scores = task.model.apply(params, x, key=keys.model)
-            loss = task.loss(scores, labels).mean()
+            loss = _mean_loss(task, scores, labels, weights)
             if mixed is not None:
-                loss = mixed.share * loss + (1.0 - mixed.share) * task.loss(scores, labels[mixed.partner]).mean()
+                of_partner = weights if weights is None else jnp.asarray(weights)[mixed.partner]
+                other = _mean_loss(task, scores, labels[mixed.partner], of_partner)
+                loss = mixed.share * loss + (1.0 - mixed.share) * other
             penalty = jnp.asarray(task.penalty(params), loss.dtype)
             return loss + penalty, (loss, penalty, accuracy(scores, labels))
 
@@ -183,6 +189,11 @@ def make_update(task: Task, statistics: Statistics = None) -> Callable[..., tupl
         return State(params, opt_state, state.step + 1, state.key), metrics
 
     return update
+
+
+def _mean_loss(task: Task, scores: Array, labels: Array, weights: Array | np.ndarray | None) -> Array:
+    losses = task.loss(scores, labels)
+    return losses.mean() if weights is None else (losses * weights).mean()
 
 
 def _learning_rate(opt_state: Any) -> Array | None:

@@ -1,0 +1,9 @@
+"""Classifiers with scikit-learn's contract, and a grid search that trains all its models side by side.
+
+from jaxnn.interop.sklearn import LinearClassifier, MLPClassifier, VmapSearchCV
+"""
+
+from jaxnn.interop.sklearn.classifiers import LinearClassifier, MLPClassifier
+from jaxnn.interop.sklearn.search import VmapSearchCV
+
+__all__ = ["LinearClassifier", "MLPClassifier", "VmapSearchCV"]

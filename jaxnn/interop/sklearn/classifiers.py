@@ -1,0 +1,159 @@
+"""The linear classifier and the fully connected network with scikit-learn's contract."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted
+
+from jaxnn.interop.sklearn.contract import ScoreClassifier
+
+
+class LinearClassifier(ScoreClassifier):
+    """The linear classifier f(x) = Wx + b with scikit-learn's contract.
+
+    Formula: the objective is `mean loss + l2 * sum(W**2)`, the mean weighted by the sample weights. With
+    `l2 = 1 / (2 C N)` for N examples it is that of `LogisticRegression(C=C)` with three classes or more.
+
+    Args:
+        loss: "softmax" (cross-entropy), or "svm" (hinge, summed over the wrong classes), which has no `predict_proba`.
+        l2: factor of the sum of the squared weights.
+        solver: "lbfgs" (all examples at once), or "adam" or "sgd" (batches), which have `partial_fit`.
+        learning_rate_init: step size of adam and sgd.
+        momentum: of sgd.
+        batch_size: the most examples of a step of adam and sgd; "auto" is 200. See `plans.even_batches`.
+        max_iter: how often to go through the examples.
+        early_stopping: keep a share of the examples apart, stop after `n_iter_no_change` epochs without a better
+            accuracy on them, and keep the best parameters.
+        validation_fraction: that share.
+        n_iter_no_change: epochs to wait; lbfgs also stops after as many steps without a smaller gradient.
+        class_weight: {class: weight}, or "balanced" (in inverse proportion to how frequent the classes are).
+        warm_start: begin a `fit` with the parameters of the last one.
+        random_state: a number makes the training repeatable.
+
+    Attributes:
+        classes_: the classes, sorted.
+        coef_, intercept_: f32[classes, D] and f32[classes]; of two classes f32[1, D] and f32[1], the second less the
+            first.
+        loss_curve_: the objective of each epoch.
+        loss_, n_iter_, n_features_in_, feature_names_in_, validation_scores_, best_validation_score_: as in
+            scikit-learn's MLPClassifier.
+    """
+
+    def __init__(
+        self,
+        loss: Literal["softmax", "svm"] = "softmax",
+        *,
+        l2: float = 1e-3,
+        solver: Literal["lbfgs", "adam", "sgd"] = "lbfgs",
+        learning_rate_init: float = 0.01,
+        momentum: float = 0.9,
+        batch_size: int | Literal["auto"] = "auto",
+        max_iter: int = 200,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 10,
+        class_weight: Any = None,
+        warm_start: bool = False,
+        random_state: Any = None,
+    ) -> None:
+        self.loss = loss
+        self.l2 = l2
+        self.solver = solver
+        self.learning_rate_init = learning_rate_init
+        self.momentum = momentum
+        self.batch_size = batch_size
+        self.max_iter = max_iter
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.class_weight = class_weight
+        self.warm_start = warm_start
+        self.random_state = random_state
+
+    @property
+    def coef_(self) -> np.ndarray:
+        """The weights, as described with the class."""
+        return self._of_classes("w")
+
+    @property
+    def intercept_(self) -> np.ndarray:
+        """The biases, as described with the class."""
+        return self._of_classes("b")
+
+    def _of_classes(self, name: str) -> np.ndarray:
+        check_is_fitted(self)
+        values = self._params[0][name]
+        return values[1:] - values[:1] if len(self.classes_) == 2 else values
+
+
+class MLPClassifier(ScoreClassifier):
+    """The fully connected network with scikit-learn's contract.
+
+    Formula: the objective is `mean loss + l2 * sum(W**2)`, the mean weighted by the sample weights. With
+    `l2 = alpha / (2 B)` for batches of B examples it is that of scikit-learn's `MLPClassifier(alpha=alpha)`.
+
+    Args:
+        hidden_layer_sizes: neurons of each hidden layer; a whole number stands for one layer.
+        activation: a name in `models.ACTIVATIONS`; scikit-learn's "logistic" is "sigmoid".
+        loss, l2, solver, learning_rate_init, momentum, batch_size, max_iter, early_stopping, validation_fraction,
+            n_iter_no_change, class_weight, warm_start, random_state: as `LinearClassifier`.
+        dropout: the share of hidden values that is dropped in training.
+
+    Attributes:
+        classes_: the classes, sorted.
+        coefs_, intercepts_: of each layer f32[in, out] and f32[out], as in scikit-learn's MLPClassifier.
+        loss_curve_, loss_, n_iter_, n_features_in_, feature_names_in_, validation_scores_, best_validation_score_: as
+            `LinearClassifier`.
+    """
+
+    def __init__(
+        self,
+        hidden_layer_sizes: int | Sequence[int] = (100,),
+        activation: Literal["sigmoid", "tanh", "relu", "leaky_relu", "gelu"] = "relu",
+        *,
+        loss: Literal["softmax", "svm"] = "softmax",
+        l2: float = 1e-4,
+        dropout: float = 0.0,
+        solver: Literal["lbfgs", "adam", "sgd"] = "adam",
+        learning_rate_init: float = 0.001,
+        momentum: float = 0.9,
+        batch_size: int | Literal["auto"] = "auto",
+        max_iter: int = 200,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 10,
+        class_weight: Any = None,
+        warm_start: bool = False,
+        random_state: Any = None,
+    ) -> None:
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.loss = loss
+        self.l2 = l2
+        self.dropout = dropout
+        self.solver = solver
+        self.learning_rate_init = learning_rate_init
+        self.momentum = momentum
+        self.batch_size = batch_size
+        self.max_iter = max_iter
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.class_weight = class_weight
+        self.warm_start = warm_start
+        self.random_state = random_state
+
+    @property
+    def coefs_(self) -> list[np.ndarray]:
+        """The weights, as described with the class."""
+        check_is_fitted(self)
+        return [layer["w"].T for layer in self._params]
+
+    @property
+    def intercepts_(self) -> list[np.ndarray]:
+        """The biases, as described with the class."""
+        check_is_fitted(self)
+        return [layer["b"] for layer in self._params]

@@ -1,0 +1,61 @@
+"""The comparison with scikit-learn's own classifiers: what holds, its files, and wrong settings."""
+
+import json
+
+import pytest
+
+from experiments import drop_in
+
+
+@pytest.fixture(autouse=True)
+def promotion_of_types_as_users_have_it(standard_promotion):
+    """The command runs with JAX's usual settings."""
+
+
+def test_on_iris_the_linear_classifier_is_as_right_as_scikit_learns(tmp_path, monkeypatch, capsys):
+    pairs = drop_in.pairs
+    monkeypatch.setattr(drop_in, "DATASETS", {"iris": drop_in.DATASETS["iris"]})
+    monkeypatch.setattr(drop_in, "pairs", lambda *given: {"softmax": pairs(*given)["softmax"]})
+    assert drop_in.main(["accuracy", "--seeds", "5", "--out", str(tmp_path / "found.json")]) == 0
+    found = json.loads((tmp_path / "found.json").read_text())
+    [row] = found["rows"]
+    assert found["held"]
+    assert row["scikit_learn"] == "LogisticRegression"
+    assert row["ours"] > 90
+    assert abs(row["difference"]) <= 1
+    assert "iris, softmax" in capsys.readouterr().out
+    monkeypatch.setattr(drop_in, "POINTS", -1.0)
+    assert drop_in.main(["accuracy", "--seeds", "1", "--out", str(tmp_path / "found.json")]) == 1
+
+
+@pytest.mark.slow
+def test_on_every_dataset_the_accuracies_are_within_a_point(tmp_path):
+    assert drop_in.main(["accuracy", "--out", str(tmp_path / "found.json")]) == 0
+    found = json.loads((tmp_path / "found.json").read_text())
+    assert found["seeds"] == 20
+    assert len(found["rows"]) == 12
+
+
+@pytest.mark.slow
+def test_the_search_finds_what_grid_search_finds(tmp_path):
+    status = drop_in.main(["search", "--quick", "--every", "12", "--out", str(tmp_path / "found.json")])
+    found = json.loads((tmp_path / "found.json").read_text())
+    assert status == (0 if found["ratio"] >= 10 else 1)  # four epochs are mostly compilation
+    assert found["settings"] == 36
+    assert found["of_theirs"] == len(found["scores_ours"]) == len(found["scores_theirs"]) == 3
+    assert abs(found["difference"]) < 10
+
+
+@pytest.mark.parametrize(
+    ("options", "match"),
+    [
+        (["accuracy", "--seeds", "0"], "--seeds must be at least 1, got 0"),
+        (["search", "--every", "0"], "--every must be at least 1, got 0"),
+        (["search", "--out", "/nowhere/at/all.json"], "there is no folder /nowhere/at"),
+    ],
+)
+def test_wrong_settings_are_told_in_a_line(options, match, capsys):
+    assert drop_in.main(options) == 2
+    error = capsys.readouterr().err
+    assert match in error
+    assert error.count("\n") == 1

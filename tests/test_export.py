@@ -1,0 +1,125 @@
+"""A classifier taken elsewhere: the same scores from JAX without this package, and from an ONNX runtime."""
+
+import hashlib
+import json
+import subprocess
+import sys
+import warnings
+
+import jax
+import numpy as np
+import onnxruntime
+import pytest
+from test_predict import store
+
+from experiments import export
+from jaxnn.interop.export import to_jax
+
+RNG = np.random.default_rng(0)
+DIGITS = RNG.uniform(0, 16, (5, 8, 8, 1)).astype(np.float32)
+ELSEWHERE = """
+import sys
+sys.modules["jaxnn"] = sys.modules["experiments"] = None  # importing them is an error
+import jax, json, numpy, pathlib
+folder = pathlib.Path(sys.argv[1])
+about = json.loads((folder / "classifier.json").read_text())
+classifier = jax.export.deserialize(bytearray((folder / "classifier.jax").read_bytes()))
+examples = numpy.load(folder / "examples.npy")
+for count in (1, 3, len(examples)):
+    assert classifier.call(examples[:count]).shape == (count, len(about["classes"]))
+numpy.save(folder / "scores.npy", classifier.call(examples))
+assert not [name for name in sys.modules if name.startswith(("jaxnn.", "experiments."))]
+"""
+
+
+@pytest.fixture(autouse=True)
+def promotion_of_types_as_users_have_it(standard_promotion):
+    """The command runs with JAX's usual settings."""
+    with jax.numpy_rank_promotion("allow"):
+        yield
+
+
+def scores_by_hand(statistics, params, how, images):
+    """The classifier in NumPy float64."""
+    x = images.astype(np.float64)
+    if how == "pca":
+        x = (x.reshape(len(x), -1) - np.asarray(statistics.mean).ravel()) @ np.asarray(statistics.components).T
+    else:
+        x = ((x - np.asarray(statistics.mean)) / np.asarray(statistics.scale)).reshape(len(x), -1)
+    for i, layer in enumerate(params):
+        x = (np.maximum(x, 0) if i else x) @ np.asarray(layer["w"], np.float64).T + np.asarray(layer["b"])
+    return x
+
+
+@pytest.mark.parametrize(
+    ("hidden", "how"),
+    [((), "standardize-global"), ((16, 8), "standardize"), ((16,), "pca")],
+    ids=["linear", "mlp", "pca"],
+)
+def test_the_files_give_the_scores_without_this_package(tmp_path, hidden, how):
+    statistics, params = store(tmp_path / "run", hidden=hidden, how=how)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # those of the converter
+        assert export.main(["--run", str(tmp_path / "run"), "--formats", "jax", "onnx"]) == 0
+    folder = tmp_path / "run" / "export"
+    expected = scores_by_hand(statistics, params, how, DIGITS)
+    np.save(folder / "examples.npy", DIGITS)
+    done = subprocess.run(
+        [sys.executable, "-c", ELSEWHERE, str(folder)], cwd=tmp_path, capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    np.testing.assert_allclose(np.load(folder / "scores.npy"), expected, rtol=1e-5, atol=1e-5)
+    session = onnxruntime.InferenceSession(folder / "classifier.onnx")
+    for count in (1, 5):
+        scores = np.asarray(session.run(None, {"examples": DIGITS[:count]})[0])
+        np.testing.assert_allclose(scores, expected[:count], rtol=1e-5, atol=1e-5)
+        np.testing.assert_allclose(scores, np.load(folder / "scores.npy")[:count], rtol=1e-5, atol=1e-5)
+
+
+def test_the_description_says_what_the_files_are(tmp_path):
+    store(tmp_path / "run")
+    assert export.main(["--run", str(tmp_path / "run"), "--out", str(tmp_path / "away")]) == 0
+    about = json.loads((tmp_path / "away" / "classifier.json").read_text())
+    content = (tmp_path / "away" / "classifier.jax").read_bytes()
+    assert about == {
+        "version": 1,
+        "classes": [str(i) for i in range(10)],
+        "input_shape": [8, 8, 1],
+        "input_dtype": "float32",
+        "files": {"classifier.jax": hashlib.sha256(content).hexdigest()},
+        "jax": jax.__version__,
+    }
+    exported = jax.export.deserialize(bytearray(content))
+    assert set(exported.platforms) == {"cpu", "cuda", "rocm", "tpu"}
+    assert exported.calling_convention_version >= 9
+    assert str(exported.in_avals[0].shape[0]) == "batch"
+
+
+def test_wrong_folders_are_refused_and_nothing_is_written(tmp_path, capsys):
+    assert export.main(["--run", str(tmp_path), "--out", str(tmp_path / "out")]) == 2
+    assert "is no finished run" in capsys.readouterr().err
+    store(tmp_path / "run")
+    (tmp_path / "run" / "classifier.npz").write_bytes(b"nothing")
+    assert export.main(["--run", str(tmp_path / "run"), "--out", str(tmp_path / "out")]) == 2
+    error = capsys.readouterr().err
+    assert "is damaged or no .npz file" in error
+    assert error.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(("package", "name"), [("flatbuffers", "jax"), ("jax2onnx", "onnx")])
+def test_a_package_that_is_not_there_is_named(tmp_path, capsys, monkeypatch, package, name):
+    store(tmp_path / "run")
+    monkeypatch.setitem(sys.modules, package, None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert export.main(["--run", str(tmp_path / "run"), "--formats", name]) == 2
+    error = capsys.readouterr().err
+    assert f"exporting needs {package}, which is not installed: pip install 'jaxnn[export]'" in error
+    assert not (tmp_path / "run" / "export").exists()
+
+
+def test_any_function_of_a_batch_can_be_taken_along():
+    content = to_jax(lambda x: x.sum(-1, keepdims=True), (3,), np.int32)
+    examples = np.arange(12, dtype=np.int32).reshape(4, 3)
+    scores = jax.export.deserialize(bytearray(content)).call(examples)
+    np.testing.assert_array_equal(scores, examples.sum(1, keepdims=True))

@@ -1,0 +1,108 @@
+"""The search that trains all its models side by side, beside scikit-learn's own over the same classifiers."""
+
+import jax
+import numpy as np
+import pytest
+from sklearn.datasets import load_iris
+from sklearn.exceptions import FitFailedWarning
+from sklearn.model_selection import GridSearchCV, RepeatedStratifiedKFold
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils import check_random_state
+
+from jaxnn.interop.sklearn import LinearClassifier, MLPClassifier, VmapSearchCV, plans, search
+
+pytestmark = pytest.mark.usefixtures("standard_promotion")
+
+X, Y = load_iris(return_X_y=True)
+X, Y = X[::3], np.array(["setosa", "versicolor", "virginica"])[Y[::3]]
+LINEAR = LinearClassifier(solver="sgd", max_iter=20, random_state=0)
+MLP = MLPClassifier((4,), learning_rate_init=0.05, max_iter=10, random_state=0)
+RATES = {"learning_rate_init": [1e-4, 0.02], "l2": [1e-3, 0.1]}
+
+
+def both(estimator, grid, fit=None, **options):
+    fit = fit or {}
+    ours = VmapSearchCV(estimator, grid, **options).fit(X, Y, **fit)
+    theirs = GridSearchCV(estimator, grid, **options).fit(X, Y, **fit)
+    return ours, theirs
+
+
+def same(ours, theirs):
+    assert list(ours.cv_results_) == list(theirs.cv_results_)
+    for name, values in theirs.cv_results_.items():
+        if name == "params":
+            assert ours.cv_results_[name] == values
+        elif "time" not in name:
+            assert ours.cv_results_[name].dtype == values.dtype
+            np.testing.assert_array_equal(ours.cv_results_[name], values, err_msg=name)
+    assert ours.best_params_ == theirs.best_params_
+    assert ours.best_score_ == theirs.best_score_
+    np.testing.assert_array_equal(ours.predict(X), theirs.predict(X))
+
+
+@pytest.fixture
+def alone(monkeypatch):
+    """How many trainings the search has made one by one."""
+    made = []
+    monkeypatch.setattr(search, "train", lambda plan: made.append(plan) or plans.train(plan))
+    return made
+
+
+def test_the_results_are_those_of_grid_search(alone):
+    ours, theirs = both(LINEAR, RATES, cv=3, return_train_score=True)
+    same(ours, theirs)
+    assert len(set(ours.cv_results_["mean_test_score"])) > 1
+    assert (ours.cv_results_["mean_fit_time"] > 0).all()
+    assert len(alone) == 1  # the best setting on all examples
+
+
+def test_a_pipeline_is_prepared_on_each_fold_and_shapes_have_programs_of_their_own(alone):
+    grid = [
+        {"mlpclassifier__hidden_layer_sizes": [(4,), (3, 3)], "mlpclassifier__random_state": [0, 1]},
+        {"standardscaler": ["passthrough"], "mlpclassifier__activation": ["tanh"]},
+    ]
+    same(*both(make_pipeline(StandardScaler(), MLP), grid, cv=2))
+    assert len(alone) == 1
+
+
+@pytest.mark.parametrize("seed", [0, None])
+def test_early_stopping_and_weights_are_searched_the_same(alone, seed):
+    model = MLPClassifier(
+        (4,), learning_rate_init=0.05, max_iter=30, early_stopping=True, n_iter_no_change=3, random_state=seed
+    )
+    weights = np.linspace(0.0, 2.0, len(X))
+    found = []
+    for kind in (VmapSearchCV, GridSearchCV):
+        check_random_state(None).seed(0)
+        found.append(kind(model, {"l2": [1e-3, 0.1]}, cv=2).fit(X, Y, sample_weight=weights))
+    np.testing.assert_array_equal(found[0].cv_results_["mean_test_score"], found[1].cv_results_["mean_test_score"])
+    assert len(alone) == 1
+
+
+def test_several_measures_and_a_splitter_that_draws():
+    scoring = {"right": "accuracy", "log": "neg_log_loss"}
+    cv = RepeatedStratifiedKFold(n_splits=2, n_repeats=2, random_state=0)
+    ours, theirs = both(LINEAR, RATES, scoring=scoring, refit="log", cv=cv)
+    assert list(ours.cv_results_) == list(theirs.cv_results_)
+    np.testing.assert_allclose(ours.cv_results_["mean_test_log"], theirs.cv_results_["mean_test_log"], rtol=1e-4)
+    assert ours.best_params_ == theirs.best_params_
+    assert ours.n_splits_ == 4
+    assert ours.multimetric_
+
+
+def test_settings_that_cannot_be_trained_are_told_as_scikit_learn_tells_them():
+    grid = {"learning_rate_init": [0.02, 1e30], "l2": [1e3, -1.0]}
+    with pytest.warns(FitFailedWarning, match="became non-finite") as told:
+        ours = VmapSearchCV(LINEAR, {**grid, "l2": [1e-3, -1.0]}, cv=2).fit(X, Y)
+    assert "l2 must be at least 0" in str(told[0].message)
+    assert np.isfinite(ours.cv_results_["mean_test_score"]).tolist() == [True, False, False, False]
+    with pytest.raises(ValueError, match="l2 must be at least 0"):
+        VmapSearchCV(LINEAR, {"l2": [-1.0]}, cv=2, error_score="raise").fit(X, Y)
+
+
+def test_all_settings_and_folds_are_one_program(compiled):
+    with jax.log_compiles():
+        VmapSearchCV(LinearClassifier(solver="sgd", max_iter=3, random_state=3), RATES, cv=4, refit=False).fit(X, Y)
+        names = [name for name in compiled() if "run" in name]
+    assert names == ["jit(run)"]
