@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +13,7 @@ from bokeh.models import (
     CustomJS,
     HoverTool,
     LinearColorMapper,
+    NumeralTickFormatter,
     PointDrawTool,
     Range1d,
     TapTool,
@@ -154,7 +156,7 @@ class Net:
         self.images = ColumnDataSource({name: [] for name in ("image", "x", "y", "dw", "dh")})
         mapper = LinearColorMapper(palette=SIGNED, low=0, high=255)
         self.figure.image("image", "x", "y", "dw", "dh", source=self.images, color_mapper=mapper)
-        names = ("x", "y", "w", "h", "layer", "neuron", "color", "name")
+        names = ("x", "y", "top", "w", "h", "layer", "neuron", "color", "name")
         self.neurons = ColumnDataSource({name: [] for name in names})
         self.boxes = self.figure.rect(
             "x", "y", "w", "h", source=self.neurons, fill_alpha=0.0, line_color="color", line_width=2
@@ -163,13 +165,13 @@ class Net:
         self.boxes.selection_glyph = self.boxes.glyph.clone(line_color="#000000", line_width=4)
         self.figure.text(
             "x",
-            "y",
+            "top",
             "name",
             source=self.neurons,
             text_font_size="11px",
             text_align="center",
             text_baseline="bottom",
-            y_offset=-14,
+            y_offset=-2,
             text_color="#333333",
         )
         hover = HoverTool(renderers=[self.boxes], tooltips=None, callback=hovered)
@@ -179,12 +181,12 @@ class Net:
         self.sizes: list[int] = []
         self.tick = 0
 
-    def show(self, frame: Frame, sizes: list[int]) -> None:
+    def show(self, frame: Frame, sizes: list[int], *, often: bool) -> None:
         """Draw the network; large ones with fewer pictures a second."""
-        weights = sum(a * b for a, b in zip(sizes, sizes[1:], strict=False))
+        weights = sum(a * b for a, b in itertools.pairwise(sizes))
         self.tick += 1
         new = (frame.shape, sizes) != (self.shape, self.sizes)
-        if not new and self.tick % (2 if weights < MAX_LINKS else 8):
+        if not (new or often) and self.tick % (6 if weights < MAX_LINKS else 15):
             return
         xs, ys, height = _layout(sizes)
         if new:
@@ -212,6 +214,7 @@ class Net:
         self.neurons.data = {
             "x": [x for x, *_ in rows],
             "y": [y for _, y, *_ in rows],
+            "top": [y + height / 2 for _, y, *_ in rows],
             "w": [0.34] * len(rows),
             "h": [height] * len(rows),
             "layer": [layer for *_, layer, _ in rows],
@@ -233,7 +236,7 @@ def _layout(sizes: list[int]) -> tuple[list[float], list[np.ndarray], float]:
 
 def _links(frame: Frame, sizes: list[int], xs: list[float], ys: list[np.ndarray]) -> dict[str, np.ndarray]:
     parts = []
-    for layer, (into, out) in enumerate(zip(sizes, sizes[1:], strict=False)):
+    for layer, (into, out) in enumerate(itertools.pairwise(sizes)):
         w = frame.params[layer]["w"][:out, :into]
         one = np.ones(w.size, np.float32)
         y0 = np.tile(ys[layer], out).astype(np.float32)
@@ -313,13 +316,18 @@ class Curves:
 
     def __init__(self) -> None:
         self.source = ColumnDataSource({name: [] for name in ("step", "loss", "test_loss", "right", "test_right")})
-        self.loss = _new("loss", y_axis_type="log", min_height=150)
-        self.right = _new("accuracy", y_range=Range1d(0, 1.03), min_height=150)
+        self.loss = _new("loss", y_axis_type="log", min_height=150, toolbar_location=None)
+        self.right = _new("accuracy", y_range=Range1d(0, 1.03), min_height=150, toolbar_location=None)
+        for made in (self.loss, self.right):
+            made.xaxis.ticker.desired_num_ticks = 3
+            made.xaxis.formatter = NumeralTickFormatter(format="0a")
         for made, ours, others in ((self.loss, "loss", "test_loss"), (self.right, "right", "test_right")):
             made.line("step", ours, source=self.source, color="#0072B2", line_width=2)
             made.line("step", others, source=self.source, color="#D55E00", line_width=2, line_dash="dashed")
         self.bars = ColumnDataSource({"layer": [], "top": []})
-        self.gradients = _new("gradients", y_axis_type="log", y_range=Range1d(1e-8, 10), min_height=150)
+        self.gradients = _new(
+            "gradients", y_axis_type="log", y_range=Range1d(1e-8, 10), min_height=150, toolbar_location=None
+        )
         self.gradients.vbar("layer", 0.7, "top", 1e-12, source=self.bars, color="#009E73")
         self.gradients.xaxis.ticker = list(range(1, 8))
 

@@ -12,9 +12,9 @@ from experiments.playground.session import Frame, Playground
 
 PICTURES = 30.0
 """At most so many pictures a second."""
-TRAINING = 0.022
+TRAINING = 0.015
 """Seconds of training between two looks at the clock."""
-IN_FLIGHT = 2
+IN_FLIGHT = 3
 """So many pictures may be on their way to the browser."""
 Command = Callable[[Playground], None]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from functools import partial
 from typing import Any
@@ -25,6 +26,8 @@ from experiments.playground.programs import WIDTHS
 from experiments.playground.session import Frame, Playground
 from experiments.playground.template import HOVER, START, TEMPLATE
 from experiments.playground.words import word
+
+TURNS = 6
 
 
 class Channel(DataModel):
@@ -205,7 +208,7 @@ class Page:
     def points_edited(self, attribute: str, old: Any, new: dict[str, Any]) -> None:
         """The points were edited in the browser, or shown by us."""
         points = self.shown_points
-        if points is None or new is self.shown_data:
+        if points is None or self.showing:
             return
         places = np.stack([np.asarray(new["x"], np.float64), np.asarray(new["y"], np.float64)], axis=1)
         numbers, targets = np.asarray(new["number"], np.float64), np.asarray(new["target"], np.float64)
@@ -223,7 +226,7 @@ class Page:
         """A link of the network was tapped: its weight can be edited."""
         if new and self.frame is not None:
             place = new[0]
-            for layer, (into, out) in enumerate(zip(self.net.sizes, self.net.sizes[1:], strict=False)):
+            for layer, (into, out) in enumerate(itertools.pairwise(self.net.sizes)):
                 if place < into * out:
                     self.edit_parameter((layer, "w", (place // into, place % into)))
                     return
@@ -271,7 +274,7 @@ class Page:
         self.loop.send(choose)
 
     enlarged = False
-    shown_data: Any = None
+    showing = False
 
     def choose_network(self, x: float, y: float) -> None:
         """One of many networks was tapped."""
@@ -314,20 +317,26 @@ class Page:
         self.controls.show(settings, playing=playground.playing, language=language)
         if self.shown_points is not playground.points:
             self.shown_points = points = playground.points
+            self.showing = True
             self.plane.show_points(points, settings.regression)
-            self.shown_data = self.plane.points.data
+            self.showing = False
             self.plane.draw_tool.empty_value = self.new_target()
         sizes = self.sizes(frame)
         self.plane.show(frame, self.enlarged)
-        self.net.show(frame, sizes)
+        self.net.show(frame, sizes, often=not playground.playing)
         layer = min(self.view.layer, len(sizes) - 1)
         axes = self.axes(sizes[layer])
         self.controls.show_warp(len(sizes), sizes[layer], (layer, axes, self.view.turn))
         self.count += counted
-        if self.count % 2 == 0 or not playground.playing:
+        # each picture draws the plane; the other figures take turns, for the browser's sake
+        turn, all_of_them = self.count % TURNS, not playground.playing
+        if turn == 1 or all_of_them:
             self.warp.show(frame, layer, axes, self.view.turn, playground)
-            self.curves.show(frame, playground.history)
+        if turn == 2 or all_of_them:
             self.many.show(frame, self.names(frame))
+        if turn == 3 or all_of_them:
+            self.curves.show(frame, playground.history)
+        if turn == 4 or all_of_them:
             self.show_status(frame)
         if self.channel.many != (frame.all_planes is not None):
             self.channel.many = frame.all_planes is not None
