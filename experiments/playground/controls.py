@@ -13,7 +13,7 @@ from experiments.playground.settings import BOUNDS, CHOICES, FEATURES, MAX_LAYER
 from experiments.playground.words import WORDS, name_of, word
 
 SPEEDS = ("1", "10", "100", "1000", "4000", "10000", "1000000")
-NARROW = {"width": 98, "margin": (2, 4, 2, 4)}
+NARROW = {"width": 96, "margin": (2, 4, 2, 4)}
 FLOW = {"flex-wrap": "wrap"}
 
 

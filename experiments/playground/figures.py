@@ -264,9 +264,9 @@ class Warp:
 
     def __init__(self) -> None:
         self.figure = _new("warp", square=True)
-        self.grid = ColumnDataSource({"x": [], "y": []})
+        self.grid = ColumnDataSource({"x": [-1.0, 1.0], "y": [-1.0, 1.0]})
         self.figure.line("x", "y", source=self.grid, color="#999999", line_width=0.8)
-        self.points = ColumnDataSource({"x": [], "y": [], "target": []})
+        self.points = ColumnDataSource({"x": [0.0], "y": [0.0], "target": [0.0]})
         self.colors = linear_cmap("target", list(CLASSES), -0.5, 4.5)
         self.figure.scatter("x", "y", source=self.points, size=6, color=self.colors, line_color="white")
 
@@ -274,7 +274,7 @@ class Warp:
         """Draw the grid and the points where the layer carries them."""
         outputs = frame.look.outputs[min(layer, len(frame.look.outputs) - 1)]
         seen = project(outputs, axes, turn)
-        grid = seen[: COARSE * COARSE].reshape(COARSE, COARSE, 2)[1::2, 1::2]
+        grid = seen[: COARSE * COARSE].reshape(COARSE, COARSE, 2)
         gap = np.full((len(grid), 1, 2), np.nan, np.float32)
         lines = [np.concatenate([way, gap], axis=1).reshape(-1, 2) for way in (grid, grid.transpose(1, 0, 2))]
         both = np.concatenate(lines).astype(np.float32)
@@ -315,7 +315,9 @@ class Curves:
     """Loss and accuracy against steps, and the gradient of each layer."""
 
     def __init__(self) -> None:
-        self.source = ColumnDataSource({name: [] for name in ("step", "loss", "test_loss", "right", "test_right")})
+        self.source = ColumnDataSource(
+            {name: [0.5, 1.0] for name in ("step", "loss", "test_loss", "right", "test_right")}
+        )
         self.loss = _new("loss", y_axis_type="log", min_height=150, toolbar_location=None)
         self.right = _new("accuracy", y_range=Range1d(0, 1.03), min_height=150, toolbar_location=None)
         for made in (self.loss, self.right):
@@ -324,7 +326,7 @@ class Curves:
         for made, ours, others in ((self.loss, "loss", "test_loss"), (self.right, "right", "test_right")):
             made.line("step", ours, source=self.source, color="#0072B2", line_width=2)
             made.line("step", others, source=self.source, color="#D55E00", line_width=2, line_dash="dashed")
-        self.bars = ColumnDataSource({"layer": [], "top": []})
+        self.bars = ColumnDataSource({"layer": [1], "top": [1.0]})
         self.gradients = _new(
             "gradients", y_axis_type="log", y_range=Range1d(1e-8, 10), min_height=150, toolbar_location=None
         )

@@ -50,7 +50,7 @@ def plane_points(size: int) -> Array:
     Returns:
         f32[size * size, 2].
     """
-    along = (jnp.arange(size) + 0.5) / size * 2 * EXTENT - EXTENT
+    along = (jnp.arange(size, dtype=jnp.float32) + 0.5) / size * 2 * EXTENT - EXTENT
     return jnp.stack([jnp.tile(along, size), jnp.repeat(along, size)], axis=-1)
 
 
@@ -71,8 +71,8 @@ def look(shape: Shape, params: Any, h: Hparams, table: Table, chosen: Array) -> 
     x = features_of(shape, places)
     outputs = [x, *layer_outputs(params, x, ACTIVATIONS[shape.activation])]
     scores = outputs[-1]
-    inputs, labels = examples(shape, table, jnp.arange(MAX_POINTS))
     number = jnp.arange(MAX_POINTS)
+    inputs, labels = examples(shape, table, number)
     of_train = (number < table.train).astype(jnp.float32)
     of_test = ((number >= table.train) & (number < table.total)).astype(jnp.float32)
 
@@ -82,7 +82,7 @@ def look(shape: Shape, params: Any, h: Hparams, table: Table, chosen: Array) -> 
         return (loss * of_train).sum() / of_train.sum() + task.penalty(params), (scores, loss)
 
     gradient, (at_points, loss) = jax.grad(objective, has_aux=True)(params)
-    right = (at_points.argmax(-1) == labels).astype(jnp.float32)
+    right = (at_points.argmax(-1).astype(jnp.int32) == labels).astype(jnp.float32)
 
     def means(values: Array) -> Array:
         return jnp.stack([(values * of).sum() / of.sum() for of in (of_train, of_test)])
@@ -129,7 +129,7 @@ def _colors(shape: Shape, scores: Array) -> Array:
     else:  # an SVM and the squared loss want a lead of 1
         best = jax.lax.top_k(scores, 2)[0]
         sure = jnp.clip(best[:, 0] - best[:, 1], 0.0, 1.0)
-    level = jnp.clip(jnp.nan_to_num(sure) * LEVELS, 0, LEVELS - 1).astype(jnp.int32)
+    level = jnp.clip(jnp.nan_to_num(sure) * LEVELS, 0.0, LEVELS - 1.0).astype(jnp.int32)
     return (scores.argmax(-1).astype(jnp.int32) * LEVELS + level).astype(jnp.uint8)
 
 

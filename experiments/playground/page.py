@@ -67,7 +67,9 @@ class Page:
         self.plane = figures.Plane()
         self.net = figures.Net(CustomJS(args={"channel": self.channel}, code=HOVER))
         self.warp, self.curves, self.many = figures.Warp(), figures.Curves(), figures.Many(self.choose_network)
-        self.status = Div(text="", css_classes=["status"], sizing_mode="stretch_width", tags=[self.channel])
+        self.status = Div(
+            text=word("compiling", "en"), css_classes=["status"], sizing_mode="stretch_width", tags=[self.channel]
+        )
         self.plane.points.on_change("data", self.points_edited)
         self.net.links.selected.on_change("indices", self.link_tapped)
         self.net.neurons.selected.on_change("indices", self.neuron_tapped)
@@ -92,8 +94,7 @@ class Page:
         self.controls.show(self.playground.settings, playing=False, language="en")
         document.js_on_event("document_ready", CustomJS(args={"channel": self.channel}, code=START))
         document.on_session_destroyed(lambda context: self.loop.stop())
-        self.loop = Loop(self.playground, self.deliver, self.report)
-        self.loop.start()
+        self.loop = Loop(self.playground, self.deliver, self.report)  # begins when the browser says hello
 
     # ------------------------------------------------------------ from the loop, in its thread
 
@@ -153,10 +154,10 @@ class Page:
             _, kind, text = json.loads(new)
             match kind:
                 case "hello" | "link":
+                    if kind == "hello" and self.loop.ident is None:
+                        self.loop.start()
                     if text or kind == "link":
                         self.take(links.from_link(text))
-                    else:
-                        self.loop.send(lambda playground: None)
                 case "csv":
                     settings = self.playground.settings
                     points = data.from_csv(text.encode(), settings)

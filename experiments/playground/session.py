@@ -77,6 +77,8 @@ class Playground:
         self._programs: Programs = compiler.prepare(self.shape)
         self._pending: tuple[Shape, Programs] | None = (self.shape, self._programs)
         self._weights: list[dict[str, np.ndarray]] | None = None
+        self._fresh = True
+        """Whether the pending programs begin anew, whatever they are."""
         self.learner: Learner | None = None
 
     # ------------------------------------------------------------ changes
@@ -100,7 +102,8 @@ class Playground:
         self.settings = settings
         self._set_points(points)
         self._reshape()
-        if fresh and self._pending is None:
+        if fresh:
+            self._weights, self._fresh = None, self._pending is not None
             self.reset()
 
     def regenerate(self) -> None:
@@ -135,11 +138,9 @@ class Playground:
         taken = data.draw(settings) if points is None else data.checked(points, settings)
         self.settings, self.own_points, self.number, self.chosen = settings, points is not None, 0, (0, 0)
         self._set_points(taken)
-        self._weights = weights
-        self.learner, self.history, self.message = None, [], ""
-        self.shape = shape_of(settings)
-        self._programs = self.compiler.prepare(self.shape)
-        self._pending = (self.shape, self._programs)
+        self._weights, self._fresh, self.message = weights, True, ""
+        shape = shape_of(settings)
+        self._pending = (shape, self.compiler.prepare(shape))
         self.ready()
 
     def reset(self) -> None:
@@ -197,12 +198,11 @@ class Playground:
             return False
         before, learner = self.shape, self.learner
         self.shape, self._programs, self._pending = shape, programs, None
-        same = before._replace(**{name: getattr(shape, name) for name in KEEPS_WEIGHTS}) == shape
+        fresh, self._fresh = self._fresh, False
+        same = not fresh and before._replace(**{name: getattr(shape, name) for name in KEEPS_WEIGHTS}) == shape
         self._begin()
-        if learner is not None and self.learner is not None and same and {before.loss, shape.loss} != {"value"}:
+        if learner is not None and self.learner is not None and same:
             self.learner = learner._replace(opt_state=self.learner.opt_state)
-        else:
-            self.history = []
         self.number = min(self.number, networks(shape) - 1)
         return True
 

@@ -36,7 +36,7 @@ footer { margin-top: 8px; font-size: 12px; color: #555; }
 #many[hidden] { display: none; }
 :focus-visible { outline: 2px solid #0072B2; outline-offset: 1px; }
 @media (max-width: 1100px) {
-  main { grid-template-columns: 216px minmax(0, 1fr); }
+  main { grid-template-columns: 232px minmax(0, 1fr); }
   #right { grid-column: 1 / -1; grid-template-columns: repeat(2, minmax(0, 1fr)); }
   .curves { grid-template-columns: minmax(0, 1fr); }
   #net { height: 460px; }
@@ -84,8 +84,8 @@ footer { margin-top: 8px; font-size: 12px; color: #555; }
 </main>
 <footer>
   <span class="en">Click the plane: add a point; drag: move; click a point, then Backspace: delete; a white dot marks
-    test points. Hover over a neuron: enlarge it; click a link or a neuron: edit it. Solid curves: training points; dashed:
-    test. Keys: <kbd>Space</kbd> play or pause, <kbd>s</kbd> step, <kbd>e</kbd> epoch, <kbd>r</kbd> reset,
+    test points. Hover over a neuron: enlarge it; click a link or a neuron: edit it. Solid curves: training points;
+    dashed: test. Keys: <kbd>Space</kbd> play or pause, <kbd>s</kbd> step, <kbd>e</kbd> epoch, <kbd>r</kbd> reset,
     <kbd>1</kbd>–<kbd>5</kbd> class of new points, <kbd>Tab</kbd> from control to control.</span>
   <span class="zh">点击平面：添加点；拖动：移动；点击一个点再按 Backspace：删除；白点表示测试点。悬停在神经元上：放大；
     点击连线或神经元：编辑。实线：训练点；虚线：测试点。按键：<kbd>Space</kbd> 播放或暂停，<kbd>s</kbd> 一步，
