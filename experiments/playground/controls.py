@@ -5,8 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from bokeh.layouts import Column, Row
-from bokeh.models import Button, CheckboxButtonGroup, NumericInput, RadioButtonGroup, Select, Slider, Spinner
+from bokeh.models import (
+    Button,
+    CheckboxButtonGroup,
+    Column,
+    NumericInput,
+    RadioButtonGroup,
+    Row,
+    Select,
+    Slider,
+    Spinner,
+)
 
 from experiments.playground.presets import PRESETS
 from experiments.playground.settings import BOUNDS, CHOICES, FEATURES, MAX_LAYERS, MAX_NEURONS, Settings
@@ -14,7 +23,7 @@ from experiments.playground.words import WORDS, name_of, word
 
 SPEEDS = ("1", "10", "100", "1000", "4000", "10000", "1000000")
 NARROW = {"width": 96, "margin": (2, 4, 2, 4)}
-FLOW = {"flex-wrap": "wrap"}
+FLOW: dict[str, str | None] = {"flex-wrap": "wrap"}
 
 
 def _flow(*children: Any) -> Row:
@@ -122,7 +131,7 @@ class Controls:
         count = self.layers.value
         sizes = [size.value for size in self.sizes]
         if count is not None and None not in sizes:
-            self._changed("hidden", [int(size) for size in sizes[: int(count)]])
+            self._changed("hidden", [int(size) for size in sizes[: int(count)] if size is not None])
 
     # ------------------------------------------------------------ from the state
 

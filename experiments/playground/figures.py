@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -10,13 +9,10 @@ import contourpy
 import numpy as np
 from bokeh.models import (
     ColumnDataSource,
-    CustomJS,
-    HoverTool,
     LinearColorMapper,
     NumeralTickFormatter,
     PointDrawTool,
     Range1d,
-    TapTool,
 )
 from bokeh.plotting import figure
 from bokeh.transform import linear_cmap
@@ -24,12 +20,10 @@ from bokeh.transform import linear_cmap
 from experiments.playground.look import COARSE, FINE, LEVELS
 from experiments.playground.points import Points
 from experiments.playground.programs import EXTENT
-from experiments.playground.session import Frame, Place, Playground
+from experiments.playground.session import Frame
 
 CLASSES = ("#E69F00", "#0072B2", "#009E73", "#CC79A7", "#D55E00")
 NEGATIVE, POSITIVE = CLASSES[0], CLASSES[1]
-MAX_LINKS = 400
-"""Networks with more weights than this are drawn with fewer pictures a second."""
 
 
 def _mix(color: str, share: float) -> str:
@@ -45,9 +39,22 @@ SIGNED = [_mix(NEGATIVE, (128 - i) / 128) for i in range(128)] + [
 ]
 
 
-def _new(name: str, *, square: bool = False, **more: Any) -> Any:
-    """A figure without a grid that fills its place."""
-    options = {"sizing_mode": "scale_width" if square else "stretch_both", "toolbar_location": "above", "tools": "save"}
+def new_figure(name: str, *, square: bool = False, **more: Any) -> Any:
+    """A figure that fills its place.
+
+    Args:
+        name: of the place.
+        square: as high as wide.
+        more: for Bokeh's figure.
+
+    Returns:
+        A Bokeh figure.
+    """
+    options: dict[str, Any] = {
+        "sizing_mode": "scale_width" if square else "stretch_both",
+        "toolbar_location": "above",
+        "tools": "save",
+    }
     if square:
         options |= {"width": 400, "height": 400}
     made = figure(**(options | {"name": name, "output_backend": "canvas"} | more))
@@ -63,8 +70,9 @@ class Plane:
 
     def __init__(self) -> None:
         self.mapper = LinearColorMapper(palette=REGIONS, low=0, high=255)
-        limits = (-EXTENT, EXTENT)
-        self.figure = _new("plane", square=True, x_range=Range1d(*limits), y_range=Range1d(*limits))
+        self.figure = new_figure(
+            "plane", square=True, x_range=Range1d(start=-EXTENT, end=EXTENT), y_range=Range1d(start=-EXTENT, end=EXTENT)
+        )
         self.image = ColumnDataSource({"image": [np.zeros((FINE, FINE), np.uint8)]})
         side = 2 * EXTENT
         self.figure.image(
@@ -89,7 +97,7 @@ class Plane:
 
     def show_points(self, points: Points, regression: bool) -> None:
         """Draw the points; test points carry a white dot."""
-        mapper = self.colors.transform
+        mapper: Any = self.colors.transform
         mapper.update(palette=SIGNED if regression else list(CLASSES))
         mapper.update(low=-1.0 if regression else -0.5, high=1.0 if regression else 4.5)
         x, y = points.places.T
@@ -109,20 +117,20 @@ class Plane:
                 source.data = {"x": _joined(lines, 0), "y": _joined(lines, 1)}
 
 
-def _contour(frame: Frame, level: float) -> list[np.ndarray]:
+def _contour(frame: Frame, level: float) -> list[Any]:
     """Where the highest score leads by the margin; for level 0, where the winning class changes."""
     along = (np.arange(FINE) + 0.5) / FINE * 2 * EXTENT - EXTENT
     if frame.shape.loss == "value":
         return []
     if level > 0:
         values = frame.look.lead
-        return [] if not np.isfinite(values).all() else contourpy.contour_generator(along, along, values).lines(level)
+        return list(contourpy.contour_generator(along, along, values).lines(level)) if np.isfinite(values).all() else []
     winners = frame.look.plane // LEVELS
-    found: list[np.ndarray] = []
+    found: list[Any] = []
     for number in np.unique(winners)[1:]:
         lead = np.where(winners == number, frame.look.lead, -frame.look.lead)
         if np.isfinite(lead).all():
-            found += contourpy.contour_generator(along, along, lead).lines(0.0)
+            found += list(contourpy.contour_generator(along, along, lead).lines(0.0))
     return found
 
 
@@ -133,144 +141,18 @@ def _joined(lines: list[np.ndarray], axis: int) -> np.ndarray:
     return np.concatenate(parts) if parts else np.zeros(0, np.float32)
 
 
-class Net:
-    """The network: a picture for each neuron, a link for each weight."""
-
-    def __init__(self, hovered: CustomJS) -> None:
-        self.figure = _new("net", x_range=Range1d(-0.6, 3.6), y_range=Range1d(0, 1), min_height=330)
-        self.figure.axis.visible = False
-        self.figure.grid.visible = False
-        self.links = ColumnDataSource({name: [] for name in ("x0", "y0", "x1", "y1", "weight", "width")})
-        self.colors = LinearColorMapper(palette=SIGNED[:96] + SIGNED[160:], low=-2, high=2)
-        self.segments = self.figure.segment(
-            "x0",
-            "y0",
-            "x1",
-            "y1",
-            source=self.links,
-            line_width="width",
-            line_color={"field": "weight", "transform": self.colors},
-        )
-        self.segments.nonselection_glyph = None
-        self.segments.selection_glyph = self.segments.glyph.clone(line_color="#000000")
-        self.images = ColumnDataSource({name: [] for name in ("image", "x", "y", "dw", "dh")})
-        mapper = LinearColorMapper(palette=SIGNED, low=0, high=255)
-        self.figure.image("image", "x", "y", "dw", "dh", source=self.images, color_mapper=mapper)
-        names = ("x", "y", "top", "w", "h", "layer", "neuron", "color", "name")
-        self.neurons = ColumnDataSource({name: [] for name in names})
-        self.boxes = self.figure.rect(
-            "x", "y", "w", "h", source=self.neurons, fill_alpha=0.0, line_color="color", line_width=2
-        )
-        self.boxes.nonselection_glyph = None
-        self.boxes.selection_glyph = self.boxes.glyph.clone(line_color="#000000", line_width=4)
-        self.figure.text(
-            "x",
-            "top",
-            "name",
-            source=self.neurons,
-            text_font_size="11px",
-            text_align="center",
-            text_baseline="bottom",
-            y_offset=-2,
-            text_color="#333333",
-        )
-        hover = HoverTool(renderers=[self.boxes], tooltips=None, callback=hovered)
-        tap = TapTool(renderers=[self.boxes, self.segments])
-        self.figure.add_tools(hover, tap)
-        self.shape: Any = None
-        self.sizes: list[int] = []
-        self.tick = 0
-
-    def show(self, frame: Frame, sizes: list[int], *, often: bool) -> None:
-        """Draw the network; large ones with fewer pictures a second."""
-        weights = sum(a * b for a, b in itertools.pairwise(sizes))
-        self.tick += 1
-        new = (frame.shape, sizes) != (self.shape, self.sizes)
-        if not (new or often) and self.tick % (6 if weights < MAX_LINKS else 15):
-            return
-        xs, ys, height = _layout(sizes)
-        if new:
-            self.shape, self.sizes = frame.shape, sizes
-            self.figure.x_range.update(start=-0.45, end=len(sizes) - 0.55)
-            self._new_layout(frame, sizes, xs, ys, height)
-        self.links.data = _links(frame, sizes, xs, ys)
-        images = [_column(a[:n]) for a, n in zip(frame.look.neurons, sizes, strict=True)]
-        wide = 0.34
-        self.images.data = {
-            "image": images,
-            "x": [x - wide / 2 for x in xs],
-            "y": [y[-1] - height / 2 for y in ys],
-            "dw": [wide for _ in xs],
-            "dh": [y[0] - y[-1] + height for y in ys],
-        }
-
-    def _new_layout(self, frame: Frame, sizes: list[int], xs: list[float], ys: list[np.ndarray], height: float) -> None:
-        rows = [
-            (x, y, layer, neuron)
-            for layer, (x, column) in enumerate(zip(xs, ys, strict=True))
-            for neuron, y in enumerate(column)
-        ]
-        last = len(sizes) - 1
-        self.neurons.data = {
-            "x": [x for x, *_ in rows],
-            "y": [y for _, y, *_ in rows],
-            "top": [y + height / 2 for _, y, *_ in rows],
-            "w": [0.34] * len(rows),
-            "h": [height] * len(rows),
-            "layer": [layer for *_, layer, _ in rows],
-            "neuron": [neuron for *_, neuron in rows],
-            "color": [
-                CLASSES[n % 5] if layer == last and frame.shape.loss != "value" else "#888888" for *_, layer, n in rows
-            ],
-            "name": [frame.shape.features[n] if layer == 0 else "" for *_, layer, n in rows],
-        }
-
-
-def _layout(sizes: list[int]) -> tuple[list[float], list[np.ndarray], float]:
-    """The columns' x, the neurons' y from above, and the height of a neuron."""
-    pitch = min(0.94 / max(sizes), 0.2)
-    xs = [float(i) for i in range(len(sizes))]
-    ys = [0.49 + pitch * ((n - 1) / 2 - np.arange(n)) for n in sizes]
-    return xs, ys, 0.7 * pitch
-
-
-def _links(frame: Frame, sizes: list[int], xs: list[float], ys: list[np.ndarray]) -> dict[str, np.ndarray]:
-    parts = []
-    for layer, (into, out) in enumerate(itertools.pairwise(sizes)):
-        w = frame.params[layer]["w"][:out, :into]
-        one = np.ones(w.size, np.float32)
-        y0 = np.tile(ys[layer], out).astype(np.float32)
-        y1 = np.repeat(ys[layer + 1], into).astype(np.float32)
-        parts.append((one * (xs[layer] + 0.17), y0, one * (xs[layer + 1] - 0.17), y1, w.ravel()))
-    x0, y0, x1, y1, w = (np.concatenate(column) for column in zip(*parts, strict=True))
-    w = np.nan_to_num(w)
-    width = 0.5 + 4.5 * np.minimum(np.abs(w) / 2.0, 1.0)
-    return {"x0": x0, "y0": y0, "x1": x1, "y1": y1, "weight": w, "width": width.astype(np.float32)}
-
-
-def _column(neurons: np.ndarray) -> np.ndarray:
-    """The pictures of a layer in one column, the first at the top, with gaps as in `_layout`."""
-    n = len(neurons)
-    pitch = round(COARSE / 0.7)
-    column = np.full((pitch * (n - 1) + COARSE, COARSE), 128, np.uint8)
-    for i, one in enumerate(neurons):
-        start = pitch * (n - 1 - i)
-        column[start : start + COARSE] = one
-    return column
-
-
 class Warp:
     """The plane as two or three neurons of a layer see it."""
 
     def __init__(self) -> None:
-        self.figure = _new("warp", square=True)
+        self.figure = new_figure("warp", square=True)
         self.grid = ColumnDataSource({"x": [-1.0, 1.0], "y": [-1.0, 1.0]})
         self.figure.line("x", "y", source=self.grid, color="#999999", line_width=0.8)
         self.points = ColumnDataSource({"x": [0.0], "y": [0.0], "target": [0.0]})
         self.colors = linear_cmap("target", list(CLASSES), -0.5, 4.5)
         self.figure.scatter("x", "y", source=self.points, size=6, color=self.colors, line_color="white")
 
-    def show(self, frame: Frame, layer: int, axes: tuple[int, int, int | None], turn: float, page: Playground) -> None:
+    def show(self, frame: Frame, layer: int, axes: tuple[int, int, int | None], turn: float) -> None:
         """Draw the grid and the points where the layer carries them."""
         outputs = frame.look.outputs[min(layer, len(frame.look.outputs) - 1)]
         seen = project(outputs, axes, turn)
@@ -279,14 +161,14 @@ class Warp:
         lines = [np.concatenate([way, gap], axis=1).reshape(-1, 2) for way in (grid, grid.transpose(1, 0, 2))]
         both = np.concatenate(lines).astype(np.float32)
         self.grid.data = {"x": both[:, 0], "y": both[:, 1]}
-        order = np.argsort(~page.points.train, kind="stable")
+        order = np.argsort(~frame.points.train, kind="stable")
         at = seen[COARSE * COARSE :][: len(order)].astype(np.float32)
-        regression = page.settings.regression
-        mapper = self.colors.transform
+        regression = frame.settings.regression
+        mapper: Any = self.colors.transform
         if mapper.high != (1.0 if regression else 4.5):
             mapper.update(palette=SIGNED if regression else list(CLASSES))
             mapper.update(low=-1.0 if regression else -0.5, high=1.0 if regression else 4.5)
-        self.points.data = {"x": at[:, 0], "y": at[:, 1], "target": page.points.targets[order]}
+        self.points.data = {"x": at[:, 0], "y": at[:, 1], "target": frame.points.targets[order]}
 
 
 def project(outputs: np.ndarray, axes: tuple[int, int, int | None], turn: float) -> np.ndarray:
@@ -318,8 +200,8 @@ class Curves:
         self.source = ColumnDataSource(
             {name: [0.5, 1.0] for name in ("step", "loss", "test_loss", "right", "test_right")}
         )
-        self.loss = _new("loss", y_axis_type="log", min_height=150, toolbar_location=None)
-        self.right = _new("accuracy", y_range=Range1d(0, 1.03), min_height=150, toolbar_location=None)
+        self.loss = new_figure("loss", y_axis_type="log", min_height=150, toolbar_location=None)
+        self.right = new_figure("accuracy", y_range=Range1d(start=0, end=1.03), min_height=150, toolbar_location=None)
         for made in (self.loss, self.right):
             made.xaxis.ticker.desired_num_ticks = 3
             made.xaxis.formatter = NumeralTickFormatter(format="0a")
@@ -327,17 +209,17 @@ class Curves:
             made.line("step", ours, source=self.source, color="#0072B2", line_width=2)
             made.line("step", others, source=self.source, color="#D55E00", line_width=2, line_dash="dashed")
         self.bars = ColumnDataSource({"layer": [1], "top": [1.0]})
-        self.gradients = _new(
-            "gradients", y_axis_type="log", y_range=Range1d(1e-8, 10), min_height=150, toolbar_location=None
+        self.gradients = new_figure(
+            "gradients", y_axis_type="log", y_range=Range1d(start=1e-8, end=10), min_height=150, toolbar_location=None
         )
         self.gradients.vbar("layer", 0.7, "top", 1e-12, source=self.bars, color="#009E73")
         self.gradients.xaxis.ticker = list(range(1, 8))
 
-    def show(self, frame: Frame, history: list[Place]) -> None:
+    def show(self, frame: Frame) -> None:
         """Draw the history and the gradients of now."""
-        table = np.array([[p.step, *p.losses, *p.accuracies] for p in history], np.float64).reshape(-1, 5)
+        table = np.array([[p.step, *p.losses, *p.accuracies] for p in frame.history], np.float64).reshape(-1, 5)
         table[:, 1:3] = np.maximum(table[:, 1:3], 1e-6)
-        self.source.data = dict(zip(self.source.data, table.T.copy(), strict=True))
+        self.source.data = dict[str, Any](zip(self.source.data, table.T.copy(), strict=True))
         norms = np.clip(np.nan_to_num(frame.look.gradients), 1e-12, 1e12)
         self.bars.data = {"layer": np.arange(1, len(norms) + 1), "top": norms}
 
@@ -345,9 +227,13 @@ class Curves:
 class Many:
     """Small pictures of many networks."""
 
-    def __init__(self, tapped: Callable[[float, float], None]) -> None:
-        self.figure = _new(
-            "many", x_range=Range1d(0, 8), y_range=Range1d(-2.6, 0), height=260, sizing_mode="stretch_width"
+    def __init__(self, choose: Callable[[int], None]) -> None:
+        self.figure = new_figure(
+            "many",
+            x_range=Range1d(start=0, end=8),
+            y_range=Range1d(start=-2.6, end=0),
+            height=260,
+            sizing_mode="stretch_width",
         )
         self.figure.axis.visible = False
         self.figure.grid.visible = False
@@ -356,7 +242,7 @@ class Many:
         self.figure.image("image", "x", "y", 0.94, 0.94, source=self.images, color_mapper=self.mapper)
         self.names = ColumnDataSource({"x": [], "y": [], "name": []})
         self.figure.text("x", "y", "name", source=self.names, text_font_size="12px", text_color="#222222")
-        self.figure.on_event("tap", lambda event: tapped(event.x, event.y))
+        self.figure.on_event("tap", lambda event: choose(int(event.x) + 8 * int(-event.y / 1.3)))
 
     def show(self, frame: Frame, names: list[str]) -> None:
         """Draw them in rows of eight."""

@@ -19,25 +19,25 @@ LEVELS = 51
 
 
 class Look(NamedTuple):
-    """What is drawn of one network."""
+    """What is drawn of one network: arrays of JAX, or of NumPy once they have left the device."""
 
-    plane: Array
+    plane: Any
     """u8[FINE, FINE]: class and confidence, or a value, as a number of the palette; the first row is the lowest."""
-    lead: Array
+    lead: Any
     """f32[FINE, FINE]: how far the highest score is above the next, in units of the score."""
-    neurons: list[Array]
+    neurons: list[Any]
     """u8[n, COARSE, COARSE] for the features and each layer: 128 is zero, 0 and 255 the neuron's largest size."""
-    outputs: list[Array]
+    outputs: list[Any]
     """f32[COARSE**2 + MAX_POINTS, n] for the features and each layer: over the coarse plane, then the points."""
-    chosen: Array
+    chosen: Any
     """u8[FINE, FINE]: the chosen neuron, as `neurons`."""
-    losses: Array
+    losses: Any
     """f32[2]: mean loss of the training and of the test points; NaN where there are none."""
-    accuracies: Array
+    accuracies: Any
     """f32[2], the same for the share that is right; NaN for values."""
-    gradients: Array
+    gradients: Any
     """f32[layers]: L2 norm of the gradient of the objective with respect to W, over all training points."""
-    dead: Array
+    dead: Any
     """i32[hidden layers]: neurons that hand on the same number for every training point."""
 
 

@@ -51,29 +51,38 @@ class Loop(threading.Thread):
     def run(self) -> None:
         """Work until stopped."""
         playground = self._playground
-        changed, last, clock, allowed = True, 0.0, time.perf_counter(), 0.0
+        changed, ready, last, clock, allowed = True, False, 0.0, time.perf_counter(), 0.0
         while not self._stopped:
-            changed |= self._obey(wait=not playground.playing and not changed)
-            now = time.perf_counter()
-            allowed = min(allowed + playground.settings.speed * (now - clock), playground.settings.speed * 0.1 + 1)
-            clock = now
-            steps = 0
-            if playground.playing and allowed >= 1:
-                steps = playground.train_for(TRAINING, int(allowed))
-                allowed -= steps
-                changed |= steps > 0
-            now = time.perf_counter()
-            due = now - last >= 1 / PICTURES
-            room = self._sent - self._seen < IN_FLIGHT or now - last > 1.0  # a hidden tab draws nothing
-            if changed and due and room:
-                last = now
-                frame = playground.frame()
-                if frame is not None:
-                    self._sent += 1
-                    self._deliver(frame)
-                    changed = not playground.ready()
+            changed |= self._obey(wait=ready and not playground.playing and not changed)
+            try:
+                was_ready, ready = ready, playground.ready()
+                changed |= ready and not was_ready
+                now = time.perf_counter()
+                speed = playground.settings.speed
+                allowed, clock = min(allowed + speed * (now - clock), speed * 0.1 + 1), now
+                steps = 0
+                if playground.playing and allowed >= 1:
+                    steps = playground.train_for(TRAINING, int(allowed))
+                    allowed -= steps
+                    changed |= steps > 0
+                now = time.perf_counter()
+                room = self._sent - self._seen < IN_FLIGHT or now - last > 1.0  # a hidden tab draws nothing
+                if changed and now - last >= 1 / PICTURES and room:
+                    changed, last = False, now
+                    self._draw()
+            except Exception as error:  # tell it, and stay there for the next command
+                traceback.print_exc()
+                playground.playing = False
+                self._report(f"{type(error).__name__}: {error}")
+                steps = 0
             if not steps:
                 time.sleep(0.004)
+
+    def _draw(self) -> None:
+        frame = self._playground.frame()
+        if frame is not None:
+            self._sent += 1
+            self._deliver(frame)
 
     def _obey(self, *, wait: bool) -> bool:
         """Do what was asked for; True if there was anything."""
@@ -91,7 +100,7 @@ class Loop(threading.Thread):
                 self._report("")
             except ValueError as error:
                 self._report(str(error))
-            except Exception as error:  # a session must outlive a mistake in one command
+            except Exception as error:  # a session outlives a mistake in one command
                 traceback.print_exc()
                 self._report(f"{type(error).__name__}: {error}")
         return obeyed

@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 import optax
 from jax import Array
+from jax.typing import ArrayLike
 
 from experiments.playground.settings import MAX_POINTS, Shape
 from jaxnn import initializers, losses, models, training
@@ -225,7 +226,7 @@ def _axes(h: Hparams) -> dict[str, int | None]:
     return {name: 0 if name == "width" else None for name in h}
 
 
-def orders(key: Array, epoch: Array, train: Array) -> Array:
+def orders(key: Array, epoch: ArrayLike, train: ArrayLike) -> Array:
     """The training points in the random orders of some epochs.
 
     Args:
@@ -243,7 +244,7 @@ def orders(key: Array, epoch: Array, train: Array) -> Array:
         place = jnp.where(inside, jnp.cumsum(inside, dtype=jnp.int32) - 1, MAX_POINTS)
         return jnp.zeros(MAX_POINTS, jnp.int32).at[place].set(mixed, mode="drop")
 
-    return jax.vmap(order)(epoch + jnp.arange(ORDERS, dtype=jnp.int32))
+    return jax.vmap(order)(jnp.asarray(epoch) + jnp.arange(ORDERS, dtype=jnp.int32))
 
 
 def train(

@@ -36,8 +36,17 @@ class Place(NamedTuple):
 
 
 class Frame(NamedTuple):
-    """What the page draws, as NumPy arrays."""
+    """What the page draws: a copy of the state that no thread changes any more, with NumPy arrays."""
 
+    settings: Settings
+    points: Points
+    own_points: bool
+    playing: bool
+    compiling: bool
+    """Whether the programs of the settings are still compiled, so that an older network is seen."""
+    message: str
+    history: tuple[Place, ...]
+    number: int
     look: Look
     shape: Shape
     params: list[dict[str, np.ndarray]]
@@ -228,16 +237,16 @@ class Playground:
         """
         if self.learner is None or not self.ready():
             return 0
-        done, h, train = 0, self._h(), self._programs.train.result()
+        done, h, train, learner = 0, self._h(), self._programs.train.result(), self.learner
         while done < steps:
-            epoch, place = int(self.learner.epoch), int(self.learner.place)
+            epoch, place = int(learner.epoch), int(learner.place)
             if self._orders is None or not 0 <= epoch - self._orders[0] < len(self._orders[1]):
-                order = self.compiler.orders()(self.learner.key, np.int32(epoch), self._table.train)
+                order = self.compiler.orders()(learner.key, np.int32(epoch), self._table.train)
                 self._orders = (epoch, order)
             first, order = self._orders
             room = max((first + len(order) - epoch) * self.steps_per_epoch() - place, 1)
             now = min(steps - done, room, CHUNK)
-            self.learner = train(self.learner, h, self._table, order, np.int32(first), np.int32(now))
+            learner = self.learner = train(learner, h, self._table, order, np.int32(first), np.int32(now))
             done += now
         return done
 
@@ -276,7 +285,9 @@ class Playground:
         if not np.isfinite(seen.losses[0]) and self.playing:
             self.playing, self.message = False, "diverged"
         epoch = int(self.learner.epoch) + int(self.learner.place) / self.steps_per_epoch()
-        return Frame(seen, self.shape, params, int(self.learner.step), epoch, planes, means)
+        state = (self.settings, self.points, self.own_points, self.playing, self._pending is not None, self.message)
+        step = int(self.learner.step)
+        return Frame(*state, tuple(self.history), self.number, seen, self.shape, params, step, epoch, planes, means)
 
     def _remember(self, seen: Look) -> None:
         assert self.learner is not None
