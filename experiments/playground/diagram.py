@@ -20,9 +20,8 @@ class Net:
     """The network: a picture for each neuron, a link for each weight."""
 
     def __init__(self, hovered: CustomJS) -> None:
-        self.figure = new_figure(
-            "net", x_range=Range1d(start=-0.6, end=3.6), y_range=Range1d(start=0, end=1), min_height=330
-        )
+        x_range, y_range = Range1d(start=-0.6, end=3.6), Range1d(start=0, end=1)
+        self.figure = new_figure("net", x_range=x_range, y_range=y_range, min_height=330)
         self.figure.axis.visible = False
         self.figure.grid.visible = False
         self.links = ColumnDataSource({name: [] for name in ("x0", "y0", "x1", "y1", "weight", "width")})
@@ -41,7 +40,7 @@ class Net:
         self.images = ColumnDataSource({name: [] for name in ("image", "x", "y", "dw", "dh")})
         mapper = LinearColorMapper(palette=SIGNED, low=0, high=255)
         self.figure.image("image", "x", "y", "dw", "dh", source=self.images, color_mapper=mapper)
-        names = ("x", "y", "top", "w", "h", "layer", "neuron", "color", "name")
+        names = ("x", "y", "top", "w", "h", "color", "name")
         self.neurons = ColumnDataSource({name: [] for name in names})
         self.boxes = self.figure.rect(
             "x", "y", "w", "h", source=self.neurons, fill_alpha=0.0, line_color="color", line_width=2
@@ -65,6 +64,8 @@ class Net:
         self.shape: Any = None
         self.sizes: list[int] = []
         self.tick = 0
+        self.where: list[tuple[int, int]] = []
+        """The layer (0 for the features) and the number of each neuron that is drawn."""
 
     def show(self, frame: Frame, sizes: list[int], *, often: bool) -> None:
         """Draw the network; large ones with fewer pictures a second."""
@@ -96,14 +97,13 @@ class Net:
             for neuron, y in enumerate(column)
         ]
         last = len(sizes) - 1
+        self.where = [(layer, neuron) for *_, layer, neuron in rows]
         self.neurons.data = {
             "x": [x for x, *_ in rows],
             "y": [y for _, y, *_ in rows],
             "top": [y + height / 2 for _, y, *_ in rows],
             "w": [0.34] * len(rows),
             "h": [height] * len(rows),
-            "layer": [layer for *_, layer, _ in rows],
-            "neuron": [neuron for *_, neuron in rows],
             "color": [
                 CLASSES[n % 5] if layer == last and frame.shape.loss != "value" else "#888888" for *_, layer, n in rows
             ],

@@ -50,14 +50,12 @@ def new_figure(name: str, *, square: bool = False, **more: Any) -> Any:
     Returns:
         A Bokeh figure.
     """
-    options: dict[str, Any] = {
-        "sizing_mode": "scale_width" if square else "stretch_both",
-        "toolbar_location": "above",
-        "tools": "save",
-    }
+    options: dict[str, Any] = {"toolbar_location": "above", "tools": "save", "output_backend": "canvas"}
+    options["sizing_mode"] = "scale_width" if square else "stretch_both"
     if square:
         options |= {"width": 400, "height": 400}
-    made = figure(**(options | {"name": name, "output_backend": "canvas"} | more))
+    options |= more
+    made = figure(name=name, **options)
     made.toolbar.logo = None
     made.toolbar.autohide = True
     made.grid.grid_line_color = "#eeeeee"
@@ -70,9 +68,8 @@ class Plane:
 
     def __init__(self) -> None:
         self.mapper = LinearColorMapper(palette=REGIONS, low=0, high=255)
-        self.figure = new_figure(
-            "plane", square=True, x_range=Range1d(start=-EXTENT, end=EXTENT), y_range=Range1d(start=-EXTENT, end=EXTENT)
-        )
+        x_range, y_range = (Range1d(start=-EXTENT, end=EXTENT) for _ in range(2))
+        self.figure = new_figure("plane", square=True, x_range=x_range, y_range=y_range)
         self.image = ColumnDataSource({"image": [np.zeros((FINE, FINE), np.uint8)]})
         side = 2 * EXTENT
         self.figure.image(
@@ -219,7 +216,8 @@ class Curves:
         """Draw the history and the gradients of now."""
         table = np.array([[p.step, *p.losses, *p.accuracies] for p in frame.history], np.float64).reshape(-1, 5)
         table[:, 1:3] = np.maximum(table[:, 1:3], 1e-6)
-        self.source.data = dict[str, Any](zip(self.source.data, table.T.copy(), strict=True))
+        names = ("step", "loss", "test_loss", "right", "test_right")
+        self.source.data = {name: column.copy() for name, column in zip(names, table.T, strict=True)}
         norms = np.clip(np.nan_to_num(frame.look.gradients), 1e-12, 1e12)
         self.bars.data = {"layer": np.arange(1, len(norms) + 1), "top": norms}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -51,7 +52,8 @@ class Page:
             root.name = name
             document.add_root(root)
         document.title, document.template = "jaxnn playground", get_env().from_string(TEMPLATE)
-        document.js_on_event("document_ready", CustomJS(args={"channel": screen.channel}, code=START))
+        start = CustomJS(args={"channel": screen.channel, "plane": screen.plane.figure}, code=START)
+        document.js_on_event("document_ready", start)
         document.on_session_destroyed(lambda context: self.loop.stop())
 
     # ------------------------------------------------------------ from the loop, in its thread
@@ -120,7 +122,7 @@ class Page:
         except (ValueError, TypeError) as error:
             self.screen.say(str(error))
 
-    def delete(self, numbers: list[int]) -> None:
+    def delete(self, numbers: Sequence[int]) -> None:
         """Points were selected to be deleted."""
 
         def delete(playground: Playground) -> None:
@@ -196,7 +198,7 @@ class Page:
         """A neuron was tapped: it stays enlarged, and its bias can be edited."""
         self.pinned = new[0] if new else -1
         if new:
-            layer, neuron = (int(self.screen.net.neurons.data[name][new[0]]) for name in ("layer", "neuron"))
+            layer, neuron = self.screen.net.where[new[0]]
             if layer > 0:
                 self.edit_parameter((layer - 1, "b", (neuron,)))
         self.enlarge(-1)
@@ -222,11 +224,9 @@ class Page:
     def enlarge(self, number: int) -> None:
         """Show one neuron over the whole plane; -1 for the pinned one, or the regions."""
         number = number if number >= 0 else self.pinned
-        rows = self.screen.net.neurons.data
-        if not 0 <= number < len(rows["layer"]):
-            number = -1
-        self.screen.enlarged = number >= 0
-        chosen = (int(rows["layer"][number]), int(rows["neuron"][number])) if number >= 0 else (0, 0)
+        where = self.screen.net.where
+        self.screen.enlarged = 0 <= number < len(where)
+        chosen = where[number] if self.screen.enlarged else (0, 0)
 
         def choose(playground: Playground) -> None:
             playground.chosen = chosen

@@ -34,6 +34,8 @@ main > section, main > div > section { background: white; border: 1px solid #ddd
 kbd { border: 1px solid #bbb; border-radius: 3px; padding: 0 4px; background: #f4f4f4; font-size: 12px; }
 footer { margin-top: 8px; font-size: 12px; color: #555; }
 #many[hidden] { display: none; }
+#picture { font: inherit; font-size: 12px; padding: 5px 12px; border: 1px solid #ccc; border-radius: 4px;
+  background: white; }
 :focus-visible { outline: 2px solid #0072B2; outline-offset: 1px; }
 @media (max-width: 1100px) {
   main { grid-template-columns: 232px minmax(0, 1fr); }
@@ -77,7 +79,8 @@ footer { margin-top: 8px; font-size: 12px; color: #555; }
   </div>
   <div class="column" id="right">
     <section><h2><span class="en">Decision regions</span><span class="zh">决策区域</span></h2>
-      {{ embed(roots.plane) }}{{ embed(roots.status) }}</section>
+      {{ embed(roots.plane) }}{{ embed(roots.status) }}
+      <button id="picture"><span class="en">Save picture</span><span class="zh">保存图片</span></button></section>
     <section><h2><span class="en">The plane as a layer sees it</span><span class="zh">某一层眼中的平面</span></h2>
       {{ embed(roots.warp_controls) }}{{ embed(roots.warp) }}</section>
   </div>
@@ -116,6 +119,13 @@ channel.properties.download.change.connect(() => {
   const link = document.createElement("a");
   link.href = URL.createObjectURL(new Blob([text], {type: kind}));
   link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 1000);
+});
+document.getElementById("picture").addEventListener("click", async () => {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(await Bokeh.index.find_one(plane).export("png").to_blob());
+  link.download = "playground.png";
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 1000);
 });

@@ -64,7 +64,6 @@ WORDS: Mapping[str, Text] = _texts(
         "link_weights": ("Link with weights", "带权重的链接"),
         "save": ("Save model", "保存模型"),
         "save_csv": ("Save points", "保存数据"),
-        "picture": ("Save picture", "保存图片"),
         "language": ("中文", "English"),
         "compiling": ("compiling …", "编译中……"),
         "diverged": ("Diverged: lower the learning rate, then reset.", "已发散：降低学习率后重置。"),
@@ -77,7 +76,6 @@ WORDS: Mapping[str, Text] = _texts(
         "hidden": ("Hidden {0}", "隐藏层 {0}"),
         "scores": ("Scores", "得分"),
         "own": ("own points", "自己的点"),
-        "copied": ("The link is in the address bar.", "链接已在地址栏中。"),
         "too_many": ("Weights can be linked or saved for one network only.", "只有单个网络的权重可以保存。"),
     }
 )
