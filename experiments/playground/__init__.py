@@ -1,0 +1,1 @@
+"""The live 2-D classifier in the browser."""

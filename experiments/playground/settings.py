@@ -1,0 +1,182 @@
+"""What a person can set, with bounds, and which of it a compiled program is made for."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+CLASS_SETS = ("circle", "spiral", "xor", "gauss", "moons", "simple", "random")
+VALUE_SETS = ("plane", "hills")
+FEATURES = ("x1", "x2", "x1^2", "x2^2", "x1*x2", "sin(x1)", "sin(x2)")
+MAX_LAYERS, MAX_NEURONS, MAX_POINTS = 6, 32, 1000
+
+CHOICES: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "data": CLASS_SETS + VALUE_SETS,
+        "activation": ("sigmoid", "tanh", "relu", "leaky_relu", "gelu", "linear"),
+        "init": ("normal", "xavier", "he", "zeros"),
+        "loss": ("softmax", "svm", "squared"),
+        "optimizer": ("sgd", "nesterov", "adam", "rmsprop", "adagrad"),
+        "many": ("one", "seeds", "widths"),
+    }
+)
+
+BOUNDS: Mapping[str, tuple[float, float]] = MappingProxyType(
+    {
+        "size": (2, 800),
+        "noise": (0.0, 0.5),
+        "train_share": (0.1, 0.9),
+        "classes": (2, 5),
+        "data_seed": (0, 9999),
+        "batch_size": (1, 100),
+        "learning_rate": (0.0, 10.0),
+        "momentum": (0.0, 0.99),
+        "l1": (0.0, 1.0),
+        "l2": (0.0, 1.0),
+        "dropout": (0.0, 0.9),
+        "seed": (0, 9999),
+        "speed": (1, 10**6),
+    }
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """The settings of the page. Those of `TRACED` can change without compiling anything."""
+
+    data: str = "circle"
+    """The set of points; see `CHOICES`."""
+    size: int = 300
+    """Points of the set, training and test together."""
+    noise: float = 0.05
+    """Noise of the set, in units of its radius."""
+    train_share: float = 0.5
+    """The share of the set that is trained on."""
+    classes: int = 2
+    """How many classes; one score each."""
+    data_seed: int = 0
+    """Decides the points and which of them are trained on."""
+    features: tuple[str, ...] = ("x1", "x2")
+    """What the network is given of a point (x1, x2); see `FEATURES`."""
+    hidden: tuple[int, ...] = (6, 2)
+    """Neurons of each hidden layer."""
+    activation: str = "tanh"
+    init: str = "xavier"
+    """Rule for the initial weights; normal is 0.01 * randn."""
+    dropout: float = 0.0
+    """Share of the hidden values that is dropped in training."""
+    loss: str = "softmax"
+    """Of the classes; sets of values have the squared loss."""
+    l1: float = 0.0
+    """Factor of the sum of the absolute weights."""
+    l2: float = 0.0
+    """Factor of the sum of the squared weights."""
+    optimizer: str = "sgd"
+    learning_rate: float = 0.03
+    momentum: float = 0.0
+    """Of sgd and nesterov."""
+    batch_size: int = 10
+    """Examples a step."""
+    seed: int = 0
+    """Decides the initial weights, the order of the examples and what dropout drops."""
+    speed: int = 10**6
+    """At most so many steps a second."""
+    many: str = "one"
+    """One network, or many side by side: 16 seeds, or 5 widths of the hidden layers."""
+
+    @property
+    def regression(self) -> bool:
+        """Whether values are predicted instead of classes."""
+        return self.data in VALUE_SETS
+
+
+class Shape(NamedTuple):
+    """What programs are compiled for: a change of any of it needs other programs."""
+
+    features: tuple[str, ...]
+    hidden: tuple[int, ...]
+    outputs: int
+    activation: str
+    init: str
+    loss: str
+    optimizer: str
+    batch_size: int
+    many: str
+
+
+TRACED = ("learning_rate", "momentum", "l1", "l2", "dropout")
+OF_DATA = ("data", "size", "noise", "train_share", "classes", "data_seed")
+
+
+def shape_of(settings: Settings) -> Shape:
+    """What the programs of the settings are compiled for.
+
+    Args:
+        settings: checked settings.
+
+    Returns:
+        The `Shape`.
+    """
+    return Shape(
+        features=settings.features,
+        hidden=settings.hidden,
+        outputs=1 if settings.regression else settings.classes,
+        activation=settings.activation,
+        init=settings.init,
+        loss="value" if settings.regression else settings.loss,
+        optimizer=settings.optimizer,
+        batch_size=settings.batch_size,
+        many=settings.many if settings.hidden else "one",
+    )
+
+
+def change(settings: Settings, given: Mapping[str, Any]) -> Settings:
+    """The settings with some values changed, all of them checked.
+
+    Args:
+        settings: the settings so far.
+        given: new values by name, of unknown origin.
+
+    Returns:
+        New settings.
+
+    Raises:
+        ValueError: a name is unknown, or a value is of the wrong kind or out of its bounds.
+    """
+    names = {field.name for field in dataclasses.fields(Settings)}
+    for name in given:
+        if name not in names:
+            raise ValueError(f"no setting is called {name!r}; known are {', '.join(sorted(names))}")
+    changed = dataclasses.replace(settings, **{name: _checked(name, value) for name, value in given.items()})
+    if not changed.features:
+        raise ValueError(f"the network needs at least one input of {', '.join(FEATURES)}")
+    return changed
+
+
+def _checked(name: str, value: Any) -> Any:
+    """The value in the type of the setting."""
+    if name in CHOICES:
+        if value not in CHOICES[name]:
+            raise ValueError(f"{name} must be one of {', '.join(CHOICES[name])}; got {value!r}")
+        return value
+    if name == "features":
+        if not isinstance(value, list | tuple) or any(one not in FEATURES for one in value):
+            raise ValueError(f"features must be some of {', '.join(FEATURES)}; got {value!r}")
+        return tuple(one for one in FEATURES if one in value)
+    if name == "hidden":
+        if not isinstance(value, list | tuple) or len(value) > MAX_LAYERS:
+            raise ValueError(f"hidden must be at most {MAX_LAYERS} whole numbers, one for each layer; got {value!r}")
+        return tuple(_number("neurons of a hidden layer", size, (1, MAX_NEURONS), whole=True) for size in value)
+    return _number(name, value, BOUNDS[name], whole=isinstance(getattr(Settings, name), int))
+
+
+def _number(name: str, value: Any, bounds: tuple[float, float], *, whole: bool) -> Any:
+    low, high = bounds
+    good = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    if not good or not low <= value <= high or (whole and value != int(value)):
+        kind = "a whole number" if whole else "a number"
+        raise ValueError(f"{name} must be {kind} from {low:g} to {high:g}; got {value!r}")
+    return int(value) if whole else float(value)

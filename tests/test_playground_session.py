@@ -1,0 +1,307 @@
+"""The state behind the page: settings, points, training, and what is drawn, without a browser."""
+
+import itertools
+import math
+
+import jax
+import numpy as np
+import pytest
+
+from experiments.playground import points as data
+from experiments.playground import programs
+from experiments.playground.compiler import Compiler, hparams
+from experiments.playground.look import COARSE, FINE, LEVELS
+from experiments.playground.presets import PRESETS
+from experiments.playground.session import HISTORY, Playground
+from experiments.playground.settings import Settings, change
+
+
+@pytest.fixture(scope="module")
+def compiler() -> Compiler:
+    return Compiler()
+
+
+def ready(compiler, **given) -> Playground:
+    playground = Playground(compiler, change(Settings(), given))
+    playground.ready(wait=True)
+    return playground
+
+
+def forward(params, x) -> np.ndarray:
+    """The scores of a tanh network in float64, one point after the other."""
+    found = []
+    for point in np.asarray(x, np.float64):
+        h = point
+        for i, layer in enumerate(params):
+            h = np.asarray(layer["w"], np.float64) @ h + np.asarray(layer["b"], np.float64)
+            h = np.tanh(h) if i < len(params) - 1 else h
+        found.append(h)
+    return np.array(found)
+
+
+# ---------------------------------------------------------------- programs
+
+
+def test_each_epoch_goes_through_the_training_points_once():
+    rows = np.asarray(programs.orders(jax.random.key(0), np.int32(5), np.int32(137)))
+    for row in rows:
+        np.testing.assert_array_equal(np.sort(row[:137]), np.arange(137))
+    assert len({tuple(row[:137]) for row in rows}) == len(rows)
+    np.testing.assert_array_equal(programs.orders(jax.random.key(0), np.int32(6), np.int32(137))[0], rows[1])
+
+
+def test_a_step_is_that_of_a_loop_in_numpy(compiler):
+    playground = ready(compiler, learning_rate=0.1, momentum=0.5, l1=0.01, l2=0.02)
+    assert playground.learner is not None
+    before = [{k: np.asarray(v, np.float64) for k, v in layer.items()} for layer in playground.learner.params]
+    rows = np.asarray(programs.orders(playground.learner.key, np.int32(0), playground._table.train))[0]
+    velocity = [{k: np.zeros_like(v) for k, v in layer.items()} for layer in before]
+    for step in range(3):
+        batch = rows[10 * step : 10 * step + 10]
+        x, y = playground._table.inputs[batch].astype(float), playground._table.targets[batch].astype(int)
+        gradient = numeric_gradient(before, x, y, 0.01, 0.02)
+        for layer, v, g in zip(before, velocity, gradient, strict=True):
+            for name in layer:
+                v[name] = 0.5 * v[name] + g[name]
+                layer[name] = layer[name] - 0.1 * v[name]
+    assert playground.train(3) == 3
+    for ours, theirs in zip(playground.learner.params, before, strict=True):
+        for name in ours:
+            np.testing.assert_allclose(ours[name], theirs[name], atol=2e-5)
+
+
+def numeric_gradient(params, x, y, l1, l2):
+    """Central differences of the objective."""
+
+    def objective():
+        scores = forward(params, x)
+        loss = np.mean([math.log(np.exp(s - s[c]).sum()) for s, c in zip(scores, y, strict=True)])
+        return loss + sum(l1 * np.abs(p["w"]).sum() + l2 * (p["w"] ** 2).sum() for p in params)
+
+    found = [{name: np.zeros_like(a) for name, a in layer.items()} for layer in params]
+    for layer, g in zip(params, found, strict=True):
+        for name, a in layer.items():
+            for place in np.ndindex(a.shape):
+                old, values = a[place], []
+                for move in (1e-5, -1e-5):
+                    a[place] = old + move
+                    values.append(objective())
+                a[place] = old
+                g[name][place] = (values[0] - values[1]) / 2e-5
+    return found
+
+
+def test_training_in_pieces_is_training_at_once(compiler):
+    one, two = ready(compiler), ready(compiler)
+    one.train(1500)
+    for steps in (1, 7, 700, 792):
+        two.train(steps)
+    assert one.learner is not None
+    assert two.learner is not None
+    jax.tree.map(np.testing.assert_array_equal, one.learner.params, two.learner.params)
+    assert int(one.learner.step) == 1500
+    assert (int(one.learner.epoch), int(one.learner.place)) == (100, 0)
+
+
+def test_new_rates_and_points_compile_nothing(compiler, caplog):
+    playground = ready(compiler)
+    playground.train(5)
+    with jax.log_compiles():
+        playground.change(learning_rate=0.5, momentum=0.3, l1=0.1, l2=0.1, dropout=0.5)
+        x, y, n = playground.points
+        playground.edit(data.Points(np.append(x, [[1.0, 1.0]], 0), np.append(y, 1.0), np.append(n, True)))
+        assert playground.train(100) == 100
+    assert "Finished XLA compilation" not in caplog.text
+
+
+def test_dropout_trains_with_masks_and_looks_without(compiler):
+    with_it, without = ready(compiler, dropout=0.5), ready(compiler)
+    first, second = with_it.frame(), without.frame()
+    assert first is not None
+    assert second is not None
+    np.testing.assert_array_equal(first.look.losses, second.look.losses)
+    with_it.train(1)
+    without.train(1)
+    assert with_it.learner is not None
+    assert without.learner is not None
+    assert not np.array_equal(with_it.learner.params[0]["w"], without.learner.params[0]["w"])
+
+
+# ---------------------------------------------------------------- what is drawn
+
+
+def test_the_picture_is_what_the_network_says(compiler):
+    playground = ready(compiler)
+    playground.train(300)
+    playground.chosen = (1, 3)
+    frame = playground.frame()
+    assert frame is not None
+    along = (np.arange(FINE) + 0.5) / FINE * 12 - 6
+    scores = forward(frame.params, [(x, y) for y in along for x in along]).reshape(FINE, FINE, 2)
+    clear = np.abs(scores[..., 0] - scores[..., 1]) > 1e-4
+    np.testing.assert_array_equal((frame.look.plane // LEVELS)[clear], scores.argmax(-1)[clear])
+    sure = 2 / (1 + np.exp(-np.abs(scores[..., 0] - scores[..., 1]))) - 1
+    np.testing.assert_allclose(frame.look.plane % LEVELS, np.minimum(np.floor(sure * LEVELS), LEVELS - 1), atol=1)
+    np.testing.assert_allclose(frame.look.lead, np.abs(scores[..., 0] - scores[..., 1]), rtol=1e-3, atol=1e-3)
+    hidden = np.tanh(forward([frame.params[0]], [(x, y) for y in along for x in along])[:, 3]).reshape(FINE, FINE)
+    np.testing.assert_allclose((frame.look.chosen.astype(float) - 128) / 127, hidden / np.abs(hidden).max(), atol=0.02)
+    assert [a.shape for a in frame.look.neurons] == [(n, COARSE, COARSE) for n in (2, 6, 2, 2)]
+    x, y, train = playground.points
+    right = forward(frame.params, x).argmax(-1) == y
+    np.testing.assert_allclose(frame.look.accuracies, [right[train].mean(), right[~train].mean()], atol=1e-6)
+    order = np.argsort(~train, kind="stable")
+    at_points = frame.look.outputs[-1][COARSE * COARSE :][: len(x)]
+    np.testing.assert_allclose(at_points, forward(frame.params, x[order]), atol=1e-4)
+
+
+def test_gradients_vanish_through_six_sigmoid_layers_and_zeros_leave_neurons_constant(compiler):
+    deep = ready(compiler, **PRESETS["vanishing"].given).frame()
+    assert deep is not None
+    assert deep.look.gradients[0] < 1e-3 * deep.look.gradients[-1]
+    flat = ready(compiler, init="zeros")
+    flat.train(10)
+    frame = flat.frame()
+    assert frame is not None
+    assert frame.look.dead.tolist() == [6, 2]
+
+
+def test_a_weight_is_set_by_hand(compiler):
+    playground = ready(compiler)
+    playground.set_parameter(0, "w", (2, 1), 1.25)
+    playground.set_parameter(1, "b", (1,), -3.0)
+    weights = playground.weights()
+    assert weights is not None
+    assert weights[0]["w"][2, 1] == 1.25
+    assert weights[1]["b"][1] == -3.0
+    for wrong in ((0, "w", (9, 0), 1.0), (9, "w", (0, 0), 1.0), (0, "w", (0,), 1.0), (0, "w", (0, 0), math.nan)):
+        with pytest.raises(ValueError, match="weight"):
+            playground.set_parameter(*wrong)
+
+
+def test_the_curves_keep_the_whole_training_in_bounded_room(compiler):
+    playground = ready(compiler)
+    for _ in range(3 * HISTORY):
+        playground.train(1)
+        playground.frame()
+    steps = [place.step for place in playground.history]
+    assert len(steps) < HISTORY
+    assert steps[0] <= 1
+    assert steps[-1] > 3 * HISTORY - 10
+    assert all(a < b for a, b in itertools.pairwise(steps))
+
+
+# ---------------------------------------------------------------- changes while it trains
+
+
+def test_what_can_keep_its_weights_keeps_them(compiler):
+    playground = ready(compiler)
+    playground.train(50)
+    before = playground.weights()
+    playground.change(activation="relu")
+    assert playground.train(10) == 0 or playground.ready()
+    playground.ready(wait=True)
+    jax.tree.map(np.testing.assert_array_equal, playground.weights(), before)
+    playground.change(hidden=(3,))
+    playground.ready(wait=True)
+    after = playground.weights()
+    assert after is not None
+    assert [layer["w"].shape for layer in after] == [(3, 2), (2, 3)]
+    assert playground.learner is not None
+    assert int(playground.learner.step) == 0
+
+
+def test_own_points_stay_when_the_network_changes_and_leave_with_the_data(compiler):
+    playground = ready(compiler)
+    playground.edit(data.Points(np.array([[1.0, 2.0], [-1.0, 0.0]]), np.array([0.0, 1.0]), np.array([True, True])))
+    playground.change(hidden=(3,), batch_size=7)
+    assert len(playground.points.train) == 2
+    playground.change(size=50)
+    assert len(playground.points.train) == 50
+    with pytest.raises(ValueError, match="from 0 to 1"):
+        playground.edit(data.Points(np.zeros((1, 2)), np.array([2.0]), np.array([True])))
+    assert len(playground.points.train) == 50
+
+
+def test_a_divergence_stops_and_says_so(compiler):
+    playground = ready(compiler, loss="squared", learning_rate=10.0, activation="linear")
+    playground.playing = True
+    playground.train(3000)
+    assert playground.frame() is not None
+    assert (playground.playing, playground.message) == (False, "diverged")
+    playground.change(learning_rate=0.001)
+    playground.reset()
+    playground.train(10)
+    frame = playground.frame()
+    assert frame is not None
+    assert np.isfinite(frame.look.losses).all()
+
+
+def test_one_seed_of_many_is_that_seed_alone_and_widths_are_networks_of_their_size(compiler):
+    many = ready(compiler, many="seeds", hidden=(3,), learning_rate=0.1)
+    many.train(400)
+    frame = many.frame()
+    assert frame is not None
+    assert frame.all_planes is not None
+    assert len(frame.all_planes) == 16
+    assert many.learner is not None
+    alone = ready(compiler, hidden=(3,), learning_rate=0.1)
+    h, key = hparams(alone.settings), jax.random.split(jax.random.key(0), 16)[5]
+    begun = programs.begin(alone.shape, h, key)
+    assert alone.learner is not None
+    alone.learner = begun._replace(key=alone.learner.key)
+    alone.train(400)
+    np.testing.assert_allclose(alone.learner.params[0]["w"], many.learner.params[0]["w"][5], atol=1e-4)
+    wide = ready(compiler, many="widths", hidden=(6,), learning_rate=0.1)
+    wide.train(2000)
+    assert wide.learner is not None
+    used = (np.asarray(wide.learner.params[0]["w"]) != 0).any(-1).sum(-1)
+    assert used.tolist() == [1, 2, 3, 6, 20]
+    frame = wide.frame()
+    assert frame is not None
+    assert frame.all_means is not None
+    assert frame.all_means[0, 0] < 0.9 < frame.all_means[-1, 0]
+
+
+def test_values_are_learned(compiler, standard_promotion):
+    jax.config.update("jax_numpy_dtype_promotion", "standard")
+    try:
+        playground = ready(compiler, **PRESETS["values"].given)
+        playground.train(6000)
+    finally:
+        jax.config.update("jax_numpy_dtype_promotion", "strict")
+    frame = playground.frame()
+    assert frame is not None
+    test = playground.points.targets[~playground.points.train]
+    assert frame.look.losses[1] < 0.4 * test.var()
+    assert np.isnan(frame.look.accuracies).all()
+
+
+# ---------------------------------------------------------------- presets
+
+
+@pytest.mark.parametrize("name", sorted(PRESETS))
+def test_every_preset_is_made_of_good_settings(name):
+    assert data.draw(PRESETS[name].settings()).train.any()
+
+
+@pytest.mark.parametrize(("name", "low", "high"), [("one_neuron", 0.0, 0.85), ("three_neurons", 0.97, 1.0)])
+def test_one_neuron_fails_on_circles_and_three_succeed(compiler, name, low, high):
+    playground = ready(compiler, **PRESETS[name].given)
+    playground.train(10_000)
+    frame = playground.frame()
+    assert frame is not None
+    assert low < frame.look.accuracies[0] <= high
+
+
+def test_two_layers_of_eight_tanh_neurons_unroll_the_spiral(compiler):
+    jax.config.update("jax_numpy_dtype_promotion", "standard")
+    try:
+        playground = ready(compiler, **PRESETS["spiral"].given)
+    finally:
+        jax.config.update("jax_numpy_dtype_promotion", "strict")
+    assert playground.settings.hidden == (8, 8)
+    assert playground.settings.activation == "tanh"
+    playground.train(10_000)
+    frame = playground.frame()
+    assert frame is not None
+    assert frame.look.accuracies.min() > 0.95
