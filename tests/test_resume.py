@@ -18,11 +18,12 @@ def kill_and_resume(start, complete, out, kills, seed):
     chance, during_a_save, first = random.Random(seed), 0, True
     checkpoints = out / "checkpoints"
     for kill in range(kills):
+        assert not (out / "summary.json").exists()  # so that every kill has something to kill
         process = start(*RUN, "--out", out) if first else start("--resume", out)
         before = {path.name for path in checkpoint.paths(checkpoints)}
 
         def has_begun(before=before):
-            return {path.name for path in checkpoint.paths(checkpoints)} - before or (out / "summary.json").exists()
+            return {path.name for path in checkpoint.paths(checkpoints)} - before
 
         if kill % 2 == 0:  # after some new checkpoints, in the middle of writing another
             wait_for(has_begun, process)
