@@ -83,7 +83,7 @@ def as_config(kind: type[C], settings: Mapping[str, Any], file: Path) -> C:
         file: where they were read, for errors.
 
     Returns:
-        The dataclass. Options that are no settings have their defaults but for where the data are.
+        The dataclass, without `out` and `resume`.
 
     Raises:
         ValueError: a setting is missing.
@@ -91,10 +91,11 @@ def as_config(kind: type[C], settings: Mapping[str, Any], file: Path) -> C:
     fields = {field.name for field in dataclasses.fields(kind)}
     if missing := sorted(fields - set(settings) - NO_SETTINGS):
         raise ValueError(f"{file} is of another version: it lacks {', '.join(missing)}; start another run")
-    kept = {name: settings[name] for name in fields if name in settings and name not in NO_SETTINGS - {"device"}}
+    kept = {name: settings[name] for name in fields - {"out", "resume"} if name in settings}
     values: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in kept.items()}
-    if settings.get("data_dir") is not None:
-        values["data_dir"] = Path(settings["data_dir"])
+    for name in ("data_dir", "rescue"):
+        if values.get(name) is not None:
+            values[name] = Path(values[name])
     return kind(**values)
 
 

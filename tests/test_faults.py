@@ -1,6 +1,7 @@
 """What becomes of a run whose disk is full, whose folder is gone or damaged, or that is given other settings."""
 
 import contextlib
+import dataclasses
 import json
 import re
 import shutil
@@ -273,6 +274,7 @@ def test_wrong_options_of_checkpoints(options, tmp_path, capsys):
 
 def test_settings_survive_json_and_are_dataclasses_again():
     config = Config(hidden=(4, 2), data_dir=Path("data"), augment=("flip",), out=Path("x"), device="cpu", dropout=0.25)
+    config = dataclasses.replace(config, checkpoint_every=7, rescue=Path("y"))
     plain = json.loads(artifacts.as_json(config))
     assert vars(resume.as_config(Config, plain, Path("x"))) == vars(config) | {"out": None}
     with pytest.raises(ValueError, match="it lacks seed"):
