@@ -17,13 +17,14 @@ import contextlib
 import dataclasses
 import importlib.util
 import io
+import itertools
 import json
 import resource
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,8 @@ class Options:
     """Examples a step."""
     threads: int = 2
     """Threads (of PyTorch: processes) that read and decode."""
+    steps: int | None = None
+    """How many batches each reads; by default an epoch of them."""
     data: Path | None = None
     """Folder for the images, which are made where they are not there; by default a temporary one."""
     out: Path = Path("experiments/results/streaming.json")
@@ -145,15 +148,16 @@ def read(reader: str, folder: Path, options: Options) -> dict[str, Any]:
     count = next(batches)
     start = time.perf_counter()
     done, seen = 0, [_resident_mib()]
-    for step, size in enumerate(batches):
+    for step, size in enumerate(itertools.islice(batches, options.steps)):
         done += size
         if step % 20 == 0:
             seen.append(_resident_mib())
     seconds = time.perf_counter() - start
+    batches.close()
     return {"rate": done / seconds, "before_s": start - clock, "examples": done + count, "resident_mib": seen}
 
 
-def _train(examples: Any, options: Options) -> Iterator[int]:
+def _train(examples: Any, options: Options) -> Generator[int, None, None]:
     import jax
     import optax
 
@@ -177,7 +181,7 @@ def _train(examples: Any, options: Options) -> Iterator[int]:
         yield len(batch[1])
 
 
-def _torch(examples: Any, options: Options) -> Iterator[int]:
+def _torch(examples: Any, options: Options) -> Generator[int, None, None]:
     import torch.utils.data
 
     class Items(torch.utils.data.Dataset):
