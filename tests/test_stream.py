@@ -1,6 +1,5 @@
 """Examples that are read while training goes on: the batches of a run in memory, from any step, in any process."""
 
-import json
 import resource
 from pathlib import Path
 
@@ -144,19 +143,6 @@ def test_the_memory_is_what_the_process_may_use(run_python):
     assert resource.getrlimit(resource.RLIMIT_DATA)[0] == resource.RLIM_INFINITY
     code = "import resource\nfrom jaxnn.data import stream\nresource.setrlimit(resource.RLIMIT_DATA, (2**30, 2**30))\n"
     assert run_python(code + "print(stream.memory())").strip() == str(2**30)
-
-
-@pytest.mark.slow
-def test_the_benchmark_shows_that_memory_stays_flat(tmp_path):
-    from experiments.benchmark import streaming
-
-    out = tmp_path / "streaming.json"
-    assert streaming.main(["--limit-mib", "400", "--side", "128", "--out", str(out)]) == 0
-    rows = {(row["reader"], row["limited"]): row for row in json.loads(out.read_text())["rows"]}
-    seen = rows["stream", True]["resident_mib"]
-    assert max(seen) < seen[0] + 60
-    assert "error" in rows["memory", True]
-    assert rows["memory", False]["resident_mib"][0] > seen[0] + 800
 
 
 # ---------------------------------------------------------------- refusals

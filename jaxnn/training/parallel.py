@@ -125,7 +125,7 @@ def leave(status: int) -> int:
     return status
 
 
-def over_data(devices: Sequence[jax.Device] | None = None) -> contextlib.AbstractContextManager[Any]:
+def over_data(devices: Sequence[Any] | None = None) -> contextlib.AbstractContextManager[Any]:
     """A context in which `run` and `fit` split every batch over devices.
 
     Args:
@@ -137,7 +137,7 @@ def over_data(devices: Sequence[jax.Device] | None = None) -> contextlib.Abstrac
     return _over(DATA, devices)
 
 
-def over_models(devices: Sequence[jax.Device] | None = None) -> contextlib.AbstractContextManager[Any]:
+def over_models(devices: Sequence[Any] | None = None) -> contextlib.AbstractContextManager[Any]:
     """A context in which `sweep` and `run_many` split the models over devices, which then share nothing.
 
     Args:
@@ -149,7 +149,7 @@ def over_models(devices: Sequence[jax.Device] | None = None) -> contextlib.Abstr
     return _over(MODELS, devices)
 
 
-def _over(axis: str, devices: Sequence[jax.Device] | None) -> contextlib.AbstractContextManager[Any]:
+def _over(axis: str, devices: Sequence[Any] | None) -> contextlib.AbstractContextManager[Any]:
     devices = sorted(devices or jax.devices(), key=lambda device: (device.process_index, device.id))
     return jax.set_mesh(Mesh(np.array(devices), (axis,), axis_types=(AxisType.Auto,)))
 
