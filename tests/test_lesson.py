@@ -100,7 +100,7 @@ def test_a_race_trains_every_kind_with_every_rate_and_finds_the_best():
     assert (raced.last("validation_accuracy")[:, 2] == 0).all()
     expected = [min(range(3), key=lambda j, i=i: sorted(last[i, j])[0] + sorted(last[i, j])[1]) for i in range(2)]
     assert raced.best.tolist() == expected
-    np.testing.assert_allclose(raced.best_rates, np.float32(rates)[expected])
+    np.testing.assert_allclose(raced.best_rates, np.asarray(rates, np.float32)[expected])
     for i, values in enumerate(raced.at_best(last)):
         np.testing.assert_array_equal(values, last[i, expected[i]])
 
@@ -117,6 +117,6 @@ def test_the_best_of_a_measure_that_should_be_high_is_the_highest():
     figure = race.curves("title", ["a", "b", "c"], found, classes=10)
     labels = [text.get_text() for text in figure.legends[0].get_texts()]
     assert labels == ["a, rate 0.2", "b, rate 0.1", "c, rate 0.2"]
-    np.testing.assert_allclose(figure.axes[1].lines[0].get_ydata(), [30, 90])
+    np.testing.assert_allclose(np.asarray(figure.axes[1].lines[0].get_ydata()), [30, 90])
     chance = [line for line in figure.axes[0].lines if line.get_linestyle() == ":"]
     assert np.asarray(chance[0].get_ydata())[0] == pytest.approx(math.log(10))
