@@ -5,7 +5,7 @@
 Draws the computational graphs of the notes' two examples with the value and the gradient of every node (f = (x + y) z
 with gradients -4, -4, 3; a sigmoid neuron with output 0.7311), then the graph of a whole two-layer network's objective.
 For that network the backward pass written by hand, `jax.grad` and central differences in float64 agree to about 1e-8,
-and the usual mistakes do not pass the check. About 12 s on 2 CPU cores, 8 s with --quick.
+and the usual mistakes do not pass the check. About 12 s on 2 CPU cores, 7 s with --quick.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@
 Looks at CIFAR-10 where that is prepared (else, and with --quick, at the digits), or at the prepared set that is named.
 It finds that both splits have the same classes in the same shares and the same pixel values, that the statistics fitted
 by `fit_moments` are those of a direct count, and that the class whose mean image is nearest is right far more often
-than chance. About 8 s on 2 CPU cores for CIFAR-10, 3 s with --quick.
+than chance. About 8 s on 2 CPU cores for CIFAR-10, 4 s with --quick.
 """
 
 from __future__ import annotations

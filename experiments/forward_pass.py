@@ -6,7 +6,7 @@ Takes a two-layer network from one image (of CIFAR-10 where that is prepared, el
 scores and probabilities to the data loss, the penalty and their sum, stage by stage, before and after training.
 It finds that the stages are what the library computes in one call and what float64 loops compute, that the loss of a
 batch is the mean over its examples, and that the penalty comes once for all of them. About 10 s on 2 CPU cores,
-5 s with --quick.
+10 s with --quick.
 """
 
 from __future__ import annotations

@@ -4,7 +4,8 @@
 
 From x = 6 with a step size of 0.05, (x - 1)^2 + 1 is descended to x = 1, each step 0.9 times the last. Beyond 2/L
 every descent runs away, and no minimum is found with a step size above its own 2/L. In a valley 50 times as steep
-across as along, momentum arrives in a fraction of the steps. About 10 seconds on 2 cores, most of it for the pictures.
+across as along, momentum arrives in a fraction of the steps. 9 seconds on 2 cores with
+--quick, most of it for the pictures.
 """
 
 from __future__ import annotations
@@ -198,8 +199,8 @@ def _many_starts(quick: bool) -> Outcome:
 def _surface(random: np.random.Generator) -> Outcome:
     """Two descents on a surface with two minima, and the parts of a gradient."""
     starts = np.array([[2.1, 1.4], [-2.0, -1.3]]) + random.uniform(-0.05, 0.05, (2, 2))
-    paths, seconds = lesson.timed(descent.descend_many, two_valleys, starts, np.array([RATE]), steps=120)
-    paths: descent.Descent = jax.tree.map(np.asarray, paths)
+    found, seconds = lesson.timed(descent.descend_many, two_valleys, starts, np.array([RATE]), steps=120)
+    paths: descent.Descent = jax.tree.map(np.asarray, found)
     ends, values = paths.end[:, 0], paths.values[:, 0, -1]
     gradient = np.asarray(jax.grad(two_valleys)(jnp.asarray(starts[0], jnp.float32)))
     alone = [float(jax.grad(two_valleys)(jnp.asarray(starts[0], jnp.float32))[i]) for i in range(2)]

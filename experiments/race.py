@@ -105,7 +105,8 @@ def of_run(run: Run, rates: Sequence[float], by: str = "loss") -> Race:
         A `Race`.
     """
 
-    def by_kind(values: np.ndarray) -> np.ndarray:
+    def by_kind(leaf: ArrayLike) -> np.ndarray:
+        values = np.asarray(leaf)
         return values.reshape(-1, len(rates), *values.shape[1:])
 
     history = {name: by_kind(values).astype(np.float64) for name, values in run.history.items()}

@@ -6,7 +6,7 @@ Multiplies the notes' four-pixel example out (scores -96.8, 437.9, 60.75), train
 that is prepared (else, and with --quick, on the digits), and splits its scores into the parts of the pixels. It finds
 that the parts and the bias add up to the score, that a tenth of the pixels, those that speak most for a class against
 its rival, decides far more images than a random tenth, and that regions of a linear classifier are convex. About 10 s
-on 2 CPU cores, 5 s with --quick.
+on 2 CPU cores, 7 s with --quick.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 import json
 import math
 import time
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -99,22 +100,23 @@ def test_a_race_trains_every_kind_with_every_rate_and_finds_the_best():
     assert (raced.last("validation_accuracy")[:, 2] == 0).all()
     expected = [min(range(3), key=lambda j, i=i: sorted(last[i, j])[0] + sorted(last[i, j])[1]) for i in range(2)]
     assert raced.best.tolist() == expected
-    np.testing.assert_allclose(raced.best_rates, np.float32(rates)[expected])
+    np.testing.assert_allclose(raced.best_rates, np.asarray(rates, np.float32)[expected])
     for i, values in enumerate(raced.at_best(last)):
         np.testing.assert_array_equal(values, last[i, expected[i]])
 
 
 def test_the_best_of_a_measure_that_should_be_high_is_the_highest():
-    history = {
-        "loss": np.zeros((4, 1, 2)),
-        "validation_accuracy": np.array([[[0.1, 0.2]], [[0.3, 0.9]], [[0.2, 0.8]], [[0.9, 0.1]]]),
-    }
-    run = training.Run(training.State({"w": np.zeros((4, 1, 3))}, None, None, None), history, None, None, None)
+    # three kinds with two rates each, one seed, two epochs
+    accuracy = np.array([[0.1, 0.2], [0.3, 0.9], [0.2, 0.8], [0.9, 0.1], [0.5, 0.3], [0.0, 0.4]])[:, None]
+    history = {"loss": np.zeros((6, 1, 2)), "validation_accuracy": accuracy}
+    nothing: Any = None
+    state = training.State({"w": np.zeros((6, 1, 3))}, nothing, nothing, nothing)
+    run = training.Run(state, history, nothing, nothing, nothing)
     found = race.of_run(run, [0.1, 0.2], "validation_accuracy")
-    assert found.best.tolist() == [1, 0]
-    figure = race.curves("title", ["a", "b"], found, classes=10)
+    assert found.best.tolist() == [1, 0, 1]
+    figure = race.curves("title", ["a", "b", "c"], found, classes=10)
     labels = [text.get_text() for text in figure.legends[0].get_texts()]
-    assert labels == ["a, rate 0.2", "b, rate 0.1"]
-    np.testing.assert_allclose(figure.axes[1].lines[0].get_ydata(), [30, 90])
+    assert labels == ["a, rate 0.2", "b, rate 0.1", "c, rate 0.2"]
+    np.testing.assert_allclose(np.asarray(figure.axes[1].lines[0].get_ydata()), [30, 90])
     chance = [line for line in figure.axes[0].lines if line.get_linestyle() == ":"]
     assert np.asarray(chance[0].get_ydata())[0] == pytest.approx(math.log(10))
