@@ -66,7 +66,7 @@ def write(config: Config, console: Console) -> dict[str, Any]:
     if not config.formats:
         raise ValueError("--formats needs jax, onnx, or both")
     described = describe(config.run)
-    score = jax.vmap(read_classifier(config.run, described).score)
+    score = read_classifier(config.run, described).score
     shape, dtype = described.shape, np.dtype(np.float32)
     makers: dict[str, Callable[[], bytes]] = {
         "jax": lambda: export.to_jax(score, shape, dtype),

@@ -95,7 +95,7 @@ class Stored(NamedTuple):
 
     classifier: Classifier
     score: Callable[[Array], Array]
-    """From one example f32[*shape], in the units of the training examples, to its scores f32[classes]."""
+    """From examples f32[..., *shape], in the units of the training examples, to their scores f32[..., classes]."""
 
 
 def describe(folder: Path) -> Described:
@@ -165,8 +165,8 @@ def read_classifier(folder: Path, described: Described) -> Stored:
     activation = models.ACTIVATIONS[settings.activation]
     model = models.mlp(width, tuple(len(w) for w in weights[:-1]), len(weights[-1]), activation=activation)
 
-    def score(example: Array) -> Array:
-        return model.apply(classifier.params, transform(classifier.statistics, example))
+    def score(examples: Array) -> Array:
+        return model.apply(classifier.params, transform(classifier.statistics, examples))
 
     return Stored(classifier, score)
 

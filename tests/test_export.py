@@ -45,7 +45,7 @@ def scores_by_hand(statistics, params, how, images):
     if how == "pca":
         x = (x.reshape(len(x), -1) - np.asarray(statistics.mean).ravel()) @ np.asarray(statistics.components).T
     else:
-        x = ((x - np.asarray(statistics.mean)) / np.asarray(statistics.scale)).reshape(len(x), -1)
+        x = ((x - np.asarray(statistics.mean)) / np.asarray(statistics.std)).reshape(len(x), -1)
     for i, layer in enumerate(params):
         x = (np.maximum(x, 0) if i else x) @ np.asarray(layer["w"], np.float64).T + np.asarray(layer["b"])
     return x
