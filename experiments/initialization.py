@@ -103,7 +103,12 @@ def _look(data: Data, options: Options) -> tuple[Signals, Signals]:
         def one(activation: models.Activation, rule: initializers.Initializer, keys: Array) -> tuple[Array, ...]:
             first = activation(inputs @ rule(keys[0], into[0]).T)
             others = jax.vmap(lambda key: rule(key, into[1]))(keys[1:])
-            _, after = jax.lax.scan(lambda h, w: (activation(h @ w.T),) * 2, first, others)
+
+            def step(h: Array, w: Array) -> tuple[Array, Array]:
+                h = activation(h @ w.T)
+                return h, h
+
+            _, after = jax.lax.scan(step, first, others)
             after = jnp.concatenate([first[None], after])
             saturated = (jnp.abs(after) > 0.99).astype(jnp.float32).mean((1, 2))
             return after.std((1, 2)), saturated, after[..., :64]
@@ -196,10 +201,8 @@ def _train(data: Data, options: Options) -> tuple[Race, np.ndarray, np.ndarray]:
 def _rules(raced: Race) -> Outcome:
     """What each rule learns with its best learning rate."""
     top = dict(zip(NAMES, (float(a.mean()) for a in raced.at_best(raced.last("validation_accuracy"))), strict=True))
-    second = raced.params[1]["w"]
-    distinct = {
-        name: int(np.max(jax.vmap(distinct_neurons)(w))) for name, w in zip(NAMES, raced.at_best(second), strict=True)
-    }
+    second = map(jnp.asarray, raced.at_best(raced.params[1]["w"]))
+    distinct = {name: int(jax.vmap(distinct_neurons)(w).max()) for name, w in zip(NAMES, second, strict=True)}
     zeros = NAMES.index("zeros")
     spread = float(np.abs(second[zeros] - second[zeros][..., :1, :1]).max())
     stuck = float(np.nanmin(raced.history["loss"][zeros]))

@@ -1,14 +1,24 @@
 """Wrong arguments of the public functions: the right exception, and one line that says what is wrong."""
 
+import importlib
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
 
-from jaxnn import initializers, layers, losses, metrics, models, training
-from jaxnn.data import augment, load, preprocess, toy
-from jaxnn.inspect import contributions, curvature, descent, gradients, graph, snapshots, subnets
+
+def module(name):
+    """A module of jaxnn, unknown to the type checker: what follows is wrong on purpose."""
+    return importlib.import_module(f"jaxnn.{name}")
+
+
+initializers, layers, losses, metrics, models = map(module, ["initializers", "layers", "losses", "metrics", "models"])
+augment, preprocess, toy, load = *map(module, ["data.augment", "data.preprocess", "data.toy"]), module("data").load
+training, contributions, curvature = map(module, ["training", "inspect.contributions", "inspect.curvature"])
+descent, gradients, graph = map(module, ["inspect.descent", "inspect.gradients", "inspect.graph"])
+snapshots, subnets = map(module, ["inspect.snapshots", "inspect.subnets"])
 
 KEY = jax.random.key(0)
 X = jnp.ones((4, 3))

@@ -20,6 +20,7 @@ from jaxnn.data import augment, preprocess, toy
 
 pytestmark = pytest.mark.usefixtures("standard_promotion")
 
+SLOW_TO_DRAW = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
 KEY = jax.random.key(0)
 SHAPES = [(), (1,), (3,), (2, 3), (0, 3), (3, 0), (2, 2, 3), (2, 8, 8, 3), (1, 1, 1, 1)]
 DTYPES = ["float32", "float64", "float16", "int32", "int64", "uint8", "bool", "complex64", "U3", "O"]
@@ -149,7 +150,7 @@ CALLS = {
 @pytest.mark.parametrize("examples", [30, pytest.param(750, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", CALLS)
 def test_functions_answer_or_refuse(name, examples):
-    @settings(max_examples=examples, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=examples, suppress_health_check=SLOW_TO_DRAW)
     @given(st.data())
     def check(data: Any) -> None:
         refusal = "none"
@@ -189,7 +190,7 @@ OPTIONS = {
 def test_command_lines_become_settings_or_are_refused(examples):
     pairs = st.sampled_from(sorted(OPTIONS)).flatmap(lambda name: st.sampled_from([(name, v) for v in OPTIONS[name]]))
 
-    @settings(max_examples=examples, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=examples, suppress_health_check=SLOW_TO_DRAW)
     @given(st.lists(pairs, max_size=4))
     def check(chosen: list[tuple[str, str]]) -> None:
         line = [word for name, value in chosen for word in (name, *value.split())]

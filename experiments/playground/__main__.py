@@ -18,6 +18,8 @@ import jax
 import tyro
 
 from experiments import artifacts, command
+from experiments.playground.compiler import Compiler
+from experiments.playground.settings import Settings, shape_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,11 +51,13 @@ def serve(options: Options) -> None:
         raise ValueError(f"--port must be from 0 to 65535; got {options.port}")
     if options.device == "cpu":
         jax.config.update("jax_platforms", "cpu")
+    compiler = Compiler()
+    compiler.prepare(shape_of(Settings()))  # while the library of the page is loaded
     try:
         from experiments.playground import server
     except ModuleNotFoundError as error:
         raise ImportError(f"{error}; install the page's library with: pip install -e '.[playground]'") from error
-    running = server.start(options.host, options.port)
+    running = server.start(options.host, options.port, compiler)
     url = f"http://{options.host}:{running.port}/"
     print(f"The playground is at {url} (Ctrl+C ends it)", flush=True)
     if not _loopback(options.host):

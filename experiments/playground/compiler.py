@@ -97,7 +97,8 @@ class Compiler:
         self._threads = ThreadPoolExecutor(4, thread_name_prefix="compile")
         self._lock = threading.Lock()
         self._shapes: dict[Shape, Programs] = {}
-        self._orders: Future[Any] | None = None
+        key = jax.random.key(0)
+        self._orders = self._threads.submit(_compile, programs.orders, key, np.int32(0), np.int32(1))
 
     def prepare(self, shape: Shape) -> Programs:
         """The programs of a shape, at once or when they are compiled.
@@ -118,10 +119,6 @@ class Compiler:
 
     def orders(self) -> Any:
         """The compiled `programs.orders`, which serves all shapes."""
-        with self._lock:
-            if self._orders is None:
-                key = jax.random.key(0)
-                self._orders = self._threads.submit(_compile, programs.orders, key, np.int32(0), np.int32(1))
         return self._orders.result()
 
     def _start(self, shape: Shape) -> Programs:

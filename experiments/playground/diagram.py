@@ -40,7 +40,7 @@ class Net:
         self.images = ColumnDataSource({name: [] for name in ("image", "x", "y", "dw", "dh")})
         mapper = LinearColorMapper(palette=SIGNED, low=0, high=255)
         self.figure.image("image", "x", "y", "dw", "dh", source=self.images, color_mapper=mapper)
-        names = ("x", "y", "top", "w", "h", "color", "name")
+        names = ("x", "y", "left", "w", "h", "color", "name")
         self.neurons = ColumnDataSource({name: [] for name in names})
         self.boxes = self.figure.rect(
             "x", "y", "w", "h", source=self.neurons, fill_alpha=0.0, line_color="color", line_width=2
@@ -48,14 +48,13 @@ class Net:
         self.boxes.nonselection_glyph = None
         self.boxes.selection_glyph = self.boxes.glyph.clone(line_color="#000000", line_width=4)
         self.figure.text(
-            "x",
-            "top",
+            "left",
+            "y",
             "name",
             source=self.neurons,
             text_font_size="11px",
-            text_align="center",
-            text_baseline="bottom",
-            y_offset=-2,
+            text_align="right",
+            text_baseline="middle",
             text_color="#333333",
         )
         hover = HoverTool(renderers=[self.boxes], tooltips=None, callback=hovered)
@@ -77,7 +76,7 @@ class Net:
         xs, ys, height = _layout(sizes)
         if new:
             self.shape, self.sizes = frame.shape, sizes
-            self.figure.x_range.update(start=-0.45, end=len(sizes) - 0.55)
+            self.figure.x_range.update(start=-0.75, end=len(sizes) - 0.7)
             self._new_layout(frame, sizes, xs, ys, height)
         self.links.data = dict[str, Any](_links(frame, sizes, xs, ys))
         images = [_column(a[:n]) for a, n in zip(frame.look.neurons, sizes, strict=True)]
@@ -101,7 +100,7 @@ class Net:
         self.neurons.data = {
             "x": [x for x, *_ in rows],
             "y": [y for _, y, *_ in rows],
-            "top": [y + height / 2 for _, y, *_ in rows],
+            "left": [x - 0.2 for x, *_ in rows],
             "w": [0.34] * len(rows),
             "h": [height] * len(rows),
             "color": [

@@ -97,6 +97,7 @@ class Plane:
         mapper: Any = self.colors.transform
         mapper.update(palette=SIGNED if regression else list(CLASSES))
         mapper.update(low=-1.0 if regression else -0.5, high=1.0 if regression else 4.5)
+        self.drawn.glyph.line_color = "#777777" if regression else "white"
         x, y = points.places.T
         self.points.data = {"x": x, "y": y, "target": points.targets, "number": np.arange(len(x), dtype=np.int32)}
         self.tests.data = {"x": x[~points.train], "y": y[~points.train]}
@@ -229,7 +230,7 @@ class Many:
         self.figure = new_figure(
             "many",
             x_range=Range1d(start=0, end=8),
-            y_range=Range1d(start=-2.6, end=0),
+            y_range=Range1d(start=-3.2, end=0),
             height=260,
             sizing_mode="stretch_width",
         )
@@ -239,8 +240,8 @@ class Many:
         self.images = ColumnDataSource({"image": [], "x": [], "y": []})
         self.figure.image("image", "x", "y", 0.94, 0.94, source=self.images, color_mapper=self.mapper)
         self.names = ColumnDataSource({"x": [], "y": [], "name": []})
-        self.figure.text("x", "y", "name", source=self.names, text_font_size="12px", text_color="#222222")
-        self.figure.on_event("tap", lambda event: choose(int(event.x) + 8 * int(-event.y / 1.3)))
+        self.figure.text("x", "y", "name", source=self.names, text_font_size="11px", text_color="#222222")
+        self.figure.on_event("tap", lambda event: choose(int(event.x) + 8 * int(-event.y / 1.6)))
 
     def show(self, frame: Frame, names: list[str]) -> None:
         """Draw them in rows of eight."""
@@ -251,6 +252,6 @@ class Many:
             self.mapper.palette = palette
         count = len(frame.all_planes)
         x = np.arange(count) % 8
-        y = -(np.arange(count) // 8) * 1.3
+        y = -(np.arange(count) // 8) * 1.6
         self.images.data = {"image": list(frame.all_planes), "x": x, "y": y - 0.94}
-        self.names.data = {"x": x + 0.02, "y": y - 1.22, "name": names}
+        self.names.data = {"x": x + 0.02, "y": y - 1.45, "name": names}

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from experiments.playground.programs import ACTIVATIONS, EXTENT, Hparams, Table, examples, features_of, make_task
-from experiments.playground.settings import MAX_POINTS, Shape
+from experiments.playground.settings import MAX_NEURONS, MAX_POINTS, Shape
 from jaxnn.inspect.gradients import layer_outputs
 
 FINE, COARSE, SMALL = 96, 24, 40
@@ -90,6 +90,7 @@ def look(shape: Shape, params: Any, h: Hparams, table: Table, chosen: Array) -> 
     hidden = [a[FINE * FINE :] for a in outputs[1:-1]]
     trained = (of_train > 0)[:, None]
     spread = [jnp.where(trained, a, -jnp.inf).max(0) - jnp.where(trained, a, jnp.inf).min(0) for a in hidden]
+    used = h.get("width", MAX_NEURONS)
     largest = [jnp.abs(a[: FINE * FINE]).max(0) for a in outputs]
     step = FINE // COARSE
     coarse = [a[: FINE * FINE].reshape(FINE, FINE, -1)[step // 2 :: step, step // 2 :: step] for a in outputs]
@@ -115,7 +116,9 @@ def look(shape: Shape, params: Any, h: Hparams, table: Table, chosen: Array) -> 
         losses=means(loss),
         accuracies=jnp.full(2, jnp.nan) if shape.loss == "value" else means(right),
         gradients=jnp.stack([jnp.sqrt(jnp.square(g["w"]).sum()) for g in gradient]),
-        dead=jnp.stack([(s == 0).sum(dtype=jnp.int32) for s in spread]) if spread else jnp.zeros(0, jnp.int32),
+        dead=jnp.stack([((s == 0) & (jnp.arange(len(s)) < used)).sum(dtype=jnp.int32) for s in spread])
+        if spread
+        else jnp.zeros(0, jnp.int32),
     )
 
 

@@ -160,7 +160,6 @@ def measure(options: Options) -> None:
             page.keyboard.press("Space")
             page.wait_for_timeout(1000 * WARM_UP)
             default = _speed([page], options.seconds)[0]
-            memory = _memory(page, server.pid, options.minutes)
             others = [_open(browser, found[0]) for _ in range(3)]
             for other in others:
                 other.keyboard.press("Space")
@@ -169,6 +168,8 @@ def measure(options: Options) -> None:
             for other in others:
                 other.close()
             compile_seconds = _recompile(page)
+            page.keyboard.press("Space")
+            memory = _memory(page, server.pid, options.minutes)
             server.terminate()
         browser.close()
     result: dict[str, Any] = {

@@ -153,8 +153,8 @@ class Screen:
         widths = frame.shape.many == "widths"
         heads = [str(WIDTHS[i]) if widths else f"#{i}" for i in range(len(frame.all_means))]
         if frame.shape.loss == "value":
-            return [f"{head}: {train:.3f}" for head, (train, _) in zip(heads, frame.all_means, strict=True)]
-        return [f"{head}: {train:.0%} / {test:.0%}" for head, (train, test) in zip(heads, frame.all_means, strict=True)]
+            return [f"{head}\n{train:.3f}" for head, (train, _) in zip(heads, frame.all_means, strict=True)]
+        return [f"{head}\n{train:.0%} / {test:.0%}" for head, (train, test) in zip(heads, frame.all_means, strict=True)]
 
     def show_status(self, frame: Frame) -> None:
         """Tell the numbers below the plane, and the page's JavaScript."""

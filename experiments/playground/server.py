@@ -9,18 +9,18 @@ from bokeh.server.server import Server
 
 from experiments.playground.compiler import Compiler
 from experiments.playground.page import Page
-from experiments.playground.settings import Settings, shape_of
 
 MAX_MESSAGE = 4_000_000
 """Bytes that a browser may send at once."""
 
 
-def start(host: str, port: int) -> Server:
-    """A server that listens, with the programs of the default settings compiling in the background.
+def start(host: str, port: int, compiler: Compiler) -> Server:
+    """A server that listens.
 
     Args:
         host: address to listen on.
         port: 0 for any that is free.
+        compiler: for all sessions.
 
     Returns:
         The server; its `io_loop` is still to be started.
@@ -28,8 +28,6 @@ def start(host: str, port: int) -> Server:
     Raises:
         OSError: the port is taken, or the address is none of this computer's.
     """
-    compiler = Compiler()
-    compiler.prepare(shape_of(Settings()))
 
     def open_page(document: Document) -> None:
         Page(document, compiler)

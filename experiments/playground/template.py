@@ -71,7 +71,7 @@ footer { margin-top: 8px; font-size: 12px; color: #555; }
       <div><h2><span class="en">Loss</span><span class="zh">损失</span></h2><div>{{ embed(roots.loss) }}</div></div>
       <div><h2><span class="en">Accuracy</span><span class="zh">准确率</span></h2>
         <div>{{ embed(roots.accuracy) }}</div></div>
-      <div><h2><span class="en">Gradient norm per layer</span><span class="zh">每层的梯度范数</span></h2>
+      <div><h2><span class="en">Gradient norms</span><span class="zh">梯度范数</span></h2>
         <div>{{ embed(roots.gradients) }}</div></div>
     </section>
     <section id="many" hidden><h2><span class="en">Side by side (click one to look at it)</span>

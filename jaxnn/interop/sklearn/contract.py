@@ -73,7 +73,7 @@ class ScoreClassifier(ClassifierMixin, BaseEstimator):
 
         Raises:
             TypeError, ValueError: the data or an argument of the classifier are not as described.
-            NonFiniteError: training diverged.
+            FloatingPointError: training diverged.
         """
         go_on = self.warm_start and hasattr(self, "_params")
         X, y = self._examples(X, y, reset=not go_on)
@@ -102,7 +102,7 @@ class ScoreClassifier(ClassifierMixin, BaseEstimator):
             The classifier itself.
 
         Raises:
-            TypeError, ValueError, NonFiniteError: as `fit`; also a ValueError for early_stopping=True.
+            TypeError, ValueError, FloatingPointError: as `fit`; also a ValueError for early_stopping=True.
         """
         if self.early_stopping:
             raise ValueError("partial_fit goes through the examples once: it does not work with early_stopping=True")

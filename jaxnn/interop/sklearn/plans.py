@@ -163,7 +163,7 @@ def train(plan: Plan) -> training.Run:
         The run, its leaves as NumPy arrays, without `state.key`.
 
     Raises:
-        NonFiniteError: it diverged.
+        FloatingPointError: it diverged.
     """
     run = _run(
         plan.recipe,
@@ -191,11 +191,15 @@ def checked(plan: Plan, run: training.Run) -> training.Run:
         The run.
 
     Raises:
-        NonFiniteError: it diverged.
+        FloatingPointError: it diverged.
     """
     step = int(run.bad_step)
     if step >= 0:
-        raise training.NonFiniteError(run, step, step // (len(plan.data.inputs) // plan.batch_size))
+        epoch = step // (len(plan.data.inputs) // plan.batch_size)
+        raise FloatingPointError(
+            f"the objective or the update became non-finite at step {step} (epoch {epoch}): the learning rate is most "
+            f"likely too high; lower learning_rate_init, or scale the inputs"
+        )
     return run
 
 
@@ -258,7 +262,7 @@ def answer(plan: Plan) -> training.Run:
         The run, as `train`.
 
     Raises:
-        NonFiniteError: it diverged.
+        FloatingPointError: it diverged.
     """
     return _answer.get()(plan)
 
