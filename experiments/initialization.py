@@ -201,7 +201,7 @@ def _train(data: Data, options: Options) -> tuple[Race, np.ndarray, np.ndarray]:
 def _rules(raced: Race) -> Outcome:
     """What each rule learns with its best learning rate."""
     top = dict(zip(NAMES, (float(a.mean()) for a in raced.at_best(raced.last("validation_accuracy"))), strict=True))
-    second = map(jnp.asarray, raced.at_best(raced.params[1]["w"]))
+    second = [jnp.asarray(w) for w in raced.at_best(raced.params[1]["w"])]
     distinct = {name: int(jax.vmap(distinct_neurons)(w).max()) for name, w in zip(NAMES, second, strict=True)}
     zeros = NAMES.index("zeros")
     spread = float(np.abs(second[zeros] - second[zeros][..., :1, :1]).max())
