@@ -151,10 +151,12 @@ def test_the_command_over_two_processes_writes_what_one_writes(tmp_path):
 # ---------------------------------------------------------------- what is sent
 
 
+def compiled_program(function, *arguments, **static):
+    return jax.jit(function, static_argnames=("make_task", *static)).lower(*arguments, **static).compile()
+
+
 def compiled_text(function, *arguments, **static):
-    return (
-        jax.jit(function, static_argnames=("make_task", *static)).lower(*arguments, **static).compile().as_text() or ""
-    )
+    return compiled_program(function, *arguments, **static).as_text() or ""
 
 
 def test_a_step_sends_the_gradient_and_nothing_else_of_size():
@@ -194,11 +196,13 @@ def test_a_sweep_over_devices_is_the_same_and_sends_next_to_nothing(count, seeds
     with parallel.over_models(jax.devices()[:4]):
         found = training.sweep(task, settings(count), keys, data, **options)
         arguments = parallel.replicate((settings(count), keys, data))
-        program = compiled_text(run_many, task, *arguments, **options)
+        program = compiled_program(run_many, task, *arguments, **options)
     for name, values in alone.history.items():
         np.testing.assert_allclose(found.history[name], values, rtol=1e-5, err_msg=name)
     np.testing.assert_array_equal(found.best.epoch, alone.best.epoch)
-    assert all(one.bytes <= 4 for one in collectives(program))  # whether anyone goes on
+    assert all(one.bytes <= 4 for one in collectives(program.as_text() or ""))  # whether anyone goes on
+    outputs = jax.tree.leaves(program.output_shardings.state.params)
+    assert not any(sharding.is_fully_replicated for sharding in outputs)
 
 
 # ---------------------------------------------------------------- places and refusals
