@@ -4,7 +4,6 @@
 the numbers may be traced.
 """
 
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -20,6 +19,10 @@ Fans = tuple[ArrayLike, ArrayLike]
 __all__ = ["Initializer", "he", "normal", "xavier", "zeros"]
 
 
+SMALLEST, LARGEST = 1e-37, 1e37
+"""Bounds of a standard deviation whose draws are ordinary numbers of float32."""
+
+
 def normal(std: float = 0.01) -> Initializer:
     """Independent normal weights of one standard deviation: the notes' `0.01 * randn`.
 
@@ -32,12 +35,14 @@ def normal(std: float = 0.01) -> Initializer:
         An initializer `(key, (out, in), dtype=float32) -> Array[out, in]`.
 
     Raises:
-        ValueError: `std` is not positive and finite.
+        ValueError: `std` is not positive and finite, also as float32.
 
     Source: CS231n, "Weight initialization".
     """
-    if not 0.0 < std < math.inf:
-        raise ValueError(f"normal: std must be positive and finite, got {std}; for zeros use initializers.zeros")
+    if not SMALLEST < std < LARGEST:
+        raise ValueError(
+            f"normal: std must be positive and finite in float32, got {std}; for zeros use initializers.zeros"
+        )
 
     def draw(key: Array, shape: tuple[int, ...], dtype: Any = jnp.float32, *, fans: Fans | None = None) -> Array:
         return jax.random.normal(key, shape, dtype) * jnp.asarray(std, dtype)

@@ -46,6 +46,10 @@ def accuracy(scores: Array, labels: Array) -> Array:
     return correct(scores, labels).astype(jnp.float32).mean()
 
 
+MOST_CLASSES = 46_340
+"""Of `confusion`, whose cells are counted in 32 bits."""
+
+
 def confusion(labels: Array, predictions: Array, classes: int) -> Array:
     """How often each class was taken for each: `counts[i, j]` examples of class i were predicted as class j.
 
@@ -58,10 +62,14 @@ def confusion(labels: Array, predictions: Array, classes: int) -> Array:
         i32[C, C]; its sum is the number of examples.
 
     Raises:
-        TypeError: `labels` or `predictions` is not integer.
-        ValueError: the shapes differ, or a class is out of range (seen only outside `jit`).
+        TypeError: `labels` or `predictions` is not integer, or `classes` is not a whole number.
+        ValueError: the shapes differ, `classes` is out of range, or a class is (seen only outside `jit`).
     """
     labels, predictions = jnp.asarray(labels), jnp.asarray(predictions)
+    if isinstance(classes, bool) or not isinstance(classes, int | np.integer):
+        raise TypeError(f"confusion: classes must be a whole number, got {classes!r}")
+    if not 1 <= classes <= MOST_CLASSES:
+        raise ValueError(f"confusion: classes must be from 1 to {MOST_CLASSES}, got {classes}")
     if labels.shape != predictions.shape:
         raise ValueError(
             f"confusion: labels{list(labels.shape)} and predictions{list(predictions.shape)} must have the same shape"

@@ -44,6 +44,13 @@ def run_python() -> Callable[..., str]:
     return run
 
 
+@pytest.fixture(scope="module", autouse=True)
+def forgotten_programs() -> Iterator[None]:
+    """Programs are dropped after each file: a process may hold only so many, and the memory of all is large."""
+    yield
+    jax.clear_caches()
+
+
 @pytest.fixture
 def standard_promotion() -> Iterator[None]:
     """For tests with optimizers of optax that mix i32 and f32 themselves, such as Adam and reduce_on_plateau."""

@@ -148,7 +148,7 @@ def test_toy_options_reach_the_function():
         ({"name": "spirale"}, ValueError, "did you mean 'spiral'"),
         ({"name": ""}, ValueError, "unknown data set ''"),
         ({"name": "../cifar10"}, ValueError, "unknown data set '../cifar10'; did you mean 'cifar10'"),
-        ({"name": "zzzzzz"}, ValueError, "unknown data set 'zzzzzz'; see load"),
+        ({"name": "zzzzzz"}, ValueError, "unknown data set 'zzzzzz'; known are digits"),
     ],
 )
 def test_wrong_arguments_are_named(arguments, error, message, tmp_path):

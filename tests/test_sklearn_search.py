@@ -93,7 +93,10 @@ def test_several_measures_and_a_splitter_that_draws():
 
 def test_settings_that_cannot_be_trained_are_told_as_scikit_learn_tells_them():
     grid = {"learning_rate_init": [0.02, 1e30], "l2": [1e3, -1.0]}
-    with pytest.warns(FitFailedWarning, match="became non-finite") as told:
+    with (
+        pytest.warns(UserWarning, match="test scores are non-finite"),
+        pytest.warns(FitFailedWarning, match="became non-finite") as told,
+    ):
         ours = VmapSearchCV(LINEAR, {**grid, "l2": [1e-3, -1.0]}, cv=2).fit(X, Y)
     assert "l2 must be at least 0" in str(told[0].message)
     assert np.isfinite(ours.cv_results_["mean_test_score"]).tolist() == [True, False, False, False]

@@ -267,7 +267,7 @@ def _training_array(train: ArrayLike) -> np.ndarray:
         raise ValueError(f"train has shape {x.shape}, expected [N, ...] with at least one example and one feature")
     if x.dtype == np.uint8:
         return x
-    limit = float(np.finfo(np.float32).max)
+    limit = np.float64(np.finfo(np.float32).max)  # a Python number would become infinite beside float16
     for start, rows in zip(range(0, len(x), _ROWS), _blocks(x), strict=True):
         wrong = ~(np.abs(rows) <= limit)  # true of nan as well
         if wrong.any():
