@@ -35,7 +35,7 @@ def normal(std: float = 0.01) -> Initializer:
         An initializer `(key, (out, in), dtype=float32) -> Array[out, in]`.
 
     Raises:
-        ValueError: `std` is not positive and finite, also as float32.
+        ValueError: `std` is not between `SMALLEST` and `LARGEST`.
 
     Source: CS231n, "Weight initialization".
     """
