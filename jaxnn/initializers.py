@@ -40,9 +40,7 @@ def normal(std: float = 0.01) -> Initializer:
     Source: CS231n, "Weight initialization".
     """
     if not SMALLEST < std < LARGEST:
-        raise ValueError(
-            f"normal: std must be positive and finite in float32, got {std}; for zeros use initializers.zeros"
-        )
+        raise ValueError(f"normal: std must be positive and finite, got {std}; for zeros use initializers.zeros")
 
     def draw(key: Array, shape: tuple[int, ...], dtype: Any = jnp.float32, *, fans: Fans | None = None) -> Array:
         return jax.random.normal(key, shape, dtype) * jnp.asarray(std, dtype)

@@ -100,6 +100,7 @@ def test_the_saved_classifier_gives_the_reported_test_accuracy(quick_run):
     assert (scores.argmax(1) == test.labels).mean() == pytest.approx(summary["test_accuracy"], abs=1e-6)
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_run_and_another_seed_another(quick_run, tmp_path):
     out, _ = quick_run
     assert train.main(["--quick", "--seed", "3", "--out", str(tmp_path / "again")]) == 0
