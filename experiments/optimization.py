@@ -132,11 +132,10 @@ def _noise(data: Data, options: Options) -> Outcome:
         logarithmic=[True],
         height=4.4,
     )
+    length = float(np.linalg.norm(full))
     for axes in figure.axes:
-        axes.axhline(float(np.linalg.norm(full)), color="#777777", linestyle=":")
-        axes.annotate(
-            "length of the full gradient", (1, np.linalg.norm(full)), xytext=(0, 4), textcoords="offset points"
-        )
+        axes.axhline(length, color="#777777", linestyle=":")
+        axes.annotate("length of the full gradient", (1, length), xytext=(0, 4), textcoords="offset points")
     return Outcome([claim], {"noise": figure})
 
 

@@ -35,11 +35,11 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from experiments import artifacts, command, resume
+from experiments import artifacts, command, devices, resume
 from experiments.config import Config, Settings, fit_statistics, resolve, task_maker
 from experiments.grid import NAMES, SweepConfig, check_values, hparams_of, on_border, tried_values
 from experiments.groups import Groups
-from experiments.train import choose_device, load_dataset, train
+from experiments.train import load_dataset, train
 from jaxnn import plots, training
 from jaxnn.data import Dataset
 from jaxnn.training import parallel
@@ -69,18 +69,17 @@ def sweep(config: SweepConfig, console: Console) -> dict[str, Any]:
             "--coordinator, --num-processes and --process-id belong to experiments.train: a sweep runs in one process, "
             "over all its devices; for several hosts start one sweep on each, with settings or --seed of its own"
         )
-    choose_device(config.device)
+    device = devices.choose(config.device)
     with parallel.over_models():
-        return _sweep(config, console)
+        return _sweep(config, console, device)
 
 
-def _sweep(config: SweepConfig, console: Console) -> dict[str, Any]:
+def _sweep(config: SweepConfig, console: Console, device: str) -> dict[str, Any]:
     started = time.perf_counter()
 
     def warn(message: str) -> None:
         console.print(f"warning: {message}", highlight=False, markup=False, soft_wrap=True)
 
-    device = choose_device(config.device)
     dataset = load_dataset(config)
     if config.validation_share == 0:
         raise ValueError("--validation-share 0 leaves nothing to choose by: a sweep needs validation examples")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import concurrent.futures
 import contextlib
 import json
+import logging
 import math
 import os
 import shutil
@@ -317,11 +318,17 @@ def _name(place: tuple[Any, ...]) -> str:
     return jax.tree_util.keystr(place, simple=True, separator="/")
 
 
+def _is_not_of_orbax(record: logging.LogRecord) -> bool:
+    """Orbax's threads log the whole traceback of an error that it then raises, and that is told here in one line."""
+    return "orbax" not in Path(record.pathname).parts
+
+
 @contextlib.contextmanager
 def _orbax() -> Iterator[tuple[Any, Any]]:
     """Orbax, loaded when it is needed, and its checkpointer for the arrays of this process alone."""
     import orbax.checkpoint as ocp
 
+    logging.getLogger("absl").addFilter(_is_not_of_orbax)
     this = jax.process_index()
     alone = ocp.options.MultiprocessingOptions(
         primary_host=this, active_processes={this}, barrier_sync_key_prefix=f"process{this}"
