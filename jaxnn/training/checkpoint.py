@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import contextlib
+import errno
 import json
 import logging
 import math
@@ -28,6 +29,8 @@ from jaxnn.training import checksums
 from jaxnn.training.checksums import DamagedError
 
 TEMPORARY = ".tmp"
+FOR_FILES = 2**16
+"""Bytes that a checkpoint takes beside its arrays."""
 
 
 class Checkpoint(NamedTuple):
@@ -65,6 +68,9 @@ def write(folder: Path, epoch: int, tree: Any, about: Mapping[str, Any]) -> Path
             keys[name], leaf = str(jax.random.key_impl(leaf)), jax.random.key_data(leaf)
         arrays[name] = np.asarray(leaf)
     folder.mkdir(parents=True, exist_ok=True)
+    needed, free = sum(array.nbytes for array in arrays.values()) + FOR_FILES, shutil.disk_usage(folder).free
+    if free < needed:  # known before Orbax begins, whose threads go on for a while after a failure
+        raise OSError(errno.ENOSPC, f"{os.strerror(errno.ENOSPC)}: {needed:,} bytes needed, {free:,} free", str(folder))
     try:
         temporary.mkdir()
         with _orbax() as (ocp, checkpointer):
