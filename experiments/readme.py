@@ -90,7 +90,25 @@ def speed() -> str:
     return table(["work", "peer", "jaxnn", "peer's time", "ratio", "goal", "range"], rows)
 
 
-TABLES: dict[str, Callable[[], str]] = {"runs": runs, "lessons": lessons, "speed": speed}
+def streaming() -> str:
+    """Images that do not fit in memory, by reader.
+
+    Returns:
+        A table in Markdown.
+    """
+    found = _read("streaming.json")
+    rows = []
+    for row in found["rows"]:
+        told = [row.get("error", ""), "", "", ""]
+        if "error" not in row:
+            first, most = row["memory_mib"][0], max(row["memory_mib"])
+            rate, waiting = row["examples_per_second"], row["waiting_share"]
+            told = [f"{rate:,.0f}", f"{waiting:.0%}", f"{first:,.0f} MiB", f"{most:,.0f} MiB"]
+        rows.append([row["reader"], f"{found['options']['limit_mib']} MiB" if row["limited"] else "none", *told])
+    return table(["reader", "memory limit", "images/s", "time waited", "memory, first tenth", "at most"], rows)
+
+
+TABLES: dict[str, Callable[[], str]] = {"runs": runs, "lessons": lessons, "speed": speed, "streaming": streaming}
 
 
 def fill(text: str) -> str:

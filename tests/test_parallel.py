@@ -1,5 +1,6 @@
 """A training over several devices or processes is the one over a single device; what it sends is counted."""
 
+import shutil
 import socket
 import subprocess
 import sys
@@ -16,7 +17,7 @@ from train_in_parallel import HPARAMS, digits, task
 
 from experiments.benchmark.communication import collectives
 from jaxnn import training
-from jaxnn.training import parallel, run_many
+from jaxnn.training import checkpoint, parallel, run_many
 
 KEY = jax.random.key(0)
 RELATIVE = 1e-6
@@ -85,8 +86,8 @@ def free_port():
         return server.getsockname()[1]
 
 
-def start(arguments, devices, **options):
-    environment = {**ENVIRONMENT_OF_THE_SHELL, "PYTHONPATH": str(ROOT), "JAX_PLATFORMS": "cpu"}
+def start(arguments, devices, variables=None, **options):
+    environment = {**ENVIRONMENT_OF_THE_SHELL, "PYTHONPATH": str(ROOT), "JAX_PLATFORMS": "cpu", **(variables or {})}
     environment["XLA_FLAGS"] = f"--xla_force_host_platform_device_count={devices}"
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     return subprocess.Popen([sys.executable, *arguments], cwd=ROOT, env=environment, **pipes | options)
@@ -146,6 +147,58 @@ def test_the_command_over_two_processes_writes_what_one_writes(tmp_path):
         assert sorted(a.files) == sorted(b.files)
         for name in a.files:
             np.testing.assert_allclose(a[name], b[name], atol=2e-6)
+
+
+@pytest.mark.slow
+def test_after_a_kill_the_checkpoint_of_two_processes_goes_on_with_one_and_with_four_devices(tmp_path):
+    train = ["-m", "experiments.train", "--epochs", "40", "--early-stopping", "1000"]
+    runs = {name: tmp_path / name for name in ("whole", "two", "one", "four")}
+    several = ["--coordinator", f"127.0.0.1:{free_port()}", "--num-processes", "2", "--checkpoint-every", "1"]
+    program = [*train, *several, "--out", str(runs["two"]), "--process-id"]
+    processes = [start([*program, str(i)], 1) for i in range(2)]
+    while not checkpoint.paths(runs["two"] / "checkpoints"):
+        assert processes[1].poll() is None
+        time.sleep(0.02)
+    processes[1].kill()
+    assert processes[0].wait(timeout=60) != 0
+    assert not (runs["two"] / "summary.json").exists()
+    for name in ("one", "four"):
+        shutil.copytree(runs["two"], runs[name])
+    going = [
+        start([*train, "--out", str(runs["whole"])], 1),
+        start(["-m", "experiments.train", "--resume", str(runs["one"])], 1),
+        start(["-m", "experiments.train", "--resume", str(runs["four"])], 4),
+    ]
+    for process in going:
+        said = process.communicate(timeout=600)[1]
+        assert process.returncode == 0, said
+    whole, *others = (
+        np.genfromtxt(runs[name] / "history.csv", delimiter=",", names=True) for name in ("whole", "one", "four")
+    )
+    for found in others:
+        assert len(found) == len(whole) == 40
+        np.testing.assert_array_equal(found["accuracy"], whole["accuracy"])
+        np.testing.assert_allclose(found["loss"], whole["loss"], rtol=1e-5)
+
+
+@pytest.mark.slow
+def test_the_variables_of_a_cluster_are_enough(tmp_path):
+    """Those that Open MPI's mpirun sets; JAX makes the port of the number of the job."""
+    job = (free_port() % 2**12) * 2**12
+    variables = {"OMPI_MCA_orte_hnp_uri": f"{job}.0;tcp://127.0.0.1:1", "OMPI_COMM_WORLD_SIZE": "2"}
+    program = ["-m", "experiments.train", "--dataset", "moons", "--quick", "--coordinator", "auto"]
+    processes = [
+        start(
+            [*program, "--out", str(tmp_path / "run")],
+            1,
+            variables | {"OMPI_COMM_WORLD_RANK": str(i), "OMPI_COMM_WORLD_LOCAL_RANK": str(i)},
+        )
+        for i in range(2)
+    ]
+    said = [process.communicate(timeout=600) for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], said
+    assert " x 2" in said[0][0]
+    assert (tmp_path / "run" / "summary.json").exists()
 
 
 # ---------------------------------------------------------------- what is sent

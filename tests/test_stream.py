@@ -1,6 +1,8 @@
 """Examples that are read while training goes on: the batches of a run in memory, from any step, in any process."""
 
 import resource
+import subprocess
+import sys
 from pathlib import Path
 
 import jax
@@ -11,8 +13,9 @@ import pytest
 import tensorflow_datasets as tfds
 from test_source import LABEL, damage, examples, images, prepare
 
+from experiments.benchmark import streaming
 from jaxnn import losses, models, training
-from jaxnn.data import source, stream
+from jaxnn.data import load, source, stream
 from jaxnn.training import parallel
 from jaxnn.training.order import draw_shifts, epoch_key, numbers_at, permutation
 
@@ -137,12 +140,61 @@ def test_what_fits_is_decoded_and_what_does_not_is_streamed(prepared, monkeypatc
     assert isinstance(stream.choose(prepared, "train"), stream.OnDisk)
 
 
+def test_a_set_larger_than_the_memory_is_refused_before_it_is_decoded(prepared, tmp_path, monkeypatch):
+    size = COUNT * 5 * 4 * 3
+    options = {"data_dir": prepared.folder.parents[1], "cache_dir": tmp_path}
+    monkeypatch.setattr(stream, "memory", lambda: size - 1)
+    with pytest.raises(ValueError, match=r"images of tiny take 0\.0 GiB when decoded.*with jaxnn\.data\.stream"):
+        load("tiny", **options)
+    assert list(tmp_path.iterdir()) == []
+    monkeypatch.setattr(stream, "memory", lambda: size)
+    assert len(load("tiny", **options, validation_share=0).train.labels) == COUNT
+
+
 def test_the_memory_is_what_the_process_may_use(run_python):
     total = 1024 * int(Path("/proc/meminfo").read_text().split()[1])
     assert stream.memory() <= total
     assert resource.getrlimit(resource.RLIMIT_DATA)[0] == resource.RLIM_INFINITY
     code = "import resource\nfrom jaxnn.data import stream\nresource.setrlimit(resource.RLIMIT_DATA, (2**30, 2**30))\n"
     assert run_python(code + "print(stream.memory())").strip() == str(2**30)
+
+
+@pytest.fixture
+def group():
+    """A control group whose processes may hold 300 MiB."""
+    try:
+        with streaming.memory_limit(300 * 2**20) as limit:
+            yield limit
+    except OSError as error:
+        pytest.skip(str(error))
+
+
+def test_the_limit_of_the_control_group_counts(group, run_python):
+    code = f"import os\nopen({str(group)!r}, 'w').write(str(os.getpid()))\nfrom jaxnn.data import stream\n"
+    assert run_python(code + "print(stream.memory())").strip() == str(300 * 2**20)
+
+
+def test_what_holds_more_than_the_control_group_allows_is_killed(group):
+    code = f"import os\nopen({str(group)!r}, 'w').write(str(os.getpid()))\n"
+    holding = [code + f"held = b'x' * {size} * 2**20" for size in (200, 400)]
+    assert [subprocess.run([sys.executable, "-c", one], check=False).returncode for one in holding] == [0, -9]
+
+
+def test_the_benchmark_reads_every_example_once(tmp_path, monkeypatch):
+    options = streaming.Options(side=16, batch_size=8, hidden=4)
+    streaming.make_images(tmp_path, 44, 16)
+    found = source.find(streaming.NAME, tmp_path)
+    assert found is not None
+    whole = stream.choose(found, "train")
+    assert [len(whole), *np.unique(whole.take(np.arange(44))[1])] == [44, *range(10)]
+    rows = {reader: streaming.read(reader, tmp_path, options) for reader in ("memory", "memory, training")}
+    monkeypatch.setattr(stream, "memory", lambda: 1000)
+    rows |= {reader: streaming.read(reader, tmp_path, options) for reader in ("stream", "stream, training")}
+    for row in rows.values():
+        assert row["examples_per_second"] > 0
+        assert 0 < row["waiting_share"] <= 1
+        assert len(row["memory_mib"]) == 5  # at the start, and after each of the four batches after the first
+    assert max(rows["memory, training"]["waiting_share"], rows["stream, training"]["waiting_share"]) < 1
 
 
 # ---------------------------------------------------------------- refusals
@@ -187,3 +239,9 @@ def test_a_damaged_file_is_named(kind, tmp_path):
     damage(shard, kind)
     with pytest.raises(OSError, match=rf"{found.folder} is missing or damaged .* delete {found.folder}"):
         batches(stream.OnDisk(found, "train"))
+
+
+def test_the_benchmark_refuses_wrong_sizes(tmp_path, capsys):
+    assert streaming.main(["--workers", "0", "--out", str(tmp_path / "found.json")]) == 2
+    assert "--workers 0 must be at least 1" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []

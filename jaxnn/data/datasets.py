@@ -69,7 +69,7 @@ def load(
     Raises:
         TypeError: An argument is of the wrong kind, or an option is not one of this data set.
         ValueError: An argument is out of range, the name is unknown, or the set is not one of labelled images of one
-            size in array_record files.
+            size in array_record files, or takes more than the memory when decoded.
         ImportError: The set has to be prepared and needs TensorFlow for that; the message says how.
         OSError: A file is missing or damaged, or a download failed; the message says which and what to do.
     """
@@ -201,6 +201,7 @@ def _tfds(name: str, data_dir: Path, cache_dir: Path) -> Dataset:
             return cache.read(entry)
         except OSError as problem:
             warnings.warn(f"{problem}; decoding {found.folder} again", RuntimeWarning, stacklevel=3)
+    _check_memory(found)
     dataset = source.decode(found)
     try:
         cache.write(entry, dataset)
@@ -213,6 +214,17 @@ def _tfds(name: str, data_dir: Path, cache_dir: Path) -> Dataset:
             stacklevel=3,
         )
         return dataset
+
+
+def _check_memory(found: source.Source) -> None:
+    from jaxnn.data import stream
+
+    size, room = stream.OnDisk(found, "train").decoded_bytes, stream.memory()
+    if size > room:
+        raise ValueError(
+            f"the training images of {found.name} take {size / 2**30:,.1f} GiB when decoded, and this process may use "
+            f"{room / 2**30:,.1f} GiB: read them while training goes on, with jaxnn.data.stream"
+        )
 
 
 def _read_alone(name: str, entry: Path, data_dir: Path) -> Dataset:

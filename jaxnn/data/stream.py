@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import collections
 import functools
+import math
 import os
 import sys
 from collections.abc import Iterator
@@ -83,6 +84,11 @@ class OnDisk:
     def take(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The inputs and the labels of some examples."""
         return self._records.decode(rows)
+
+    @property
+    def decoded_bytes(self) -> int:
+        """What all inputs take in memory."""
+        return len(self) * math.prod(self.shape)
 
 
 class _Steps:
@@ -185,8 +191,7 @@ def choose(source: Source, split: str, *, memory_share: float = MEMORY_SHARE) ->
     if not 0 <= memory_share <= 1:
         raise ValueError(f"stream: memory_share must be from 0 to 1, got {memory_share}")
     examples = OnDisk(source, split)
-    size = len(examples) * int(np.prod(examples.shape))
-    if size > memory_share * memory():
+    if examples.decoded_bytes > memory_share * memory():
         return examples
     return InMemory(*examples.take(np.arange(len(examples))))
 
@@ -195,13 +200,12 @@ def memory() -> int:
     """The bytes of memory that this process may use: what the machine has, or less where a limit is set.
 
     Returns:
-        The smallest of the machine's memory, the limit of the control group (as in a container) and the limits of the
-        process.
+        The smallest of the machine's memory, the limits of the process's control group and of those around it (as in a
+        container), and the limits of the process itself.
     """
     limits = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
-    for file in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
-        path = Path(file)
-        if path.is_file() and (text := path.read_text().strip()).isdecimal():
+    for file in _limits_of_the_group():
+        if file.is_file() and (text := file.read_text().strip()).isdecimal():
             limits.append(int(text))
     if sys.platform != "win32":
         import resource
@@ -210,3 +214,15 @@ def memory() -> int:
             if (limit := resource.getrlimit(kind)[0]) != resource.RLIM_INFINITY:
                 limits.append(limit)
     return min(limits)
+
+
+def _limits_of_the_group() -> Iterator[Path]:
+    """The files that may limit the memory of this process's control group, in both versions of Linux's interface."""
+    groups, own = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
+    for line in own.read_text().splitlines() if own.is_file() else []:
+        number, controllers, place = line.split(":", 2)
+        if number != "0" and "memory" not in controllers.split(","):
+            continue
+        top, name = (groups, "memory.max") if number == "0" else (groups / "memory", "memory.limit_in_bytes")
+        group = top / place.strip("/")
+        yield from (folder / name for folder in (group, *group.parents) if folder.is_relative_to(top))

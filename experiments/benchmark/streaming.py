@@ -1,0 +1,321 @@
+"""Train on images that do not fit in memory, beside the same in memory and beside PyTorch's DataLoader.
+
+    python -m experiments.benchmark.streaming
+
+Makes a data set of JPEG images that takes three times `--limit-mib` when it is decoded. Each reader goes through it in
+a process of its own: `jaxnn.data.stream` in a process whose memory is limited to `--limit-mib` by a control group of
+Linux, everything in memory with the limit (which the system has to kill) and without it, and PyTorch's DataLoader over
+the same records and over the same images in memory. With `--hidden`, ours train an MLP while they read.
+
+Needs Linux and the right to make a control group (as root, in most containers); without PyTorch (extra `bench`) its
+rows are left out. Takes about five minutes on 2 cores, and the disk space of the images in a temporary folder.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import importlib.util
+import io
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tyro
+from rich.console import Console
+from rich.table import Table
+
+from experiments import artifacts, command
+
+NAME, CLASSES, DIFFERENT = "tiles", 10, 500
+OURS = ("stream", "memory", "stream, training", "memory, training")
+TORCH = ("DataLoader, records", "DataLoader, memory")
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """Sizes, and where the results go."""
+
+    limit_mib: int = 768
+    """What a process may hold, in MiB; the images take three times that when decoded."""
+    side: int = 128
+    """Height and width of an image."""
+    batch_size: int = 128
+    """Examples a step."""
+    hidden: int = 128
+    """Neurons of the MLP that is trained."""
+    workers: int = 2
+    """Threads, of PyTorch processes, that read and decode."""
+    out: Path = Path("experiments/results/streaming.json")
+    """The file of the results."""
+
+
+def make_images(folder: Path, count: int, side: int) -> None:
+    """Prepare a data set of labelled JPEG images, as TFDS does it.
+
+    Args:
+        folder: of prepared sets.
+        count: how many images; some hundred are different.
+        side: height and width.
+    """
+    import tensorflow_datasets as tfds
+    from PIL import Image
+
+    random = np.random.default_rng(0)
+    place = np.linspace(0, 6, side)
+
+    def jpeg(label: int) -> bytes:
+        waves = np.sin(np.outer(place * (1 + label / 4), np.ones(side)) + random.uniform(0, 6, (3, 1, 1)))
+        image = 128 + 60 * waves + random.normal(0, 10, (3, side, side))
+        file = io.BytesIO()
+        Image.fromarray(image.clip(0, 255).astype(np.uint8).transpose(1, 2, 0)).save(file, "JPEG", quality=90)
+        return file.getvalue()
+
+    packed = [(jpeg(i % CLASSES), i % CLASSES) for i in range(min(count, DIFFERENT))]
+
+    class Tiles(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+        name = NAME
+        VERSION = tfds.core.Version("1.0.0")
+
+        def _info(self) -> Any:
+            features = {
+                "image": tfds.features.Image(shape=(side, side, 3), encoding_format="jpeg"),
+                "label": tfds.features.ClassLabel(num_classes=CLASSES),
+            }
+            return tfds.core.DatasetInfo(
+                builder=self, features=tfds.features.FeaturesDict(features), description="waves", disable_shuffling=True
+            )
+
+        def _split_generators(self, dl_manager: Any) -> Any:
+            return {"train": self._generate_examples()}
+
+        def _generate_examples(self) -> Iterator[tuple[int, dict[str, Any]]]:
+            for number in range(count):
+                image, label = packed[number % len(packed)]
+                yield number, {"image": image, "label": label}
+
+    tfds.disable_progress_bar()
+    with contextlib.redirect_stdout(None):
+        Tiles(data_dir=folder, file_format="array_record").download_and_prepare()
+
+
+def read(reader: str, folder: Path, options: Options) -> dict[str, Any]:
+    """Go through all examples once, in a process that does nothing else.
+
+    Args:
+        reader: one of `OURS` or `TORCH`.
+        folder: of prepared sets.
+        options: see `Options`.
+
+    Returns:
+        Examples a second from the second batch on, the share of that time in which a batch was waited for, the seconds
+        before, and the memory of the process along the epoch, in MiB (pages of files not counted).
+    """
+    from jaxnn.data import source, stream
+
+    found = source.find(NAME, folder)
+    assert found is not None
+    clock = time.perf_counter()
+    if "stream" in reader:
+        examples = stream.choose(found, "train")
+        assert isinstance(examples, stream.OnDisk), "it would fit in memory"
+    else:
+        examples = stream.choose(found, "train", memory_share=0.0 if "records" in reader else 1.0)
+    batches = _torch_batches(examples, options) if reader in TORCH else _batches(examples, options)
+    step = _training(options) if "training" in reader else lambda batch: None
+    step(next(batches))
+    start = time.perf_counter()
+    waited, done, seen = 0.0, 0, [_own_mib()]
+    while True:
+        before = time.perf_counter()
+        batch = next(batches, None)
+        waited += time.perf_counter() - before
+        if batch is None:
+            break
+        step(batch)
+        done += len(batch[1])
+        seen.append(_own_mib())
+    seconds = time.perf_counter() - start
+    return {
+        "examples_per_second": done / seconds,
+        "waiting_share": waited / seconds,
+        "before_s": start - clock,
+        "memory_mib": [max(part) for part in np.array_split(seen, min(10, len(seen)))],
+    }
+
+
+def _batches(examples: Any, options: Options) -> Iterator[Any]:
+    import jax
+
+    from jaxnn.data import stream
+
+    key = jax.random.key(0)
+    return stream.batches(examples, key, batch_size=options.batch_size, epochs=1, threads=options.workers)
+
+
+def _training(options: Options) -> Callable[[Any], None]:
+    import jax
+    import optax
+
+    from jaxnn import losses, models, training
+
+    task = training.Task(
+        models.mlp((options.side, options.side, 3), (options.hidden,), CLASSES),
+        losses.softmax,
+        optax.sgd(1e-3),
+        transform=lambda _, x: x.astype(np.float32) / 255,
+    )
+    state = jax.jit(lambda: training.init_state(task, jax.random.key(0)))()
+    update = jax.jit(training.make_update(task), donate_argnums=0)
+
+    def step(batch: Any) -> None:
+        nonlocal state
+        state, metrics = update(state, batch)
+        metrics.loss.block_until_ready()
+
+    return step
+
+
+def _torch_batches(examples: Any, options: Options) -> Iterator[Any]:
+    import torch.utils.data
+
+    class Items(torch.utils.data.Dataset):
+        def __len__(self) -> int:
+            return len(examples)
+
+        def __getitems__(self, rows: list[int]) -> Any:
+            return examples.take(np.array(rows))
+
+        def __getitem__(self, row: int) -> Any:
+            raise NotImplementedError
+
+    return iter(
+        torch.utils.data.DataLoader(
+            Items(),
+            options.batch_size,
+            shuffle=True,
+            drop_last=True,
+            num_workers=options.workers,
+            collate_fn=lambda arrays: tuple(map(torch.from_numpy, arrays)),
+        )
+    )
+
+
+def _own_mib() -> float:
+    with Path("/proc/self/status").open() as status:
+        return next(int(line.split()[1]) / 2**10 for line in status if line.startswith("RssAnon"))
+
+
+@contextlib.contextmanager
+def memory_limit(size: int) -> Iterator[Path]:
+    """A control group whose processes may hold so many bytes together; beyond that Linux kills them.
+
+    Args:
+        size: in bytes.
+
+    Yields:
+        The file that takes the number of a process that is to be limited.
+
+    Raises:
+        OSError: no group can be made here.
+    """
+    old = Path("/sys/fs/cgroup/memory")
+    top, limit = (old, "memory.limit_in_bytes") if old.is_dir() else (old.parent, "memory.max")
+    group = top / f"jaxnn-{os.getpid()}"
+    try:
+        group.mkdir()
+        (group / limit).write_text(str(size))
+    except OSError as error:
+        raise OSError(f"no memory limit can be set here ({error}); run it as root on Linux") from error
+    try:
+        yield group / "cgroup.procs"
+    finally:
+        group.rmdir()
+
+
+def run(options: Options, console: Console) -> dict[str, Any]:
+    """Measure all readers, write and show what they reached.
+
+    Args:
+        options: see `Options`.
+        console: where the table goes.
+
+    Returns:
+        What was written.
+
+    Raises:
+        ValueError: an option is out of range.
+        OSError: the disk is full, no limit can be set, or a reader failed that should not.
+    """
+    for name in ("limit_mib", "side", "batch_size", "hidden", "workers"):
+        if getattr(options, name) < 1:
+            raise ValueError(f"--{name.replace('_', '-')} {getattr(options, name)} must be at least 1")
+    count = 3 * options.limit_mib * 2**20 // (3 * options.side**2)
+    cases = [(reader, True) for reader in OURS] + [(reader, False) for reader in OURS if "memory" in reader]
+    if importlib.util.find_spec("torch") is not None:
+        cases += [(reader, False) for reader in TORCH]
+    console.print(f"{count:,} images of {options.side} x {options.side}: {3 * options.limit_mib:,} MiB decoded")
+    rows = []
+    with tempfile.TemporaryDirectory() as chosen, memory_limit(options.limit_mib * 2**20) as limit:
+        make_images(Path(chosen), count, options.side)
+        for reader, limited in cases:
+            row = {"reader": reader, "limited": limited} | _alone(reader, limit if limited else None, chosen, options)
+            rows.append(row)
+    console.print(_table(rows, options))
+    results = {"options": dataclasses.asdict(options), "examples": count, "decoded_mib": 3 * options.limit_mib}
+    results |= {"rows": rows, "environment": artifacts.environment()}
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    artifacts.write_json(options.out, results)
+    return results
+
+
+def _alone(reader: str, limit: Path | None, folder: str, options: Options) -> dict[str, Any]:
+    """What a reader reached in a process of its own, which a file of `memory_limit` may limit."""
+    asked = json.dumps([reader, str(limit or os.devnull), folder, dataclasses.asdict(options)], default=str)
+    program = (
+        "import json, os, pathlib, sys; asked = json.loads(sys.argv[1]); "
+        "pathlib.Path(asked[1]).write_text(str(os.getpid())); "
+        "from experiments.benchmark import streaming; "
+        "found = streaming.read(asked[0], pathlib.Path(asked[2]), streaming.Options(**asked[3])); "
+        "print(json.dumps(found))"
+    )
+    done = subprocess.run([sys.executable, "-c", program, asked], capture_output=True, text=True, check=False)
+    if done.returncode == 0:
+        return json.loads(done.stdout.splitlines()[-1])
+    if limit is None or "stream" in reader:
+        raise OSError(f"{reader} ended with status {done.returncode}: {done.stderr[-500:]}")
+    return {"error": "killed: out of memory" if done.returncode == -9 else f"status {done.returncode}"}
+
+
+def _table(rows: list[dict[str, Any]], options: Options) -> Table:
+    table = Table("reader", "limit", "examples/s", "waiting", "before the first", "memory, first tenth", "at most")
+    for row in rows:
+        told = [row.get("error", "")]
+        if not told[0]:
+            memory = row["memory_mib"]
+            told = [
+                f"{row['examples_per_second']:,.0f}",
+                f"{row['waiting_share']:.0%}",
+                f"{row['before_s']:.1f} s",
+                f"{memory[0]:,.0f} MiB",
+                f"{max(memory):,.0f} MiB",
+            ]
+        table.add_row(row["reader"], f"{options.limit_mib} MiB" if row["limited"] else "none", *told)
+    return table
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command; exit status 0, or 2 when something that was given is wrong."""
+    prog = "python -m experiments.benchmark.streaming"
+    return command.run(run, tyro.cli(Options, prog=prog, description=__doc__, args=arguments), Console())
+
+
+if __name__ == "__main__":
+    sys.exit(main())
