@@ -1,4 +1,4 @@
-"""Layers as pure functions: the score function `linear` and inverted `dropout`."""
+"""Layers as pure functions: the score function `linear`, `normalize` and inverted `dropout`."""
 
 from typing import TypedDict
 
@@ -47,6 +47,28 @@ def linear(params: Weights, x: Array) -> Array:
     sum_in = dtype if jnp.finfo(dtype).bits >= 32 else jnp.float32  # sums of numbers of 16 bits are held in 32
     scores = jax.lax.dot_general(x, w, (((x.ndim - 1,), (1,)), ((), ())), preferred_element_type=sum_in)
     return (scores + jnp.broadcast_to(b.astype(sum_in), scores.shape)).astype(dtype)
+
+
+def normalize(x: Array) -> Array:
+    """Layer normalization without parameters: the values of each example get the mean 0 and the variance 1.
+
+    Formula: `y = (x - mean(x)) / sqrt(var(x) + 1e-6)`, over the last axis.
+
+    Args:
+        x: f32[..., n]; any leading axes.
+
+    Returns:
+        An array of the shape and type of `x`; an example whose values are all equal becomes zeros.
+
+    Raises:
+        TypeError: `x` is not floating point.
+
+    Source: Ba, Kiros and Hinton 2016, "Layer normalization"; without gain and offset: Xu et al. 2019, "Understanding
+    and improving layer normalization".
+    """
+    x = jnp.asarray(x)
+    _expect_floating("normalize", x)
+    return jax.nn.standardize(x, axis=-1, epsilon=1e-6)
 
 
 def dropout(key: Array, x: Array, rate: ArrayLike) -> Array:

@@ -71,6 +71,7 @@ def mlp(
     init: Initializer = initializers.he,
     dropout: ArrayLike = 0.0,
     input_dropout: ArrayLike = 0.0,
+    normalize: bool = False,
     width: Sequence[ArrayLike] | None = None,
 ) -> Model:
     """A fully connected network of any depth, with dropout on the hidden layers and on the input.
@@ -86,6 +87,8 @@ def mlp(
         init: rule for every W[out, in]; see `jaxnn.initializers`.
         dropout: the share of hidden values dropped when `apply` is given a key; a number in [0, 1) or a traced scalar.
         input_dropout: the same for the inputs.
+        normalize: whether hidden layers are normalized, `h_i = activation(normalize(W_i h_(i-1)) + b_i)` with
+            `layers.normalize`, which deep networks learn faster with.
         width: how many neurons of each hidden layer are in use, each at most its size in `hidden`; may be traced, so
             that networks of several widths are trained in one program. The weights of the others are zero and stay
             zero. By default all are in use.
@@ -95,7 +98,8 @@ def mlp(
 
     Raises:
         TypeError: a size is not an integer, `hidden` is not a sequence, or a rate is not a number.
-        ValueError: a size is not positive, a rate is outside [0, 1), or `width` does not fit `hidden`.
+        ValueError: a size is not positive, a rate is outside [0, 1), or `width` does not fit `hidden` or comes along
+            with `normalize`.
 
     Source: Goodfellow et al. 2016, "Deep learning", chapter 6.
     """
@@ -111,6 +115,8 @@ def mlp(
     layers.check_rate("mlp: dropout", dropout)
     layers.check_rate("mlp: input_dropout", input_dropout)
     sizes = (math.prod(shape), *hidden, outputs)
+    if normalize and width is not None:
+        raise ValueError("mlp: normalize counts all neurons of a layer, so that width cannot leave some of them out")
     used = sizes if width is None else (sizes[0], *_check_width(width, hidden), outputs)
 
     def mask(layer: int) -> Array:
@@ -131,6 +137,12 @@ def mlp(
     def drop(key: Array | None, layer: int, x: Array, rate: ArrayLike) -> Array:
         return x if key is None else layers.dropout(jax.random.fold_in(key, layer), x, rate)
 
+    def before_activation(layer: layers.Weights, x: Array) -> Array:
+        if not normalize:
+            return layers.linear(layer, x)
+        x = layers.normalize(layers.linear({"w": layer["w"], "b": jnp.zeros_like(layer["b"])}, x))
+        return x + jnp.broadcast_to(layer["b"].astype(x.dtype), x.shape)
+
     def apply(params: Sequence[layers.Weights], x: Array, *, key: Array | None = None) -> Array:
         x = jnp.asarray(x)
         if x.shape[max(x.ndim - len(shape), 0) :] != shape:
@@ -139,7 +151,7 @@ def mlp(
             raise ValueError(f"mlp: params of {len(params)} layers given to a model of {len(sizes) - 1}")
         x = drop(key, 0, x.reshape(*x.shape[: x.ndim - len(shape)], sizes[0]), input_dropout)
         for i, layer in enumerate(params[:-1], start=1):
-            x = activation(layers.linear(layer, x))
+            x = activation(before_activation(layer, x))
             if width is not None:  # an activation need not be zero at zero
                 x = jnp.where(jnp.broadcast_to(mask(i), x.shape), x, jnp.zeros_like(x))
             x = drop(key, i, x, dropout)

@@ -5,7 +5,17 @@ from jaxnn.training.nonfinite import NonFiniteError
 from jaxnn.training.order import permutation
 from jaxnn.training.run import Best, Data, Run, advance, run, start
 from jaxnn.training.sweep import Group, choose_group, run_many, sweep
-from jaxnn.training.update import Metrics, State, StepKeys, Task, compute_scores, init_state, make_update, step_keys
+from jaxnn.training.update import (
+    Metrics,
+    State,
+    StepKeys,
+    Task,
+    compute_scores,
+    evaluated_params,
+    init_state,
+    make_update,
+    step_keys,
+)
 
 __all__ = [
     "Best",
@@ -21,6 +31,7 @@ __all__ = [
     "advance",
     "choose_group",
     "compute_scores",
+    "evaluated_params",
     "fit",
     "init_state",
     "make_update",

@@ -23,6 +23,7 @@ from jaxnn.training.update import (
     StepKeys,
     Task,
     compute_scores,
+    evaluated_params,
     init_state,
     make_update,
     step_keys,
@@ -148,7 +149,7 @@ def start(
     history = {name: jnp.full(epochs, jnp.nan, jnp.float32) for name in measures}
     best = None
     if select is not None:
-        best = Best(state.params, jnp.float32(jnp.inf if lower_is_better(select) else -jnp.inf), jnp.int32(-1))
+        best = Best(evaluated_params(state), jnp.float32(jnp.inf if lower_is_better(select) else -jnp.inf), jnp.int32(-1))
     return Run(state, history, best, jnp.int32(0), jnp.int32(-1))
 
 
@@ -214,9 +215,8 @@ def next_epoch(task: Task, key: Array, data: Data, progress: Run, batch_size: in
     if best is not None and select is not None:
         value = measures[select].astype(jnp.float32)
         better = value < best.value if lower_is_better(select) else value > best.value
-        best = jax.tree.map(
-            lambda new, old: jnp.where(better, new, old), Best(state.params, value, progress.epoch), best
-        )
+        now = Best(evaluated_params(state), value, progress.epoch)
+        best = jax.tree.map(lambda new, old: jnp.where(better, new, old), now, best)
     return Run(state, history, best, progress.epoch + 1, bad_step)
 
 
@@ -265,8 +265,9 @@ def _epoch(
         del measures["skipped"]
     else:
         measures["skipped"] = per_step[:, 3].sum()
+    params = evaluated_params(state)
     for name, (inputs, labels) in (data.evaluate or {}).items():
-        scores = compute_scores(task, state.params, inputs, data.statistics)
+        scores = compute_scores(task, params, inputs, data.statistics)
         labels = jnp.asarray(labels)
         measures |= {f"{name}_loss": task.loss(scores, labels).mean(), f"{name}_accuracy": accuracy(scores, labels)}
     return state, measures, bad_step

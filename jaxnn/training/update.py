@@ -48,6 +48,7 @@ class Task(NamedTuple):
         transform: `(statistics, x) -> x`, applied in training and evaluation: cast, standardize, project.
         augment: `(key, images) -> images`, in training only, before `transform`.
         mixup: `(key, images) -> Mixed`, in training only, after `augment`.
+        mirror: in evaluation the scores are the mean of those of the image and of its mirror image.
     """
 
     model: Model
@@ -57,6 +58,7 @@ class Task(NamedTuple):
     transform: Callable[[Statistics, Array], Array] = lambda statistics, x: x
     augment: Callable[[Array, Array], Array] | None = None
     mixup: Callable[[Array, Array], Mixed] | None = None
+    mirror: bool = False
 
 
 class State(NamedTuple):
@@ -191,6 +193,19 @@ def make_update(task: Task, statistics: Statistics = None) -> Callable[..., tupl
     return update
 
 
+def evaluated_params(state: State) -> Params:
+    """The parameters that are evaluated and kept: those of the state, or their mean where the optimizer makes one.
+
+    Args:
+        state: of a training.
+
+    Returns:
+        `state.params`; with `jaxnn.optimizers.averaged` the mean.
+    """
+    found = optax.tree.get_all_with_path(state.opt_state, "averaged_params")
+    return found[0][1] if found else state.params
+
+
 def _mean_loss(task: Task, scores: Array, labels: Array, weights: Array | np.ndarray | None) -> Array:
     losses = task.loss(scores, labels)
     return losses.mean() if weights is None else (losses * weights).mean()
@@ -225,8 +240,12 @@ def compute_scores(
     """
     examples: Array = parallel.join(jnp.asarray(inputs))
 
+    def of(x: Array) -> Array:
+        return task.model.apply(params, task.transform(statistics, x))
+
     def some(x: Array) -> Array:
-        return parallel.split(task.model.apply(params, task.transform(statistics, parallel.split(x))))
+        x = parallel.split(x)
+        return parallel.split((of(x) + of(x[:, :, ::-1])) / 2 if task.mirror else of(x))
 
     batches = examples.shape[0] // batch_size
     first, rest = examples[: batches * batch_size], examples[batches * batch_size :]
