@@ -1,0 +1,112 @@
+"""Optax transformations that optax does not have: averaged weights, and steps that seek zeros."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from jax import Array
+from jax.typing import ArrayLike
+
+from jaxnn import layers
+
+
+class Averaged(NamedTuple):
+    """The state of `averaged`.
+
+    Attributes:
+        inner: that of the optimizer whose steps are averaged.
+        averaged_params: the mean so far, in the place of the parameters; what `training.evaluated_params` finds.
+        count: i32[], the number of steps.
+    """
+
+    inner: Any
+    averaged_params: Any
+    count: Array
+
+
+def averaged(optimizer: optax.GradientTransformation, decay: ArrayLike) -> optax.GradientTransformationExtraArgs:
+    """An optimizer whose parameters are averaged along the way: the mean is evaluated and kept, the steps are the same.
+
+    Formula: after step t, `mean = d mean + (1 - d) params` with `d = min(decay, (1 + t) / (10 + t))`, so that the first
+    parameters are soon forgotten.
+
+    Args:
+        optimizer: any optax transformation.
+        decay: in [0, 1), such as 0.999: the mean is over the last `1 / (1 - decay)` steps or so; may be traced.
+
+    Returns:
+        An optax transformation; its updates are those of `optimizer`.
+
+    Raises:
+        TypeError, ValueError: `decay` is not a number in [0, 1).
+
+    Source: Polyak and Juditsky 1992, "Acceleration of stochastic approximation by averaging"; the start is TensorFlow's
+    `ExponentialMovingAverage`.
+    """
+    layers.check_rate("averaged: decay", decay)
+    inner = optax.with_extra_args_support(optimizer)
+
+    def init(params: Any) -> Averaged:
+        return Averaged(inner.init(params), params, jnp.int32(0))
+
+    def update(updates: Any, state: Averaged, params: Any = None, **extra: Any) -> tuple[Any, Averaged]:
+        if params is None:
+            raise ValueError("averaged: update needs params, the parameters that are averaged")
+        updates, of_inner = inner.update(updates, state.inner, params, **extra)
+        t = state.count.astype(jnp.float32)
+        keep = jnp.minimum(jnp.asarray(decay, jnp.float32), (1.0 + t) / (10.0 + t))
+
+        def mean(old: Array, new: Array) -> Array:
+            return old + (1.0 - keep).astype(old.dtype) * (new - old)
+
+        after = jax.tree.map(mean, state.averaged_params, optax.apply_updates(params, updates))
+        return updates, Averaged(of_inner, after, state.count + 1)
+
+    return optax.GradientTransformationExtraArgs(init, update)
+
+
+def beta_lasso(
+    optimizer: optax.GradientTransformation, penalty: ArrayLike, learning_rate: ArrayLike, *, beta: ArrayLike = 50.0
+) -> optax.GradientTransformationExtraArgs:
+    """Steps that seek zeros: an L1 penalty, and every weight that stays small is set to zero.
+
+    Formula: `w' = w + optimizer(g) - learning_rate penalty sign(w)`, then `w' = 0` where `|w'| < beta penalty`. It acts
+    on weights, the arrays with at least two axes; biases make the optimizer's steps alone.
+
+    Args:
+        optimizer: makes the step of the gradient, such as `optax.sgd(learning_rate, momentum=0.9)`.
+        penalty: the factor lambda of the L1 penalty, at least 0, such as 1e-6; may be traced.
+        learning_rate: of the penalty's own step; that of the optimizer.
+        beta: how much more is cut off than a step of the penalty would take; at least 0.
+
+    Returns:
+        An optax transformation.
+
+    Raises:
+        ValueError: a number is below 0.
+
+    Source: Neyshabur 2020, "Towards learning convolutions from scratch", algorithm 1 (arXiv 2007.13657).
+    """
+    for name, value in (("penalty", penalty), ("learning_rate", learning_rate), ("beta", beta)):
+        if not isinstance(value, jax.core.Tracer) and not float(jnp.asarray(value)) >= 0:
+            raise ValueError(f"beta_lasso: {name} must be at least 0, got {value}")
+    inner = optax.with_extra_args_support(optimizer)
+
+    def update(updates: Any, state: Any, params: Any = None, **extra: Any) -> tuple[Any, Any]:
+        if params is None:
+            raise ValueError("beta_lasso: update needs params, the weights that are cut")
+        updates, state = inner.update(updates, state, params, **extra)
+
+        def cut(step: Array, w: Array) -> Array:
+            if w.ndim < 2:
+                return step
+            factor, rate, cut_off = (jnp.asarray(a, w.dtype) for a in (penalty, learning_rate, beta))
+            after = w + step - rate * factor * jnp.sign(w)
+            return jnp.where(jnp.abs(after) < cut_off * factor, -w, after - w)
+
+        return jax.tree.map(cut, updates, params), state
+
+    return optax.GradientTransformationExtraArgs(inner.init, update)
