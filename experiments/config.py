@@ -15,7 +15,7 @@ import numpy as np
 import optax
 from jax import Array
 
-from jaxnn import initializers, losses, models, training
+from jaxnn import initializers, losses, models, optimizers, training
 from jaxnn.data import Dataset, augment, preprocess
 
 ImageChange = Literal["flip", "crop", "cutout", "mixup"]
@@ -47,6 +47,8 @@ class Config:
     """Share of the hidden values that is dropped in training."""
     input_dropout: float = 0.0
     """Share of the inputs that is dropped in training."""
+    normalize: bool = False
+    """Normalize the values of each hidden layer, example by example (layer normalization)."""
     init: Literal["normal", "xavier", "he", "zeros"] | None = None
     """Rule for the initial weights; normal is 0.01 * randn."""
     loss: Literal["softmax", "svm"] = "softmax"
@@ -57,6 +59,10 @@ class Config:
     """Factor of the penalty, the sum of the squared weights."""
     optimizer: Literal["sgd", "adam", "adamw", "rmsprop"] = "sgd"
     """The update rule."""
+    weight_decay: float | None = None
+    """Of adamw, 1e-4 by default: each step also shrinks the weights by learning rate x weight decay."""
+    average: float = 0.0
+    """Evaluate and keep the mean of the parameters over the last 1 / (1 - average) steps or so, such as 0.999."""
     learning_rate: float | None = None
     """The step size; its peak, where a schedule changes it."""
     schedule: Literal["constant", "cosine", "one-cycle"] = "cosine"
@@ -69,6 +75,8 @@ class Config:
     """How often to go through the training examples."""
     augment: tuple[ImageChange, ...] = ()
     """Random changes of the training images, in this order: flip, crop, cutout, mixup."""
+    mirror: bool = False
+    """In evaluation, take the mean of the scores of each image and of its mirror image."""
     preprocess: Preprocessing | None = None
     """What is done to the inputs; standardize is per pixel. Fitted on the training examples only."""
     components: int | None = None
@@ -177,13 +185,19 @@ def resolve(config: Config, dataset: Dataset) -> Settings:
     """
     images = dataset.train.inputs.ndim == 4
     kind = "points" if not images else "digits" if dataset.name == "digits" else "images"
-    if config.model == "linear" and (config.hidden or config.dropout):
-        name, value = ("hidden", config.hidden) if config.hidden else ("dropout", config.dropout)
-        raise ValueError(f"--{name} {value} needs hidden layers, which --model linear does not have: use --model mlp")
+    if config.model == "linear" and (config.hidden or config.dropout or config.normalize):
+        name = next(name for name in ("hidden", "dropout", "normalize") if getattr(config, name))
+        raise ValueError(
+            f"--{name} {getattr(config, name)} needs hidden layers, which --model linear does not have: use --model mlp"
+        )
     if config.augment and not images:
         raise ValueError(f"--augment {' '.join(config.augment)} needs images; {dataset.name} has points as inputs")
+    if config.mirror and not images:
+        raise ValueError(f"--mirror needs images; {dataset.name} has points as inputs")
     if config.components is not None and config.preprocess not in ("pca", "whiten"):
         raise ValueError(f"--components {config.components} needs --preprocess pca or whiten, got {config.preprocess}")
+    if config.weight_decay is not None and config.optimizer != "adamw":
+        raise ValueError(f"--weight-decay {config.weight_decay} belongs to --optimizer adamw, got {config.optimizer}")
     if config.smoothing and config.loss != "softmax":
         raise ValueError(f"--smoothing {config.smoothing} belongs to --loss softmax, got --loss {config.loss}")
     if config.early_stopping is not None and config.validation_share == 0:
@@ -192,10 +206,10 @@ def resolve(config: Config, dataset: Dataset) -> Settings:
     settings = Settings(**DEFAULTS[kind, config.model] | given)
     if settings.quick:
         settings = dataclasses.replace(settings, epochs=min(settings.epochs, 3))
-    for name in ("learning_rate", "l2", "momentum", "checkpoint_minutes"):
-        if not 0.0 <= getattr(settings, name) < math.inf:
+    for name in ("learning_rate", "l2", "momentum", "weight_decay", "checkpoint_minutes"):
+        if not 0.0 <= (getattr(settings, name) or 0.0) < math.inf:
             raise ValueError(f"{_option(settings, name)} must be at least 0 and finite")
-    for name in ("dropout", "input_dropout", "smoothing"):
+    for name in ("dropout", "input_dropout", "smoothing", "average"):
         if not 0.0 <= getattr(settings, name) < 1.0:
             raise ValueError(f"{_option(settings, name)} is a share: it must be at least 0 and below 1")
     for name in ("batch_size", "epochs", "early_stopping", "checkpoint_every", "checkpoint_keep"):
@@ -245,6 +259,8 @@ def hyperparameters(config: Settings) -> dict[str, float]:
         values["input_dropout"] = config.input_dropout
     if config.smoothing:
         values["smoothing"] = config.smoothing
+    if config.optimizer == "adamw":
+        values["weight_decay"] = 1e-4 if config.weight_decay is None else config.weight_decay
     return values
 
 
@@ -285,6 +301,7 @@ def task_maker(
             init=INITIALIZERS[config.init],
             dropout=h.get("dropout", 0.0),
             input_dropout=h.get("input_dropout", 0.0),
+            normalize=config.normalize,
             width=[h["width"]] * len(hidden) if "width" in h else None,
         )
         return training.Task(
@@ -297,6 +314,7 @@ def task_maker(
             transform=transform,
             augment=change if changes else None,
             mixup=augment.mixup if "mixup" in config.augment else None,
+            mirror=config.mirror,
         )
 
     return make_task
@@ -339,10 +357,16 @@ def _optimizer(config: Settings, h: Mapping[str, Any], steps: int) -> optax.Grad
             rate = optax.cosine_onecycle_schedule(steps, rate)
     match config.optimizer:
         case "sgd":
-            return optax.inject_hyperparams(optax.sgd)(rate, momentum=h.get("momentum"))
+            made = optax.inject_hyperparams(optax.sgd)(rate, momentum=h.get("momentum"))
         case "adam":
-            return optax.inject_hyperparams(optax.adam)(rate)
+            made = optax.inject_hyperparams(optax.adam)(rate)
         case "adamw":
-            return optax.inject_hyperparams(optax.adamw)(rate)
+            made = optax.inject_hyperparams(optax.adamw, "mask")(rate, weight_decay=h["weight_decay"], mask=_weights)
         case "rmsprop":
-            return optax.inject_hyperparams(optax.rmsprop)(rate)
+            made = optax.inject_hyperparams(optax.rmsprop)(rate)
+    return optimizers.averaged(made, config.average) if config.average else made
+
+
+def _weights(params: Any) -> Any:
+    """Which arrays are weights; biases do not decay."""
+    return jax.tree.map(lambda leaf: leaf.ndim > 1, params)

@@ -154,7 +154,7 @@ def _train(config: Config, console: Console, stored: resume.Stored | None, devic
             shown.close()
     seconds = earlier + timing.epochs
     history = {name: np.asarray(values) for name, values in run.history.items()}
-    classifier = Classifier(statistics, run.best.params if run.best else run.state.params)
+    classifier = Classifier(statistics, run.best.params if run.best else training.evaluated_params(run.state))
 
     measure = jax.jit(functools.partial(_measure, make_task(hparams)))
     probabilities, test_loss, test_accuracy = measure(classifier, *dataset.test)

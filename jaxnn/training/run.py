@@ -149,7 +149,9 @@ def start(
     history = {name: jnp.full(epochs, jnp.nan, jnp.float32) for name in measures}
     best = None
     if select is not None:
-        best = Best(evaluated_params(state), jnp.float32(jnp.inf if lower_is_better(select) else -jnp.inf), jnp.int32(-1))
+        best = Best(
+            evaluated_params(state), jnp.float32(jnp.inf if lower_is_better(select) else -jnp.inf), jnp.int32(-1)
+        )
     return Run(state, history, best, jnp.int32(0), jnp.int32(-1))
 
 
