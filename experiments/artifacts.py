@@ -23,7 +23,7 @@ import numpy as np
 import jaxnn
 from jaxnn.data import cache
 
-PACKAGES = ("jax", "jaxlib", "optax", "numpy", "tensorflow-datasets", "scikit-learn")
+PACKAGES = ("jax", "jaxlib", "optax", "flax", "numpy", "tensorflow-datasets", "scikit-learn")
 
 
 def write_text(path: Path, text: str) -> None:

@@ -15,9 +15,11 @@ import numpy as np
 import optax
 from jax import Array
 
-from jaxnn import initializers, losses, models, optimizers, training
+from experiments.nets import make_model
+from jaxnn import losses, optimizers, training
 from jaxnn.data import Dataset, augment, preprocess
 
+ModelName = Literal["linear", "mlp", "cnn", "cnn-large"]
 ImageChange = Literal["flip", "crop", "cutout", "mixup"]
 Preprocessing = Literal["none", "center", "standardize", "standardize-channel", "standardize-global", "pca", "whiten"]
 
@@ -37,10 +39,11 @@ class Config:
     """Refuse files and rows of your own data that cannot be read, in place of skipping them."""
     data_dir: Path | None = None
     """Where TFDS keeps prepared datasets; by default TFDS_DATA_DIR, then ~/tensorflow_datasets."""
-    model: Literal["linear", "mlp"] = "mlp"
-    """The linear classifier f(x) = Wx + b, or a fully connected network."""
+    model: ModelName = "mlp"
+    """The linear classifier f(x) = Wx + b, a fully connected network, or a convolutional one for images: cnn is small
+    enough for a CPU, cnn-large a residual one for a GPU."""
     hidden: tuple[int, ...] | None = None
-    """Neurons of each hidden layer of the mlp."""
+    """Neurons of each hidden layer of the mlp; channels of each stage of a cnn."""
     activation: Literal["sigmoid", "tanh", "relu", "leaky_relu", "gelu"] = "relu"
     """Activation of the hidden layers."""
     dropout: float | None = None
@@ -137,6 +140,14 @@ NO_SETTINGS = {"out", "data_dir", "device", "resume", "rescue", "coordinator", "
 """The options that do not decide what is learned: they may be others when a run goes on."""
 SKIPPED_IN_A_ROW = 10
 
+CNN_LARGE = {
+    "learning_rate": 0.4,
+    "l2": 2.5e-4,
+    "batch_size": 512,
+    "epochs": 30,
+    "hidden": (64, 128, 256, 512),
+    "preprocess": "standardize-channel",
+}
 DEFAULTS: dict[tuple[str, str], dict[str, Any]] = {
     ("digits", "linear"): {
         "learning_rate": 0.05,
@@ -162,6 +173,23 @@ DEFAULTS: dict[tuple[str, str], dict[str, Any]] = {
         "hidden": (512,),
         "dropout": 0.5,
     },
+    ("digits", "cnn"): {
+        "learning_rate": 0.1,
+        "l2": 5e-4,
+        "epochs": 20,
+        "hidden": (32, 64),
+        "preprocess": "standardize-global",
+    },
+    ("digits", "cnn-large"): CNN_LARGE,
+    ("images", "cnn"): {
+        "learning_rate": 0.1,
+        "l2": 5e-4,
+        "batch_size": 128,
+        "epochs": 10,
+        "hidden": (32, 64, 128),
+        "preprocess": "standardize-channel",
+    },
+    ("images", "cnn-large"): CNN_LARGE,
     ("points", "linear"): {"learning_rate": 0.1, "batch_size": 16, "epochs": 100, "init": "normal"},
     ("points", "mlp"): {"learning_rate": 0.1, "batch_size": 16, "epochs": 300, "hidden": (32, 32)},
 }
@@ -185,11 +213,13 @@ def resolve(config: Config, dataset: Dataset) -> Settings:
     """
     images = dataset.train.inputs.ndim == 4
     kind = "points" if not images else "digits" if dataset.name == "digits" else "images"
-    if config.model == "linear" and (config.hidden or config.dropout or config.normalize):
-        name = next(name for name in ("hidden", "dropout", "normalize") if getattr(config, name))
-        raise ValueError(
-            f"--{name} {getattr(config, name)} needs hidden layers, which --model linear does not have: use --model mlp"
-        )
+    if config.model == "linear" and (config.hidden or config.dropout):
+        name, value = ("hidden", config.hidden) if config.hidden else ("dropout", config.dropout)
+        raise ValueError(f"--{name} {value} needs hidden layers, which --model linear does not have: use --model mlp")
+    if config.normalize and config.model != "mlp":
+        raise ValueError(f"--normalize belongs to --model mlp, got --model {config.model}")
+    if config.model in ("cnn", "cnn-large"):
+        _check_convolutional(config, dataset)
     if config.augment and not images:
         raise ValueError(f"--augment {' '.join(config.augment)} needs images; {dataset.name} has points as inputs")
     if config.mirror and not images:
@@ -223,6 +253,19 @@ def resolve(config: Config, dataset: Dataset) -> Settings:
             f"examples of {dataset.name}"
         )
     return settings
+
+
+def _check_convolutional(config: Config, dataset: Dataset) -> None:
+    """Raise a ValueError for settings that a convolutional network does not have."""
+    if dataset.train.inputs.ndim != 4:
+        raise ValueError(f"--model {config.model} needs images; {dataset.name} has points as inputs: use --model mlp")
+    if config.preprocess in ("pca", "whiten"):
+        raise ValueError(f"--preprocess {config.preprocess} leaves no image, which --model {config.model} needs")
+    for name in ("input_dropout", "init"):
+        if value := getattr(config, name):
+            raise ValueError(f"--{name.replace('_', '-')} {value} belongs to --model linear and mlp")
+    if config.hidden is not None and not config.hidden:
+        raise ValueError(f"--hidden needs the channels of one stage or more for --model {config.model}")
 
 
 def fit_statistics(config: Config, inputs: np.ndarray) -> Any:
@@ -282,7 +325,6 @@ def task_maker(
     steps = config.epochs * (len(inputs) // config.batch_size)
     transform = TRANSFORMS[config.preprocess]
     example = jax.eval_shape(transform, statistics, jax.ShapeDtypeStruct(inputs.shape[1:], inputs.dtype))
-    hidden = config.hidden if config.model == "mlp" else ()
     changes = [IMAGE_CHANGES[name] for name in config.augment if name != "mixup"]
 
     def change(key: Array, images: Array) -> Array:
@@ -293,19 +335,8 @@ def task_maker(
     def make_task(h: Mapping[str, Any]) -> training.Task:
         smoothing = h.get("smoothing", 0.0)
         optimizer = _optimizer(config, h, steps)
-        model = models.mlp(
-            example.shape,
-            hidden,
-            classes,
-            activation=models.ACTIVATIONS[config.activation],
-            init=INITIALIZERS[config.init],
-            dropout=h.get("dropout", 0.0),
-            input_dropout=h.get("input_dropout", 0.0),
-            normalize=config.normalize,
-            width=[h["width"]] * len(hidden) if "width" in h else None,
-        )
         return training.Task(
-            model=model if config.precision == "float32" else models.compute_in(model, jnp.bfloat16),
+            model=make_model(config, h, example.shape, classes),
             loss=losses.svm if config.loss == "svm" else functools.partial(losses.softmax, smoothing=smoothing),
             penalty=lambda params: h["l2"] * losses.l2(params),
             optimizer=optimizer
@@ -328,12 +359,6 @@ TRANSFORMS: dict[str, Callable[[Any, Array], Array]] = {
     "standardize-global": preprocess.standardize,
     "pca": preprocess.pca,
     "whiten": preprocess.whiten,
-}
-INITIALIZERS: dict[str, initializers.Initializer] = {
-    "normal": initializers.normal(0.01),
-    "xavier": initializers.xavier,
-    "he": initializers.he,
-    "zeros": initializers.zeros,
 }
 IMAGE_CHANGES: dict[str, Callable[[Array, Array], Array]] = {
     "flip": augment.flip,

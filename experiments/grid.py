@@ -56,6 +56,8 @@ def check_values(config: SweepConfig) -> None:
         raise ValueError(f"--widths {min(config.widths)}: each must be at least 1 neuron")
     if config.model == "linear" and (config.widths or config.dropouts):
         raise ValueError("--widths and --dropouts need hidden layers, which --model linear does not have")
+    if config.model not in ("linear", "mlp") and config.widths:
+        raise ValueError(f"--widths are of the hidden layers of --model mlp, got --model {config.model}")
     for name, value in (("seeds", config.seeds), ("random", config.random), ("group", min(config.group or (1,)))):
         if value is not None and value < 1:
             raise ValueError(f"--{name} {value} must be at least 1")

@@ -30,6 +30,7 @@ from rich.table import Table
 
 from experiments import artifacts, command
 from experiments.config import TRANSFORMS, Settings
+from experiments.nets import make_model
 from experiments.train import Classifier
 from jaxnn import models, plots
 from jaxnn.data import preprocess
@@ -141,12 +142,12 @@ def read_classifier(folder: Path, described: Described) -> Stored:
         OSError: it cannot be read.
     """
     settings, names, shape = described
+    if settings.model not in ("linear", "mlp"):
+        return _read_convolutional(folder, described)
     layers = 1 + (len(settings.hidden) if settings.model == "mlp" else 0)
     transform = TRANSFORMS[settings.preprocess]
     reduced = settings.preprocess in ("pca", "whiten")
-    kind: Any = preprocess.Principal if reduced else preprocess.Moments
-    statistics = None if settings.preprocess == "none" else kind._make(range(len(kind._fields)))
-    like = Classifier(statistics, [{"w": 0, "b": 0} for _ in range(layers)])
+    like = Classifier(_like_statistics(settings), [{"w": 0, "b": 0} for _ in range(layers)])
     stored = artifacts.read_arrays(folder / "classifier.npz", like)
     classifier = Classifier(*jax.tree.map(jnp.asarray, tuple(stored)))
     weights = [layer["w"] for layer in classifier.params]
@@ -169,6 +170,31 @@ def read_classifier(folder: Path, described: Described) -> Stored:
         return model.apply(classifier.params, transform(classifier.statistics, examples))
 
     return Stored(classifier, score)
+
+
+def _read_convolutional(folder: Path, described: Described) -> Stored:
+    settings, names, shape = described
+    try:
+        model = make_model(dataclasses.replace(settings, precision="float32"), {}, shape, len(names))
+        init_state = getattr(model, "init_state", lambda key: None)
+        params, state = jax.eval_shape(lambda key: (model.init(key), init_state(key)), jax.random.key(0))
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{folder / 'config.json'} is damaged: it describes no network ({error})") from error
+    like = Classifier(_like_statistics(settings), params, state)
+    stored = artifacts.read_arrays(folder / "classifier.npz", like)
+    classifier = Classifier(*jax.tree.map(jnp.asarray, tuple(stored)))
+    settled, transform = models.settle(model, classifier.model_state), TRANSFORMS[settings.preprocess]
+
+    def score(examples: Array) -> Array:
+        return settled.apply(classifier.params, transform(classifier.statistics, examples))
+
+    return Stored(classifier, score)
+
+
+def _like_statistics(settings: Settings) -> Any:
+    """The structure of what was fitted on the training inputs."""
+    kind: Any = preprocess.Principal if settings.preprocess in ("pca", "whiten") else preprocess.Moments
+    return None if settings.preprocess == "none" else kind._make(range(len(kind._fields)))
 
 
 def read_run(folder: Path) -> Trained:

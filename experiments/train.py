@@ -44,10 +44,12 @@ PROGRAM = "python -m experiments.train"
 
 
 class Classifier(NamedTuple):
-    """What a run leaves behind: what was fitted on the training inputs, and the parameters."""
+    """What a run leaves behind: what was fitted on the training inputs, the parameters, and the state of a model that
+    has one."""
 
     statistics: Any
     params: Any
+    model_state: Any = None
 
 
 def train(config: Config, console: Console, stored: resume.Stored | None = None) -> dict[str, Any]:
@@ -154,7 +156,8 @@ def _train(config: Config, console: Console, stored: resume.Stored | None, devic
             shown.close()
     seconds = earlier + timing.epochs
     history = {name: np.asarray(values) for name, values in run.history.items()}
-    classifier = Classifier(statistics, run.best.params if run.best else training.evaluated_params(run.state))
+    reached = run.best or run.state._replace(params=training.evaluated_params(run.state))
+    classifier = Classifier(statistics, reached.params, reached.model_state)
 
     measure = jax.jit(functools.partial(_measure, make_task(hparams)))
     probabilities, test_loss, test_accuracy = measure(classifier, *dataset.test)
@@ -253,7 +256,8 @@ def _write_config(folder: Path, settings: Settings, dataset: Dataset) -> None:
 
 def _measure(task: training.Task, classifier: Classifier, inputs: Array, labels: Array) -> tuple[Array, Array, Array]:
     """Of a whole split in evaluation mode: the probabilities of the classes, the mean loss and the accuracy."""
-    scores = training.compute_scores(task, classifier.params, inputs, classifier.statistics)
+    statistics, params, model_state = classifier
+    scores = training.compute_scores(task, params, inputs, statistics, model_state=model_state)
     return jax.nn.softmax(scores), task.loss(scores, labels).mean(), metrics.accuracy(scores, labels)
 
 
@@ -286,6 +290,8 @@ def _figures(
 
 def _templates(dataset: Dataset, classifier: Classifier) -> tuple[np.ndarray, tuple[str, ...] | None]:
     """The first layer's weights as images, and their names where they are the classes' own."""
+    if isinstance(classifier.params, dict):  # of a convolutional network: [height, width, channels, K]
+        return np.moveaxis(np.asarray(classifier.params["Block_0"]["Conv_0"]["kernel"]), -1, 0), None
     weights = np.asarray(classifier.params[0]["w"])
     if isinstance(classifier.statistics, preprocess.Principal):
         weights = weights @ np.asarray(classifier.statistics.components)

@@ -1,10 +1,13 @@
-"""Models as two pure functions: `init(key) -> params` and `apply(params, x, *, key=None) -> scores`."""
+"""Models as pure functions: `init(key) -> params` and `apply(params, x, *, key=None) -> scores`.
+
+A second contract beside it, `Stateful`, is for what training changes without a gradient, such as running means.
+"""
 
 import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, overload
 
 import jax
 import jax.numpy as jnp
@@ -39,6 +42,21 @@ class Model(NamedTuple):
 
     init: Callable[[Array], Any]
     apply: Callable[..., Array]
+
+
+class Stateful(NamedTuple):
+    """A model with a state that training changes without a gradient, such as the running statistics of batches.
+
+    A key means training, as in `Model`: with one, `apply` may use the batch as a whole and the state moves on; without
+    one every example is scored by itself, and the state stays as it is.
+
+    `init(key)` gives the parameters, `init_state(key)` the state, each a pytree of arrays.
+    `apply(params, state, x, *, key=None)` gives the scores f32[..., C] and the state.
+    """
+
+    init: Callable[[Array], Any]
+    init_state: Callable[[Array], Any]
+    apply: Callable[..., tuple[Array, Any]]
 
 
 def linear(inputs: int | Sequence[int], outputs: int, *, init: Initializer | None = None) -> Model:
@@ -160,18 +178,41 @@ def mlp(
     return Model(initialize, apply)
 
 
-def compute_in(model: Model, dtype: Any) -> Model:
+def settle(model: Model | Stateful, state: Any) -> Model:
+    """The model with a state that no longer changes: what is evaluated, drawn and taken elsewhere.
+
+    Args:
+        model: any model.
+        state: its state; anything where `model` has none.
+
+    Returns:
+        A `Model`; `model` itself if it is one.
+    """
+    if isinstance(model, Model):
+        return model
+    return Model(model.init, lambda params, x, *, key=None: model.apply(params, state, x, key=key)[0])
+
+
+@overload
+def compute_in(model: Model, dtype: Any) -> Model: ...
+
+
+@overload
+def compute_in(model: Stateful, dtype: Any) -> Stateful: ...
+
+
+def compute_in(model: Model | Stateful, dtype: Any) -> Model | Stateful:
     """The model computed in another precision: parameters stay as they are and are cast on the way in.
 
     In bfloat16 the products run on the tensor cores of a GPU or the matrix units of a TPU and take half the memory; the
-    parameters, the optimizer, the penalty and the loss stay in float32. On most CPUs it is slower.
+    parameters, the optimizer, the penalty and the loss stay in float32, and so does a state. On most CPUs it is slower.
 
     Args:
         model: any model.
         dtype: a floating-point type, such as `jnp.bfloat16`.
 
     Returns:
-        A `Model` whose `apply` gives scores in the precision of its parameters.
+        A model of the same kind whose `apply` gives scores in the precision of its parameters.
 
     Raises:
         TypeError: `dtype` is not a floating-point type.
@@ -181,12 +222,19 @@ def compute_in(model: Model, dtype: Any) -> Model:
     if not jnp.issubdtype(dtype, jnp.floating):
         raise TypeError(f"compute_in: dtype must be a floating-point type, such as jnp.bfloat16, got {dtype!r}")
 
+    def cast(params: Any) -> Any:
+        return jax.tree.map(lambda p: p.astype(dtype), params)
+
     def apply(params: Any, x: Array, *, key: Array | None = None) -> Array:
         of_params = jnp.result_type(*jax.tree.leaves(params))
-        scores = model.apply(jax.tree.map(lambda p: p.astype(dtype), params), x.astype(dtype), key=key)
-        return scores.astype(of_params)
+        return model.apply(cast(params), x.astype(dtype), key=key).astype(of_params)
 
-    return Model(model.init, apply)
+    def apply_with_state(params: Any, state: Any, x: Array, *, key: Array | None = None) -> tuple[Array, Any]:
+        of_params = jnp.result_type(*jax.tree.leaves(params))
+        scores, after = model.apply(cast(params), state, x.astype(dtype), key=key)
+        return scores.astype(of_params), jax.tree.map(lambda new, old: new.astype(old.dtype), after, state)
+
+    return Model(model.init, apply) if isinstance(model, Model) else model._replace(apply=apply_with_state)
 
 
 def _check_width(width: Sequence[ArrayLike], hidden: Sequence[int]) -> Sequence[ArrayLike]:

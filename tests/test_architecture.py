@@ -104,6 +104,7 @@ def test_heavy_libraries_are_imported_in_their_rooms_and_only_when_needed(path):
     allowed |= {"matplotlib"} if in_plots(path) else set()
     allowed |= {"orbax"} if module_name(path) == "jaxnn.training.checkpoint" else set()
     allowed |= {"sklearn"} if in_sklearn(path) else set()
+    allowed |= {"flax"} if module_name(path) == "jaxnn.interop.flax" else set()
     assert tops(imports(path)) & set(HEAVY) <= allowed
     at_the_top = tops(imports(path, inside_functions=False)) & set(HEAVY) - {"matplotlib"}
     if at_the_top:  # then the module itself must be imported inside functions

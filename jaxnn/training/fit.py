@@ -16,7 +16,7 @@ from jax import Array
 from jaxnn.training import parallel
 from jaxnn.training.nonfinite import explain
 from jaxnn.training.run import Data, Hparams, MakeTask, Run, advance, check_arguments, start
-from jaxnn.training.update import compute_scores
+from jaxnn.training.update import compute_scores, init_state
 
 
 class Timing(NamedTuple):
@@ -130,7 +130,8 @@ def _check_labels(make_task: MakeTask, hparams: Hparams, key: Array, data: Data)
 
     def scores(hparams: Hparams, key: Array, data: Data) -> Array:
         task = make_task(hparams)
-        return compute_scores(task, task.model.init(key), data.inputs[:1], data.statistics)
+        state = init_state(task, key)
+        return compute_scores(task, state.params, data.inputs[:1], data.statistics, model_state=state.model_state)
 
     classes = jax.eval_shape(scores, hparams, key, data).shape[-1]
     for name, (_, labels) in {"training": (data.inputs, data.labels), **(data.evaluate or {})}.items():

@@ -60,6 +60,8 @@ class Best(NamedTuple):
     value: Array
     epoch: Array
     """i32[], counted from 0; -1 before the first epoch."""
+    model_state: Any = None
+    """Of a model with a state; else None."""
 
 
 class Run(NamedTuple):
@@ -149,9 +151,8 @@ def start(
     history = {name: jnp.full(epochs, jnp.nan, jnp.float32) for name in measures}
     best = None
     if select is not None:
-        best = Best(
-            evaluated_params(state), jnp.float32(jnp.inf if lower_is_better(select) else -jnp.inf), jnp.int32(-1)
-        )
+        worst = jnp.float32(jnp.inf if lower_is_better(select) else -jnp.inf)
+        best = Best(evaluated_params(state), worst, jnp.int32(-1), state.model_state)
     return Run(state, history, best, jnp.int32(0), jnp.int32(-1))
 
 
@@ -217,7 +218,7 @@ def next_epoch(task: Task, key: Array, data: Data, progress: Run, batch_size: in
     if best is not None and select is not None:
         value = measures[select].astype(jnp.float32)
         better = value < best.value if lower_is_better(select) else value > best.value
-        now = Best(evaluated_params(state), value, progress.epoch)
+        now = Best(evaluated_params(state), value, progress.epoch, state.model_state)
         best = jax.tree.map(lambda new, old: jnp.where(better, new, old), now, best)
     return Run(state, history, best, progress.epoch + 1, bad_step)
 
@@ -269,7 +270,7 @@ def _epoch(
         measures["skipped"] = per_step[:, 3].sum()
     params = evaluated_params(state)
     for name, (inputs, labels) in (data.evaluate or {}).items():
-        scores = compute_scores(task, params, inputs, data.statistics)
+        scores = compute_scores(task, params, inputs, data.statistics, model_state=state.model_state)
         labels = jnp.asarray(labels)
         measures |= {f"{name}_loss": task.loss(scores, labels).mean(), f"{name}_accuracy": accuracy(scores, labels)}
     return state, measures, bad_step

@@ -17,7 +17,7 @@ from jaxnn.training import parallel
 
 if TYPE_CHECKING:
     from jaxnn.data.augment import Mixed
-    from jaxnn.models import Model
+    from jaxnn.models import Model, Stateful
 
 Params = Any
 Statistics = Any
@@ -40,7 +40,9 @@ class Task(NamedTuple):
             )
 
     Attributes:
-        model: `init(key) -> params` and `apply(params, x, *, key=None) -> scores[B, C]`.
+        model: `init(key) -> params` and `apply(params, x, *, key=None) -> scores[B, C]`; or, with a state,
+            `init(key) -> params`, `init_state(key) -> state` and
+            `apply(params, state, x, *, key=None) -> (scores[B, C], state)`.
         loss: `(scores[B, C], labels[B]) -> f32[B]`, per example.
         optimizer: any optax transformation. Built with `optax.inject_hyperparams`, its `learning_rate` (a number or a
             schedule) is recorded in the metrics.
@@ -51,7 +53,7 @@ class Task(NamedTuple):
         mirror: in evaluation the scores are the mean of those of the image and of its mirror image.
     """
 
-    model: Model
+    model: Model | Stateful
     loss: Callable[[Array, Array], Array]
     optimizer: optax.GradientTransformation
     penalty: Callable[[Params], ArrayLike] = lambda params: 0.0
@@ -68,6 +70,8 @@ class State(NamedTuple):
     opt_state: Any
     step: Array
     key: Array
+    model_state: Any = None
+    """Of a model with a state; else None."""
 
 
 class Metrics(NamedTuple):
@@ -103,7 +107,9 @@ def init_state(task: Task, key: Array) -> State:
     """
     params_key, steps_key = jax.random.split(key)
     params = task.model.init(params_key)
-    return State(params, task.optimizer.init(params), jnp.int32(0), steps_key)
+    init_model_state = getattr(task.model, "init_state", None)
+    model_state = None if init_model_state is None else init_model_state(params_key)
+    return State(params, task.optimizer.init(params), jnp.int32(0), steps_key, model_state)
 
 
 class StepKeys(NamedTuple):
@@ -157,17 +163,18 @@ def make_update(task: Task, statistics: Statistics = None) -> Callable[..., tupl
             inputs = mixed.images
         x = task.transform(statistics, inputs)
 
-        def objective(params: Params) -> tuple[Array, tuple[Array, Array, Array]]:
-            scores = task.model.apply(params, x, key=keys.model)
+        def objective(params: Params) -> tuple[Array, tuple[Array, Array, Array, Any]]:
+            scores, model_state = _apply(task, params, state.model_state, x, keys.model)
             loss = _mean_loss(task, scores, labels, weights)
             if mixed is not None:
                 of_partner = weights if weights is None else jnp.asarray(weights)[mixed.partner]
                 other = _mean_loss(task, scores, labels[mixed.partner], of_partner)
                 loss = mixed.share * loss + (1.0 - mixed.share) * other
             penalty = jnp.asarray(task.penalty(params), loss.dtype)
-            return loss + penalty, (loss, penalty, accuracy(scores, labels))
+            return loss + penalty, (loss, penalty, accuracy(scores, labels), model_state)
 
-        (value, (loss, penalty, share_right)), gradient = jax.value_and_grad(objective, has_aux=True)(state.params)
+        (value, aside), gradient = jax.value_and_grad(objective, has_aux=True)(state.params)
+        loss, penalty, share_right, model_state = aside
         updates, opt_state = optimizer.update(
             gradient,
             state.opt_state,
@@ -178,6 +185,9 @@ def make_update(task: Task, statistics: Statistics = None) -> Callable[..., tupl
         )
         params = optax.apply_updates(state.params, updates)
         update_norm = optax.tree.norm(updates)
+        skipped = _skipped(opt_state, update_norm)
+        if skipped is not None:  # what the batch did to the state is left out as well
+            model_state = jax.tree.map(lambda old, new: jnp.where(skipped, old, new), state.model_state, model_state)
         metrics = Metrics(
             loss,
             penalty,
@@ -186,9 +196,9 @@ def make_update(task: Task, statistics: Statistics = None) -> Callable[..., tupl
             gradient_norm=optax.tree.norm(gradient),
             update_norm=update_norm,
             parameter_norm=optax.tree.norm(params),
-            skipped=_skipped(opt_state, update_norm),
+            skipped=skipped,
         )
-        return State(params, opt_state, state.step + 1, state.key), metrics
+        return State(params, opt_state, state.step + 1, state.key, model_state), metrics
 
     return update
 
@@ -204,6 +214,13 @@ def evaluated_params(state: State) -> Params:
     """
     found = optax.tree.get_all_with_path(state.opt_state, "averaged_params")
     return found[0][1] if found else state.params
+
+
+def _apply(task: Task, params: Params, model_state: Any, x: Array, key: Array | None = None) -> tuple[Array, Any]:
+    """The scores, and the state after them, of either kind of model."""
+    if model_state is None:
+        return task.model.apply(params, x, key=key), None
+    return task.model.apply(params, model_state, x, key=key)
 
 
 def _mean_loss(task: Task, scores: Array, labels: Array, weights: Array | np.ndarray | None) -> Array:
@@ -224,7 +241,13 @@ def _skipped(opt_state: Any, update_norm: Array) -> Array | None:
 
 
 def compute_scores(
-    task: Task, params: Params, inputs: ArrayLike, statistics: Statistics = None, *, batch_size: int = 1000
+    task: Task,
+    params: Params,
+    inputs: ArrayLike,
+    statistics: Statistics = None,
+    *,
+    model_state: Any = None,
+    batch_size: int = 1000,
 ) -> Array:
     """The scores in evaluation mode: no dropout, no augmentation; in batches, so that memory stays small.
 
@@ -233,6 +256,7 @@ def compute_scores(
         params: its parameters.
         inputs: [N, ...] as stored, such as uint8 images; `task.transform` is applied here.
         statistics: what `task.transform` needs.
+        model_state: of a model with a state, `State.model_state`.
         batch_size: examples at a time; the last batch may be smaller, no example is dropped.
 
     Returns:
@@ -241,7 +265,7 @@ def compute_scores(
     examples: Array = parallel.join(jnp.asarray(inputs))
 
     def of(x: Array) -> Array:
-        return task.model.apply(params, task.transform(statistics, x))
+        return _apply(task, params, model_state, task.transform(statistics, x))[0]
 
     def some(x: Array) -> Array:
         x = parallel.split(x)

@@ -1,0 +1,267 @@
+"""Networks written in Flax, Linen or NNX, as models of this package; weights of an `mlp` to Linen's names and back.
+
+    model = linen_model(Net(classes=10), (32, 32, 3))
+    task = lambda h: training.Task(model, losses.softmax, optax.sgd(h["learning_rate"]))
+
+A module without variables beside its parameters becomes a `Model`; one with batch statistics or other variables that
+its call changes becomes a `Stateful`, whose state they are. Both are trained, swept, split over devices and stored by
+the same code. In training every random stream of the module follows the key; dropout whose rate is a hyper-parameter
+that is traced takes `layers.dropout` in the module, since Flax's own wants a Python number.
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import linen, nnx
+from jax import Array
+
+from jaxnn.layers import Weights
+from jaxnn.models import Model, Stateful
+
+TRAINING = {"train": True, "training": True, "is_training": True, "deterministic": False, "use_running_average": False}
+"""What arguments of a Linen module's call are in training, by the names that are usual for them."""
+
+Inputs = int | Sequence[int] | jax.ShapeDtypeStruct
+"""The number of inputs, or the shape of one example; its type too where it is not float32."""
+
+
+def linen_model(
+    module: linen.Module, inputs: Inputs, *, training: Mapping[str, bool] | None = None
+) -> Model | Stateful:
+    """A Linen module as a model.
+
+    Its stream "dropout" is seeded with the key that `apply` is given; others draw from a key that is folded from it.
+
+    Args:
+        module: whose call takes a batch [B, *inputs] and gives scores f32[B, C].
+        inputs: the shape of one example, such as (32, 32, 3); a `jax.ShapeDtypeStruct` where it is not float32.
+        training: what arguments of its call tell training, such as {"train": True}; in evaluation they are the
+            opposite. By default those of `TRAINING` that the call has.
+
+    Returns:
+        A `Stateful` if the module has variables beside its parameters (then all of them are its state), else a `Model`.
+        Parameters and state are dicts as in Linen, the state by collection: {"batch_stats": ...}.
+
+    Raises:
+        TypeError: `module` is no Linen module, or an argument of `training` is not one of its call.
+        ValueError: it does not give scores f32[B, C] for a batch.
+
+    Source: Heek et al., "Flax: a neural network library and ecosystem for JAX".
+    """
+    if not isinstance(module, linen.Module):
+        raise TypeError(f"linen_model: module must be an instance of a Linen module, got {module!r}")
+    takes = inspect.signature(type(module).__call__).parameters
+    if training is None:
+        training = {name: value for name, value in TRAINING.items() if name in takes}
+    elif unknown := sorted(set(training) - set(takes)):
+        raise TypeError(f"linen_model: the call of {type(module).__name__} does not take {', '.join(unknown)}")
+    evaluation = {name: not value for name, value in training.items()}
+    example = _example(inputs)
+
+    def initialize(key: Array) -> dict[str, Any]:
+        batch = jnp.zeros((1, *example.shape), example.dtype)
+        return linen.unbox(dict(module.init({"params": key}, batch, **evaluation)))
+
+    variables = jax.eval_shape(initialize, jax.random.key(0))
+    collections = sorted(set(variables) - {"params"})
+
+    def score(variables: Mapping[str, Any], x: Array, key: Array | None) -> tuple[Array, Any]:
+        if key is None:
+            return module.apply(variables, x, **evaluation), None
+        streams = {"dropout": key, "params": jax.random.fold_in(key, 0)}  # all others fall back on "params"
+        return module.apply(variables, x, **training, rngs=streams, mutable=collections)
+
+    _check_scores("linen_model", jax.eval_shape(lambda v, x: score(v, x, None)[0], variables, _batch(example)))
+
+    def init(key: Array) -> Any:
+        return initialize(key).get("params", {})
+
+    def init_state(key: Array) -> Any:
+        variables = initialize(key)
+        return {name: variables[name] for name in collections}
+
+    def apply(params: Any, x: Array, *, key: Array | None = None) -> Array:
+        return _over_leading(lambda x: score({"params": params}, x, key), x, example)[0]
+
+    def apply_with_state(params: Any, state: Any, x: Array, *, key: Array | None = None) -> tuple[Array, Any]:
+        scores, after = _over_leading(lambda x: score({"params": params, **state}, x, key), x, example)
+        return scores, state if key is None else after
+
+    return Stateful(init, init_state, apply_with_state) if collections else Model(init, apply)
+
+
+def nnx_model(make: Callable[[nnx.Rngs], nnx.Module], inputs: Inputs) -> Model | Stateful:
+    """An NNX module as a model.
+
+    Whether it trains is told to the module by its own `train()` and `eval()`. In training its stream "dropout" is
+    seeded with the key that `apply` is given, as `nnx.reseed` does; others with keys that are folded from it.
+
+    Args:
+        make: makes the module, such as `lambda rngs: Net(10, rngs=rngs)`. Its call takes a batch [B, *inputs] and gives
+            scores f32[B, C].
+        inputs: as `linen_model`.
+
+    Returns:
+        A `Stateful` if the module has variables beside its `nnx.Param` and its random streams, else a `Model`.
+        Parameters and state are nested dicts of arrays.
+
+    Raises:
+        TypeError: `make` is a module, or does not make one.
+        ValueError: the module does not give scores f32[B, C] for a batch.
+
+    Source: Flax documentation, "NNX Basics".
+    """
+    if isinstance(make, nnx.Module):
+        raise TypeError(
+            "nnx_model: make must be a function that makes the module, such as lambda rngs: Net(10, rngs=rngs); "
+            "got a module"
+        )
+    example = _example(inputs)
+    module = nnx.eval_shape(lambda: make(nnx.Rngs(0)))
+    if not isinstance(module, nnx.Module):
+        raise TypeError(f"nnx_model: make must make an NNX module, it makes {type(module).__name__}")
+    kinds = nnx.Param, nnx.RngState, ...
+    module.train()
+    training = nnx.graphdef(module)
+    module.eval()
+    evaluation, *parts = nnx.split(module, *kinds)
+    blank_params, blank_streams, blank_state = parts
+    keys, _ = nnx.split_state(blank_streams, nnx.RngKey, ...)
+    tags = sorted({variable.tag for _, variable in nnx.to_flat_state(keys)})
+
+    def initialize(key: Array) -> list[Any]:
+        return [nnx.to_pure_dict(part) for part in nnx.split(make(nnx.Rngs(key)), *kinds)[1:]]
+
+    def score(params: Any, state: Any, x: Array, key: Array | None) -> tuple[Array, Any]:
+        net = nnx.merge(
+            evaluation if key is None else training,
+            _filled(blank_params, params),
+            jax.tree.map(_blank, blank_streams),
+            _filled(blank_state, state),
+        )
+        if key is None:
+            return net(x), None
+        streams = {tag: key if tag == "dropout" else jax.random.fold_in(key, i) for i, tag in enumerate(tags)}
+        nnx.reseed(net, policy="match_shape", **streams)
+        scores = net(x)
+        nnx.pop(net, nnx.Intermediate)
+        return scores, nnx.to_pure_dict(nnx.split(net, *kinds)[3])
+
+    abstract = [nnx.to_pure_dict(part) for part in parts]
+    of_batch = jax.eval_shape(lambda p, s, x: score(p, s, x, None)[0], abstract[0], abstract[2], _batch(example))
+    _check_scores("nnx_model", of_batch)
+
+    def apply(params: Any, x: Array, *, key: Array | None = None) -> Array:
+        return _over_leading(lambda x: score(params, {}, x, key), x, example)[0]
+
+    def apply_with_state(params: Any, state: Any, x: Array, *, key: Array | None = None) -> tuple[Array, Any]:
+        scores, after = _over_leading(lambda x: score(params, state, x, key), x, example)
+        return scores, state if key is None else after
+
+    if not abstract[2]:
+        return Model(lambda key: initialize(key)[0], apply)
+    return Stateful(lambda key: initialize(key)[0], lambda key: initialize(key)[2], apply_with_state)
+
+
+def params_to_linen(params: Sequence[Weights], names: Sequence[str] | None = None) -> dict[str, Any]:
+    """The parameters of an `mlp` as the variables of a Linen module with a `Dense` for each layer.
+
+    Args:
+        params: of the `mlp`: w[..., out, in] and b[..., out] for each layer; leading axes, as of a sweep, are kept.
+        names: of the layers; by default "Dense_0", "Dense_1", ..., as a compact module calls them.
+
+    Returns:
+        {"params": {name: {"kernel": [..., in, out], "bias": [..., out]}}}, the same numbers.
+
+    Raises:
+        ValueError: there are not as many names as layers.
+    """
+    names = [f"Dense_{i}" for i in range(len(params))] if names is None else names
+    if len(names) != len(params):
+        raise ValueError(f"params_to_linen: {len(names)} names given to {len(params)} layers")
+    layers = zip(names, params, strict=True)
+    return {"params": {name: {"kernel": p["w"].swapaxes(-1, -2), "bias": p["b"]} for name, p in layers}}
+
+
+def params_from_linen(variables: Mapping[str, Any]) -> list[Weights]:
+    """The variables of a Linen module that has `Dense` layers alone as parameters of an `mlp`.
+
+    Args:
+        variables: {"params": {name: {"kernel": [..., in, out], "bias": [..., out]}}}, or what is under "params". The
+            layers follow each other as the numbers in their names do: "Dense_9" before "Dense_10".
+
+    Returns:
+        A list of {"w": [..., out, in], "b": [..., out]}, the same numbers.
+
+    Raises:
+        ValueError: a layer is no `Dense` with a bias, or the layers do not fit together.
+    """
+    layers = variables.get("params", variables)
+
+    def place(name: str) -> list[int]:
+        return [int(number) for number in re.findall(r"\d+", name)]
+
+    params: list[Weights] = []
+    for name in sorted(layers, key=place):
+        if not isinstance(layers[name], Mapping) or set(layers[name]) != {"kernel", "bias"}:
+            found = ", ".join(sorted(layers[name])) if isinstance(layers[name], Mapping) else "an array"
+            raise ValueError(f"params_from_linen: {name} must be a Dense with kernel and bias, it holds {found}")
+        kernel, bias = layers[name]["kernel"], layers[name]["bias"]
+        into = kernel.shape[-2] if not params else params[-1]["b"].shape[-1]
+        if kernel.shape[-2:] != (into, bias.shape[-1]):
+            raise ValueError(
+                f"params_from_linen: {name} has kernel{list(kernel.shape)} and bias{list(bias.shape)}, expected "
+                f"kernel[..., {into}, out] and bias[..., out] after the layer before it"
+            )
+        params.append({"w": kernel.swapaxes(-1, -2), "b": bias})
+    return params
+
+
+def _example(inputs: Inputs) -> jax.ShapeDtypeStruct:
+    if isinstance(inputs, jax.ShapeDtypeStruct):
+        return inputs
+    return jax.ShapeDtypeStruct((inputs,) if isinstance(inputs, int) else tuple(inputs), jnp.float32)
+
+
+def _batch(example: jax.ShapeDtypeStruct) -> jax.ShapeDtypeStruct:
+    return jax.ShapeDtypeStruct((2, *example.shape), example.dtype)
+
+
+def _check_scores(where: str, scores: Any) -> None:
+    shape = getattr(scores, "shape", None)
+    if shape is None or len(shape) != 2 or shape[0] != 2 or not jnp.issubdtype(scores.dtype, jnp.floating):
+        told = jax.tree.map(lambda a: f"{a.dtype}{list(a.shape)}", scores)
+        raise ValueError(f"{where}: the module must give scores f32[B, C] for a batch; for two examples it gave {told}")
+
+
+def _over_leading(score: Callable[[Array], tuple[Array, Any]], x: Array, example: jax.ShapeDtypeStruct) -> Any:
+    """Modules take one leading axis, models any."""
+    x = jnp.asarray(x)
+    lead = x.shape[: max(x.ndim - len(example.shape), 0)]
+    if x.shape[len(lead) :] != example.shape:
+        raise ValueError(f"x{list(x.shape)} must end with the shape of one example, {list(example.shape)}")
+    if len(lead) == 1:
+        return score(x)
+    scores, state = score(x.reshape(math.prod(lead), *example.shape))
+    return scores.reshape(*lead, scores.shape[-1]), state
+
+
+def _filled(blank: nnx.State, values: Any) -> nnx.State:
+    """The variables of a module with values in the place of shapes."""
+    state = jax.tree.map(lambda leaf: leaf, blank)
+    nnx.replace_by_pure_dict(state, values)
+    return state
+
+
+def _blank(leaf: jax.ShapeDtypeStruct) -> Array:
+    """A value that is never seen, for the keys and counters of random streams."""
+    if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+        return jnp.broadcast_to(jax.random.key(0), leaf.shape)
+    return jnp.zeros(leaf.shape, leaf.dtype)
