@@ -45,7 +45,8 @@ PROGRAM = "python -m experiments.train"
 
 class Classifier(NamedTuple):
     """What a run leaves behind: what was fitted on the training inputs, the parameters, and the state of a model that
-    has one."""
+    has one.
+    """
 
     statistics: Any
     params: Any

@@ -1,3 +1,4 @@
+import flax.linen
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -89,3 +90,28 @@ def test_linear_under_jit_vmap_and_grad():
 def test_linear_wrong_inputs(w, b, x, error, message):
     with pytest.raises(error, match=f"^linear: .*{message}"):
         layers.linear({"w": jnp.ones(w), "b": jnp.ones(b)}, x)
+
+
+# ---------------------------------------------------------------- normalize
+
+
+@pytest.mark.parametrize("leading", [(), (3,), (2, 4)])
+def test_normalized_values_are_those_of_flax_and_of_the_loop(leading):
+    x = 3 * normal(*leading, 7) + 2
+    got = layers.normalize(jnp.asarray(x))
+    theirs = flax.linen.LayerNorm(use_bias=False, use_scale=False, epsilon=1e-6).apply({}, x)
+    np.testing.assert_allclose(got, np.asarray(theirs), rtol=1e-5, atol=1e-6)
+    for place in np.ndindex(leading):
+        row = x[place].astype(np.float64)
+        np.testing.assert_allclose(got[place], (row - row.mean()) / np.sqrt(row.var() + 1e-6), rtol=1e-4, atol=1e-5)
+
+
+def test_equal_values_become_zeros_with_a_finite_gradient():
+    x = jnp.full((2, 5), 3.0)
+    assert not layers.normalize(x).any()
+    assert jnp.isfinite(jax.grad(lambda x: layers.normalize(x)[0, 0])(x)).all()
+
+
+def test_whole_numbers_are_not_normalized():
+    with pytest.raises(TypeError, match="normalize: x must be floating point, got int32"):
+        layers.normalize(jnp.arange(3))

@@ -314,3 +314,30 @@ def test_sums_of_16_bits_are_held_in_32():
     """The sum of 3,000 ones: in bfloat16 itself it would stop at 256."""
     params: layers.Weights = {"w": jnp.ones((1, 3000), jnp.bfloat16), "b": jnp.zeros(1, jnp.bfloat16)}
     assert float(layers.linear(params, jnp.ones(3000, jnp.bfloat16))[0]) == 3008.0  # the nearest of 8 bits
+
+
+# ---------------------------------------------------------------- normalized layers
+
+
+def test_a_normalized_network_is_the_loop_over_examples():
+    params = random_params((6, 5, 4, 3))
+    x = normal(2, 6)
+    got = models.mlp(6, (5, 4), 3, normalize=True).apply(to_jax(params), jnp.asarray(x))
+    for scores, example in zip(got, x.astype(np.float64), strict=True):
+        h = example
+        for layer in params[:-1]:
+            z = layer["w"].astype(np.float64) @ h
+            h = np.maximum((z - z.mean()) / np.sqrt(z.var() + 1e-6) + layer["b"], 0)
+        np.testing.assert_allclose(scores, params[-1]["w"] @ h + params[-1]["b"], rtol=1e-4, atol=1e-5)
+
+
+def test_a_normalized_network_does_not_see_the_scale_of_its_weights():
+    params, x = to_jax(random_params((6, 5, 3))), jnp.asarray(normal(4, 6))
+    model = models.mlp(6, (5,), 3, normalize=True)
+    larger = [{"w": 100 * params[0]["w"], "b": params[0]["b"]}, params[1]]
+    np.testing.assert_allclose(model.apply(larger, x), model.apply(params, x), rtol=1e-3, atol=1e-4)
+
+
+def test_normalize_and_width_are_refused_together():
+    with pytest.raises(ValueError, match="normalize counts all neurons of a layer"):
+        models.mlp(6, (5,), 3, normalize=True, width=[3])

@@ -12,8 +12,8 @@ import references
 import sklearn.linear_model
 from small_tasks import KEY, RATE, batches, linear_task
 
-from jaxnn import losses
-from jaxnn.training import init_state, make_update
+from jaxnn import losses, optimizers
+from jaxnn.training import Data, evaluated_params, fit, init_state, make_update
 
 L2 = 0.05
 
@@ -108,3 +108,74 @@ def test_two_learning_rates_are_none_to_record():
     }
     task = linear_task(optimizer=optax.partition(groups, [{"w": "w", "b": "b"}]))
     assert train(task, 1, one_batch())[1].learning_rate is None
+
+
+# ---------------------------------------------------------------- averaged
+
+
+def test_averaged_parameters_are_the_loop_and_the_steps_are_as_without():
+    decay, steps, batch = 0.9, 25, one_batch()
+    task = linear_task(optimizer=optimizers.averaged(optax.sgd(RATE, momentum=0.5), decay))
+    plain = linear_task(optimizer=optax.sgd(RATE, momentum=0.5))
+    averaged, without = init_state(task, KEY), init_state(plain, KEY)
+    updates = [jax.jit(make_update(one)) for one in (task, plain)]
+    np.testing.assert_array_equal(evaluated_params(averaged)[0]["w"], averaged.params[0]["w"])
+    mean = np.asarray(averaged.params[0]["w"], np.float64)
+    for t in range(steps):
+        averaged, without = updates[0](averaged, batch)[0], updates[1](without, batch)[0]
+        d = min(decay, (1 + t) / (10 + t))
+        mean = d * mean + (1 - d) * np.asarray(without.params[0]["w"], np.float64)
+    np.testing.assert_array_equal(averaged.params[0]["w"], without.params[0]["w"])
+    np.testing.assert_allclose(evaluated_params(averaged)[0]["w"], mean, rtol=1e-5)
+    assert evaluated_params(without) is without.params
+
+
+def test_a_run_measures_and_keeps_the_averaged_parameters():
+    x, labels = one_batch(size=64)
+    task = linear_task(optimizer=optimizers.averaged(optax.sgd(1.0), 0.99))
+    options = {"epochs": 6, "batch_size": 8, "select": "validation_loss"}
+    run, _ = fit(lambda _: task, {}, KEY, Data(x, labels, evaluate={"validation": (x, labels)}), **options)
+    mean = evaluated_params(run.state)
+    assert np.abs(mean[0]["w"] - run.state.params[0]["w"]).max() > 0.01
+    assert run.best is not None
+    measured = losses.softmax(task.model.apply(mean, x), labels).mean()
+    np.testing.assert_allclose(run.history["validation_loss"][-1], measured, rtol=1e-5)
+    if int(run.best.epoch) == 5:
+        np.testing.assert_array_equal(run.best.params[0]["w"], mean[0]["w"])
+    of_best = losses.softmax(task.model.apply(run.best.params, x), labels).mean()
+    np.testing.assert_allclose(run.best.value, of_best, rtol=1e-5)
+
+
+@pytest.mark.parametrize("decay", [1.0, -0.1, float("nan")])
+def test_a_wrong_decay_is_refused(decay):
+    with pytest.raises(ValueError, match="averaged: decay"):
+        optimizers.averaged(optax.sgd(0.1), decay)
+
+
+# ---------------------------------------------------------------- beta_lasso
+
+
+def test_beta_lasso_is_the_loop_over_weights():
+    rate, penalty, beta = 0.1, 0.02, 5.0
+    random = np.random.default_rng(0)
+    w, b = (random.normal(scale=0.2, size=shape).astype(np.float32) for shape in ((6, 5), (6,)))
+    gradient = {"w": random.normal(size=(6, 5)).astype(np.float32), "b": random.normal(size=6).astype(np.float32)}
+    optimizer = optimizers.beta_lasso(optax.sgd(rate), penalty, rate, beta=beta)
+    params = {"w": jnp.asarray(w), "b": jnp.asarray(b)}
+    updates, _ = jax.jit(optimizer.update)(gradient, optimizer.init(params), params)
+    after = optax.apply_updates(params, updates)
+    expected = np.empty_like(w)
+    for place in np.ndindex(w.shape):
+        one = w[place] - rate * (gradient["w"][place] + penalty * np.sign(w[place]))
+        expected[place] = one if abs(one) >= beta * penalty else 0.0
+    assert 3 < (expected == 0).sum() < 27
+    np.testing.assert_allclose(after["w"], expected, rtol=1e-5, atol=1e-7)
+    np.testing.assert_array_equal(np.asarray(after["w"]) == 0, expected == 0)
+    np.testing.assert_allclose(after["b"], b - rate * gradient["b"], rtol=1e-6)
+
+
+@pytest.mark.parametrize("values", [(-1.0, 0.1, 50.0), (1e-6, -0.1, 50.0), (1e-6, 0.1, float("nan"))])
+def test_numbers_below_zero_are_refused(values):
+    penalty, rate, beta = values
+    with pytest.raises(ValueError, match=r"beta_lasso: .* must be at least 0"):
+        optimizers.beta_lasso(optax.sgd(0.1), penalty, rate, beta=beta)

@@ -130,6 +130,7 @@ def test_without_arguments_digits_reach_97_percent(tmp_path):
         ["--augment", "crop", "cutout", "mixup", "--preprocess", "whiten", "--components", "20"],
         ["--validation-share", "0", "--smoothing", "0.1", "--schedule", "one-cycle"],
         ["--dataset", "spiral", "--early-stopping", "1", "--activation", "gelu"],
+        ["--optimizer", "adamw", "--weight-decay", "0.1", "--average", "0.99", "--normalize", "--mirror"],
     ],
     ids=lambda arguments: " ".join(arguments),
 )

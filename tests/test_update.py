@@ -202,3 +202,14 @@ def test_every_example_gets_its_scores(count, size):
     np.testing.assert_allclose(scores[-50:], np.reshape(expected, (-1, 3)), rtol=1e-4, atol=1e-5)
     first = [references.mlp(state.params, one, np.tanh) for one in x[:50]]
     np.testing.assert_allclose(scores[:50], np.reshape(first, (-1, 3)), rtol=1e-4, atol=1e-5)
+
+
+def test_with_mirror_the_scores_are_the_mean_over_the_image_and_its_mirror_image():
+    images = np.random.default_rng(0).integers(0, 256, (7, 2, 3, 1), dtype=np.uint8)
+    transform = lambda _, x: x.astype(jnp.float32) / 255
+    task = linear_task(model=models.mlp((2, 3, 1), (4,), 3), transform=transform)
+    params = init_state(task, KEY).params
+    both = [compute_scores(task, params, x) for x in (images, images[:, :, ::-1])]
+    got = compute_scores(task._replace(mirror=True), params, images, batch_size=3)
+    np.testing.assert_allclose(got, (both[0] + both[1]) / 2, rtol=1e-5, atol=1e-6)
+    assert np.abs(both[0] - both[1]).max() > 0.01

@@ -1,0 +1,196 @@
+"""How good the models of the notes get when they are trained well: several seeds on all training examples.
+
+    python -m experiments.leaderboard
+    python -m experiments.leaderboard --row linear-softmax
+    python -m experiments.leaderboard --row one-hidden-layer --ablation
+
+Everything in a recipe was chosen on 45,000 training and 5,000 validation examples of the training set; the test set is
+read once by each seed, after training on all 50,000. `--ablation` leaves out one part of the recipe after the other, on
+the 45,000 and 5,000 examples alone. Finished runs under `runs/leaderboard` are used again, and stopped ones go on.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import tyro
+from rich.console import Console
+from rich.table import Table
+
+from experiments import artifacts, command, resume
+from experiments.config import Config
+from experiments.train import train
+
+RESULTS = Path("experiments", "results")
+
+
+class Row(NamedTuple):
+    """One model of the notes, trained well."""
+
+    title: str
+    reference: str
+    """What is published or well known, in percent."""
+    goal: float
+    """Mean test accuracy to reach, in percent."""
+    recipe: Mapping[str, Any]
+    """The options of `experiments.train`."""
+    parts: Mapping[str, Mapping[str, Any]]
+    """What each part of the recipe is replaced by when it is left out."""
+
+
+ROWS: dict[str, Row] = {}
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """Which models to train, and how often."""
+
+    row: tuple[str, ...] = tuple(ROWS)
+    """Which rows; all of them by default."""
+    seeds: int = 5
+    """Runs of each recipe."""
+    ablation: bool = False
+    """Leave out one part of each recipe after the other and measure on validation examples; never the test set."""
+    data_dir: Path | None = None
+    """Where TFDS keeps prepared datasets."""
+    runs: Path = Path("runs", "leaderboard")
+    """The folder of the runs."""
+    out: Path | None = None
+    """The file for the results; leaderboard.json or ablation.json in experiments/results by default."""
+    quick: bool = False
+    """A trial: few epochs, few examples; the results go to runs/leaderboard."""
+
+
+def run(options: Options, console: Console) -> dict[str, Any]:
+    """Train and write.
+
+    Args:
+        options: see `Options`.
+        console: where progress and the closing table go.
+
+    Returns:
+        What was written: `{"rows": [...]}`.
+
+    Raises:
+        ValueError: an option is wrong, or a folder holds another run.
+        OSError, ImportError: as `experiments.train`.
+    """
+    if unknown := [name for name in options.row if name not in ROWS]:
+        raise ValueError(f"--row {' '.join(unknown)}: choose from {', '.join(ROWS)}")
+    if options.seeds < 1:
+        raise ValueError(f"--seeds {options.seeds} must be at least 1")
+    kind = "ablation" if options.ablation else "leaderboard"
+    out = options.out or (options.runs if options.quick else RESULTS) / f"{kind}.json"
+    out.parent.mkdir(parents=True, exist_ok=True)
+    for name in options.row:
+        for row in _ablated(name, options, console) if options.ablation else _trained(name, options, console):
+            write(out, row)
+    found = json.loads(out.read_text())
+    console.print(_table(found["rows"], options))
+    return found
+
+
+def write(out: Path, row: Mapping[str, Any]) -> None:
+    """Put a row into the file of the results, in place of an earlier one of the same name.
+
+    Args:
+        out: the file.
+        row: with "row" and "part" to tell it from the others.
+
+    Raises:
+        OSError, ValueError: the file cannot be read or written.
+    """
+    rows = json.loads(out.read_text())["rows"] if out.exists() else []
+    rows = [other for other in rows if (other["row"], other["part"]) != (row["row"], row["part"])] + [dict(row)]
+    order = list(ROWS)
+    artifacts.write_json(out, {"rows": sorted(rows, key=lambda row: order.index(row["row"]))})
+
+
+def _trained(name: str, options: Options, console: Console) -> Iterator[dict[str, Any]]:
+    """The row of the leaderboard: trained on all training examples, the test set read once by each seed."""
+    row = ROWS[name]
+    runs = [_run_of(name, "all", row.recipe, seed, 0.0, options, console) for seed in range(options.seeds)]
+    accuracies = [100 * run["test_accuracy"] for run in runs]
+    yield _told(name, "", accuracies, runs, row.recipe) | {"reference": row.reference, "goal": row.goal}
+
+
+def _ablated(name: str, options: Options, console: Console) -> Iterator[dict[str, Any]]:
+    """The recipe and the recipe without each of its parts, measured on validation examples."""
+    row = ROWS[name]
+    for part, instead in {"": {}, **row.parts}.items():
+        recipe = {**row.recipe, **instead}
+        folder = part.replace(" ", "-") or "whole"
+        runs = [_run_of(name, folder, recipe, seed, 0.1, options, console) for seed in range(options.seeds)]
+        accuracies = [100 * run["validation_accuracy"] for run in runs]
+        yield _told(name, part, accuracies, runs, recipe)
+
+
+def _run_of(
+    name: str,
+    part: str,
+    recipe: Mapping[str, Any],
+    seed: int,
+    validation_share: float,
+    options: Options,
+    console: Console,
+) -> dict[str, Any]:
+    """The summary of one run; one that was finished earlier is read, one that was stopped goes on."""
+    out = options.runs / name / part / str(seed)
+    given = {"dataset": "cifar10", "data_dir": options.data_dir, "quick": options.quick, **recipe}
+    config = Config(**given, validation_share=validation_share, seed=seed, out=out)
+    stored = None
+    if (out / "config.json").exists():
+        stored = resume.find(out, lambda message: console.print(f"warning: {message}", soft_wrap=True))
+        there = {name: stored.settings.get(name) for name in recipe}
+        if changed := resume.differences(there, json.loads(artifacts.as_json(dict(recipe)))):
+            raise ValueError(f"{out} holds a run of another recipe ({changed}): remove it")
+    console.print(f"[bold]{name}[/bold] {part}, seed {seed}", highlight=False)
+    return train(config, console, stored)
+
+
+def _told(
+    name: str, part: str, accuracies: list[float], runs: list[dict[str, Any]], recipe: Mapping[str, Any]
+) -> dict[str, Any]:
+    return {
+        "row": name,
+        "part": part,
+        "title": ROWS[name].title,
+        "mean": float(np.mean(accuracies)),
+        "std": float(np.std(accuracies, ddof=1)) if len(accuracies) > 1 else None,
+        "accuracies": accuracies,
+        "seeds": [run["seed"] for run in runs],
+        "seconds": float(np.mean([run["seconds_total"] for run in runs])),
+        "seconds_compile": float(np.mean([run["seconds_compile"] for run in runs])),
+        "config": dict(recipe),
+        "environment": artifacts.environment(),
+    }
+
+
+def _table(rows: list[dict[str, Any]], options: Options) -> Table:
+    measured = "validation" if options.ablation else "test"
+    table = Table("model", "without", f"{measured} accuracy", "seeds", "seconds a run", title=f"{measured} accuracy, %")
+    for row in rows:
+        spread = "" if row["std"] is None else f" ± {row['std']:.2f}"
+        goal = f" (goal {row['goal']:g})" if "goal" in row else ""
+        cells = [row["title"], row["part"], f"{row['mean']:.2f}{spread}{goal}", str(len(row["seeds"]))]
+        table.add_row(*cells, f"{row['seconds']:.0f}")
+    return table
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command: exit status 0, 1 when a training diverged, 2 when something that was given is wrong, 130 or 143
+    when it was stopped by Control-C or SIGTERM; started again it goes on.
+    """
+    options = tyro.cli(Options, prog="python -m experiments.leaderboard", description=__doc__, args=arguments)
+    artifacts.keep_compiled()
+    return command.run(run, options, Console())
+
+
+if __name__ == "__main__":
+    sys.exit(main())
