@@ -1,0 +1,102 @@
+"""The leaderboard: what is trained on what, and what is written."""
+
+import json
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from experiments import leaderboard
+from experiments.config import Config, resolve
+from experiments.leaderboard import ROWS, Options, Row
+from jaxnn.data import load
+
+TINY = Row("tiny", "-", 50.0, {"dataset": "digits", "hidden": (8,), "epochs": 2}, {"dropout": {"dropout": 0.0}})
+
+
+@pytest.fixture
+def tiny(monkeypatch):
+    monkeypatch.setitem(ROWS, "tiny", TINY)
+
+
+@pytest.fixture
+def trained(monkeypatch):
+    """The configs that were trained; what they reach is made up."""
+    seen: list[Config] = []
+
+    def train(config, console, stored):
+        seen.append(config)
+        reached = {"test_accuracy": 0.5 + config.seed / 100, "validation_accuracy": 0.4 + config.seed / 100}
+        return reached | {"seed": config.seed, "seconds_total": 2.0, "seconds_compile": 0.5}
+
+    monkeypatch.setattr(leaderboard, "train", train)
+    return seen
+
+
+def run(tmp_path, **changes):
+    options = Options(row=("tiny",), seeds=3, runs=tmp_path / "runs", out=tmp_path / "found.json")
+    return leaderboard.run(Options(**vars(options) | changes), Console(quiet=True))
+
+
+@pytest.mark.usefixtures("tiny")
+def test_the_table_is_of_test_accuracies_after_training_on_everything(trained, tmp_path):
+    [row] = run(tmp_path)["rows"]
+    assert [config.seed for config in trained] == [0, 1, 2]
+    assert {config.validation_share for config in trained} == {0.0}
+    assert row["accuracies"] == pytest.approx([50, 51, 52])
+    assert (row["mean"], row["std"]) == (pytest.approx(51), pytest.approx(np.std([50, 51, 52], ddof=1)))
+    assert (row["seconds"], row["seconds_compile"], row["goal"]) == (2.0, 0.5, 50.0)
+    assert row["environment"]["packages"]["jax"] if "packages" in row["environment"] else row["environment"]
+
+
+@pytest.mark.usefixtures("tiny")
+def test_an_ablation_reads_validation_examples_alone_and_leaves_one_part_out(trained, tmp_path):
+    rows = run(tmp_path, ablation=True, seeds=2)["rows"]
+    assert {config.validation_share for config in trained} == {0.1}
+    assert [config.dropout for config in trained] == [None, None, 0.0, 0.0]
+    assert [row["part"] for row in rows] == ["", "dropout"]
+    assert rows[0]["accuracies"] == pytest.approx([40, 41])
+
+
+@pytest.mark.usefixtures("tiny", "trained")
+def test_a_row_takes_the_place_of_the_earlier_one(tmp_path):
+    run(tmp_path)
+    rows = run(tmp_path, seeds=1)["rows"]
+    assert [row["accuracies"] for row in rows] == [[50.0]]
+    assert rows[0]["std"] is None
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("tiny")
+def test_finished_runs_are_used_again_and_another_recipe_is_refused(tmp_path, monkeypatch):
+    first = run(tmp_path, seeds=1)
+    written = (tmp_path / "runs/tiny/all/0/summary.json").stat().st_mtime_ns
+    assert run(tmp_path, seeds=1)["rows"][0]["accuracies"] == first["rows"][0]["accuracies"]
+    assert (tmp_path / "runs/tiny/all/0/summary.json").stat().st_mtime_ns == written
+    monkeypatch.setitem(ROWS, "tiny", TINY._replace(recipe={**TINY.recipe, "epochs": 3}))
+    with pytest.raises(ValueError, match="another recipe .*epochs 2 there, 3 now"):
+        run(tmp_path, seeds=1)
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_every_recipe_and_what_replaces_its_parts_can_be_trained(name):
+    row = ROWS[name]
+    digits = load("digits", validation_share=0)
+    for changes in ({}, *row.parts.values()):
+        recipe = {**row.recipe, **changes}
+        assert set(changes) <= {field for field in vars(Config())}
+        resolve(Config(**recipe | {"batch_size": 32, "components": None, "preprocess": "standardize"}), digits)
+
+
+@pytest.mark.parametrize(("arguments", "said"), [(["--row", "x"], "--row x: choose from"), (["--seeds", "0"], "0")])
+def test_wrong_options_are_refused(arguments, said, tmp_path, capsys):
+    assert leaderboard.main([*arguments, "--out", str(tmp_path / "found.json")]) == 2
+    assert said in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_results_are_of_rows_that_exist():
+    path = leaderboard.RESULTS / "leaderboard.json"
+    for row in json.loads(path.read_text())["rows"] if path.exists() else []:
+        assert row["row"] in ROWS
+        assert row["config"] == json.loads(json.dumps(dict(ROWS[row["row"]].recipe)))
