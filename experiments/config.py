@@ -200,8 +200,8 @@ def _check_convolutional(config: Config, dataset: Dataset, default: tuple[int, .
     halved, side = len(hidden) - (config.model == "cnn-large"), min(dataset.train.inputs.shape[1:3])
     if side < 2**halved:
         raise ValueError(
-            f"--hidden {' '.join(map(str, hidden))}: {len(hidden)} stages halve the images {halved} times, too often for "
-            f"{side} pixels: give fewer"
+            f"--hidden {' '.join(map(str, hidden))}: {len(hidden)} stages halve the images {halved} times, too "
+            f"often for {side} pixels: give fewer"
         )
 
 
