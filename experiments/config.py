@@ -15,6 +15,7 @@ import numpy as np
 import optax
 from jax import Array
 
+from experiments.defaults import DEFAULTS
 from experiments.nets import make_model
 from jaxnn import losses, optimizers, training
 from jaxnn.data import Dataset, augment, preprocess
@@ -140,63 +141,6 @@ NO_SETTINGS = {"out", "data_dir", "device", "resume", "rescue", "coordinator", "
 """The options that do not decide what is learned: they may be others when a run goes on."""
 SKIPPED_IN_A_ROW = 10
 
-CNN_LARGE = {
-    "learning_rate": 0.4,
-    "l2": 2.5e-4,
-    "batch_size": 512,
-    "epochs": 30,
-    "hidden": (64, 128, 256, 512),
-    "preprocess": "standardize-channel",
-}
-DEFAULTS: dict[tuple[str, str], dict[str, Any]] = {
-    ("digits", "linear"): {
-        "learning_rate": 0.05,
-        "l2": 1e-3,
-        "epochs": 100,
-        "init": "normal",
-        "preprocess": "standardize-global",
-    },
-    ("digits", "mlp"): {
-        "learning_rate": 0.05,
-        "l2": 1e-4,
-        "epochs": 100,
-        "hidden": (256,),
-        "dropout": 0.5,
-        "preprocess": "standardize-global",
-    },
-    ("images", "linear"): {"learning_rate": 0.002, "l2": 0.02, "batch_size": 256, "epochs": 30, "init": "normal"},
-    ("images", "mlp"): {
-        "learning_rate": 0.01,
-        "l2": 2e-3,
-        "batch_size": 256,
-        "epochs": 40,
-        "hidden": (512,),
-        "dropout": 0.5,
-    },
-    ("digits", "cnn"): {
-        "learning_rate": 0.1,
-        "l2": 5e-4,
-        "epochs": 20,
-        "hidden": (32, 64),
-        "preprocess": "standardize-global",
-    },
-    ("digits", "cnn-large"): CNN_LARGE,
-    ("images", "cnn"): {
-        "learning_rate": 0.1,
-        "l2": 5e-4,
-        "batch_size": 128,
-        "epochs": 10,
-        "hidden": (32, 64, 128),
-        "preprocess": "standardize-channel",
-    },
-    ("images", "cnn-large"): CNN_LARGE,
-    ("points", "linear"): {"learning_rate": 0.1, "batch_size": 16, "epochs": 100, "init": "normal"},
-    ("points", "mlp"): {"learning_rate": 0.1, "batch_size": 16, "epochs": 300, "hidden": (32, 32)},
-}
-"""What `Settings` are by default, by kind of dataset (digits, other images, points in the plane) and model. Those of
-digits and images follow runs on validation splits (of CIFAR-10 for images), never test data; those of points are
-ordinary values that were not searched for."""
-
 
 def resolve(config: Config, dataset: Dataset) -> Settings:
     """The settings with every default filled in.
@@ -219,7 +163,7 @@ def resolve(config: Config, dataset: Dataset) -> Settings:
     if config.normalize and config.model != "mlp":
         raise ValueError(f"--normalize belongs to --model mlp, got --model {config.model}")
     if config.model in ("cnn", "cnn-large"):
-        _check_convolutional(config, dataset)
+        _check_convolutional(config, dataset, DEFAULTS.get((kind, config.model), {}).get("hidden", ()))
     if config.augment and not images:
         raise ValueError(f"--augment {' '.join(config.augment)} needs images; {dataset.name} has points as inputs")
     if config.mirror and not images:
@@ -255,7 +199,7 @@ def resolve(config: Config, dataset: Dataset) -> Settings:
     return settings
 
 
-def _check_convolutional(config: Config, dataset: Dataset) -> None:
+def _check_convolutional(config: Config, dataset: Dataset, default: tuple[int, ...]) -> None:
     """Raise a ValueError for settings that a convolutional network does not have."""
     if dataset.train.inputs.ndim != 4:
         raise ValueError(f"--model {config.model} needs images; {dataset.name} has points as inputs: use --model mlp")
@@ -264,8 +208,15 @@ def _check_convolutional(config: Config, dataset: Dataset) -> None:
     for name in ("input_dropout", "init"):
         if value := getattr(config, name):
             raise ValueError(f"--{name.replace('_', '-')} {value} belongs to --model linear and mlp")
-    if config.hidden is not None and not config.hidden:
+    hidden = default if config.hidden is None else config.hidden
+    if not hidden:
         raise ValueError(f"--hidden needs the channels of one stage or more for --model {config.model}")
+    halved, side = len(hidden) - (config.model == "cnn-large"), min(dataset.train.inputs.shape[1:3])
+    if side < 2**halved:
+        raise ValueError(
+            f"--hidden {' '.join(map(str, hidden))}: {len(hidden)} stages halve the images {halved} times, too "
+            f"often for {side} pixels: give fewer"
+        )
 
 
 def fit_statistics(config: Config, inputs: np.ndarray) -> Any:

@@ -93,9 +93,14 @@ def _sweep(config: SweepConfig, console: Console, device: str) -> dict[str, Any]
     make_task = task_maker(settings, statistics, dataset.train.inputs, len(dataset.classes))
     data = training.Data(*dataset.train, statistics, evaluate={"validation": dataset.validation})
     keys = jax.vmap(jax.random.key)(jnp.arange(config.seed, config.seed + config.seeds))
-    group = config.group or training.choose_group(make_task, hparams, keys, data, settings.batch_size)
-    if config.group is None:  # several groups, so that progress is seen and a stopped sweep need not begin again
-        group = math.ceil(count / math.ceil(count / min(group[0], max(16, math.ceil(count / 8))))), group[1]
+    if config.group is not None:
+        group = config.group
+    elif settings.model in ("linear", "mlp"):
+        fits = training.choose_group(make_task, hparams, keys, data, settings.batch_size)
+        # several groups, so that progress is seen and a stopped sweep need not begin again
+        group = math.ceil(count / math.ceil(count / min(fits[0], max(16, math.ceil(count / 8))))), fits[1]
+    else:  # one convolutional network keeps a device busy, and its activations are large
+        group = min(count, parallel.count(parallel.MODELS)), 1
     out = _folder(config, dataset, group)
 
     console.print(

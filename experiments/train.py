@@ -44,9 +44,7 @@ PROGRAM = "python -m experiments.train"
 
 
 class Classifier(NamedTuple):
-    """What a run leaves behind: what was fitted on the training inputs, the parameters, and the state of a model that
-    has one.
-    """
+    """What a run leaves behind: what was fitted on the training inputs, the parameters, and a model's state if any."""
 
     statistics: Any
     params: Any

@@ -108,3 +108,15 @@ def test_the_lesson(tmp_path):
     assert summary["claims"][0]["measured"]["fitted power"] == pytest.approx(-0.5, abs=0.05)
     for name in summary["figures"]:
         assert (tmp_path / f"{name}.png").stat().st_size > 10_000
+
+
+def test_a_direction_for_weights_of_flax_is_scaled_for_each_neuron_as_well():
+    kernel = jax.random.normal(jax.random.key(0), (3, 3, 2, 5)) * jnp.arange(1.0, 6.0)[None, None, None]
+    params = {"Conv_0": {"kernel": kernel, "bias": jnp.ones(5)}}
+    direction = curvature.filter_direction(jax.random.key(1), params)["Conv_0"]
+    np.testing.assert_allclose(
+        np.linalg.norm(np.asarray(direction["kernel"]).reshape(18, 5), axis=0),
+        np.linalg.norm(np.asarray(kernel).reshape(18, 5), axis=0),
+        rtol=1e-5,
+    )
+    assert not direction["bias"].any()

@@ -129,29 +129,30 @@ def largest_rate(eigenvalue: ArrayLike) -> np.ndarray:
 def filter_direction(key: Array, params: Params) -> Params:
     """A random direction whose parts are as large as those of the parameters, so that surfaces can be compared.
 
-    Formula: normal numbers; each row `d_i` of a matrix is scaled to `|w_i|`, biases (and other vectors) stay zero.
+    Formula: normal numbers; the weights `d_i` of a neuron are scaled to `|w_i|`, biases (and other vectors) stay zero.
 
     Args:
         key: a PRNG key.
-        params: the solution; matrices are W[out, in], a row for each neuron.
+        params: the solution; matrices are W[out, ...], and [..., out] where they are called "kernel", as Flax does.
 
     Returns:
         A tree like the parameters.
 
     Source: Li et al. 2018, "Visualizing the loss landscape of neural nets".
     """
-    leaves, tree = jax.tree.flatten(params)
+    places, tree = jax.tree_util.tree_flatten_with_path(params)
 
-    def draw(key: Array, leaf: Array) -> Array:
+    def draw(key: Array, place: tuple[Any, ...], leaf: Array) -> Array:
         if leaf.ndim < 2:
             return jnp.zeros_like(leaf)
         direction = jax.random.normal(key, leaf.shape, leaf.dtype)
-        axes = tuple(range(1, leaf.ndim))
+        out_is_last = bool(place) and getattr(place[-1], "key", None) == "kernel"
+        axes = tuple(range(leaf.ndim - 1)) if out_is_last else tuple(range(1, leaf.ndim))
         length = jnp.sqrt(jnp.square(leaf).sum(axes, keepdims=True) / jnp.square(direction).sum(axes, keepdims=True))
         return direction * jnp.broadcast_to(length, leaf.shape)
 
-    keys = jax.random.split(key, len(leaves))
-    return jax.tree.unflatten(tree, [draw(k, leaf) for k, leaf in zip(keys, leaves, strict=True)])
+    keys = jax.random.split(key, len(places))
+    return jax.tree.unflatten(tree, [draw(k, *at) for k, at in zip(keys, places, strict=True)])
 
 
 def loss_plane(

@@ -261,7 +261,15 @@ def compute_scores(
 
     Returns:
         f32[N, C].
+
+    Raises:
+        TypeError: `model_state` is missing, or the model has none.
     """
+    if (model_state is not None) != hasattr(task.model, "init_state"):
+        told = "the model has no state, but model_state was given" if model_state is not None else ""
+        raise TypeError(
+            f"compute_scores: {told or 'a model with a state needs model_state, such as State.model_state'}"
+        )
     examples: Array = parallel.join(jnp.asarray(inputs))
 
     def of(x: Array) -> Array:

@@ -1,0 +1,339 @@
+"""Networks written in Flax as models: what Flax's own loops compute, and the weights of an `mlp` in Linen's form."""
+
+from typing import Any
+
+import flax_nets
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from flax import linen, nnx
+from flax_nets import CLASSES, MODELS, PLAIN, SHAPE, Plain, Whole, WholeNnx, assert_trees, examples, task_of
+
+from jaxnn import layers, losses, models, training
+from jaxnn.inspect.curvature import top_eigenvalues
+from jaxnn.inspect.graph import computation_graph
+from jaxnn.interop.flax import linen_model, nnx_model, params_from_linen, params_to_linen
+
+KEY = jax.random.key(0)
+H = {"rate": 0.05, "l2": 1e-3}
+X, Y = examples(24)
+SUMS = {"rtol": 2e-5, "atol": 2e-6}
+"""Sums of the same numbers in a program of another shape."""
+
+
+# ---------------------------------------------------------------- scores
+
+
+def test_linen_scores_are_those_of_the_module():
+    model, module = linen_model(Whole(), SHAPE), Whole()
+    assert isinstance(model, models.Stateful)
+    params, state = model.init(KEY), model.init_state(KEY)
+    expected = module.init({"params": KEY}, X, train=False)
+    assert_trees({"params": params, **state}, expected)
+    state = jax.tree.map(lambda a: a + 0.3, state)
+    variables = {"params": params, **state}
+    scores, after = model.apply(params, state, X)
+    np.testing.assert_array_equal(scores, module.apply(variables, X, train=False))
+    assert after is state
+    scores, after = model.apply(params, state, X, key=KEY)
+    theirs, updates = module.apply(variables, X, train=True, rngs={"dropout": KEY}, mutable=["batch_stats"])
+    np.testing.assert_array_equal(scores, theirs)
+    assert_trees(after, updates)
+    assert np.abs(scores - model.apply(params, state, X, key=jax.random.key(1))[0]).max() > 0.01
+
+
+def test_nnx_scores_are_those_of_the_module():
+    model, module = nnx_model(lambda rngs: WholeNnx(rngs), SHAPE), WholeNnx(nnx.Rngs(KEY))
+    assert isinstance(model, models.Stateful)
+    params, state = model.init(KEY), model.init_state(KEY)
+    assert_trees(params, nnx.to_pure_dict(nnx.state(module, nnx.Param)))
+    assert_trees(state, nnx.to_pure_dict(nnx.state(module, nnx.BatchStat)))
+    module.eval()
+    scores, after = model.apply(params, state, X)
+    np.testing.assert_array_equal(scores, module(X))
+    assert after is state
+    module.train()
+    nnx.reseed(module, dropout=KEY)
+    scores, after = model.apply(params, state, X, key=KEY)
+    np.testing.assert_array_equal(scores, module(X))
+    assert_trees(after, nnx.to_pure_dict(nnx.state(module, nnx.BatchStat)))
+    assert np.abs(scores - model.apply(params, state, X, key=jax.random.key(1))[0]).max() > 0.01
+
+
+@pytest.mark.parametrize("kind", PLAIN)
+def test_a_module_without_a_state_is_a_plain_model(kind):
+    model = PLAIN[kind]()
+    assert isinstance(model, models.Model)
+    params = model.init(KEY)
+    if kind == "linen":
+        module = Plain()
+        expected = module.apply({"params": params}, X)
+    else:
+        expected = flax_nets.PlainNnx(nnx.Rngs(KEY))(X)
+    np.testing.assert_array_equal(model.apply(params, X), expected)
+    np.testing.assert_array_equal(model.apply(params, X, key=KEY), expected)
+
+
+@pytest.mark.parametrize("kind", MODELS)
+def test_any_leading_axes(kind):
+    model = MODELS[kind]()
+    params, state = model.init(KEY), model.init_state(KEY)
+    whole = model.apply(params, state, X)[0]
+    np.testing.assert_array_equal(
+        model.apply(params, state, X.reshape(2, 3, 4, *SHAPE))[0], whole.reshape(2, 3, 4, CLASSES)
+    )
+    np.testing.assert_allclose(model.apply(params, state, X[0])[0], whole[0], **SUMS)
+    with pytest.raises(ValueError, match=r"x\[24, 6, 6, 1\] must end with the shape of one example, \[6, 6, 2\]"):
+        model.apply(params, state, X[..., :1])
+
+
+def test_examples_need_not_be_floats():
+    class Words(linen.Module):
+        @linen.compact
+        def __call__(self, words, deterministic: bool):
+            x = linen.Embed(9, 4)(words).mean(1)
+            return linen.Dense(CLASSES)(linen.Dropout(0.5)(x, deterministic=deterministic))
+
+    model = linen_model(Words(), jax.ShapeDtypeStruct((5,), jnp.int32))
+    words = np.random.default_rng(0).integers(0, 9, (24, 5)).astype(np.int32)
+    data = training.Data(words, words[:, 0] % CLASSES)
+    run, _ = training.fit(task_of(model), H | {"rate": 0.3}, KEY, data, epochs=60, batch_size=8)
+    assert run.history["loss"][-1] < 0.8 * run.history["loss"][0]
+
+
+def test_what_tells_training_may_have_any_name():
+    class Odd(linen.Module):
+        @linen.compact
+        def __call__(self, x, learns: bool):
+            return linen.Dense(CLASSES)(linen.Dropout(0.5, deterministic=not learns)(x))
+
+    model = linen_model(Odd(), 4, training={"learns": True})
+    params, x = model.init(KEY), jnp.ones((8, 4))
+    assert jnp.unique(model.apply(params, x), axis=0).shape == (1, CLASSES)
+    assert jnp.unique(model.apply(params, x, key=KEY), axis=0).shape[0] > 1
+
+
+def test_all_variables_beside_the_parameters_are_the_state():
+    class Counting(linen.Module):
+        @linen.compact
+        def __call__(self, x, train: bool):
+            count = self.variable("seen", "count", lambda: jnp.zeros(()))
+            if train:
+                count.value += len(x)
+            self.sow("intermediates", "x", x)
+            return linen.Dense(CLASSES)(x)
+
+    model = linen_model(Counting(), 4)
+    params, state = model.init(KEY), model.init_state(KEY)
+    _, after = model.apply(params, state, jnp.ones((8, 4)), key=KEY)
+    assert_trees(after, {"seen": {"count": jnp.float32(8)}})
+
+
+def test_every_random_stream_follows_the_key():
+    class Noisy(linen.Module):
+        @linen.compact
+        def __call__(self, x, train: bool):
+            noise = jax.random.normal(self.make_rng("noise"), x.shape) if train else jnp.zeros(x.shape)
+            return linen.Dense(CLASSES)(x + noise)
+
+    class NoisyNnx(nnx.Module):
+        def __init__(self, rngs):
+            self.dense, self.noise, self.more = nnx.Linear(4, CLASSES, rngs=rngs), rngs.noise.fork(), rngs.more.fork()
+            self.deterministic = False
+
+        def __call__(self, x):
+            if self.deterministic:
+                return self.dense(x)
+            return self.dense(x + jax.random.normal(self.noise(), x.shape) - jax.random.normal(self.more(), x.shape))
+
+    x = jnp.zeros((2, 4))
+    for model in (linen_model(Noisy(), 4), nnx_model(lambda rngs: NoisyNnx(rngs), 4)):
+        assert isinstance(model, models.Model)
+        params = model.init(KEY)
+        np.testing.assert_array_equal(model.apply(params, x), jnp.zeros((2, CLASSES)))
+        one, other = (model.apply(params, x, key=jax.random.key(i)) for i in (1, 2))
+        assert (one != other).all()
+        assert jnp.abs(one).min() > 0
+
+
+# ---------------------------------------------------------------- training, beside Flax's own loops
+
+
+def batches(steps):
+    return [examples(12, seed) for seed in range(steps)]
+
+
+def objective_of(scores, labels, kernels):
+    loss = optax.softmax_cross_entropy_with_integer_labels(scores, labels).mean()
+    return loss + H["l2"] * sum((jnp.square(kernel).sum() for kernel in kernels), start=jnp.float32(0))
+
+
+def test_linen_is_trained_as_by_its_own_loop():
+    task = task_of(linen_model(Whole(), SHAPE))(H)
+    state = training.init_state(task, KEY)
+    update = jax.jit(training.make_update(task))
+    module, optimizer = Whole(), optax.sgd(H["rate"], momentum=0.9)
+    params, stats = state.params, state.model_state["batch_stats"]
+    opt_state = optimizer.init(params)
+
+    @jax.jit
+    def step(params, stats, opt_state, x, y, key):
+        def objective(params):
+            variables = {"params": params, "batch_stats": stats}
+            scores, updates = module.apply(variables, x, train=True, rngs={"dropout": key}, mutable=["batch_stats"])
+            kernels = [params[name][kind] for name, kind in WEIGHTS]
+            return objective_of(scores, y, kernels), updates["batch_stats"]
+
+        (value, stats_after), gradient = jax.value_and_grad(objective, has_aux=True)(params)
+        updates, opt_after = optimizer.update(gradient, opt_state, params)
+        return optax.apply_updates(params, updates), stats_after, opt_after, value
+
+    for x, y in batches(6):
+        key = training.step_keys(state.key, state.step).model
+        state, metrics = update(state, (x, y))
+        params, stats, opt_state, value = step(params, stats, opt_state, x, y, key)
+        np.testing.assert_allclose(metrics.loss + metrics.penalty, value, rtol=1e-6)
+    assert_trees(state.params, params, **SUMS)
+    assert_trees(state.model_state, {"batch_stats": stats}, **SUMS)
+    assert jnp.abs(state.model_state["batch_stats"]["BatchNorm_0"]["mean"]).min() > 0.01
+    x = examples(30, 99)[0]
+    expected = module.apply({"params": params, "batch_stats": stats}, x, train=False)
+    found = training.compute_scores(task, state.params, x, model_state=state.model_state, batch_size=7)
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+
+
+WEIGHTS = (("Conv_0", "kernel"), ("BatchNorm_0", "scale"), ("Dense_0", "kernel"))
+
+
+def test_nnx_is_trained_as_by_its_own_loop():
+    task = task_of(nnx_model(lambda rngs: WholeNnx(rngs), SHAPE))(H)
+    state = training.init_state(task, KEY)
+    update = jax.jit(training.make_update(task))
+    module = WholeNnx(nnx.Rngs(jax.random.split(KEY)[0]))
+    assert_trees(state.params, nnx.to_pure_dict(nnx.state(module, nnx.Param)))
+    module.train()
+    optimizer = nnx.Optimizer(module, optax.sgd(H["rate"], momentum=0.9), wrt=nnx.Param)
+
+    @nnx.jit
+    def step(module, optimizer, x, y):
+        def objective(module):
+            kernels = [module.conv.kernel[...], module.norm.scale[...], module.out.kernel[...]]
+            return objective_of(module(x), y, kernels)
+
+        value, gradient = nnx.value_and_grad(objective)(module)
+        optimizer.update(module, gradient)
+        return value
+
+    for x, y in batches(6):
+        nnx.reseed(module, dropout=training.step_keys(state.key, state.step).model)
+        state, metrics = update(state, (x, y))
+        np.testing.assert_allclose(metrics.loss + metrics.penalty, step(module, optimizer, x, y), rtol=1e-6)
+    assert_trees(state.params, nnx.to_pure_dict(nnx.state(module, nnx.Param)), **SUMS)
+    assert_trees(state.model_state, nnx.to_pure_dict(nnx.state(module, nnx.BatchStat)), **SUMS)
+    x = examples(30, 99)[0]
+    module.eval()
+    found = training.compute_scores(task, state.params, x, model_state=state.model_state, batch_size=7)
+    np.testing.assert_allclose(found, module(x), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", MODELS)
+def test_it_is_inspected_like_any_model(kind):
+    model = MODELS[kind]()
+    params = model.init(KEY)
+    settled = models.settle(model, model.init_state(KEY))
+
+    def loss(params):
+        return losses.softmax(settled.apply(params, X[:4]), jnp.asarray(Y[:4])).mean()
+
+    nodes = computation_graph(loss, params)
+    np.testing.assert_allclose(nodes[-1].value, loss(params), rtol=1e-6)
+    slopes = {node.name: node.gradient for node in nodes if node.kind == "input"}
+    gradient = jax.tree_util.tree_leaves_with_path(jax.grad(loss)(params))
+    for place, slope in gradient:
+        np.testing.assert_allclose(slopes[f"params{jax.tree_util.keystr(place)}"], slope, rtol=1e-4, atol=1e-6)
+    assert np.isfinite(top_eigenvalues(loss, params, KEY, iterations=5).values).all()
+
+
+def test_dropout_whose_rate_is_traced_is_swept():
+    class Swept(linen.Module):
+        rate: Any
+
+        @linen.compact
+        def __call__(self, x, train: bool):
+            x = linen.relu(linen.Dense(16)(x.reshape(len(x), -1)))
+            return linen.Dense(CLASSES)(layers.dropout(self.make_rng("dropout"), x, self.rate) if train else x)
+
+    def make_task(h):
+        return task_of(linen_model(Swept(h["dropout"]), SHAPE))(H)
+
+    rates = {"dropout": jnp.array([0.0, 0.9])}
+    run = training.sweep(make_task, rates, KEY[None], training.Data(X, Y), epochs=5, batch_size=8)
+    assert run.history["loss"][0, 0, -1] < run.history["loss"][1, 0, -1]
+
+
+# ---------------------------------------------------------------- the weights of an mlp
+
+
+class Dense(linen.Module):
+    sizes: tuple[int, ...]
+
+    @linen.compact
+    def __call__(self, x):
+        for size in self.sizes[:-1]:
+            x = linen.relu(linen.Dense(size)(x))
+        return linen.Dense(self.sizes[-1])(x)
+
+
+def test_the_weights_of_an_mlp_go_to_linen_and_back_exactly():
+    sizes = (8,) * 11 + (CLASSES,)
+    model = models.mlp(5, sizes[:-1], CLASSES)
+    params = model.init(KEY)
+    variables = params_to_linen(params)
+    x = jax.random.normal(KEY, (9, 5))
+    assert jax.tree.structure(variables) == jax.tree.structure(Dense(sizes).init(KEY, x))
+    np.testing.assert_allclose(Dense(sizes).apply(variables, x), model.apply(params, x), rtol=1e-5, atol=1e-6)
+    assert_trees(params_from_linen(variables), params)
+    assert_trees(params_from_linen(variables["params"]), params)
+    theirs = Dense(sizes).init(jax.random.key(1), x)
+    assert_trees(params_to_linen(params_from_linen(theirs)), theirs)
+
+
+def test_the_weights_of_a_sweep_and_other_names_go_along():
+    many = jax.vmap(models.mlp(5, (4,), CLASSES).init)(jax.random.split(KEY, 3))
+    variables = params_to_linen(many, names=["layers_0", "layers_2"])
+    assert variables["params"]["layers_2"]["kernel"].shape == (3, 4, CLASSES)
+    assert_trees(params_from_linen(variables), many)
+    sequence = linen.Sequential([linen.Dense(4), linen.relu, linen.Dense(CLASSES)])
+    x = jax.random.normal(KEY, (9, 5))
+    second = jax.tree.map(lambda a: a[1], variables)
+    ours = models.mlp(5, (4,), CLASSES).apply(jax.tree.map(lambda a: a[1], many), x)
+    np.testing.assert_allclose(sequence.apply(second, x), ours, rtol=1e-5, atol=1e-6)
+
+
+# ---------------------------------------------------------------- refusals
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda: linen_model(Whole, SHAPE), TypeError, "must be an instance of a Linen module"),
+        (lambda: linen_model(Whole(), SHAPE, training={"tran": True}), TypeError, "Whole does not take tran"),
+        (lambda: linen_model(linen.Conv(3, (3, 3)), SHAPE), ValueError, r"it gave float32\[2, 6, 6, 3\]"),
+        (lambda: nnx_model(WholeNnx(nnx.Rngs(0)), SHAPE), TypeError, "must be a function that makes the module"),
+        (lambda: nnx_model(lambda rngs: 3, SHAPE), TypeError, "it makes int"),
+        (lambda: nnx_model(lambda r: nnx.Linear(2, 3, rngs=r), SHAPE), ValueError, r"gave float32\[2, 6, 6, 3\]"),
+        (lambda: params_to_linen([], names=["a"]), ValueError, "1 names given to 0 layers"),
+        (lambda: params_from_linen({"a": {"kernel": X}}), ValueError, "a must be a Dense .* it holds kernel"),
+        (lambda: params_from_linen({"kernel": X}), ValueError, "kernel must be a Dense .* it holds an array"),
+        (
+            lambda: params_from_linen({f"d{i}": {"kernel": np.ones((2, 3)), "bias": np.ones(3)} for i in range(2)}),
+            ValueError,
+            r"d1 has kernel\[2, 3\] and bias\[3\], expected kernel\[..., 3, out\]",
+        ),
+    ],
+)
+def test_what_does_not_fit_is_refused(call, error, message):
+    with pytest.raises(error, match=message):
+        call()

@@ -1,0 +1,159 @@
+"""A model with a state, written in Flax, is trained, swept, split over devices and stored as any other."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from flax_nets import CLASSES, MODELS, SHAPE, assert_trees, examples, task_of
+
+from jaxnn import models, training
+from jaxnn.training import checkpoint, parallel
+
+KEY = jax.random.key(0)
+H = {"rate": 0.05, "l2": 1e-3}
+DATA = training.Data(*examples(70), evaluate={"validation": examples(40, 1)})
+OPTIONS: dict[str, Any] = {"epochs": 5, "batch_size": 16, "select": "validation_loss"}
+
+each_kind = pytest.mark.parametrize("kind", MODELS)
+
+
+@pytest.fixture(scope="module")
+def tasks():
+    """One `make_task` for each kind, so that programs are compiled once."""
+    return {kind: task_of(make()) for kind, make in MODELS.items()}
+
+
+@each_kind
+def test_what_is_measured_and_kept_is_the_running_state(kind, tasks):
+    run = training.run(tasks[kind], H, KEY, DATA, **OPTIONS)
+    assert run.best is not None
+    model = MODELS[kind]()
+    inputs, labels = DATA.evaluate["validation"]
+
+    def loss(params, state):
+        scores, _ = model.apply(params, state, inputs)
+        return optax.softmax_cross_entropy_with_integer_labels(scores, labels).mean()
+
+    last = run.history["validation_loss"][-1]
+    np.testing.assert_allclose(last, loss(run.state.params, run.state.model_state), rtol=1e-5)
+    np.testing.assert_allclose(run.best.value, loss(run.best.params, run.best.model_state), rtol=1e-5)
+    fresh = loss(run.state.params, model.init_state(KEY))
+    assert abs(fresh - last) > 1e-3
+    assert run.history["loss"][-1] < run.history["loss"][0]
+
+
+def test_the_best_epoch_has_its_own_state(tasks):
+    options = OPTIONS | {"select": "loss"}  # of which the last is not always the best at this rate
+    run = training.run(tasks["linen"], H | {"rate": 2.0}, KEY, DATA, **options)
+    assert run.best is not None
+    short = training.run(tasks["linen"], H | {"rate": 2.0}, KEY, DATA, **options | {"epochs": int(run.best.epoch) + 1})
+    assert int(run.best.epoch) < 4
+    assert_trees(run.best.model_state, short.state.model_state, rtol=1e-4, atol=1e-5)
+
+
+@each_kind
+@pytest.mark.parametrize("group", [None, (1, 1)])
+def test_every_run_of_a_sweep_is_that_run_alone(kind, group, tasks):
+    settings = {"rate": jnp.array([0.01, 0.05]), "l2": jnp.array([1e-2, 1e-4])}
+    keys = jax.random.split(KEY, 2)
+    many = training.sweep(tasks[kind], settings, keys, DATA, **OPTIONS, group=group)
+    one = jax.jit(lambda h, key: training.run(tasks[kind], h, key, DATA, **OPTIONS))
+    for h, s in np.ndindex(2, 2):
+        alone = one(jax.tree.map(lambda a, h=h: a[h], settings), keys[s])
+        alone = alone._replace(state=alone.state._replace(key=None))
+        among = jax.tree.map(lambda a, h=h, s=s: a[h, s], many)
+        assert_trees(among, alone, rtol=1e-3, atol=1e-4)
+        assert_trees(among.state.model_state, alone.state.model_state, rtol=1e-4, atol=1e-5)
+
+
+@each_kind
+@pytest.mark.parametrize("devices", [2, 8])
+def test_devices_train_as_one(kind, devices, tasks):
+    alone, _ = training.fit(tasks[kind], H, KEY, DATA, **OPTIONS)
+    with parallel.over_data(jax.devices()[:devices]):
+        found, _ = training.fit(tasks[kind], H, KEY, DATA, **OPTIONS)
+    for name, values in alone.history.items():
+        np.testing.assert_allclose(found.history[name], values, rtol=2e-5, err_msg=name)
+    # the moments are those of the whole batch and not of a device's part
+    assert_trees(parallel.collect(found.state.model_state), alone.state.model_state, rtol=1e-5, atol=1e-6)
+
+
+@each_kind
+def test_a_run_that_goes_on_from_a_checkpoint_ends_the_same_bit_for_bit(kind, tasks, tmp_path):
+    keeper = checkpoint.Keeper(tmp_path, epochs=1, keep=9)
+
+    def save(run, timing):
+        keeper.save(int(run.epoch), run, {}, 0.0)
+
+    whole, _ = training.fit(tasks[kind], H, KEY, DATA, **OPTIONS, on_chunk=save, chunk_ends=1)
+    keeper.close()
+    [path] = [path for path in checkpoint.paths(tmp_path) if path.name == "000002"]
+    like = jax.eval_shape(lambda: training.start(tasks[kind], H, KEY, DATA, 5, 16, "validation_loss"))
+    stored = checkpoint.restore(checkpoint.read(path), like)
+    again, _ = training.fit(tasks[kind], H, KEY, DATA, **OPTIONS, progress=stored)
+    assert_trees(again, whole)
+
+
+def test_an_update_that_is_left_out_leaves_the_state_as_well(standard_promotion):
+    model = MODELS["linen"]()
+    task = task_of(model, optimizer=optax.apply_if_finite(optax.sgd(0.1), 5))(H)
+    before = training.init_state(task, KEY)
+    update = jax.jit(training.make_update(task))
+    images, labels = examples(8)
+    images[3, 2, 1, 0] = np.nan
+    after, metrics = update(before, (images, labels))
+    assert metrics.skipped
+    assert_trees(after.model_state, before.model_state)
+    assert_trees(after.params, before.params)
+    after, metrics = update(after, examples(8))
+    assert not metrics.skipped
+    assert jnp.abs(after.model_state["batch_stats"]["BatchNorm_0"]["mean"]).max() > 0.01
+
+
+@each_kind
+def test_a_settled_model_is_a_plain_one(kind):
+    model = MODELS[kind]()
+    params, state = model.init(KEY), jax.tree.map(lambda a: a + 0.2, model.init_state(KEY))
+    settled = models.settle(model, state)
+    assert isinstance(settled, models.Model)
+    assert models.settle(settled, None) is settled
+    x = examples(5)[0]
+    np.testing.assert_array_equal(settled.apply(params, x), model.apply(params, state, x)[0])
+    np.testing.assert_array_equal(settled.apply(params, x, key=KEY), model.apply(params, state, x, key=KEY)[0])
+
+
+@each_kind
+def test_in_another_precision_parameters_and_state_stay_as_they_are(kind, standard_promotion):
+    model = MODELS[kind]()
+    half = models.compute_in(model, jnp.bfloat16)
+    params, state, x = half.init(KEY), half.init_state(KEY), examples(64)[0]
+    assert_trees(params, model.init(KEY))
+    scores, after = half.apply(params, state, x, key=KEY)
+    expected, expected_after = model.apply(params, state, x, key=KEY)
+    assert scores.dtype == jnp.float32
+    assert {leaf.dtype for leaf in jax.tree.leaves(after)} == {np.dtype("float32")}
+    np.testing.assert_allclose(scores, expected, atol=0.1)
+    assert np.abs(scores - expected).max() > 0
+    assert_trees(after, expected_after, atol=0.02)
+
+
+def test_the_state_is_asked_for():
+    task = task_of(MODELS["linen"]())(H)
+    params = task.model.init(KEY)
+    with pytest.raises(TypeError, match="compute_scores: a model with a state needs model_state"):
+        training.compute_scores(task, params, np.zeros((2, *SHAPE), np.float32))
+    plain = task_of(models.linear(SHAPE, CLASSES))(H)
+    with pytest.raises(TypeError, match="compute_scores: the model has no state, but model_state was given"):
+        training.compute_scores(plain, plain.model.init(KEY), np.zeros((2, *SHAPE), np.float32), model_state={})
+
+
+def test_a_model_without_a_state_stores_none():
+    task = task_of(models.linear(SHAPE, CLASSES))
+    run = training.start(task, H, KEY, DATA, 2, 16, "loss")
+    assert run.best is not None
+    assert (run.state.model_state, run.best.model_state) == (None, None)
+    places = jax.tree_util.tree_leaves_with_path(run)
+    assert not any("model_state" in jax.tree_util.keystr(place) for place, _ in places)
