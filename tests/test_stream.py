@@ -12,7 +12,7 @@ import tensorflow_datasets as tfds
 from test_source import LABEL, damage, examples, images, prepare
 
 from jaxnn import losses, models, training
-from jaxnn.data import source, stream
+from jaxnn.data import records, source, stream
 from jaxnn.training import parallel
 from jaxnn.training.order import draw_shifts, epoch_key, numbers_at, permutation
 
@@ -33,7 +33,7 @@ def prepared(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def decoded(prepared):
-    return source.decode(prepared).train
+    return records.decode(prepared).train
 
 
 @pytest.mark.parametrize("n", [1, 2, 7, 100, 101, 1000, 50_000])
