@@ -31,11 +31,8 @@ def is_record(value: Any) -> bool:
     """Whether something is a class that only holds values, or tells what a value must be."""
     if not inspect.isclass(value):
         return False
-    return (
-        issubclass(value, tuple | dict | Exception)
-        or dataclasses.is_dataclass(value)
-        or "Protocol" in str(value.__mro__)
-    )
+    holds = issubclass(value, tuple | dict | Exception) or dataclasses.is_dataclass(value)
+    return holds or getattr(value, "_is_protocol", False)
 
 
 def run(text: str | None, name: str, names: dict[str, Any]) -> dict[str, Any]:
