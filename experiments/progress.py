@@ -1,4 +1,7 @@
-"""What is seen of a run under way: a bar with the newest numbers, and TensorBoard events."""
+"""What is seen of a run under way: a bar with the newest numbers, TensorBoard events, and the history as CSV.
+
+Each is a callback of `training.fit`, called with the run so far and its timing after each chunk of epochs.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +20,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from tensorboard.summary.writer.record_writer import RecordWriter
 
+from experiments import artifacts
 from jaxnn import training
 
 # TensorBoard's own writer: tensorboardX loads PyTorch wherever that is installed. Its messages are made when imported.
@@ -44,25 +48,54 @@ def bar_of_epochs(console: Console) -> Progress:
     )
 
 
-class Shown:
-    """Shows each finished chunk of epochs: on the progress bar and as TensorBoard events.
+class Bar:
+    """Shows the newest numbers of a run on a progress bar."""
 
-    Events are written at once and in this thread; where they cannot be, a warning says so and the run goes on.
-    """
-
-    def __init__(self, bar: Progress, epochs: int, examples: int, folder: Path, warn: Callable[[str], None]) -> None:
+    def __init__(self, bar: Progress, epochs: int, examples: int) -> None:
         """Begin.
 
         Args:
             bar: as from `bar_of_epochs`, started.
             epochs: of the run.
             examples: of an epoch.
+        """
+        self.bar, self.row, self.examples = bar, bar.add_task("compiling", total=epochs), examples
+
+    def __call__(self, run: training.Run, timing: training.Timing) -> None:
+        """Show what is new.
+
+        Args:
+            run: the run so far.
+            timing: of its epochs in this process.
+        """
+        text = f"loss {float(run.history['loss'][-1]):.3f} train {float(run.history['accuracy'][-1]):.1%}"
+        if "validation_accuracy" in run.history:
+            text += f" validation {float(run.history['validation_accuracy'][-1]):.1%}"
+        if timing.epochs:
+            text += f" {self.examples / timing.epochs[-1]:,.0f} ex/s"
+        self.bar.update(self.row, completed=int(run.epoch), description=text)
+
+    def finish(self, run: training.Run) -> None:
+        """Show that the run is finished, be it before its last epoch.
+
+        Args:
+            run: the finished run.
+        """
+        self.bar.update(self.row, total=int(run.epoch), completed=int(run.epoch))
+
+
+class Events:
+    """Writes every epoch as TensorBoard events; where they cannot be, a warning says so and the run goes on."""
+
+    def __init__(self, folder: Path, warn: Callable[[str], None]) -> None:
+        """Begin.
+
+        Args:
             folder: for the events; what a stopped run left there is replaced by the events of the whole history.
             warn: told when events can be written no more.
         """
-        self.bar, self.row, self.examples, self.warn = bar, bar.add_task("compiling", total=epochs), examples, warn
-        self.told, self.done, self.clock, self.flushed = 0, 0, time.perf_counter(), -math.inf
-        self.events: Any = None
+        self.warn, self.flushed, self.events = warn, -math.inf, None
+        self.on_chunk = training.per_epoch(self._tell)
         try:
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir(parents=True)
@@ -72,38 +105,22 @@ class Shown:
         except OSError as error:
             self._give_up(error)
 
-    def start(self, done: int) -> None:
-        """Say from which epoch on the run goes on, so that its speed is told right.
-
-        Args:
-            done: the number of epochs done before.
-        """
-        self.done = done
-
-    def show(self, run: training.Run) -> None:
-        """Show what is new.
+    def __call__(self, run: training.Run, timing: training.Timing) -> None:
+        """Write the epochs that are new.
 
         Args:
             run: the run so far.
+            timing: of its epochs in this process.
         """
-        history = {name: np.asarray(values) for name, values in run.history.items()}
-        done, now = len(history["loss"]), time.perf_counter()
-        rate = self.examples * (done - self.done) / (now - self.clock)
-        self._tell(history)
-        text = f"loss {history['loss'][-1]:.3f} train {history['accuracy'][-1]:.1%}"
-        if "validation_accuracy" in history:
-            text += f" validation {history['validation_accuracy'][-1]:.1%}"
-        self.bar.update(self.row, completed=done, description=f"{text} {rate:,.0f} ex/s")
-        self.done, self.clock = done, now
-
-    def finish(self, run: training.Run) -> None:
-        """Show that the run is finished, and close the events.
-
-        Args:
-            run: the finished run.
-        """
-        self._tell({name: np.asarray(values) for name, values in run.history.items()})
-        self.bar.update(self.row, total=int(run.epoch), completed=int(run.epoch))
+        if self.events is None:
+            return
+        try:
+            self.on_chunk(run, timing)
+            if time.monotonic() - self.flushed > FLUSH_SECONDS:
+                self.events.flush()
+                self.flushed = time.monotonic()
+        except OSError as error:
+            self._give_up(error)
 
     def close(self) -> None:
         """Close the events, whatever happened."""
@@ -113,24 +130,14 @@ class Shown:
         except OSError as error:
             self._give_up(error)
 
-    def _tell(self, history: dict[str, np.ndarray]) -> None:
-        if self.events is None:
-            return
-        try:
-            done = len(history["loss"])
-            for epoch in range(self.told, done):
-                told = summaries.Summary()
-                for name, values in history.items():
-                    told.value.add(tag=name, simple_value=values[epoch])
-                self._write(step=epoch + 1, summary=told)
-            self.told = done
-            if time.monotonic() - self.flushed > FLUSH_SECONDS:
-                self.events.flush()
-                self.flushed = time.monotonic()
-        except OSError as error:
-            self._give_up(error)
+    def _tell(self, epoch: int, measures: dict[str, float]) -> None:
+        told = summaries.Summary()
+        for name, value in measures.items():
+            told.value.add(tag=name, simple_value=value)
+        self._write(step=epoch, summary=told)
 
     def _write(self, **content: Any) -> None:
+        assert self.events is not None
         self.events.write(events.Event(wall_time=time.time(), **content).SerializeToString())
 
     def _give_up(self, error: OSError) -> None:
@@ -139,3 +146,32 @@ class Shown:
                 self.events.close()
         self.events = None
         self.warn(f"no more TensorBoard events: they cannot be written ({error})")
+
+
+class HistoryFile:
+    """Writes the history as CSV: a row for each epoch so far, whole after each chunk."""
+
+    def __init__(self, path: Path, earlier: list[float], warn: Callable[[str], None]) -> None:
+        """Begin.
+
+        Args:
+            path: of the file.
+            earlier: the seconds of the epochs that were done before the run was stopped.
+            warn: told the first time that the file cannot be written.
+        """
+        self.path, self.earlier, self.warn, self.failed = path, earlier, warn, False
+
+    def __call__(self, run: training.Run, timing: training.Timing) -> None:
+        """Write the file anew.
+
+        Args:
+            run: the run so far.
+            timing: of its epochs in this process.
+        """
+        history = {name: np.asarray(values) for name, values in run.history.items()}
+        try:
+            artifacts.write_history(self.path, history, self.earlier + timing.epochs)
+        except OSError as error:
+            if not self.failed:
+                self.warn(f"the history cannot be written: {error}")
+            self.failed = True

@@ -1,4 +1,4 @@
-"""Fill the README's tables from the files of `experiments/results/` and from the lessons.
+"""Fill the README's tables from the files of `experiments/results/`, from the lessons and from the package.
 
     python -m experiments.readme
     python -m experiments.readme --check
@@ -8,6 +8,7 @@ Each table stands between `<!-- NAME -->` and `<!-- end of NAME -->`.
 
 from __future__ import annotations
 
+import ast
 import dataclasses
 import importlib
 import json
@@ -108,7 +109,69 @@ def streaming() -> str:
     return table(["reader", "memory limit", "images/s", "time waited", "memory, first tenth", "at most"], rows)
 
 
-TABLES: dict[str, Callable[[], str]] = {"runs": runs, "lessons": lessons, "speed": speed, "streaming": streaming}
+def drop_in() -> str:
+    """The classifiers beside scikit-learn's own.
+
+    Returns:
+        A table in Markdown.
+    """
+    found = _read("drop_in_accuracy.json")
+    rows = [
+        [
+            row["dataset"],
+            f"{row['classifier']}, `{row['scikit_learn']}`",
+            f"{row['ours']:.2f} ± {row['ours_std']:.2f} %",
+            f"{row['theirs']:.2f} ± {row['theirs_std']:.2f} %",
+            f"{row['difference']:+.2f}",
+            "yes" if row["held"] else "no",
+        ]
+        for row in found["rows"]
+    ]
+    held = f"within {found['points']:g} point{'s' if found['points'] != 1 else ''}"
+    return table(["dataset", "classifier, scikit-learn's", "jaxnn", "scikit-learn", "difference", held], rows)
+
+
+def api() -> str:
+    """Where everything is that the package offers: what each room is for, and the line that imports it.
+
+    Returns:
+        A table in Markdown; a name that a package hands on stands with the package alone.
+    """
+    rows, handed_on = [], set[str]()
+    for path in sorted(
+        (ROOT / "jaxnn").rglob("*.py"), key=lambda path: (path.parent, path.name != "__init__.py", path)
+    ):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        parts = path.relative_to(ROOT).with_suffix("").parts
+        module = ".".join(parts[:-1] if path.name == "__init__.py" else parts)
+        names = [name for name in _public(tree) if f"{module}.{name}" not in handed_on]
+        if path.name == "__init__.py":
+            imports = [node for node in tree.body if isinstance(node, ast.ImportFrom)]
+            handed_on |= {f"{node.module}.{alias.name}" for node in imports for alias in node.names}
+        if names:
+            what = (ast.get_docstring(tree) or "").split("\n\n")[0].replace("\n", " ")
+            what = what.split(". ")[0].split(": `")[0].rstrip(".:")
+            rows.append([what, f"`from {module} import {', '.join(sorted(names))}`"])
+    return table(["what you want", "where it is"], rows)
+
+
+def _public(tree: ast.Module) -> list[str]:
+    """The names that a module offers: those of `__all__`, else its functions and classes."""
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
+            return ast.literal_eval(node.value)
+    made = [node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.ClassDef)]
+    return [name for name in made if not name.startswith("_")]
+
+
+TABLES: dict[str, Callable[[], str]] = {
+    "runs": runs,
+    "lessons": lessons,
+    "drop_in": drop_in,
+    "speed": speed,
+    "streaming": streaming,
+    "api": api,
+}
 
 
 def fill(text: str) -> str:

@@ -22,6 +22,7 @@ from experiments.config import NO_SETTINGS, Config, Settings
 from jaxnn import training
 from jaxnn.data import Dataset
 from jaxnn.training import checkpoint, parallel
+from jaxnn.training.keeper import Keeper
 
 FOLDER = "checkpoints"
 C = TypeVar("C", bound=Config)
@@ -227,7 +228,7 @@ class Recorder:
         self.out, self.settings, self.dataset, self.statistics = settings.out, settings, dataset, statistics
         self.earlier, self.signalled, self.warn = earlier, signalled, warn
         self.data: str | None = None
-        self.keeper = checkpoint.Keeper(
+        self.keeper = Keeper(
             self.out / FOLDER,
             epochs=settings.checkpoint_every,
             minutes=settings.checkpoint_minutes or None,
@@ -235,7 +236,7 @@ class Recorder:
             warn=warn,
         )
 
-    def on_chunk(self, run: training.Run, timing: training.Timing) -> None:
+    def __call__(self, run: training.Run, timing: training.Timing) -> None:
         """Write a checkpoint if one is due.
 
         Args:

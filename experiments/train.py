@@ -17,7 +17,6 @@ import dataclasses
 import datetime
 import functools
 import json
-import math
 import sys
 import tempfile
 import time
@@ -34,7 +33,7 @@ from rich.table import Table
 
 from experiments import artifacts, command, devices, resume
 from experiments.config import Config, Settings, fit_statistics, hyperparameters, resolve, task_maker
-from experiments.progress import Shown, bar_of_epochs
+from experiments.progress import Bar, Events, HistoryFile, bar_of_epochs
 from jaxnn import metrics, plots, training
 from jaxnn.data import Dataset, Split, load, preprocess
 from jaxnn.training import parallel
@@ -118,14 +117,14 @@ def _train(config: Config, console: Console, stored: resume.Stored | None, devic
 
     examples = len(dataset.train.labels) // settings.batch_size * settings.batch_size
     with bar_of_epochs(console) as bar, command.noticing_signals() as signalled:
-        shown = Shown(bar, settings.epochs, examples, out / "tensorboard", warn)
+        shown, events = Bar(bar, settings.epochs, examples), Events(out / "tensorboard", warn)
+        table = HistoryFile(out / "history.csv", earlier, warn)
         recorder = resume.Recorder(settings, dataset, statistics, earlier, signalled, warn)
 
         def on_chunk(run: training.Run, timing: training.Timing) -> None:
-            shown.show(run)
-            recorder.on_chunk(run, timing)
+            for callback in (shown, events, table, recorder):
+                callback(run, timing)
 
-        shown.start(len(earlier))
         try:
             run, timing = training.fit(
                 make_task,
@@ -140,19 +139,14 @@ def _train(config: Config, console: Console, stored: resume.Stored | None, devic
                 on_chunk=on_chunk,
                 chunk_ends=settings.checkpoint_every,
             )
+            events(run, timing)  # of a run that was stopped after its last epoch
             shown.finish(run)
-        except training.NonFiniteError as error:
-            history = {name: np.asarray(values) for name, values in error.run.history.items()}
-            history = {name: values[: int(error.run.epoch)] for name, values in history.items()}
-            try:
-                artifacts.write_history(out / "history.csv", history, [math.nan] * int(error.run.epoch))
-            except OSError as not_written:
-                warn(f"the history cannot be written: {not_written}")
+        except training.NonFiniteError:
             recorder.tell_last_finite()
             raise
         finally:
             recorder.keeper.close()
-            shown.close()
+            events.close()
     seconds = earlier + timing.epochs
     history = {name: np.asarray(values) for name, values in run.history.items()}
     reached = run.best or run.state._replace(params=training.evaluated_params(run.state))

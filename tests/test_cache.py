@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from jaxnn.data import Dataset, Split, cache, load, source
+from jaxnn.data import Dataset, Split, cache, load, records, source
 
 FILES = ["manifest.json", "train_inputs.npy", "train_labels.npy", "test_inputs.npy", "test_labels.npy"]
 
@@ -61,7 +61,7 @@ class World:
 @pytest.fixture
 def world(tmp_path, monkeypatch) -> World:
     made = World(tmp_path)
-    monkeypatch.setattr(source, "decode", made.decode)
+    monkeypatch.setattr(records, "decode", made.decode)
     return made
 
 

@@ -16,6 +16,7 @@ import pytest
 from jaxnn import losses, models
 from jaxnn.training import Data, Run, Task, checkpoint, fit, start
 from jaxnn.training.checkpoint import DamagedError
+from jaxnn.training.keeper import Keeper
 
 KEY = jax.random.key(7)
 
@@ -210,7 +211,7 @@ def test_a_write_that_fails_leaves_nothing_and_the_former_in_place(step, written
 
 
 def test_the_newest_and_the_best_are_kept(tmp_path):
-    keeper = checkpoint.Keeper(tmp_path, epochs=2, keep=2)
+    keeper = Keeper(tmp_path, epochs=2, keep=2)
     for epoch, quality in enumerate([0.1, 0.2, 0.9, 0.9, 0.3, float("nan"), 0.4, 0.5], start=1):
         assert keeper.due(epoch) == (epoch % 2 == 0)
         keeper.save(epoch, {"x": np.float32(epoch)}, {}, quality)
@@ -222,8 +223,8 @@ def test_the_newest_and_the_best_are_kept(tmp_path):
 
 def test_a_checkpoint_is_due_by_the_clock(tmp_path, monkeypatch):
     now = 0.0
-    monkeypatch.setattr(checkpoint.time, "monotonic", lambda: now)
-    keeper = checkpoint.Keeper(tmp_path, minutes=2)
+    monkeypatch.setattr("jaxnn.training.keeper.time.monotonic", lambda: now)
+    keeper = Keeper(tmp_path, minutes=2)
     assert not keeper.due(1)
     now = 119.0
     assert not keeper.due(1)
@@ -239,7 +240,7 @@ def test_a_checkpoint_is_due_by_the_clock(tmp_path, monkeypatch):
 def test_a_failed_save_is_a_warning_and_the_next_one_works(tmp_path):
     told, folder = [], tmp_path / "out" / "checkpoints"
     folder.parent.write_text("a file where the folder should be")
-    keeper = checkpoint.Keeper(folder, epochs=1, warn=told.append)
+    keeper = Keeper(folder, epochs=1, warn=told.append)
     keeper.save(1, TREE, {}, 0.0)
     assert keeper.wait() is None
     assert len(told) == 1
@@ -256,7 +257,7 @@ def test_a_failed_save_is_a_warning_and_the_next_one_works(tmp_path):
 
 def test_of_several_processes_the_first_alone_writes(tmp_path, monkeypatch):
     monkeypatch.setattr(jax, "process_index", lambda: 1)
-    keeper = checkpoint.Keeper(tmp_path, epochs=1)
+    keeper = Keeper(tmp_path, epochs=1)
     keeper.save(1, TREE, {}, 0.0)
     assert keeper.wait() is None
     keeper.close()
@@ -268,7 +269,7 @@ def test_what_a_killed_process_left_is_removed_at_the_start(tmp_path, written):
     shutil.copytree(written, half)
     (half / "SHA256SUMS").unlink()
     assert [path.name for path in checkpoint.paths(written.parent)] == ["000012"]
-    checkpoint.Keeper(written.parent)
+    Keeper(written.parent)
     assert [path.name for path in written.parent.iterdir()] == ["000012"]
 
 
@@ -293,7 +294,7 @@ def noisy_data():
 
 @pytest.mark.parametrize("patience", [None, 4])
 def test_a_run_goes_on_from_every_checkpoint_bit_for_bit(patience, tmp_path):
-    data, keeper = noisy_data(), checkpoint.Keeper(tmp_path, epochs=1, keep=100)
+    data, keeper = noisy_data(), Keeper(tmp_path, epochs=1, keep=100)
 
     def on_chunk(run, timing):
         keeper.save(int(run.epoch), run, {"seconds": timing.epochs}, 0.0)

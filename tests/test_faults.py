@@ -131,13 +131,13 @@ def stopped(tmp_path_factory):
     """A short run, stopped by Control-C after its second epoch, in this process."""
     out, handlers = tmp_path_factory.mktemp("stopped") / "run", [signal.getsignal(each) for each in command.SIGNALS]
 
-    def interrupt(self, run, timing, on_chunk=resume.Recorder.on_chunk):
+    def interrupt(self, run, timing, on_chunk=resume.Recorder.__call__):
         if int(run.epoch) == 2:
             signal.raise_signal(signal.SIGINT)
         on_chunk(self, run, timing)
 
     with jax.numpy_dtype_promotion("standard"), pytest.MonkeyPatch.context() as patch:
-        patch.setattr(resume.Recorder, "on_chunk", interrupt)
+        patch.setattr(resume.Recorder, "__call__", interrupt)
         assert train.main([*SHORT, "--out", str(out)]) == 130
     assert [signal.getsignal(each) for each in command.SIGNALS] == handlers  # as they were
     assert [path.name for path in checkpoint.paths(out / "checkpoints")] == ["000002", "000001"]

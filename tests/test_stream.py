@@ -15,7 +15,7 @@ from test_source import LABEL, damage, examples, images, prepare
 
 from experiments.benchmark import streaming
 from jaxnn import losses, models, training
-from jaxnn.data import load, source, stream
+from jaxnn.data import load, records, source, stream
 from jaxnn.training import parallel
 from jaxnn.training.order import draw_shifts, epoch_key, numbers_at, permutation
 
@@ -36,7 +36,7 @@ def prepared(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def decoded(prepared):
-    return source.decode(prepared).train
+    return records.decode(prepared).train
 
 
 @pytest.mark.parametrize("n", [1, 2, 7, 100, 101, 1000, 50_000])

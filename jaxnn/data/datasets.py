@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxnn.data import cache, source, toy
+from jaxnn.data import cache, records, source, toy
 from jaxnn.data.split import Dataset, Split, hold_out, take
 
 TOY = {function.__name__: function for function in (toy.circle, toy.spiral, toy.moons, toy.xor, toy.gauss)}
@@ -202,7 +202,7 @@ def _tfds(name: str, data_dir: Path, cache_dir: Path) -> Dataset:
         except OSError as problem:
             warnings.warn(f"{problem}; decoding {found.folder} again", RuntimeWarning, stacklevel=3)
     _check_memory(found)
-    dataset = source.decode(found)
+    dataset = records.decode(found)
     try:
         cache.write(entry, dataset)
         return cache.read(entry)

@@ -1,4 +1,4 @@
-"""Data sets that TensorFlow Datasets (TFDS) has prepared: find them, prepare them, decode them; without TensorFlow.
+"""Data sets that TensorFlow Datasets (TFDS) has prepared: find them, and prepare them; without TensorFlow.
 
 A prepared set is a folder `<data_dir>/<name>/<version>/` (or `<data_dir>/<name>/<config>/<version>/`) with
 `dataset_info.json`, `features.json`, names of the classes, and shards of records. `find` needs no TFDS, so that the
@@ -9,22 +9,13 @@ import contextlib
 import difflib
 import hashlib
 import importlib.util
-import io
-import json
 import os
 import re
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
-
-import numpy as np
-
-from jaxnn.data.split import Dataset, Split, take
+from typing import NamedTuple
 
 INFO = "dataset_info.json"
-MODES = {1: "L", 3: "RGB", 4: "RGBA"}  # channels -> Pillow's name
 
 
 class Source(NamedTuple):
@@ -140,84 +131,19 @@ def prepare(name: str, data_dir: Path) -> Source:
     return source
 
 
-def decode(source: Source) -> Dataset:
-    """Reads all records of a prepared image-classification set into memory.
-
-    One thread does it: decoding images as small as 32 x 32 in two threads takes twice as long, since Pillow gives the
-    interpreter lock away and back for every one of them.
+def how_to_repair(source: Source) -> str:
+    """What to do about a prepared set that cannot be used.
 
     Args:
-        source: The prepared set.
+        source: The set.
 
     Returns:
-        The data set with `train` as prepared, an empty `validation`, and as `test` the test split, or where there is
-        none the validation split.
-
-    Raises:
-        ValueError: It is not a set of labelled uint8 images of one size, lacks a split, or has another file format.
-        OSError: A file is missing or damaged; the message names it.
+        The end of a sentence, for the message of an error.
     """
-    builder = _open(source)
-    image_key, label_key = _keys(source.name, builder.info)
-    splits = builder.info.splits
-    if "train" not in splits or not {"test", "validation"} & set(splits):
-        raise ValueError(f"{source.name} needs a split train, and a split test or validation; it has {list(splits)}")
-    features: Any = builder.info.features
-    classes = features[label_key].names
-    train = _decode(source, builder, "train", image_key, label_key)
-    test = _decode(source, builder, "test" if "test" in splits else "validation", image_key, label_key)
-    return Dataset(source.name, tuple(classes), train, take(train, slice(0)), test)
-
-
-class Records:
-    """The records of a split with random access, decoded when they are asked for."""
-
-    def __init__(self, source: Source, split: str) -> None:
-        """Opens a split, or a part of it as TFDS writes it ("train[:90%]"); errors as those of `decode`."""
-        import tensorflow_datasets as tfds
-
-        self._source = source
-        builder = _open(source)
-        self._keys = _keys(source.name, builder.info)
-        self.shape: tuple[int, int, int] = builder.info.features[self._keys[0]].shape
-        self._read = _reader(builder, *self._keys)
-        raw = tfds.decode.DeserializeMethod.RAW_BYTES
-        try:
-            self._records: Any = builder.as_data_source(split, deserialize_method=raw)
-        except (ValueError, KeyError) as problem:
-            raise ValueError(f"{source.name} has no split {split!r}: {problem}") from None
-        except Exception as problem:
-            raise self._damaged(problem) from None
-
-    def _damaged(self, problem: Exception) -> OSError:
-        folder = self._source.folder
-        return OSError(f"a file of {folder} is missing or damaged ({problem}); {_again(self._source)}")
-
-    def __len__(self) -> int:
-        """Counts the records."""
-        return len(self._records)
-
-    def decode(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Reads and decodes some records.
-
-        Args:
-            rows: int[B], their numbers.
-
-        Returns:
-            uint8[B, H, W, C] and int32[B].
-
-        Raises:
-            OSError: A file is missing or damaged.
-        """
-        inputs, labels = np.empty((len(rows), *self.shape), np.uint8), np.empty(len(rows), np.int32)
-        try:
-            for start in range(0, len(rows), 1000):
-                some = [int(row) for row in rows[start : start + 1000]]
-                for i, record in enumerate(self._records.__getitems__(some), start=start):
-                    inputs[i], labels[i] = self._read(record)
-        except Exception as problem:  # array_record reports damage as RuntimeError, Pillow and TFDS in many ways
-            raise self._damaged(problem) from None
-        return inputs, labels
+    if source.name in ("cifar10", "cifar100"):
+        return f"delete {source.folder} and load {source.name!r} again to prepare it anew"
+    data_dir = source.folder.parents[len(Path(source.name).parts)]
+    return f"delete {source.folder} and prepare it anew: {_command(source.name, data_dir)}"
 
 
 def _is_version(text: str) -> bool:
@@ -237,105 +163,3 @@ def _command(name: str, data_dir: Path) -> str:
     builder = f"tfds.builder({name!r}, data_dir={os.fspath(data_dir)!r}, file_format='array_record')"
     code = f"import tensorflow_datasets as tfds; {builder}.download_and_prepare()"
     return f'pip install tensorflow && python -c "{code}"'
-
-
-def _again(source: Source) -> str:
-    """What to do about a folder that cannot be used."""
-    if source.name in ("cifar10", "cifar100"):
-        return f"delete {source.folder} and load {source.name!r} again to prepare it anew"
-    data_dir = source.folder.parents[len(Path(source.name).parts)]
-    return f"delete {source.folder} and prepare it anew: {_command(source.name, data_dir)}"
-
-
-def _check_format(source: Source) -> None:
-    path = source.folder / INFO
-    try:
-        info = json.loads(path.read_text(encoding="utf-8"))
-        form = info.get("fileFormat", "tfrecord")
-    except (ValueError, AttributeError):
-        raise OSError(f"{path} is damaged; {_again(source)}") from None
-    if form != "array_record":
-        raise ValueError(
-            f"{source.folder} holds {form} files, which cannot be read without TensorFlow; array_record files "
-            f"can: {_again(source)}"
-        )
-
-
-def _open(source: Source) -> Any:
-    """The TFDS builder of a prepared set."""
-    import tensorflow_datasets as tfds
-
-    _check_format(source)
-    try:
-        return tfds.builder_from_directory(source.folder)
-    except Exception as problem:
-        raise OSError(f"{source.folder} has a damaged description ({problem}); {_again(source)}") from None
-
-
-def _reader(builder: Any, image_key: str, label_key: str) -> Callable[[bytes], tuple[np.ndarray, int]]:
-    """A function from a record to the image and the label in it."""
-    import tensorflow_datasets as tfds
-    from PIL import Image
-
-    wanted = tfds.features.FeaturesDict({key: builder.info.features[key] for key in (image_key, label_key)})
-    packed: Any = {image_key: tfds.decode.SkipDecoding()}
-    height, width, channels = builder.info.features[image_key].shape
-
-    def read(record: bytes) -> tuple[np.ndarray, int]:
-        example: Any = wanted.deserialize_example_np(record, decoders=packed)
-        image = Image.open(io.BytesIO(example[image_key]))
-        if image.size != (width, height):
-            raise ValueError(f"an image of {image.size} pixels instead of {(width, height)}")
-        return np.asarray(image.convert(MODES[channels])).reshape(height, width, channels), example[label_key]
-
-    return read
-
-
-def _keys(name: str, info: Any) -> tuple[str, str]:
-    """Finds the image and the label among the features; refuses what does not fit in one uint8 array."""
-    import tensorflow_datasets as tfds
-
-    features, keys = dict(info.features.items()), info.supervised_keys or ("image", "label")
-    kinds = [tfds.features.Image, tfds.features.ClassLabel]
-    if [type(features.get(key)) for key in keys] != kinds:
-        found = ", ".join(f"{key}: {type(feature).__name__}" for key, feature in features.items())
-        raise ValueError(f"{name} is not for image classification: it needs an image with a label and has {found}")
-    image = features[keys[0]]
-    if None in image.shape:
-        raise ValueError(
-            f"the images of {name} vary in size, {image.shape}; sets with images of one size can be loaded"
-        )
-    if image.np_dtype != np.uint8 or image.shape[-1] not in MODES:
-        raise ValueError(
-            f"the images of {name} are {image.np_dtype}{image.shape}; uint8 with 1, 3 or 4 channels is needed"
-        )
-    return keys[0], keys[1]
-
-
-def _decode(source: Source, builder: Any, split: str, image_key: str, label_key: str) -> Split:
-    import tensorflow_datasets as tfds
-
-    info, read = builder.info.splits[split], _reader(builder, image_key, label_key)
-    raw = tfds.decode.DeserializeMethod.RAW_BYTES
-    height, width, channels = builder.info.features[image_key].shape
-    inputs = np.empty((info.num_examples, height, width, channels), np.uint8)
-    labels = np.empty(info.num_examples, np.int32)
-    row, told = 0, time.monotonic()
-    for path, length in zip(info.filepaths, info.shard_lengths, strict=True):
-        end = row + length
-        try:
-            records = builder.as_data_source(f"{split}[{row}:{end}]", deserialize_method=raw)
-            for start in range(0, length, 1000):
-                for record in records.__getitems__(range(start, min(start + 1000, length))):
-                    inputs[row], labels[row] = read(record)
-                    row += 1
-                if time.monotonic() - told > 2:
-                    told = time.monotonic()
-                    print(f"{source.name}: decoded {row:,} of {len(labels):,} {split} images", file=sys.stderr)
-        except Exception as problem:  # array_record reports damage as RuntimeError, Pillow and TFDS in many ways
-            raise OSError(f"{path} is missing or damaged (at record {row}: {problem}); {_again(source)}") from None
-    if row == 0 or labels.min() < 0:
-        raise ValueError(
-            f"the {split} split of {source.name} has {'no examples' if row == 0 else 'unlabelled examples'}"
-        )
-    return Split(inputs, labels)

@@ -24,7 +24,8 @@ from typing import Any, NamedTuple, Protocol
 import jax
 import numpy as np
 
-from jaxnn.data.source import Records, Source
+from jaxnn.data.records import Records
+from jaxnn.data.source import Source
 from jaxnn.training import parallel
 from jaxnn.training.order import draw_shifts, epoch_key, numbers_at
 

@@ -1,6 +1,6 @@
 """Training as pure functions: `update` is one step, `run` a whole training, `fit` the same in chunks of epochs."""
 
-from jaxnn.training.fit import Timing, fit
+from jaxnn.training.fit import OnChunk, Timing, fit, per_epoch
 from jaxnn.training.nonfinite import NonFiniteError
 from jaxnn.training.order import permutation
 from jaxnn.training.run import Best, Data, Run, advance, run, start
@@ -23,6 +23,7 @@ __all__ = [
     "Group",
     "Metrics",
     "NonFiniteError",
+    "OnChunk",
     "Run",
     "State",
     "StepKeys",
@@ -35,6 +36,7 @@ __all__ = [
     "fit",
     "init_state",
     "make_update",
+    "per_epoch",
     "permutation",
     "run",
     "run_many",

@@ -14,8 +14,9 @@ import numpy as np
 from jax import Array
 
 from jaxnn.training import parallel
+from jaxnn.training.arguments import check_arguments
 from jaxnn.training.nonfinite import explain
-from jaxnn.training.run import Data, Hparams, MakeTask, Run, advance, check_arguments, start
+from jaxnn.training.run import Data, Hparams, MakeTask, Run, advance, start
 from jaxnn.training.update import compute_scores, init_state
 
 
@@ -26,6 +27,32 @@ class Timing(NamedTuple):
     """Tracing and compiling; near zero when the same program was compiled before."""
     epochs: list[float]
     """Each epoch; epochs of one chunk share their chunk's mean."""
+
+
+OnChunk = Callable[[Run, Timing], None]
+"""What `fit` calls after each chunk of epochs, with the run so far and where its time went."""
+
+
+def per_epoch(tell: Callable[[int, dict[str, float]], object]) -> OnChunk:
+    """An `on_chunk` for `fit` that tells every epoch once, as a tracker of experiments wants it.
+
+    Args:
+        tell: called with the number of each new epoch, counted from 1, and its measures by name. Of a run that goes on
+            from an earlier one, with those of the earlier one first.
+
+    Returns:
+        A callback, for one run.
+    """
+    told = 0
+
+    def on_chunk(run: Run, timing: Timing) -> None:
+        nonlocal told
+        history = {name: np.asarray(values).tolist() for name, values in run.history.items()}
+        while told < int(run.epoch):
+            told += 1
+            tell(told, {name: values[told - 1] for name, values in history.items()})
+
+    return on_chunk
 
 
 def fit(
@@ -39,7 +66,7 @@ def fit(
     select: str | None = None,
     patience: int | None = None,
     progress: Run | None = None,
-    on_chunk: Callable[[Run, Timing], None] | None = None,
+    on_chunk: OnChunk | None = None,
     chunk_seconds: float = 0.5,
     chunk_ends: int | None = None,
 ) -> tuple[Run, Timing]:
@@ -52,7 +79,8 @@ def fit(
     Args:
         make_task, hparams, key, data, epochs, batch_size, select, patience: as `run`.
         progress: where to go on, as `on_chunk` or `fit` gave it with the same arguments; by default the start.
-        on_chunk: called after each chunk with what `fit` would return if it ended there. An exception ends the run.
+        on_chunk: the callback of this package: called after each chunk with what `fit` would return if it ended there,
+            for progress, files and trackers (see `per_epoch`). An exception ends the run.
         chunk_seconds: how long a chunk should last; a chunk has at least one epoch.
         chunk_ends: a chunk ends at every multiple of so many epochs as well.
 

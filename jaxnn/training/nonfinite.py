@@ -10,7 +10,8 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from jaxnn.training.run import Data, Hparams, MakeTask, Run, advance, epoch_rows, start
+from jaxnn.training.order import epoch_rows
+from jaxnn.training.run import Data, Hparams, MakeTask, Run, advance, start
 from jaxnn.training.update import State, make_update
 
 GROWN = 100.0

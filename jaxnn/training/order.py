@@ -74,6 +74,23 @@ def epoch_key(key: Array, epoch: ArrayLike) -> Array:
     return jax.random.fold_in(jax.random.fold_in(key, 1), epoch)
 
 
+def epoch_rows(key: Array, epoch: ArrayLike, n: int, batch_size: int) -> Array:
+    """Which examples each step of an epoch sees.
+
+    Args:
+        key: the key of the run.
+        epoch: i32[], counted from 0.
+        n: the number of training examples.
+        batch_size: examples a step; those left over are left out of the epoch.
+
+    Returns:
+        i32[steps, batch_size].
+    """
+    order = permutation(epoch_key(key, epoch), n)
+    steps = n // batch_size
+    return order[: steps * batch_size].reshape(steps, batch_size)
+
+
 def draw_shifts(key: Array, n: int) -> Array:
     """The random numbers that make the permutation of a key.
 

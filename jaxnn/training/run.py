@@ -13,7 +13,8 @@ from jax import Array
 
 from jaxnn.metrics import accuracy
 from jaxnn.training import parallel
-from jaxnn.training.order import epoch_key, permutation
+from jaxnn.training.arguments import check_arguments
+from jaxnn.training.order import epoch_rows
 from jaxnn.training.update import (
     Batch,
     Metrics,
@@ -276,22 +277,6 @@ def _epoch(
     return state, measures, bad_step
 
 
-def epoch_rows(key: Array, epoch: Array, n: int, batch_size: int) -> Array:
-    """Which examples each step of an epoch sees.
-
-    Args:
-        key, batch_size: as `run`.
-        epoch: i32[], counted from 0.
-        n: the number of training examples.
-
-    Returns:
-        i32[steps, batch_size].
-    """
-    order = permutation(epoch_key(key, epoch), n)
-    steps = n // batch_size
-    return order[: steps * batch_size].reshape(steps, batch_size)
-
-
 def lower_is_better(measure: str) -> bool:
     """Whether a measure of the history is better when it is lower; else it is better when it is higher.
 
@@ -302,47 +287,3 @@ def lower_is_better(measure: str) -> bool:
         A Python bool.
     """
     return measure.endswith(("loss", "norm", "penalty"))
-
-
-def check_arguments(data: Data, epochs: int, batch_size: int, select: str | None, patience: int | None) -> None:
-    """Check what can be checked before anything is compiled.
-
-    Args:
-        data, epochs, batch_size, select, patience: as `run`.
-
-    Raises:
-        TypeError, ValueError: as `run`.
-    """
-    for name, value in (("epochs", epochs), ("batch_size", batch_size), ("patience", patience)):
-        if value is None and name == "patience":
-            continue
-        if not isinstance(value, int) or isinstance(value, bool):
-            raise TypeError(f"run: {name} must be a whole number, got {value!r}")
-        if value < 1:
-            raise ValueError(f"run: {name} must be at least 1, got {value}")
-    if patience is not None and select is None:
-        raise ValueError(f"run: patience={patience} needs select, the measure to wait for, such as 'validation_loss'")
-    splits = {"training": (data.inputs, data.labels), **(data.evaluate or {})}
-    for name, (inputs, labels) in splits.items():
-        if jnp.ndim(inputs) < 1 or jnp.shape(labels) != jnp.shape(inputs)[:1]:
-            raise ValueError(
-                f"run: the {name} data must be inputs[N, ...] and labels[N], "
-                f"got inputs{list(jnp.shape(inputs))} and labels{list(jnp.shape(labels))}"
-            )
-        if not jnp.issubdtype(jnp.result_type(labels), jnp.integer):
-            raise TypeError(f"run: the {name} labels must be integer class numbers, got {jnp.result_type(labels)}")
-        if len(inputs) == 0:
-            raise ValueError(f"run: the {name} data are empty")
-    if data.weights is not None:
-        if jnp.shape(data.weights) != jnp.shape(data.labels):
-            raise ValueError(
-                f"run: weights must be one number for each training example, f32[{len(data.inputs)}], "
-                f"got weights{list(jnp.shape(data.weights))}"
-            )
-        if not jnp.issubdtype(jnp.result_type(data.weights), jnp.floating):
-            raise TypeError(f"run: weights must be floating point, got {jnp.result_type(data.weights)}")
-    if batch_size > len(data.inputs):
-        raise ValueError(
-            f"run: batch_size {batch_size} is larger than the {len(data.inputs)} training examples; choose at most that"
-        )
-    parallel.check_batch_size(batch_size)

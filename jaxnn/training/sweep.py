@@ -13,7 +13,8 @@ import numpy as np
 from jax import Array
 
 from jaxnn.training import parallel
-from jaxnn.training.run import Data, Hparams, MakeTask, Run, check_arguments, goes_on, next_epoch, start
+from jaxnn.training.arguments import check_arguments
+from jaxnn.training.run import Data, Hparams, MakeTask, Run, goes_on, next_epoch, start
 from jaxnn.training.update import State
 
 Group = tuple[slice, slice]
