@@ -1,6 +1,9 @@
 """Layers as pure functions: the score function `linear`, `normalize` and inverted `dropout`."""
 
+import contextlib
+import contextvars
 import math
+from collections.abc import Iterator
 from typing import TypedDict
 
 import jax
@@ -10,10 +13,27 @@ from jax import Array
 from jax.core import Tracer
 from jax.typing import ArrayLike
 
-
 SMALL = 1024
-"""A product of at most so many multiplications is written as a sum, which the compiler makes one loop of with what
-stands around it: on a CPU a training step of a small network takes a quarter of the time."""
+"""So many multiplications at most are a small product."""
+_as_sums = contextvars.ContextVar("as_sums", default=False)
+
+
+@contextlib.contextmanager
+def small_products_as_sums() -> Iterator[None]:
+    """Within it, `linear` traces small products as sums, which the compiler fuses with what stands around them.
+
+    For programs of one small network on a CPU, whose training steps then take a quarter of the time: calling a matrix
+    product costs more than its few multiplications. Not for `vmap` over many networks, whose products are one large
+    one. `training.fit` does this by itself.
+
+    Yields:
+        None.
+    """
+    token = _as_sums.set(True)
+    try:
+        yield
+    finally:
+        _as_sums.reset(token)
 
 
 class Weights(TypedDict):
@@ -162,8 +182,8 @@ def _mix(word: Array, key: Array) -> Array:
 
 
 def _is_small(shape: tuple[int, ...], out: int) -> bool:
-    """Whether a product is small; sizes that are symbols in an exported function are not."""
-    return all(isinstance(size, int) for size in shape) and math.prod(shape) * out <= SMALL
+    """Whether a product is to be traced as a sum; sizes that are symbols in an exported function are never small."""
+    return _as_sums.get() and all(isinstance(size, int) for size in shape) and math.prod(shape) * out <= SMALL
 
 
 def _as_rank(a: Array, rank: int) -> Array:

@@ -115,3 +115,42 @@ def test_equal_values_become_zeros_with_a_finite_gradient():
 def test_whole_numbers_are_not_normalized():
     with pytest.raises(TypeError, match="normalize: x must be floating point, got int32"):
         layers.normalize(jnp.arange(3))
+
+
+# ---------------------------------------------------------------- small products as sums
+
+
+def operations(params, x):
+    """The primitives that `linear` is made of, traced anew."""
+    return {equation.primitive.name for equation in jax.make_jaxpr(lambda *both: layers.linear(*both))(params, x).eqns}
+
+
+@pytest.mark.parametrize("leading", [(), (3,), (2, 4)])
+def test_a_small_product_as_a_sum_has_the_same_value_and_gradient(leading):
+    params = {"w": jnp.asarray(normal(5, 7)), "b": jnp.asarray(normal(5))}
+    x = jnp.asarray(normal(*leading, 7))
+    objective = lambda params, x: (layers.linear(params, x) ** 2).sum()
+    expected = jax.value_and_grad(objective, argnums=(0, 1))(params, x)
+    with layers.small_products_as_sums():
+        found = jax.value_and_grad(objective, argnums=(0, 1))(params, x)
+        assert "dot_general" not in operations(params, x)
+    assert "dot_general" in operations(params, x)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5), found, expected)
+
+
+def test_a_large_product_and_one_of_unknown_size_stay_products():
+    params = {"w": jnp.ones((32, 8)), "b": jnp.zeros(32)}
+    with layers.small_products_as_sums():
+        assert "dot_general" not in operations(params, jnp.ones((4, 8)))
+        assert "dot_general" in operations(params, jnp.ones((5, 8)))
+        batch = jax.ShapeDtypeStruct(jax.export.symbolic_shape("b, 8"), jnp.float32)
+        exported = jax.export.export(jax.jit(lambda x: layers.linear(params, x)))(batch)
+    assert exported.call(jnp.ones((3, 8))).shape == (3, 32)
+
+
+def test_sums_of_numbers_of_16_bits_are_held_in_32():
+    params = {"w": jnp.full((1, 1000), 1 / 256, jnp.bfloat16), "b": jnp.zeros(1, jnp.bfloat16)}
+    with layers.small_products_as_sums():
+        found = layers.linear(params, jnp.ones(1000, jnp.bfloat16))
+    assert found.dtype == jnp.bfloat16
+    np.testing.assert_allclose(found.astype(jnp.float32), 1000 / 256, rtol=2**-8)

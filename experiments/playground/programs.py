@@ -16,7 +16,7 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from experiments.playground.settings import MAX_POINTS, Shape
-from jaxnn import initializers, losses, models, training
+from jaxnn import initializers, layers, losses, models, training
 from jaxnn.training.order import permutation
 from jaxnn.training.update import StepKeys
 
@@ -271,7 +271,10 @@ def train(
         new, _ = training.make_update(make_task(shape, h))(state, batch, StepKeys(key, key, key))
         return new.params, new.opt_state
 
-    update_all = update if shape.many == "one" else jax.vmap(update, in_axes=(0, 0, _axes(h), None, None))
+    if shape.many == "one":
+        update_all = layers.small_products_as_sums()(update)
+    else:
+        update_all = jax.vmap(update, in_axes=(0, 0, _axes(h), None, None))
 
     def block(carry: tuple[Learner, Array]) -> tuple[Learner, Array]:
         """Some steps within an epoch; what does not depend on the parameters is computed for all of them at once."""

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from jaxnn import layers
 from jaxnn.training import parallel
 from jaxnn.training.arguments import check_arguments
 from jaxnn.training.nonfinite import explain
@@ -150,7 +151,9 @@ def _with_room(progress: Run, like: Run) -> Run:
 
 
 _compiled_start = jax.jit(start, static_argnames=("make_task", "epochs", "batch_size", "select"))
-_compiled_advance = jax.jit(advance, static_argnames=("make_task", "batch_size", "select", "patience"))
+_compiled_advance = jax.jit(
+    layers.small_products_as_sums()(advance), static_argnames=("make_task", "batch_size", "select", "patience")
+)
 
 
 def _check_labels(make_task: MakeTask, hparams: Hparams, key: Array, data: Data) -> None:
