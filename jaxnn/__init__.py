@@ -4,6 +4,12 @@ Rooms: `layers`, `losses`, `initializers`, `metrics`, `models` (pure functions o
 preprocessing, augmentation), `training` (update, run, fit), `plots` (figures). Import the room you need:
 
     from jaxnn import losses, models, training
+
+Examples start from:
+    >>> import jax, jax.numpy as jnp, numpy as np, optax
+    >>> from pathlib import Path
+    >>> from jaxnn import data, initializers, layers, losses, metrics, models, training
+    >>> np.set_printoptions(precision=3, suppress=True)
 """
 
 __version__ = "0.1.0"

@@ -38,6 +38,11 @@ def normal(std: float = 0.01) -> Initializer:
         ValueError: `std` is not between `SMALLEST` and `LARGEST`.
 
     Source: CS231n, "Weight initialization".
+
+    Example:
+        >>> w = initializers.normal(0.01)(jax.random.key(0), (10, 3072))
+        >>> print(w.shape, f"{w.std():.3f}")
+        (10, 3072) 0.010
     """
     if not SMALLEST < std < LARGEST:
         raise ValueError(f"normal: std must be positive and finite, got {std}; for zeros use initializers.zeros")
@@ -59,6 +64,11 @@ def zeros(key: Array, shape: tuple[int, ...], dtype: Any = jnp.float32, *, fans:
 
     Returns:
         Array[out, in].
+
+    Example:
+        >>> print(initializers.zeros(jax.random.key(0), (2, 3)))
+        [[0. 0. 0.]
+         [0. 0. 0.]]
     """
     return jnp.zeros(shape, dtype)
 
@@ -81,6 +91,11 @@ def xavier(key: Array, shape: tuple[int, ...], dtype: Any = jnp.float32, *, fans
         ValueError: `shape` is not two positive sizes.
 
     Source: Glorot & Bengio 2010, "Understanding the difficulty of training deep feedforward neural networks".
+
+    Example:
+        >>> w = initializers.xavier(jax.random.key(0), (10, 3072))
+        >>> print(f"{w.std():.3f} {np.sqrt(2 / 3082):.3f}")
+        0.026 0.025
     """
     outputs, inputs = fans or _matrix("xavier", shape)
     return jax.random.normal(key, shape, dtype) * jnp.sqrt(2.0 / _as_float(inputs + outputs)).astype(dtype)
@@ -104,6 +119,11 @@ def he(key: Array, shape: tuple[int, ...], dtype: Any = jnp.float32, *, fans: Fa
         ValueError: `shape` is not two positive sizes.
 
     Source: He et al. 2015, "Delving deep into rectifiers".
+
+    Example:
+        >>> w = initializers.he(jax.random.key(0), (10, 3072))
+        >>> print(f"{w.std():.3f} {np.sqrt(2 / 3072):.3f}")
+        0.026 0.026
     """
     _, inputs = fans or _matrix("he", shape)
     return jax.random.normal(key, shape, dtype) * jnp.sqrt(2.0 / _as_float(inputs)).astype(dtype)

@@ -60,6 +60,12 @@ def linear(params: Weights, x: Array) -> Array:
         ValueError: the shapes do not fit together.
 
     Source: CS231n, "Linear classification"; W is stored [out, in] so that `W x` reads as it is written.
+
+    Example:
+        >>> w = jnp.array([[0.2, -0.5, 0.1, 2.0], [1.5, 1.3, 2.1, 0.0], [0.0, 0.25, 0.2, -0.3]])
+        >>> params = layers.Weights(w=w, b=jnp.array([1.1, 3.2, -1.2]))
+        >>> print(layers.linear(params, jnp.array([56.0, 231.0, 24.0, 2.0])))
+        [-96.8  437.9   60.75]
     """
     w, b, x = jnp.asarray(params["w"]), jnp.asarray(params["b"]), jnp.asarray(x)
     if w.ndim != 2 or b.shape != w.shape[:1]:
@@ -125,6 +131,11 @@ def dropout(key: Array, x: Array, rate: ArrayLike) -> Array:
 
     Source: Srivastava et al. 2014, "Dropout: a simple way to prevent neural networks from overfitting"; Salmon et al.
     2011, "Parallel random numbers: as easy as 1, 2, 3" (random bits as a keyed function of a counter).
+
+    Example:
+        >>> y = layers.dropout(jax.random.key(0), jnp.ones(10_000), rate=0.75)
+        >>> print(np.unique(y), f"{y.mean():.1f}")  # what is left is four times as large
+        [0. 4.] 1.0
     """
     x = jnp.asarray(x)
     _expect_floating("dropout", x)
@@ -150,6 +161,14 @@ def check_rate(where: str, rate: ArrayLike) -> float | Tracer:
     Raises:
         TypeError: `rate` is not a number.
         ValueError: `rate` is outside [0, 1), NaN, or not a scalar.
+
+    Example:
+        >>> layers.check_rate("dropout", 0.5)
+        0.5
+        >>> layers.check_rate("dropout", 1)
+        Traceback (most recent call last):
+            ...
+        ValueError: dropout: rate is the share that is dropped and must be in [0, 1), got 1
     """
     if np.ndim(rate) != 0:
         raise ValueError(f"{where}: rate must be one number, got shape {list(np.shape(rate))}")

@@ -28,6 +28,13 @@ def svm(scores: Array, labels: Array, *, margin: float = 1.0) -> Array:
         ValueError: the shapes do not fit, or a label is out of range (seen only outside `jit`).
 
     Source: Weston & Watkins 1999, "Support vector machines for multi-class pattern recognition"; CS231n.
+
+    Example:
+        >>> scores = jnp.array([[3.2, 5.1, -1.7], [1.3, 4.9, 2.0], [2.2, 2.5, -3.1]])
+        >>> print(losses.svm(scores, jnp.array([0, 1, 2])))
+        [ 2.9  0.  12.9]
+        >>> print(losses.svm(jnp.zeros(10), 3))  # nothing learned: C - 1
+        9.0
     """
     scores, right = _checked("svm", scores, labels)
     correct = jnp.where(right, scores, 0).sum(-1, keepdims=True)
@@ -56,6 +63,12 @@ def softmax(scores: Array, labels: Array, *, smoothing: float = 0.0) -> Array:
             `jit`).
 
     Source: Bishop 2006, section 4.3.4; smoothing: Szegedy et al. 2016, "Rethinking the inception architecture".
+
+    Example:
+        >>> print(f"{losses.softmax(jnp.array([3.2, 5.1, -1.7]), 0):.3f}")
+        2.040
+        >>> print(f"{losses.softmax(jnp.zeros(10), 3):.3f}")  # nothing learned: log C
+        2.303
     """
     if not isinstance(smoothing, Tracer) and not 0.0 <= smoothing < 1.0:
         raise ValueError(f"softmax: smoothing must be in [0, 1), got {smoothing}")
@@ -84,6 +97,12 @@ def l2(params: object) -> Array:
         TypeError: a leaf is not floating point.
 
     Source: CS231n, "Regularization"; Tikhonov 1943.
+
+    Example:
+        >>> print(losses.l2({"w": jnp.array([1.0, 0.0, 0.0, 0.0]), "b": jnp.array([5.0])}))
+        1.0
+        >>> print(losses.l2({"w": jnp.full(4, 0.25), "b": jnp.array([5.0])}))
+        0.25
     """
     return jnp.asarray(sum((jnp.sum(jnp.square(w)) for w in weights(params)), start=0.0))
 
@@ -103,6 +122,10 @@ def l1(params: object) -> Array:
         TypeError: a leaf is not floating point.
 
     Source: Tibshirani 1996, "Regression shrinkage and selection via the lasso".
+
+    Example:
+        >>> print(losses.l1({"w": jnp.array([1.0, -2.0, 0.0]), "b": jnp.array([5.0])}))
+        3.0
     """
     signs = [(w, jax.lax.stop_gradient(jnp.sign(w))) for w in weights(params)]  # the gradient of jnp.abs at 0 is 1
     return jnp.asarray(sum((jnp.sum(w * sign) for w, sign in signs), start=0.0))
@@ -119,6 +142,11 @@ def weights(params: object) -> list[Array]:
 
     Raises:
         TypeError: a leaf is not floating point.
+
+    Example:
+        >>> params = models.mlp(4, (5,), 3).init(jax.random.key(0))
+        >>> [w.shape for w in losses.weights(params)]
+        [(5, 4), (3, 5)]
     """
     found = []
     for path, leaf in jax.tree_util.tree_leaves_with_path(params):

@@ -19,6 +19,10 @@ def correct(scores: Array, labels: Array) -> Array:
     Raises:
         TypeError: `labels` is not integer.
         ValueError: the leading axes differ.
+
+    Example:
+        >>> print(metrics.correct(jnp.array([[0.1, 0.9], [0.8, 0.2]]), jnp.array([1, 1])))
+        [ True False]
     """
     scores, labels = jnp.asarray(scores), jnp.asarray(labels)
     _expect_integer("correct: labels", labels)
@@ -42,6 +46,10 @@ def accuracy(scores: Array, labels: Array) -> Array:
 
     Raises:
         TypeError, ValueError: as `correct`.
+
+    Example:
+        >>> print(metrics.accuracy(jnp.array([[0.1, 0.9], [0.8, 0.2]]), jnp.array([1, 1])))
+        0.5
     """
     return correct(scores, labels).astype(jnp.float32).mean()
 
@@ -64,6 +72,11 @@ def confusion(labels: Array, predictions: Array, classes: int) -> Array:
     Raises:
         TypeError: `labels` or `predictions` is not integer, or `classes` is not a whole number.
         ValueError: the shapes differ, `classes` is out of range, or a class is (seen only outside `jit`).
+
+    Example:
+        >>> print(metrics.confusion(jnp.array([0, 0, 1, 1]), jnp.array([0, 1, 1, 1]), 2))
+        [[1 1]
+         [0 2]]
     """
     labels, predictions = jnp.asarray(labels), jnp.asarray(predictions)
     if isinstance(classes, bool) or not isinstance(classes, int | np.integer):
@@ -100,6 +113,10 @@ def recall(counts: Array) -> Array:
 
     Raises:
         ValueError: `counts` is not square.
+
+    Example:
+        >>> print(metrics.recall(jnp.array([[1, 1], [0, 2]])))
+        [0.5 1. ]
     """
     counts = jnp.asarray(counts)
     if counts.ndim != 2 or counts.shape[0] != counts.shape[1]:

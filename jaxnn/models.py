@@ -76,6 +76,12 @@ def linear(inputs: int | Sequence[int], outputs: int, *, init: Initializer | Non
         TypeError, ValueError: as `mlp`.
 
     Source: CS231n, "Linear classification".
+
+    Example:
+        >>> model = models.linear((32, 32, 3), 10)
+        >>> params = model.init(jax.random.key(0))
+        >>> params[0]["w"].shape, model.apply(params, jnp.zeros((5, 32, 32, 3))).shape
+        ((10, 3072), (5, 10))
     """
     return mlp(inputs, (), outputs, init=init or initializers.normal(0.01))
 
@@ -120,6 +126,16 @@ def mlp(
             with `normalize`.
 
     Source: Goodfellow et al. 2016, "Deep learning", chapter 6.
+
+    Example:
+        >>> model = models.mlp(4, (5,), 3, dropout=0.5)
+        >>> params = model.init(jax.random.key(0))
+        >>> [layer["w"].shape for layer in params]
+        [(5, 4), (3, 5)]
+        >>> x = jnp.ones((2, 4))
+        >>> first, second = model.apply(params, x), model.apply(params, x, key=jax.random.key(1))
+        >>> first.shape, bool((first == second).all())  # a key means dropout
+        ((2, 3), False)
     """
     shape = tuple(inputs) if isinstance(inputs, Sequence) else (inputs,)
     if not isinstance(hidden, Sequence):
@@ -218,6 +234,12 @@ def compute_in(model: Model | Stateful, dtype: Any) -> Model | Stateful:
         TypeError: `dtype` is not a floating-point type.
 
     Source: Micikevicius et al. 2018, "Mixed precision training".
+
+    Example:
+        >>> model = models.compute_in(models.mlp(4, (5,), 3), jnp.bfloat16)
+        >>> params = model.init(jax.random.key(0))
+        >>> params[0]["w"].dtype.name, model.apply(params, jnp.ones((2, 4))).dtype.name
+        ('float32', 'float32')
     """
     if not jnp.issubdtype(dtype, jnp.floating):
         raise TypeError(f"compute_in: dtype must be a floating-point type, such as jnp.bfloat16, got {dtype!r}")

@@ -10,6 +10,7 @@ import io
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from test_architecture import PACKAGE, module_name, public_names
 from test_source import FEATURES, LABEL, examples, images, prepare
@@ -39,7 +40,8 @@ def run(text: str | None, name: str, names: dict[str, Any]) -> dict[str, Any]:
     """Runs the examples of a docstring; gives the names there are afterwards."""
     test = doctest.DocTestParser().get_doctest(inspect.cleandoc(text or ""), names, name, None, 0)
     told = io.StringIO()
-    failed = doctest.DocTestRunner(optionflags=OPTIONS).run(test, out=told.write, clear_globs=False).failed
+    with np.printoptions():
+        failed = doctest.DocTestRunner(optionflags=OPTIONS).run(test, out=told.write, clear_globs=False).failed
     assert not failed, told.getvalue()
     return test.globs
 

@@ -42,6 +42,12 @@ def flip(key: Array, images: ArrayLike) -> Array:
         ValueError: images are not `[B, H, W, C]`.
 
     Source: Krizhevsky, Sutskever, Hinton, "ImageNet Classification with Deep CNNs" (2012), section 4.1.
+
+    Example:
+        >>> images = jnp.tile(jnp.arange(4, dtype=jnp.uint8)[None, None, :, None], (50, 1, 1, 1))
+        >>> print(np.unique(augment.flip(jax.random.key(0), images)[:, 0, :, 0], axis=0))
+        [[0 1 2 3]
+         [3 2 1 0]]
     """
     images = _checked(images)
     mirrored = jax.random.bernoulli(key, 0.5, (len(images), 1, 1, 1))
@@ -67,6 +73,12 @@ def crop(key: Array, images: ArrayLike, padding: int = 4) -> Array:
         ValueError: images are not `[B, H, W, C]`, or padding is out of range.
 
     Source: He et al., "Deep Residual Learning for Image Recognition" (2016), section 4.2 (they pad with zeros).
+
+    Example:
+        >>> images = jnp.zeros((5, 32, 32, 3), jnp.uint8)
+        >>> moved = augment.crop(jax.random.key(0), images, padding=4)
+        >>> moved.shape, moved.dtype.name
+        ((5, 32, 32, 3), 'uint8')
     """
     images = _checked(images)
     count, height, width, channels = images.shape
@@ -104,6 +116,11 @@ def cutout(key: Array, images: ArrayLike, size: int = 8, fill: ArrayLike = 0) ->
         ValueError: images are not `[B, H, W, C]`, size is out of range, or fill has another shape.
 
     Source: DeVries & Taylor, "Improved Regularization of Convolutional Neural Networks with Cutout" (2017).
+
+    Example:
+        >>> images = augment.cutout(jax.random.key(0), jnp.ones((4, 32, 32, 3)), size=8)
+        >>> print((images == 0).any((1, 2, 3)))
+        [ True  True  True  True]
     """
     images = _checked(images)
     count, height, width, channels = images.shape
@@ -149,6 +166,13 @@ def mixup(key: Array, images: ArrayLike, alpha: ArrayLike = 0.2) -> Mixed:
         ValueError: images are not `[B, H, W, C]`; alpha is not one finite number above 0 (where it is not traced).
 
     Source: Zhang, Cisse, Dauphin, Lopez-Paz, "mixup: Beyond Empirical Risk Minimization" (2018).
+
+    Example:
+        >>> images = jnp.arange(3.0).reshape(3, 1, 1, 1)
+        >>> mixed = augment.mixup(jax.random.key(0), images, alpha=1.0)
+        >>> again = mixed.share * images + (1 - mixed.share) * images[mixed.partner]
+        >>> bool(jnp.allclose(mixed.images, again))
+        True
     """
     images = _checked(images).astype(jnp.float32)
     if not isinstance(alpha, Tracer) and not (np.ndim(alpha) == 0 and 0 < np.asarray(alpha).item() < np.inf):

@@ -9,6 +9,9 @@ not at all, and several processes may write the same one. Every file is checked 
 and the manifest against its own. The checksum is CRC-32 per block of 8 MiB: it finds every burst of up to 32 damaged
 bits and misses one in four thousand million other damages of a block; the 184 MB of CIFAR-10 take some 30 ms with two
 threads, also on processors without instructions for SHA-256. It is no defence against a forger.
+
+Examples start from:
+    >>> from jaxnn.data import cache
 """
 
 import contextlib
@@ -41,6 +44,10 @@ def root(cache_dir: str | os.PathLike[str] | None) -> Path:
 
     Returns:
         The argument, else $JAXNN_CACHE_DIR, else $XDG_CACHE_HOME/jaxnn, else ~/.cache/jaxnn.
+
+    Example:
+        >>> cache.root("decoded").as_posix()
+        'decoded'
     """
     if chosen := cache_dir or os.environ.get("JAXNN_CACHE_DIR"):
         return Path(chosen).expanduser()
@@ -56,6 +63,10 @@ def entries(cache: Path, name: str) -> list[Path]:
 
     Returns:
         The folders of the entries, sorted.
+
+    Example:
+        >>> cache.entries(Path("empty"), "cifar10")
+        []
     """
     return sorted(
         folder
@@ -75,6 +86,12 @@ def read(entry: Path) -> Dataset:
 
     Raises:
         OSError: A file of the entry is missing or damaged; the message names it.
+
+    Example:
+        >>> entry = Path("decoded", "gauss", "1.0.0", "0123456789abcdef")
+        >>> cache.write(entry, load("gauss", size=50))
+        >>> cache.read(entry).train.inputs.shape
+        (36, 2)
     """
     manifest = _read_manifest(entry / MANIFEST)
     with ThreadPoolExecutor(2) as pool:
@@ -92,6 +109,11 @@ def write(entry: Path, dataset: Dataset) -> None:
 
     Raises:
         OSError: The folder cannot be written; nothing is left behind.
+
+    Example:
+        >>> cache.write(Path("kept", "gauss", "1.0.0", "0123456789abcdef"), load("gauss", size=50))
+        >>> [entry.name for entry in cache.entries(Path("kept"), "gauss")]
+        ['0123456789abcdef']
     """
     entry.parent.mkdir(parents=True, exist_ok=True)
     for left in entry.parent.glob(".*.tmp"):

@@ -89,6 +89,11 @@ def registered(name: str) -> Archive:
 
     Returns:
         The archive.
+
+    Example:
+        >>> from jaxnn.data import cifar
+        >>> cifar.registered("cifar10").size
+        170052171
     """
     builder = {"cifar10": stock.Cifar10, "cifar100": stock.Cifar100}[name]
     ((url, known),) = builder.url_infos.items()
@@ -130,6 +135,15 @@ def fetch(archive: Archive, folder: Path) -> Path:
     Raises:
         ConnectionError: It cannot be downloaded.
         OSError: It is damaged, or `folder` cannot be written.
+
+    Example:
+        >>> import hashlib
+        >>> from jaxnn.data import cifar
+        >>> place, content = Path("original.bin").absolute(), b"an archive"
+        >>> size = place.write_bytes(content)
+        >>> archive = cifar.Archive(place.as_uri(), size, hashlib.sha256(content).hexdigest())
+        >>> cifar.fetch(archive, Path("downloads")).read_bytes()
+        b'an archive'
     """
     path = folder / archive.url.rpartition("/")[2]
     if not path.exists():

@@ -72,6 +72,13 @@ def load(
             size in array_record files, or takes more than the memory when decoded.
         ImportError: The set has to be prepared and needs TensorFlow for that; the message says how.
         OSError: A file is missing or damaged, or a download failed; the message says which and what to do.
+
+    Example:
+        >>> digits = load("digits")
+        >>> digits.train.inputs.shape, digits.validation.inputs.shape, digits.test.inputs.shape
+        ((1295, 8, 8, 1), (143, 8, 8, 1), (359, 8, 8, 1))
+        >>> load("spiral", size=300, classes=5).classes
+        ('0', '1', '2', '3', '4')
     """
     if not isinstance(name, str):
         raise TypeError(f"name must be a string such as 'cifar10', got {name!r}")

@@ -64,6 +64,16 @@ def read_folder(folder: Path, size: int | None = None) -> Own:
     Raises:
         OSError: there is no such folder.
         ValueError: there are fewer than two classes, or one without images.
+
+    Example:
+        >>> from PIL import Image
+        >>> from jaxnn.data import own
+        >>> for name in ("cat", "dog"):
+        ...     Path("photos", name).mkdir(parents=True)
+        ...     Image.new("RGB", (8, 8), "teal").save(Path("photos", name, "0.png"))
+        >>> found = own.read_folder(Path("photos"))
+        >>> found.classes, found.examples.inputs.shape, found.examples.labels.tolist()
+        (('cat', 'dog'), (2, 8, 8, 3), [0, 1])
     """
     if not folder.is_dir():
         raise FileNotFoundError(f"{folder}: there is no such folder")
@@ -110,6 +120,16 @@ def read_csv(file: Path, label: str | None) -> Own:
     Raises:
         OSError: there is no such file.
         ValueError: the label is no column, a column holds no numbers, the names repeat, or no row is left.
+
+    Example:
+        >>> from jaxnn.data import own
+        >>> rows = ("a,b,species", "1,2,cat", "3,4,dog", "5,?,dog")
+        >>> np.savetxt("table.csv", rows, "%s")
+        >>> found = own.read_csv(Path("table.csv"), "species")
+        >>> found.classes, found.examples.inputs.tolist()
+        (('cat', 'dog'), [[1.0, 2.0], [3.0, 4.0]])
+        >>> found.told()
+        '1 of 3 were skipped: row 4 (no number in b)'
     """
     try:
         text = file.read_text(encoding="utf-8-sig")
@@ -163,6 +183,13 @@ def read_npz(file: Path) -> Own:
     Raises:
         OSError: there is no such file.
         ValueError: it is damaged, an array is missing, or the shapes or types are others.
+
+    Example:
+        >>> from jaxnn.data import own
+        >>> np.savez("arrays.npz", inputs=np.zeros((4, 3)), labels=np.array([5, 5, 6, 6]))
+        >>> found = own.read_npz(Path("arrays.npz"))
+        >>> found.classes, found.examples.labels.tolist()
+        (('5', '6'), [0, 0, 1, 1])
     """
     content = file.read_bytes()
     try:
@@ -208,6 +235,14 @@ def read_image(path: Path) -> Image.Image:
     Raises:
         OSError: there is no such file, or it cannot be read.
         ValueError: it is no image, damaged, or too large.
+
+    Example:
+        >>> from PIL import Image
+        >>> from jaxnn.data import own
+        >>> Image.new("L", (4, 2), 100).save("gray.png")
+        >>> image = own.read_image(Path("gray.png"))
+        >>> image.mode, image.size, image.getpixel((0, 0))
+        ('RGB', (4, 2), (100, 100, 100))
     """
     if not path.is_file():
         raise FileNotFoundError(f"{path}: there is no such file")

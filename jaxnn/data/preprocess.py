@@ -57,6 +57,11 @@ def fit_moments(train: ArrayLike, per: Literal["pixel", "channel", "global"] = "
         ValueError: train is empty, has no feature axis, is not finite or does not fit float32, or per is unknown.
 
     Source: CS231n, "Setting up the data and the model", https://cs231n.github.io/neural-networks-2/.
+
+    Example:
+        >>> moments = preprocess.fit_moments(np.array([[0, 7], [2, 7], [4, 7]], np.uint8))
+        >>> print(moments.mean, moments.std)  # what is constant has the std 1
+        [2. 7.] [1.633 1.   ]
     """
     groups = ("pixel", "channel", "global")
     if per not in groups:
@@ -102,6 +107,13 @@ def center(moments: Moments, x: ArrayLike) -> Array:
         ValueError: the last axes of x are not those of the mean. Both are raised while tracing.
 
     Source: CS231n, "Setting up the data and the model", https://cs231n.github.io/neural-networks-2/.
+
+    Example:
+        >>> train = np.array([[0, 7], [2, 7], [4, 7]], np.uint8)
+        >>> print(preprocess.center(preprocess.fit_moments(train), train))
+        [[-2.  0.]
+         [ 0.  0.]
+         [ 2.  0.]]
     """
     x, shape = _numeric(x, "x"), moments.mean.shape
     if x.ndim < len(shape) or x.shape[x.ndim - len(shape) :] != shape:
@@ -121,6 +133,13 @@ def standardize(moments: Moments, x: ArrayLike) -> Array:
         f32, the shape of x.
 
     Source: CS231n, "Setting up the data and the model", https://cs231n.github.io/neural-networks-2/.
+
+    Example:
+        >>> train = np.array([[0, 7], [2, 7], [4, 7]], np.uint8)
+        >>> print(preprocess.standardize(preprocess.fit_moments(train), train))
+        [[-1.225  0.   ]
+         [ 0.     0.   ]
+         [ 1.225  0.   ]]
     """
     centered = center(moments, x)
     return centered * jnp.broadcast_to(1 / moments.std, centered.shape)
@@ -149,6 +168,12 @@ def fit_principal(train: ArrayLike, components: int | None = None) -> Principal:
         ValueError: train is not finite, has fewer than two examples or no feature axis; components is out of range.
 
     Source: CS231n, https://cs231n.github.io/neural-networks-2/; Jolliffe, "Principal Component Analysis" (2002).
+
+    Example:
+        >>> train = np.array([[0.0, 0.0], [3.0, 4.0], [6.0, 8.0]])
+        >>> principal = preprocess.fit_principal(train)
+        >>> print(principal.components[0], principal.std)  # all lie on one line
+        [0.6 0.8] [5. 0.]
     """
     x = _training_array(train)
     if len(x) < 2:
@@ -205,6 +230,13 @@ def pca(principal: Principal, x: ArrayLike) -> Array:
         ValueError: the last axes of x hold no example of the fitted size. Both are raised while tracing.
 
     Source: CS231n, "Setting up the data and the model", https://cs231n.github.io/neural-networks-2/.
+
+    Example:
+        >>> train = np.array([[0.0, 0.0], [3.0, 4.0], [6.0, 8.0]])
+        >>> print(preprocess.pca(preprocess.fit_principal(train, components=1), train))
+        [[-5.]
+         [ 0.]
+         [ 5.]]
     """
     x, shape, size = _numeric(x, "x"), principal.mean.shape, principal.components.shape[1]
     if x.ndim >= len(shape) and x.shape[x.ndim - len(shape) :] == shape:
@@ -242,6 +274,13 @@ def whiten(principal: Principal, x: ArrayLike, epsilon: ArrayLike = 1e-5) -> Arr
         TypeError, ValueError: as `pca`; ValueError too for a negative or non-finite epsilon that is not traced.
 
     Source: CS231n, "Setting up the data and the model", https://cs231n.github.io/neural-networks-2/.
+
+    Example:
+        >>> train = np.array([[0.0, 0.0], [3.0, 4.0], [6.0, 8.0]])
+        >>> print(preprocess.whiten(preprocess.fit_principal(train, components=1), train))
+        [[-1.]
+         [ 0.]
+         [ 1.]]
     """
     if not isinstance(epsilon, Tracer) and not (np.ndim(epsilon) == 0 and 0 <= np.asarray(epsilon).item() < math.inf):
         raise ValueError(f"epsilon is {epsilon!r}, expected one finite number of at least 0, such as 1e-5")

@@ -1,4 +1,7 @@
-"""The records of a prepared data set: decoded all at once, or when they are asked for; without TensorFlow."""
+"""The records of a prepared data set: decoded all at once, or when they are asked for; without TensorFlow.
+
+The folder `prepared` of the examples holds a small set, called "tiny".
+"""
 
 import io
 import json
@@ -31,6 +34,12 @@ def decode(source: Source) -> Dataset:
     Raises:
         ValueError: It is not a set of labelled uint8 images of one size, lacks a split, or has another file format.
         OSError: A file is missing or damaged; the message names it.
+
+    Example:
+        >>> from jaxnn.data import records, source
+        >>> dataset = records.decode(source.find("tiny", Path("prepared")))
+        >>> dataset.classes, dataset.train.inputs.shape, dataset.test.inputs.shape
+        (('even', 'odd'), (20, 5, 4, 3), (6, 5, 4, 3))
     """
     builder = _open(source)
     image_key, label_key = _keys(source.name, builder.info)
@@ -45,7 +54,16 @@ def decode(source: Source) -> Dataset:
 
 
 class Records:
-    """The records of a split with random access, decoded when they are asked for."""
+    """The records of a split with random access, decoded when they are asked for.
+
+    Example:
+        >>> from jaxnn.data import source
+        >>> from jaxnn.data.records import Records
+        >>> records = Records(source.find("tiny", Path("prepared")), "train[:50%]")
+        >>> inputs, labels = records.decode(np.array([7, 0]))
+        >>> len(records), inputs.shape, labels.dtype.name
+        (10, (2, 5, 4, 3), 'int32')
+    """
 
     def __init__(self, source: Source, split: str) -> None:
         """Opens a split, or a part of it as TFDS writes it ("train[:90%]"); errors as those of `decode`."""

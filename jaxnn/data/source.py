@@ -3,6 +3,11 @@
 A prepared set is a folder `<data_dir>/<name>/<version>/` (or `<data_dir>/<name>/<config>/<version>/`) with
 `dataset_info.json`, `features.json`, names of the classes, and shards of records. `find` needs no TFDS, so that the
 cache can be used at once; the other functions import it when they are called.
+
+The folder `prepared` of the examples holds a small set, called "tiny".
+
+Examples start from:
+    >>> from jaxnn.data import source
 """
 
 import contextlib
@@ -40,6 +45,10 @@ def root(data_dir: str | os.PathLike[str] | None) -> Path:
 
     Returns:
         The argument, else $TFDS_DATA_DIR, else ~/tensorflow_datasets.
+
+    Example:
+        >>> source.root("sets").as_posix()
+        'sets'
     """
     return Path(data_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets").expanduser()
 
@@ -56,6 +65,13 @@ def find(name: str, data_dir: Path) -> Source | None:
 
     Raises:
         ValueError: The set is there in several configurations, and `name` says none.
+
+    Example:
+        >>> found = source.find("tiny", Path("prepared"))
+        >>> found.name, found.folder.as_posix()
+        ('tiny', 'prepared/tiny/1.0.0')
+        >>> print(source.find("tiny", Path("elsewhere")))
+        None
     """
     versions = [path.parent for path in (data_dir / name).glob(f"*/{INFO}") if _is_version(path.parent.name)]
     if versions:
@@ -76,6 +92,10 @@ def names() -> list[str]:
 
     Returns:
         Their names.
+
+    Example:
+        >>> {"cifar10", "mnist"} <= set(source.names())
+        True
     """
     import tensorflow_datasets as tfds
 
@@ -139,6 +159,10 @@ def how_to_repair(source: Source) -> str:
 
     Returns:
         The end of a sentence, for the message of an error.
+
+    Example:
+        >>> source.how_to_repair(source.Source("cifar10", Path("prepared/cifar10/3.0.2"), "0123456789abcdef"))
+        "delete prepared/cifar10/3.0.2 and load 'cifar10' again to prepare it anew"
     """
     if source.name in ("cifar10", "cifar100"):
         return f"delete {source.folder} and load {source.name!r} again to prepare it anew"

@@ -45,6 +45,11 @@ def take(split: Split, rows: np.ndarray | slice) -> Split:
 
     Returns:
         The examples: a view for a slice, a copy for an array.
+
+    Example:
+        >>> from jaxnn.data.split import take
+        >>> take(load("digits").train, slice(0, 3)).inputs.shape
+        (3, 8, 8, 1)
     """
     return Split(split.inputs[rows], split.labels[rows])
 
@@ -68,6 +73,13 @@ def hold_out(
 
     Raises:
         ValueError: A class would be left with no example on one of the two sides.
+
+    Example:
+        >>> from jaxnn.data.split import hold_out
+        >>> labels = np.array([0] * 10 + [1] * 20)
+        >>> kept, held = hold_out(labels, 0.1, seed=[0], classes=("cat", "dog"), setting="share")
+        >>> np.bincount(labels[held]).tolist(), len(kept)
+        ([1, 2], 27)
     """
     generator = np.random.default_rng(seed)
     held = np.zeros(len(labels), dtype=bool)

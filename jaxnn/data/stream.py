@@ -8,6 +8,8 @@ Any place of the order of an epoch can be computed alone, so that the batch of a
 same examples that `jaxnn.training.run` would train on, and a training goes on at any step with nothing stored but the
 step. Records are read and decoded by grain, in threads or processes, while the device computes; every process reads
 its own part of each batch.
+
+The folder `prepared` of the examples holds a small set, called "tiny".
 """
 
 from __future__ import annotations
@@ -63,7 +65,15 @@ class InMemory(NamedTuple):
 
 
 class OnDisk:
-    """Examples of a prepared data set, each decoded when it is asked for. Can be sent to other processes."""
+    """Examples of a prepared data set, each decoded when it is asked for. Can be sent to other processes.
+
+    Example:
+        >>> from jaxnn.data import source, stream
+        >>> examples = stream.OnDisk(source.find("tiny", Path("prepared")), "train")
+        >>> inputs, labels = examples.take(np.array([3, 1]))
+        >>> len(examples), inputs.shape
+        (20, (2, 5, 4, 3))
+    """
 
     def __init__(self, source: Source, split: str) -> None:
         """Open the split of a set, such as "train" or "train[:90%]"."""
@@ -139,6 +149,14 @@ def batches(
     Raises:
         ValueError: a size is out of range.
         OSError: a file is missing or damaged.
+
+    Example:
+        >>> from jaxnn.data import stream
+        >>> examples = stream.InMemory(*load("digits").train)
+        >>> found = stream.batches(examples, jax.random.key(0), batch_size=64, epochs=1, threads=1)
+        >>> inputs, labels = next(found)
+        >>> inputs.shape, labels.shape
+        ((64, 8, 8, 1), (64,))
     """
     n = len(examples)
     if not 0 < batch_size <= n:
@@ -188,6 +206,14 @@ def choose(source: Source, split: str, *, memory_share: float = MEMORY_SHARE) ->
     Raises:
         ValueError: `memory_share` is not a share, or it is not a set of labelled uint8 images of one size.
         OSError: a file is missing or damaged.
+
+    Example:
+        >>> from jaxnn.data import source, stream
+        >>> found = source.find("tiny", Path("prepared"))
+        >>> type(stream.choose(found, "train")).__name__
+        'InMemory'
+        >>> type(stream.choose(found, "train", memory_share=0.0)).__name__
+        'OnDisk'
     """
     if not 0 <= memory_share <= 1:
         raise ValueError(f"stream: memory_share must be from 0 to 1, got {memory_share}")
@@ -203,6 +229,11 @@ def memory() -> int:
     Returns:
         The smallest of the machine's memory, the limits of the process's control group and of those around it (as in a
         container), and the limits of the process itself.
+
+    Example:
+        >>> from jaxnn.data import stream
+        >>> stream.memory() > 2**20
+        True
     """
     limits = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
     for file in _limits_of_the_group():

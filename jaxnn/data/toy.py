@@ -29,6 +29,12 @@ def circle(size: int = 500, *, noise: float = 0.05, seed: int = 0) -> Points:
 
     Raises:
         TypeError, ValueError: An argument is of the wrong kind or out of range.
+
+    Example:
+        >>> inputs, labels = toy.circle(100, noise=0.0)
+        >>> radius = np.linalg.norm(inputs, axis=1)
+        >>> bool((radius[labels == 0] <= 0.5).all()), bool((radius[labels == 1] >= 0.7).all())
+        (True, True)
     """
     labels, generator = _start(size, noise, seed, classes=2)
     inner, outer = np.array([0.0, 0.7])[labels], np.array([0.5, 1.0])[labels]
@@ -51,6 +57,11 @@ def spiral(size: int = 500, *, noise: float = 0.2, seed: int = 0, classes: int =
 
     Raises:
         TypeError, ValueError: An argument is of the wrong kind or out of range.
+
+    Example:
+        >>> inputs, labels = toy.spiral(300, classes=3)
+        >>> inputs.shape, np.bincount(labels).tolist()
+        ((300, 2), [100, 100, 100])
     """
     labels, generator = _start(size, noise, seed, classes)
     place = np.arange(size) // classes + 1  # 1 .. n within the arm: no arm starts in the common centre
@@ -75,6 +86,11 @@ def moons(size: int = 500, *, noise: float = 0.1, seed: int = 0) -> Points:
 
     Raises:
         TypeError, ValueError: An argument is of the wrong kind or out of range.
+
+    Example:
+        >>> inputs, labels = toy.moons(200, noise=0.1, seed=3)
+        >>> inputs.shape, np.bincount(labels).tolist()
+        ((200, 2), [100, 100])
     """
     labels, generator = _start(size, noise, seed, classes=2)
     upper = _polar(np.ones(size), generator.uniform(0, math.pi, size))
@@ -98,6 +114,11 @@ def xor(size: int = 500, *, noise: float = 0.0, seed: int = 0) -> Points:
 
     Raises:
         TypeError, ValueError: An argument is of the wrong kind or out of range.
+
+    Example:
+        >>> inputs, labels = toy.xor(100)
+        >>> bool(((inputs.prod(axis=1) < 0) == labels).all())
+        True
     """
     labels, generator = _start(size, noise, seed, classes=2)
     first = generator.choice([-1.0, 1.0], size)
@@ -120,6 +141,11 @@ def gauss(size: int = 500, *, noise: float = 0.2, seed: int = 0, classes: int = 
 
     Raises:
         TypeError, ValueError: An argument is of the wrong kind or out of range.
+
+    Example:
+        >>> inputs, labels = toy.gauss(400, noise=0.1, classes=4)
+        >>> print(inputs[labels == 0].mean(axis=0).round(1))  # 0.6 from the middle, at 45 degrees
+        [0.4 0.4]
     """
     labels, generator = _start(size, noise, seed, classes)
     centres = _polar(np.full(size, 0.6), math.pi / 4 + 2 * math.pi * labels / classes)

@@ -42,6 +42,13 @@ def contributions(score: Callable[[Array], Array], x: ArrayLike, example_ndim: i
         ValueError: x has fewer axes than an example, or `score` does not give one axis of scores.
 
     Source: gradient times input, Shrikumar et al. 2016, "Not just a black box"; the notes' score function.
+
+    Example:
+        >>> from jaxnn.inspect.contributions import contributions
+        >>> w, x = jnp.array([[0.2, -0.5, 0.1, 2.0]]), jnp.array([56.0, 231.0, 24.0, 2.0])
+        >>> found = contributions(lambda x: w @ x + 1.1, x)
+        >>> print(found.inputs, found.rest, found.scores)
+        [[  11.2 -115.5    2.4    4. ]] [1.1] [-96.8]
     """
     x = jnp.asarray(x)
     if not jnp.issubdtype(x.dtype, jnp.floating):

@@ -1,4 +1,9 @@
-"""The loss around a solution: its values on a plane, its largest curvatures, and the step size that they allow."""
+"""The loss around a solution: its values on a plane, its largest curvatures, and the step size that they allow.
+
+Examples start from:
+    >>> from jaxnn.inspect import curvature
+    >>> loss = lambda x: x[0] ** 2 + 5 * x[1] ** 2
+"""
 
 from __future__ import annotations
 
@@ -45,6 +50,10 @@ def hessian_product(loss: Loss, params: Params, direction: Params) -> Params:
         A tree like the parameters.
 
     Source: Pearlmutter 1994, "Fast exact multiplication by the Hessian".
+
+    Example:
+        >>> print(curvature.hessian_product(loss, jnp.zeros(2), jnp.ones(2)))
+        [ 2. 10.]
     """
     return jax.jvp(jax.grad(loss), (params,), (direction,))[1]
 
@@ -69,6 +78,10 @@ def top_eigenvalues(
         ValueError: k is not from 1 to the number of iterations and of parameters.
 
     Source: Lanczos 1950; Golub & Van Loan, "Matrix computations", chapter 10.
+
+    Example:
+        >>> curvature.top_eigenvalues(loss, jnp.zeros(2), jax.random.key(0), 2).values
+        array([10.,  2.])
     """
     size = sum(np.size(leaf) for leaf in jax.tree.leaves(params))
     steps = min(iterations, size)
@@ -121,6 +134,10 @@ def largest_rate(eigenvalue: ArrayLike) -> np.ndarray:
         f64 like L; infinity where L is not positive.
 
     Source: Nesterov 2004, "Introductory lectures on convex optimization", section 1.2.3.
+
+    Example:
+        >>> print(curvature.largest_rate(10.0))
+        0.2
     """
     top = np.asarray(eigenvalue, np.float64)
     return np.where(top > 0, 2 / np.where(top > 0, top, 1), np.inf)
@@ -139,6 +156,12 @@ def filter_direction(key: Array, params: Params) -> Params:
         A tree like the parameters.
 
     Source: Li et al. 2018, "Visualizing the loss landscape of neural nets".
+
+    Example:
+        >>> params = {"w": jnp.array([[3.0, 4.0], [0.0, 2.0]]), "b": jnp.ones(2)}
+        >>> direction = curvature.filter_direction(jax.random.key(0), params)
+        >>> print(jnp.linalg.norm(direction["w"], axis=1), direction["b"])
+        [5. 2.] [0. 0.]
     """
     places, tree = jax.tree_util.tree_flatten_with_path(params)
 
@@ -174,6 +197,12 @@ def loss_plane(
 
     Raises:
         ValueError: the places along a direction are not f32[n].
+
+    Example:
+        >>> first, second = jnp.array([1.0, 0.0]), jnp.array([0.0, 1.0])
+        >>> print(curvature.loss_plane(loss, jnp.zeros(2), first, second, [0.0, 1.0], [0.0, 1.0, 2.0]))
+        [[ 0.  5. 20.]
+         [ 1.  6. 21.]]
     """
     a, b = jnp.asarray(along_first, jnp.float32), jnp.asarray(along_second, jnp.float32)
     if a.ndim != 1 or b.ndim != 1:

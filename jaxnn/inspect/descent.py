@@ -1,4 +1,8 @@
-"""Gradient descent on a function of a few numbers: where it goes, from many starts and with many step sizes at once."""
+"""Gradient descent on a function of a few numbers: where it goes, from many starts and with many step sizes at once.
+
+Examples start from:
+    >>> from jaxnn.inspect import descent
+"""
 
 from __future__ import annotations
 
@@ -55,6 +59,11 @@ def descend(function: Function, start: ArrayLike, rate: ArrayLike, momentum: Arr
 
     Source: the notes' gradient descent; Polyak 1964, "Some methods of speeding up the convergence of iteration
     methods" (momentum).
+
+    Example:
+        >>> path = descent.descend(lambda x: (x - 1) ** 2 + 1, 6.0, 0.05, steps=1000)
+        >>> print(path.points[:3], f"{path.end:.3f} {path.values[-1]:.3f}")
+        [6.   5.5  5.05] 1.000 1.000
     """
     if not isinstance(steps, int) or isinstance(steps, bool):
         raise TypeError(f"descend: steps must be a whole number, got {steps!r}")
@@ -101,6 +110,11 @@ def descend_many(
 
     Raises:
         TypeError, ValueError: as `descend`; also a ValueError where `rates` and `momentum` do not fit.
+
+    Example:
+        >>> paths = descent.descend_many(lambda x: x**2, [1.0, 2.0, 3.0], [0.1, 0.5], steps=4)
+        >>> paths.points.shape, paths.end[:, 1].tolist()
+        ((3, 2, 5), [0.0, 0.0, 0.0])
     """
     starts, rates, momentum = _settings("descend_many", starts, rates, momentum)
     return _descend_many(function, starts, rates, momentum, steps=steps)
@@ -131,6 +145,13 @@ def basins(
 
     Raises:
         TypeError, ValueError: as `descend_many`; also a ValueError where `minima` do not have the shape of the starts.
+
+    Example:
+        >>> f = lambda x: (x**2 - 1) ** 2
+        >>> print(descent.basins(f, [-0.5, 0.5, 2.0], [0.1], minima=[-1.0, 1.0], steps=200))
+        [[0]
+         [1]
+         [0]]
     """
     starts, rates, momentum = _settings("basins", starts, rates, momentum)
     places = _floating(minima)
@@ -154,6 +175,10 @@ def minima_between(function: Function, low: float, high: float, *, samples: int 
 
     Raises:
         ValueError: the interval is empty, or there are fewer than two samples.
+
+    Example:
+        >>> print(descent.minima_between(lambda x: x * jnp.sin(x), 0, 15))
+        [ 4.913 11.086]
     """
     if not low < high or samples < 2:
         raise ValueError(f"minima_between: expected low < high and samples >= 2, got {low}, {high} and {samples}")
@@ -180,6 +205,10 @@ def steps_to(values: ArrayLike, target: ArrayLike) -> np.ndarray:
 
     Returns:
         int[...]: the first step after which no value is above the target (or NaN); steps + 1 if the last one is.
+
+    Example:
+        >>> print(descent.steps_to([9.0, 4.0, 2.0, 1.0, 0.5], target=2.0))
+        2
     """
     above = ~(np.asarray(values) <= np.asarray(target))
     length = above.shape[-1]

@@ -1,4 +1,8 @@
-"""Is a gradient right, and what are the values and gradients of each layer of a network?"""
+"""Is a gradient right, and what are the values and gradients of each layer of a network?
+
+Examples start from:
+    >>> from jaxnn.inspect import gradients
+"""
 
 from __future__ import annotations
 
@@ -81,6 +85,15 @@ def check_gradient(
             or limit is below 1.
 
     Source: CS231n, "Gradient checks"; Nocedal & Wright 2006, "Numerical optimization", section 8.1.
+
+    Example:
+        >>> w, cubes = jnp.array([1.0, -2.0]), lambda w: (w**3).sum()
+        >>> [checked] = gradients.check_gradient(cubes, w)
+        >>> checked.analytic, checked.max_error < 1e-7, checked.kinks
+        (array([ 3., 12.]), True, 0)
+        >>> [wrong] = gradients.check_gradient(cubes, w, gradient=np.array([3.0, 10.0]))
+        >>> wrong.max_error > 0.1
+        True
     """
     if limit is not None and limit < 1:
         raise ValueError(f"check_gradient: limit must be at least 1, got {limit}")
@@ -178,6 +191,11 @@ def layer_outputs(params: Sequence[layers.Weights], x: ArrayLike, activation: Ca
 
     Raises:
         TypeError, ValueError: x does not fit the first layer.
+
+    Example:
+        >>> params = models.mlp(4, (5,), 3).init(jax.random.key(0))
+        >>> [h.shape for h in gradients.layer_outputs(params, jnp.ones((2, 4)), jax.nn.relu)]
+        [(2, 5), (2, 3)]
     """
     x = jnp.asarray(x)
     h = x.reshape(len(x), -1)
@@ -230,6 +248,12 @@ def layer_statistics(
 
     Source: Glorot & Bengio 2010, "Understanding the difficulty of training deep feedforward neural networks"; CS231n,
     "Babysitting the learning process".
+
+    Example:
+        >>> params = models.mlp(4, (5,), 3).init(jax.random.key(0))
+        >>> found = gradients.layer_statistics(params, jnp.ones((2, 4)), jnp.tanh)
+        >>> found.std.shape, found.dead.tolist()
+        ((2,), [0.0, 0.0])
     """
     for name, tree in (("gradient", gradient), ("update", update)):
         if tree is not None and len(tree) != len(params):
@@ -265,6 +289,10 @@ def distinct_neurons(weights: Array) -> Array:
 
     Returns:
         i32[]: 1 where all are equal, as they stay after an initialization that does not break symmetry.
+
+    Example:
+        >>> print(gradients.distinct_neurons(jnp.zeros((5, 2))), gradients.distinct_neurons(jnp.eye(3)))
+        1 3
     """
     equal = (weights[:, None] == weights[None]).all(-1)
     earlier = jnp.tril(jnp.ones(equal.shape, bool), -1)

@@ -53,6 +53,17 @@ def computation_graph(
         ValueError: the function does not give one number, or the number of names is wrong.
 
     Source: the notes' back-propagation; CS231n, "Backpropagation, intuitions".
+
+    Example:
+        >>> from jaxnn.inspect.graph import computation_graph
+        >>> nodes = computation_graph(lambda x, y, z: (x + y) * z, -2.0, 5.0, -4.0)
+        >>> for node in nodes:
+        ...     print(node.name, node.operands, node.value, node.gradient)
+        x () -2.0 -4.0
+        y () 5.0 -4.0
+        z () -4.0 3.0
+        add (0, 1) 3.0 -4.0
+        mul (3, 2) -12.0 1.0
     """
     labels = _labels(function, arguments, names)
     arguments = jax.tree.map(jnp.asarray, arguments)
@@ -86,6 +97,11 @@ def depths(nodes: Sequence[Node]) -> list[int]:
 
     Returns:
         One whole number for each node, 0 for inputs and constants.
+
+    Example:
+        >>> from jaxnn.inspect.graph import computation_graph, depths
+        >>> depths(computation_graph(lambda x, y, z: (x + y) * z, -2.0, 5.0, -4.0))
+        [0, 0, 0, 1, 2]
     """
     found: list[int] = []
     for node in nodes:

@@ -32,6 +32,14 @@ def snapshots(
         ValueError: the epochs are not whole numbers from 0 that rise.
 
     Source: the same steps as `training.run`: snapshots change nothing.
+
+    Example:
+        >>> from jaxnn.inspect.snapshots import snapshots
+        >>> task = lambda rate: training.Task(models.linear(2, 2), losses.softmax, optax.sgd(rate))
+        >>> examples = training.Data(*data.toy.gauss(40))
+        >>> params, run = snapshots(task, 0.1, jax.random.key(0), examples, epochs=(0, 1, 5), batch_size=20)
+        >>> params[0]["w"].shape, int(run.epoch)
+        ((3, 2, 2), 5)
     """
     stops = list(epochs)
     if not stops or any(not isinstance(e, int) for e in stops) or stops != sorted(set(stops)) or stops[0] < 0:

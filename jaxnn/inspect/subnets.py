@@ -31,6 +31,13 @@ def sample_subnets(apply: Callable[..., Array], params: Any, x: ArrayLike, key: 
         ValueError: `samples` is below 1.
 
     Source: Gal & Ghahramani 2016, "Dropout as a Bayesian approximation".
+
+    Example:
+        >>> from jaxnn.inspect.subnets import sample_subnets
+        >>> model = models.mlp(4, (5,), 3, dropout=0.5)
+        >>> params = model.init(jax.random.key(0))
+        >>> sample_subnets(model.apply, params, jnp.ones((2, 4)), jax.random.key(1), samples=10).shape
+        (10, 2, 3)
     """
     if samples < 1:
         raise ValueError(f"sample_subnets: samples must be at least 1, got {samples}")

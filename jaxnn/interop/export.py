@@ -34,6 +34,13 @@ def to_jax(score: Callable[[Array], Array], shape: Sequence[int], dtype: DTypeLi
         ImportError: `flatbuffers` is not installed; it is in the extra "export".
 
     Source: JAX documentation, "Exporting and serializing staged-out computations".
+
+    Example:
+        >>> from jaxnn.interop.export import to_jax
+        >>> content = to_jax(lambda x: x.sum(1, keepdims=True), shape=(3,), dtype=jnp.float32)
+        >>> print(jax.export.deserialize(bytearray(content)).call(jnp.ones((2, 3))))
+        [[3.]
+         [3.]]
     """
     if importlib.util.find_spec("flatbuffers") is None:
         raise _lacks("flatbuffers")
@@ -55,6 +62,14 @@ def to_onnx(score: Callable[[Array], Array], shape: Sequence[int], dtype: DTypeL
     Raises:
         ImportError: `jax2onnx` is not installed; it is in the extra "export".
         ValueError: the function has an operation that ONNX or the converter does not have.
+
+    Example:
+        >>> import onnxruntime
+        >>> from jaxnn.interop.export import to_onnx
+        >>> content = to_onnx(lambda x: x.sum(1, keepdims=True), (3,), np.float32, "sum")
+        >>> onnxruntime.InferenceSession(content).run(None, {"examples": np.ones((2, 3), np.float32)})
+        [array([[3.],
+               [3.]], dtype=float32)]
     """
     try:
         import jax2onnx

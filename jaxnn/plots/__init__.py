@@ -2,6 +2,10 @@
 
 Colors are those of Okabe & Ito (2008), which stay apart for color-blind readers. Figures are laid out to be read at
 1000 pixels across, the width at which `save` writes them.
+
+Examples start from:
+    >>> from jaxnn import plots
+    >>> from jaxnn.data import load
 """
 
 from jaxnn.plots.curves import learning_curves

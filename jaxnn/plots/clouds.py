@@ -23,6 +23,13 @@ def clouds(forms: Mapping[str, ArrayLike]) -> Figure:
 
     Raises:
         ValueError: the points are not [N, 2].
+
+    Example:
+        >>> from jaxnn.plots.clouds import clouds
+        >>> points = np.random.default_rng(0).normal(size=(50, 2)) + 3
+        >>> figure = clouds({"raw": points, "centered": points - points.mean(0)})
+        >>> [axes.get_title(loc="left") for axes in figure.axes]
+        ['raw', 'centered']
     """
     points = {name: np.asarray(values, np.float64) for name, values in forms.items()}
     for name, values in points.items():
@@ -59,6 +66,13 @@ def image_rows(rows: Mapping[str, ArrayLike], title: str) -> Figure:
 
     Raises:
         ValueError: the rows have not the same shape.
+
+    Example:
+        >>> from jaxnn.plots.clouds import image_rows
+        >>> images = np.arange(32.0).reshape(2, 4, 4)
+        >>> figure = image_rows({"raw": images, "centered": images - images.mean(0)}, "Two images in two forms")
+        >>> len(figure.axes)
+        4
     """
     images = {name: np.asarray(values, np.float64) for name, values in rows.items()}
     shapes = {values.shape for values in images.values()}

@@ -32,6 +32,13 @@ def contributions(
 
     Raises:
         ValueError: the shapes do not fit together.
+
+    Example:
+        >>> from jaxnn.plots.contributions import contributions
+        >>> images, parts = np.zeros((1, 8, 8, 1)), np.ones((1, 2, 8, 8))
+        >>> figure = contributions(images, parts, [["a three", "for 3", "for 8"]])
+        >>> [axes.get_title() for axes in figure.axes[:3]]
+        ['a three', 'for 3', 'for 8']
     """
     x, maps = np.asarray(images, np.float64), np.asarray(parts, np.float64)
     maps = maps.sum(-1) if maps.ndim == 5 else maps

@@ -29,6 +29,12 @@ def learning_curves(history: Mapping[str, ArrayLike], best_epoch: int | None = N
 
     Raises:
         ValueError: there is no loss, the arrays are not of one length, or best_epoch is not one of the epochs.
+
+    Example:
+        >>> history = {"loss": [2.3, 1.1, 0.6], "validation_loss": [2.0, 1.2, 0.9], "learning_rate": [0.1, 0.1, 0.1]}
+        >>> figure = plots.learning_curves(history, best_epoch=3)
+        >>> figure.get_suptitle().strip(), len(figure.axes)
+        ('Learning curves over 3 epochs', 2)
     """
     kinds = ("", "train_", "validation_")
     names = {

@@ -1,4 +1,8 @@
-"""What is in a data set of images: examples, counts, mean images and pixel values."""
+"""What is in a data set of images: examples, counts, mean images and pixel values.
+
+Examples start from:
+    >>> from jaxnn.plots import dataset
+"""
 
 from collections.abc import Mapping, Sequence
 
@@ -28,6 +32,13 @@ def image_table(
 
     Raises:
         ValueError: there are no rows, the shapes do not fit together, or the number of names or captions is wrong.
+
+    Example:
+        >>> digits = load("digits").train
+        >>> rows = [digits.inputs[digits.labels == label][:5] for label in (0, 1)]
+        >>> figure = dataset.image_table(rows, ["zero", "one"], "Five of each")
+        >>> figure.get_suptitle()
+        'Five of each'
     """
     rows = [np.asarray(row, np.float64) for row in images]
     shapes = {row.shape[1:] for row in rows}
@@ -81,6 +92,13 @@ def class_counts(
 
     Raises:
         ValueError: the counts are not one for each class.
+
+    Example:
+        >>> digits = load("digits")
+        >>> counts = {"train": np.bincount(digits.train.labels), "test": np.bincount(digits.test.labels)}
+        >>> figure = dataset.class_counts(counts, list("0123456789"))
+        >>> figure.get_suptitle()
+        'Examples of each class'
     """
     for split, values in counts.items():
         if np.shape(values) != (len(names),):
@@ -115,6 +133,13 @@ def pixel_values(histograms: Mapping[str, ArrayLike], means: Sequence[ArrayLike]
 
     Raises:
         ValueError: the shapes do not fit together, or there are not one or three channels.
+
+    Example:
+        >>> inputs = load("digits").train.inputs
+        >>> shares = np.bincount(inputs.ravel(), minlength=17)[None] / inputs.size
+        >>> figure = dataset.pixel_values({"train": shares}, [[inputs.mean()]], "Pixel values of the digits")
+        >>> figure.get_suptitle()
+        'Pixel values of the digits'
     """
     tables = {split: np.asarray(h, np.float64) for split, h in histograms.items()}
     shapes = {h.shape for h in tables.values()}

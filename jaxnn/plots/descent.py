@@ -1,4 +1,10 @@
-"""Gradient descent on a curve: the points, the slopes, what the step size does, and which minimum is found."""
+"""Gradient descent on a curve: the points, the slopes, what the step size does, and which minimum is found.
+
+Examples start from:
+    >>> from jaxnn.plots import descent
+    >>> x, path = np.linspace(-1, 3, 50), np.array([3.0, 2.0, 1.5, 1.25])
+    >>> curve = np.stack([x, (x - 1) ** 2])
+"""
 
 from collections.abc import Mapping, Sequence
 
@@ -32,6 +38,11 @@ def descent_path(curve: ArrayLike, points: ArrayLike, values: ArrayLike, slopes:
 
     Raises:
         ValueError: the arrays do not fit together.
+
+    Example:
+        >>> figure = descent.descent_path(curve, path, (path - 1) ** 2, 2 * (path - 1), rate=0.25)
+        >>> figure.get_suptitle()
+        'Gradient descent from x = 3 with a fixed step size of 0.25: the steps shrink with the slope'
     """
     line, path = _checked(curve, points, values, slopes)
     steps = np.abs(np.diff(path[0]))
@@ -79,6 +90,11 @@ def descent_frame(
 
     Raises:
         ValueError: the arrays do not fit together, or there is no such step.
+
+    Example:
+        >>> figure = descent.descent_frame(curve, path, (path - 1) ** 2, 2 * (path - 1), rate=0.25, step=1)
+        >>> figure.get_suptitle()
+        'Gradient descent, step size 0.25: after 1 steps'
     """
     line, path = _checked(curve, points, values, slopes)
     if not 0 <= step < path.shape[1] - 1:
@@ -118,6 +134,13 @@ def step_sizes(
 
     Returns:
         A figure.
+
+    Example:
+        >>> paths = {"step size 0.25": np.stack([path, (path - 1) ** 2])}
+        >>> rates = np.array([0.1, 0.25, 0.5, 0.9])
+        >>> figure = descent.step_sizes(curve, paths, rates, np.abs(1 - 2 * rates), curvature=2.0)
+        >>> len(figure.axes)
+        2
     """
     line = np.asarray(curve, np.float64)
     figure = new_figure("Gradient descent with several step sizes: slow, good, oscillating, diverging", 6.4)
@@ -187,6 +210,12 @@ def basin_map(
 
     Returns:
         A figure.
+
+    Example:
+        >>> starts, rates, found = np.array([-1.0, 0.0, 1.0]), np.array([0.1, 1.0, 10.0]), np.zeros((3, 3), int)
+        >>> figure = descent.basin_map(curve, [1.0], starts, rates, found, bounds=[1.0], name="(x - 1)^2")
+        >>> figure.get_suptitle()
+        'Which minimum of (x - 1)^2 gradient descent finds depends on the start and on the step size'
     """
     line, places = np.asarray(curve, np.float64), np.asarray(minima, np.float64)
     x, eta, which = np.asarray(starts, np.float64), np.asarray(rates, np.float64), np.asarray(found)

@@ -48,6 +48,13 @@ def graph(nodes: Sequence[Node], title: str, *, skip: Sequence[str] = PLAIN, dow
 
     Raises:
         ValueError: there are no nodes.
+
+    Example:
+        >>> from jaxnn.inspect.graph import computation_graph
+        >>> from jaxnn.plots.graph import graph
+        >>> figure = graph(computation_graph(lambda x, y, z: (x + y) * z, -2.0, 5.0, -4.0), "f = (x + y) z")
+        >>> figure.get_suptitle()
+        'f = (x + y) z'
     """
     if not nodes:
         raise ValueError("graph: there are no nodes to draw")
@@ -84,6 +91,12 @@ def layered(operands: Mapping[int, Sequence[int]], layers: Mapping[int, int], do
 
     Returns:
         A `Layout`.
+
+    Example:
+        >>> from jaxnn.plots.graph import layered
+        >>> layout = layered({0: (), 1: (), 2: (0, 1)}, {0: 0, 1: 0, 2: 1}, downward=False)
+        >>> sorted(layout.centres), len(layout.edges)
+        ([0, 1, 2], 2)
     """
     columns: list[list[Any]] = [[] for _ in range(max(layers.values()) + 1)]
     for i in operands:

@@ -33,6 +33,12 @@ def heat_map(
 
     Raises:
         ValueError: the number of values does not fit the rows and columns.
+
+    Example:
+        >>> accuracy, penalties, rates = [[91.2, 95.0], [93.1, np.nan]], [0, 1e-3], [0.1, 1.0]
+        >>> figure = plots.heat_map(accuracy, ("l2", penalties), ("learning rate", rates), "accuracy (%)", best=(0, 1))
+        >>> figure.get_suptitle()
+        'accuracy (%) by l2 and learning rate'
     """
     v = np.asarray(values, np.float64)
     if v.shape != (len(rows[1]), len(columns[1])) or v.size == 0:
@@ -77,6 +83,12 @@ def spread_line(
 
     Raises:
         ValueError: the number of values does not fit the setting.
+
+    Example:
+        >>> accuracy = [[91.2, 92.0], [95.1, 94.4], [90.0, np.nan]]
+        >>> figure = plots.spread_line(accuracy, ("learning rate", [0.01, 0.1, 1.0]), "accuracy (%)", best=1, log=True)
+        >>> figure.axes[0].get_xscale()
+        'log'
     """
     v, x = np.asarray(values, np.float64), np.asarray(setting[1], np.float64)
     if v.ndim != 2 or v.shape[0] != len(x) or v.size == 0:

@@ -31,6 +31,12 @@ def templates(weights: ArrayLike, names: Sequence[str] | None = None, limit: int
 
     Raises:
         ValueError: weights have another shape or are not finite, the number of names is not K, or limit is below 1.
+
+    Example:
+        >>> params = models.linear((8, 8, 1), 3).init(jax.random.key(0))
+        >>> figure = plots.templates(params[0]["w"].reshape(3, 8, 8, 1), ["cat", "car", "frog"])
+        >>> [axes.get_title() for axes in figure.axes if axes.images]
+        ['cat', 'car', 'frog']
     """
     w = np.asarray(weights, np.float64)
     if w.ndim != 4 or 0 in w.shape or w.shape[-1] not in (1, 3):
@@ -87,6 +93,11 @@ def confusion(counts: ArrayLike, names: Sequence[str]) -> Figure:
     Raises:
         TypeError: counts are not integers.
         ValueError: counts are not square or negative, or the number of names is not C.
+
+    Example:
+        >>> figure = plots.confusion(np.array([[8, 2], [1, 9]]), ["cat", "dog"])
+        >>> figure.get_suptitle()
+        'Confusion matrix: 17 of 20 right (85.0 %)'
     """
     n = np.asarray(counts)
     if not np.issubdtype(n.dtype, np.integer):
@@ -154,6 +165,12 @@ def mistakes(
 
     Raises:
         ValueError: the shapes do not fit, a class has no name, or a probability is not one.
+
+    Example:
+        >>> images = np.zeros((2, 8, 8), np.uint8)
+        >>> figure = plots.mistakes(images, [0, 1], [1, 0], [0.98, 0.51], ["cat", "dog"])
+        >>> len([axes for axes in figure.axes if axes.images])
+        2
     """
     x, true, taken, sure = (np.asarray(values) for values in (images, labels, predictions, probabilities))
     if x.ndim == 3:

@@ -35,6 +35,13 @@ def margins(
 
     Raises:
         ValueError: the shapes do not fit together.
+
+    Example:
+        >>> from jaxnn.plots.losses import margins
+        >>> scores = [[3.2, 5.1, -1.7], [1.3, 4.9, 2.0]]
+        >>> figure = margins(scores, [0, 1], ["cat", "car", "frog"], ["a cat", "a car"])
+        >>> figure.get_suptitle()
+        'SVM loss: what comes within the margin of the right score, or above it'
     """
     s = np.asarray(scores, np.float64)
     if s.ndim != 2 or not 1 <= len(s) <= 5 or s.shape[1] != len(classes) or not len(labels) == len(captions) == len(s):
@@ -86,6 +93,12 @@ def softmax_steps(scores: ArrayLike, label: int, classes: Sequence[str]) -> Figu
 
     Raises:
         ValueError: the shapes do not fit together, or label is not a class.
+
+    Example:
+        >>> from jaxnn.plots.losses import softmax_steps
+        >>> figure = softmax_steps([3.2, 5.1, -1.7], 0, ["cat", "car", "frog"])
+        >>> len(figure.axes)
+        4
     """
     s = np.asarray(scores, np.float64)
     if s.shape != (len(classes),) or not 0 <= label < len(classes):
@@ -145,6 +158,13 @@ def curves(
 
     Raises:
         ValueError: a curve has another length than x.
+
+    Example:
+        >>> from jaxnn.plots.losses import curves
+        >>> p = np.linspace(0.01, 1, 50)
+        >>> figure = curves(p, {"softmax": -np.log(p)}, "The loss of a probability", ("probability", "loss"))
+        >>> figure.axes[0].get_xlabel()
+        'probability'
     """
     x = np.asarray(x, np.float64)
     for name, values in {**lines, **(points or {})}.items():

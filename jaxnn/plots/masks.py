@@ -22,6 +22,13 @@ def dropout_masks(before: ArrayLike, after: ArrayLike, rate: float) -> Figure:
 
     Raises:
         ValueError: the shapes are not one [N, H].
+
+    Example:
+        >>> from jaxnn.plots.masks import dropout_masks
+        >>> before = jnp.ones((4, 16))
+        >>> figure = dropout_masks(before, layers.dropout(jax.random.key(0), before, 0.5), rate=0.5)
+        >>> len(figure.axes) > 2
+        True
     """
     values, passed = np.asarray(before, np.float64), np.asarray(after, np.float64)
     if values.ndim != 2 or values.shape != passed.shape:

@@ -44,6 +44,13 @@ def equation(parts: Sequence[Matrix | str], title: str) -> Figure:
 
     Raises:
         ValueError: there is no matrix, a matrix is empty or has three axes, or the number of row names is wrong.
+
+    Example:
+        >>> from jaxnn.plots.matrices import Matrix, equation
+        >>> w, x = np.array([[0.2, -0.5], [1.5, 1.3]]), np.array([56.0, 231.0])
+        >>> figure = equation([Matrix("W", w), "·", Matrix("x", x), "=", Matrix("scores", w @ x)], "The score function")
+        >>> figure.get_suptitle()
+        'The score function'
     """
     arrays = [None if isinstance(part, str) else _as_matrix(part) for part in parts]
     tallest = max((len(a) for a in arrays if a is not None), default=0)

@@ -39,6 +39,13 @@ def network(
 
     Raises:
         ValueError: the shapes do not fit together, or a layer has more than 24 neurons.
+
+    Example:
+        >>> from jaxnn.plots.network import network
+        >>> w1, w2, x = np.ones((3, 2)), -np.ones((2, 3)), np.array([1.0, 2.0])
+        >>> figure = network([w1, w2], [x, w1 @ x, w2 @ w1 @ x], ["inputs", "hidden", "scores"], "A network")
+        >>> figure.get_suptitle()
+        'A network'
     """
     ws = [np.asarray(w, np.float64) for w in weights]
     values = [np.asarray(v, np.float64) for v in neurons]
@@ -88,9 +95,7 @@ def network(
                 axes.text(x, y, f"{value:.2f}", ha="center", va="center", fontsize=9, zorder=4)
     for label, at in zip(layers, places, strict=True):
         axes.text(at[0, 0], height - 0.75, label, ha="center", va="center", fontsize=11)
-    for text, at, off, ha in zip(
-        names or ((), ()), (places[0], places[-1]), (-0.6, 0.6), ("right", "left"), strict=True
-    ):
+    for text, at, off, ha in zip(names or (), (places[0], places[-1]), (-0.6, 0.6), ("right", "left"), strict=False):
         for name, (x, y) in zip(text, at, strict=True):
             axes.text(x + off, y, name, ha=ha, va="center", fontsize=11)
     axes.set(xlim=(0, WIDTH), ylim=(0, height - 0.45))

@@ -30,6 +30,13 @@ def overlay(original: ArrayLike, seen: ArrayLike, maps: ArrayLike, captions: Seq
 
     Raises:
         ValueError: the shapes do not fit together.
+
+    Example:
+        >>> from jaxnn.plots.overlay import overlay
+        >>> picture, seen, maps = np.ones((20, 20, 3)), np.ones((8, 8, 1)), np.ones((1, 8, 8))
+        >>> figure = overlay(picture, seen, maps, ["a photo", "what is seen of it", "for cat"], "A picture")
+        >>> len([axes for axes in figure.axes if axes.images])
+        3
     """
     pictures = [np.asarray(a, np.float64) for a in (original, seen)]
     parts = np.asarray(maps, np.float64)

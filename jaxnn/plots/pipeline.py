@@ -46,6 +46,14 @@ def pipeline(stages: Sequence[Stage], title: str, columns: int = 5) -> Figure:
 
     Raises:
         ValueError: there is no stage, or one is empty.
+
+    Example:
+        >>> from jaxnn.plots.pipeline import Stage, pipeline
+        >>> scores = np.array([3.2, 5.1, -1.7])
+        >>> stages = [Stage("scores", "W x + b", scores, highlight=0), Stage("loss", "sum of margins", 2.9)]
+        >>> figure = pipeline(stages, "From scores to the loss")
+        >>> figure.get_suptitle()
+        'From scores to the loss'
     """
     if not stages or columns < 1:
         raise ValueError(f"pipeline: expected at least one stage and one column, got {len(stages)} and {columns}")

@@ -35,6 +35,13 @@ def score_planes(w: ArrayLike, b: ArrayLike, points: ArrayLike, labels: ArrayLik
 
     Raises:
         ValueError: the shapes do not fit together.
+
+    Example:
+        >>> from jaxnn.plots.planes import score_planes
+        >>> w, b = np.eye(2), np.zeros(2)
+        >>> figure = score_planes(w, b, *data.toy.gauss(20), ["right", "above"])
+        >>> len(figure.axes)
+        2
     """
     w, b, x, y = np.asarray(w, float), np.asarray(b, float), np.asarray(points, float), np.asarray(labels)
     classes = len(b)

@@ -1,4 +1,10 @@
-"""Decision regions in the plane, and how a hidden layer bends the plane."""
+"""Decision regions in the plane, and how a hidden layer bends the plane.
+
+Examples start from:
+    >>> from jaxnn.plots import regions
+    >>> places, points = regions.plane(1.2, 30), data.toy.xor(50)
+    >>> scores = np.stack([places.prod(-1), -places.prod(-1)], axis=-1)
+"""
 
 import textwrap
 from collections.abc import Sequence
@@ -71,6 +77,11 @@ def plane(limit: float, size: int) -> np.ndarray:
 
     Raises:
         ValueError: `limit` is not positive and finite, or `size` is below 2.
+
+    Example:
+        >>> places = regions.plane(1.0, 3)
+        >>> places.shape, places[0, 2].tolist(), places[2, 0].tolist()
+        ((3, 3, 2), [1.0, -1.0], [-1.0, 1.0])
     """
     if not 0 < limit < np.inf or size < 2:
         raise ValueError(f"plane: limit {limit} must be positive and finite, and size {size} at least 2")
@@ -96,6 +107,11 @@ def decision_regions(
     Raises:
         ValueError: there are no panels, scores are not [G, G, C] with C at least 2 or not finite, or points and labels
             do not fit.
+
+    Example:
+        >>> figure = regions.decision_regions([regions.Regions(scores, *points, "exact")], "The four quadrants")
+        >>> figure.get_suptitle().strip()
+        'The four quadrants'
     """
     if not panels:
         raise ValueError("decision_regions: panels is empty, expected at least one")
@@ -134,6 +150,12 @@ def bent_plane(regions: Regions, bent: Bent, title: str, *, limit: float = 1.2) 
 
     Raises:
         ValueError: as `decision_regions`; the grid is not [G, G, 2].
+
+    Example:
+        >>> bent = regions.Bent(places**2, points[0] ** 2, points[1], "squares")
+        >>> figure = regions.bent_plane(regions.Regions(scores, *points), bent, "A layer of two neurons")
+        >>> len(figure.axes)
+        2
     """
     grid = np.asarray(bent.grid, np.float64)
     if grid.ndim != 3 or grid.shape[-1] != 2 or not np.isfinite(grid).all():
@@ -171,6 +193,13 @@ def draw_regions(axes: Axes, panel: Regions, limit: float) -> None:
 
     Raises:
         ValueError: as `decision_regions`.
+
+    Example:
+        >>> from jaxnn.plots.style import new_figure
+        >>> axes = new_figure("Mine", 4.0).subplots()
+        >>> regions.draw_regions(axes, regions.Regions(scores, *points), limit=1.2)
+        >>> len(axes.collections) > 0
+        True
     """
     scores = np.asarray(panel.scores, np.float64)
     if scores.ndim != 3 or scores.shape[0] != scores.shape[1] or scores.shape[-1] < 2 or not np.isfinite(scores).all():

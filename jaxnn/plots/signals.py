@@ -1,4 +1,8 @@
-"""Signals in deep networks: activation functions, histograms layer by layer, sizes against depth, bands of curves."""
+"""Signals in deep networks: activation functions, histograms layer by layer, sizes against depth, bands of curves.
+
+Examples start from:
+    >>> from jaxnn.plots import signals
+"""
 
 from collections.abc import Mapping, Sequence
 
@@ -26,6 +30,12 @@ def activation_functions(z: ArrayLike, values: Mapping[str, ArrayLike], slopes: 
 
     Returns:
         A figure.
+
+    Example:
+        >>> z = np.linspace(-3, 3, 50)
+        >>> figure = signals.activation_functions(z, {"tanh": np.tanh(z)}, {"tanh": 1 - np.tanh(z) ** 2})
+        >>> len(figure.axes)
+        2
     """
     x = np.asarray(z, np.float64)
     figure = new_figure("Activation functions and their derivatives: shaded where almost no gradient comes back", 5.0)
@@ -70,6 +80,12 @@ def bands(
 
     Returns:
         A figure.
+
+    Example:
+        >>> norms = np.random.default_rng(0).uniform(1, 2, (5, 8))  # five seeds, eight layers
+        >>> figure = signals.bands("Signals", [("Norms", "layer", "norm", {"he": norms, "xavier": norms / 2})])
+        >>> figure.axes[0].get_xlabel()
+        'layer'
     """
     figure = new_figure(title, height)
     names = list(dict.fromkeys(name for panel in panels for name in panel[3]))
@@ -115,6 +131,12 @@ def layer_histograms(title: str, rows: Mapping[str, Sequence[ArrayLike]], layers
 
     Raises:
         ValueError: a rule has another number of layers.
+
+    Example:
+        >>> values = np.random.default_rng(0).normal(size=(3, 100))
+        >>> figure = signals.layer_histograms("Activations", {"he": values, "0.01": values / 10}, layers=(1, 5, 10))
+        >>> len(figure.axes)
+        6
     """
     figure = new_figure(title, 0.9 + 1.45 * len(rows))
     axes = figure.subplots(len(rows), len(layers), sharex=True, squeeze=False)
@@ -158,6 +180,12 @@ def against_rate(
 
     Returns:
         A figure.
+
+    Example:
+        >>> panels = [("Loss", "loss", {"sgd": np.array([[2.0, 1.9], [0.5, 0.6], [3.0, 4.0]])})]
+        >>> figure = signals.against_rate("Learning rates", [0.01, 0.1, 1.0], panels, "learning rate")
+        >>> figure.axes[0].get_xscale()
+        'log'
     """
     figure = new_figure(title, height)
     row = figure.subplots(1, len(panels), squeeze=False)[0]

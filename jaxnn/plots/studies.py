@@ -1,4 +1,8 @@
-"""What a setting does: measures against the values of a setting, with every seed shown."""
+"""What a setting does: measures against the values of a setting, with every seed shown.
+
+Examples start from:
+    >>> from jaxnn.plots import studies
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -48,6 +52,12 @@ def study(values: Sequence[float], panels: Sequence[Panel], title: str, xlabel: 
 
     Raises:
         ValueError: there are no panels, or a series is not [H] or [H, S].
+
+    Example:
+        >>> panel = studies.Panel({"test": [[0.8, 0.7], [0.9, 0.95]]}, "Accuracy", "share")  # two widths, two seeds
+        >>> figure = studies.study([2, 20], [panel], "More neurons", "hidden neurons", log=True)
+        >>> figure.axes[0].get_title(loc="left")
+        'Accuracy'
     """
     if not panels:
         raise ValueError("study: panels is empty, expected at least one")
@@ -100,6 +110,12 @@ def curves(steps: ArrayLike, panels: Sequence[Panel], title: str, xlabel: str, *
 
     Raises:
         ValueError: there are no panels, or a series is not [T].
+
+    Example:
+        >>> panel = studies.Panel({"sgd": [2.0, 1.0, 0.5], "momentum": [2.0, 0.7, 0.2]}, "Loss", "loss")
+        >>> figure = studies.curves([0, 10, 20], [panel], "Two optimizers", "step")
+        >>> len(figure.axes[0].lines)
+        2
     """
     x = np.asarray(steps, np.float64)
     if not panels or any(np.shape(series) != x.shape for panel in panels for series in panel.series.values()):
@@ -136,6 +152,12 @@ def bars(values: Mapping[str, ArrayLike], title: str, xlabel: str, ylabel: str =
 
     Raises:
         ValueError: there are no vectors, or one is not [N].
+
+    Example:
+        >>> weights = {"w1": [1, 0, 0, 0], "w2": [0.25, 0.25, 0.25, 0.25]}
+        >>> figure = studies.bars(weights, "One score, two penalties", "input")
+        >>> len(figure.axes)
+        2
     """
     if not values or any(np.ndim(vector) != 1 for vector in values.values()):
         raise ValueError(f"bars: expected vectors [N], got {[np.shape(v) for v in values.values()]}")

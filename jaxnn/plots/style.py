@@ -47,6 +47,12 @@ def new_figure(title: str, height: float) -> Figure:
 
     Returns:
         A figure without axes.
+
+    Example:
+        >>> from jaxnn.plots import style
+        >>> figure = style.new_figure("A title that says what is seen", 4.0)
+        >>> figure.get_size_inches().tolist(), figure.axes
+        ([10.0, 4.0], [])
     """
     figure = Figure(figsize=(WIDTH, height), dpi=PIXELS / WIDTH, layout="constrained")
     figure.suptitle(title, x=0.01, ha="left", fontsize=13, fontweight="bold")
@@ -59,7 +65,13 @@ _FILES = ("notosanscjk-regular", "sourcehansanssc-regular", "wqy-microhei", "msy
 
 @functools.cache
 def chinese_font() -> str | None:
-    """The first of `CHINESE_FONTS` that is installed, or None; also one that Matplotlib's stored list lacks."""
+    """The first of `CHINESE_FONTS` that is installed, or None; also one that Matplotlib's stored list lacks.
+
+    Example:
+        >>> from jaxnn.plots import style
+        >>> style.chinese_font() in (None, *style.CHINESE_FONTS)
+        True
+    """
 
     def known() -> str | None:
         return next((name for name in CHINESE_FONTS if name in font_manager.get_font_names()), None)
@@ -76,6 +88,14 @@ def label_decades(axis: Axis) -> None:
 
     Args:
         axis: x or y, its limits set.
+
+    Example:
+        >>> from jaxnn.plots import style
+        >>> axes = style.new_figure("Two decades", 3.0).subplots()
+        >>> _ = axes.set(xscale="log", xlim=(1, 30))
+        >>> style.label_decades(axes.xaxis)
+        >>> [label.get_text() for label in axes.get_xticklabels()]
+        ['0.1', '0.2', '0.5', '1', '2', '5', '10', '20', '50']
     """
     low, high = sorted(axis.get_view_interval())
     if low > 0 and high < 1000 * low:
@@ -93,6 +113,12 @@ def add_chinese(figure: Figure, text: str) -> bool:
 
     Returns:
         Whether the text was set.
+
+    Example:
+        >>> from jaxnn.plots import style
+        >>> figure = style.new_figure("Scores", 3.0)
+        >>> style.add_chinese(figure, "得分函数") == (style.chinese_font() is not None)
+        True
     """
     font = chinese_font()
     if font is None:
@@ -117,6 +143,11 @@ def count_of(n: int, noun: str) -> str:
 
     Returns:
         "1 epoch", "2 epochs".
+
+    Example:
+        >>> from jaxnn.plots import style
+        >>> style.count_of(1, "epoch"), style.count_of(3, "epoch")
+        ('1 epoch', '3 epochs')
     """
     return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
 
@@ -133,6 +164,11 @@ def save(figure: Figure, path: str | os.PathLike[str]) -> tuple[Path, Path]:
 
     Returns:
         The paths of the PNG and of the SVG.
+
+    Example:
+        >>> png, svg = plots.save(plots.confusion(np.eye(2, dtype=int), ["cat", "dog"]), "figures/confusion")
+        >>> png.as_posix(), svg.exists()
+        ('figures/confusion.png', True)
     """
     path = Path(path)
     stem = path.with_suffix("") if path.suffix in (".png", ".svg") else path

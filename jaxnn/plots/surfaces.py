@@ -1,4 +1,11 @@
-"""A function of two numbers, or a loss on a plane: as a surface, as contours, with the paths of descents on it."""
+"""A function of two numbers, or a loss on a plane: as a surface, as contours, with the paths of descents on it.
+
+Examples start from:
+    >>> from jaxnn.plots import surfaces
+    >>> x1, x2 = np.linspace(-2, 2, 15), np.linspace(-1, 1, 12)
+    >>> values = x1[:, None] ** 2 + 5 * x2[None] ** 2
+    >>> path = np.array([[2.0, 1.0], [1.0, -0.5], [0.5, 0.2]])
+"""
 
 from collections.abc import Mapping
 from typing import Any
@@ -41,6 +48,12 @@ def descent_surface(
 
     Raises:
         ValueError: the values do not lie on the grid.
+
+    Example:
+        >>> paths = {"descent": np.column_stack([path, path[:, 0] ** 2 + 5 * path[:, 1] ** 2])}
+        >>> figure = surfaces.descent_surface(x1, x2, values, paths, at=[1.0, 0.5], gradient=[2.0, 5.0], title="A bowl")
+        >>> len(figure.axes)
+        2
     """
     a, b, z = _grid(x1, x2, values)
     place, slope = np.asarray(at, np.float64), np.asarray(gradient, np.float64)
@@ -103,6 +116,13 @@ def valley(
 
     Raises:
         ValueError: the values do not lie on the grid.
+
+    Example:
+        >>> steps, rates, momenta = np.array([[90, 30], [40, 20]]), [0.01, 0.1], [0.0, 0.9]
+        >>> paths, losses = {"descent": path}, {"descent": [9.0, 2.25, 0.45]}
+        >>> figure = surfaces.valley(x1, x2, values, paths, losses, rates, momenta, steps, limit=100, floor=0.1)
+        >>> len(figure.axes)
+        4
     """
     a, b, z = _grid(x1, x2, values)
     count = np.where(np.asarray(steps) >= limit, np.nan, np.asarray(steps, np.float64))
@@ -170,6 +190,11 @@ def loss_surface(x1: ArrayLike, x2: ArrayLike, values: ArrayLike, title: str) ->
 
     Raises:
         ValueError: the values do not lie on the grid.
+
+    Example:
+        >>> figure = surfaces.loss_surface(x1, x2, values, "The loss around a solution")
+        >>> figure.get_suptitle()
+        'The loss around a solution'
     """
     a, b, z = _grid(x1, x2, values)
     figure = new_figure(title, 4.8)

@@ -1,4 +1,14 @@
-"""Training as pure functions: `update` is one step, `run` a whole training, `fit` the same in chunks of epochs."""
+"""Training as pure functions: `update` is one step, `run` a whole training, `fit` the same in chunks of epochs.
+
+Examples start from:
+    >>> from jaxnn.data import toy
+    >>> from jaxnn.training import parallel
+    >>> data = training.Data(*toy.gauss(40), evaluate={"validation": toy.gauss(20, seed=1)})
+    >>> data = jax.tree.map(jnp.asarray, data)
+    >>> def task(h):
+    ...     return training.Task(models.linear(2, 2), losses.softmax, optax.sgd(h["rate"]))
+    >>> key, h = jax.random.key(0), {"rate": 0.5}
+"""
 
 from jaxnn.training.fit import OnChunk, Timing, fit, per_epoch
 from jaxnn.training.nonfinite import NonFiniteError

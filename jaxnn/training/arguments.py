@@ -20,6 +20,13 @@ def check_arguments(data: Data, epochs: int, batch_size: int, select: str | None
 
     Raises:
         TypeError, ValueError: as `run`.
+
+    Example:
+        >>> from jaxnn.training.arguments import check_arguments
+        >>> check_arguments(data, epochs=5, batch_size=50, select=None, patience=None)
+        Traceback (most recent call last):
+            ...
+        ValueError: run: batch_size 50 is larger than the 40 training examples; choose at most that
     """
     for name, value in (("epochs", epochs), ("batch_size", batch_size), ("patience", patience)):
         if value is None and name == "patience":

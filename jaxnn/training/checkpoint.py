@@ -3,6 +3,9 @@
 A checkpoint is a folder, such as `checkpoints/000040` after 40 epochs: the arrays as Orbax writes them (`state`), what
 else is to be known as JSON (`about.json`), and the checksums of all these files (`SHA256SUMS`, which `sha256sum -c`
 reads). It is written under another name and then renamed. Nothing in it is a pickle.
+
+Examples start from:
+    >>> from jaxnn.training import checkpoint
 """
 
 from __future__ import annotations
@@ -54,6 +57,11 @@ def write(folder: Path, epoch: int, tree: Any, about: Mapping[str, Any]) -> Path
 
     Raises:
         OSError, ValueError: it could not be written; nothing of it is left.
+
+    Example:
+        >>> path = checkpoint.write(Path("checkpoints"), 4, {"w": jnp.ones(3)}, {"note": "any JSON"})
+        >>> path.name, sorted(file.name for file in path.iterdir())
+        ('000004', ['SHA256SUMS', 'about.json', 'state'])
     """
     folder = folder.resolve()
     target = folder / f"{epoch:06d}"
@@ -94,6 +102,12 @@ def read(path: Path) -> Checkpoint:
     Raises:
         DamagedError: a file is missing, left over, or not what was written; the message names it.
         OSError: a file cannot be read.
+
+    Example:
+        >>> path = checkpoint.write(Path("read"), 4, {"w": jnp.ones(3)}, {"note": "any JSON"})
+        >>> stored = checkpoint.read(path)
+        >>> stored.arrays, stored.about["note"]
+        ({'w': array([1., 1., 1.], dtype=float32)}, 'any JSON')
     """
     path = path.resolve()
     checksums.check(path)
@@ -123,6 +137,12 @@ def restore(checkpoint: Checkpoint, like: Any) -> Any:
 
     Raises:
         ValueError: an array is missing, left over, or of another shape or type; the message names it.
+
+    Example:
+        >>> state = training.init_state(task(h), key)
+        >>> stored = checkpoint.read(checkpoint.write(Path("restore"), 0, state, {}))
+        >>> bool(checkpoint.restore(stored, like=state).key == state.key)
+        True
     """
     places, structure = jax.tree_util.tree_flatten_with_path(like)
     expected = {_name(place): leaf for place, leaf in places}
@@ -152,6 +172,12 @@ def paths(folder: Path) -> list[Path]:
 
     Returns:
         Their paths.
+
+    Example:
+        >>> for epoch in (5, 10):
+        ...     Path("paths", f"{epoch:06d}").mkdir(parents=True)
+        >>> [path.name for path in checkpoint.paths(Path("paths"))]
+        ['000010', '000005']
     """
     found = [path for path in folder.glob("*") if path.name.isdecimal() and path.is_dir()]
     return sorted(found, key=lambda path: int(path.name), reverse=True)
@@ -169,6 +195,14 @@ def newest(folder: Path, warn: Callable[[str], None] = warnings.warn) -> Checkpo
 
     Raises:
         DamagedError: there are checkpoints and all are damaged.
+
+    Example:
+        >>> for epoch in (5, 10):
+        ...     path = checkpoint.write(Path("newest"), epoch, {"w": jnp.ones(3)}, {})
+        >>> checkpoint.newest(Path("newest")).about["epoch"]
+        10
+        >>> print(checkpoint.newest(Path("none")))
+        None
     """
     damaged = []
     for path in paths(folder):
@@ -193,6 +227,12 @@ def remove(path: Path) -> None:
 
     Raises:
         OSError: it cannot be removed.
+
+    Example:
+        >>> Path("remove", "000005").mkdir(parents=True)
+        >>> checkpoint.remove(Path("remove", "000005"))
+        >>> checkpoint.paths(Path("remove"))
+        []
     """
     if path.exists():
         shutil.rmtree(path.rename(_temporary(path, ".old")))

@@ -1,4 +1,8 @@
-"""A folder sealed with the checksums of its files, so that any change of any byte is seen."""
+"""A folder sealed with the checksums of its files, so that any change of any byte is seen.
+
+Examples start from:
+    >>> from jaxnn.training import checksums
+"""
 
 from __future__ import annotations
 
@@ -21,6 +25,13 @@ def seal(folder: Path) -> None:
 
     Raises:
         OSError: a file cannot be read, or the checksums cannot be written.
+
+    Example:
+        >>> Path("sealed").mkdir()
+        >>> _ = Path("sealed", "a.txt").write_text("hello")
+        >>> checksums.seal(Path("sealed"))
+        >>> sorted(path.name for path in Path("sealed").iterdir())
+        ['SHA256SUMS', 'a.txt']
     """
     (folder / SUMS).write_text(_sums(folder), encoding="utf-8")
 
@@ -34,6 +45,16 @@ def check(folder: Path) -> None:
     Raises:
         DamagedError: a file is missing, left over, or not what was written; the message names it.
         OSError: a file cannot be read.
+
+    Example:
+        >>> Path("changed").mkdir()
+        >>> _ = Path("changed", "a.txt").write_text("hello")
+        >>> checksums.seal(Path("changed"))
+        >>> _ = Path("changed", "a.txt").write_text("hallo")
+        >>> checksums.check(Path("changed"))
+        Traceback (most recent call last):
+            ...
+        jaxnn.training.checksums.DamagedError: changed/a.txt is damaged: its content is not what was written
     """
     if not (folder / SUMS).is_file():
         raise DamagedError(f"{folder / SUMS} is missing")

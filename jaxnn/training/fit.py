@@ -43,6 +43,13 @@ def per_epoch(tell: Callable[[int, dict[str, float]], object]) -> OnChunk:
 
     Returns:
         A callback, for one run.
+
+    Example:
+        >>> told = []
+        >>> on_chunk = training.per_epoch(lambda epoch, measures: told.append((epoch, sorted(measures)[0])))
+        >>> run, _ = training.fit(task, h, key, data, epochs=3, batch_size=10, on_chunk=on_chunk)
+        >>> told
+        [(1, 'accuracy'), (2, 'accuracy'), (3, 'accuracy')]
     """
     told = 0
 
@@ -92,6 +99,11 @@ def fit(
         TypeError, ValueError: as `run`; also a ValueError for labels that are not classes of the model, and for a
             `progress` of another training.
         NonFiniteError: the objective or the update became NaN or infinite.
+
+    Example:
+        >>> run, timing = training.fit(task, h, key, data, epochs=3, batch_size=10)
+        >>> int(run.epoch), len(timing.epochs)
+        (3, 3)
     """
     check_arguments(data, epochs, batch_size, select, patience)
     if chunk_ends is not None and chunk_ends < 1:

@@ -1,4 +1,8 @@
-"""The checkpoints of a run that is under way: when one is written, and which are kept."""
+"""The checkpoints of a run that is under way: when one is written, and which are kept.
+
+Examples start from:
+    >>> from jaxnn.training import checkpoint
+"""
 
 from __future__ import annotations
 
@@ -23,6 +27,17 @@ class Keeper:
 
     They are written by a thread of its own while the training goes on. One that cannot be written is told as a warning,
     and the next is tried when it is due: a full disk does not end a run.
+
+    Example:
+        >>> from jaxnn.training.keeper import Keeper
+        >>> keeper = Keeper(Path("kept_by"), epochs=3, keep=1)
+        >>> def save(run, timing):
+        ...     if keeper.due(int(run.epoch)):
+        ...         keeper.save(int(run.epoch), run, {}, quality=-float(run.history["loss"][-1]))
+        >>> run, _ = training.fit(task, h, key, data, epochs=3, batch_size=10, on_chunk=save)
+        >>> keeper.close()
+        >>> [path.name for path in checkpoint.paths(Path("kept_by"))]
+        ['000003']
     """
 
     def __init__(
@@ -118,6 +133,14 @@ def prune(folder: Path, keep: int) -> None:
 
     Raises:
         OSError: one cannot be removed.
+
+    Example:
+        >>> from jaxnn.training.keeper import prune
+        >>> for epoch, quality in ((1, 0.9), (2, 0.8), (3, 0.7)):
+        ...     path = checkpoint.write(Path("prune"), epoch, {"w": jnp.ones(3)}, {"quality": quality})
+        >>> prune(Path("prune"), keep=1)
+        >>> [path.name for path in checkpoint.paths(Path("prune"))]  # the newest and the best
+        ['000003', '000001']
     """
 
     def quality(path: Path) -> float:

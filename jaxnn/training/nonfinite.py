@@ -53,6 +53,12 @@ def explain(
 
     Returns:
         The error to raise.
+
+    Example:
+        >>> training.fit(task, {"rate": np.inf}, key, data, epochs=3, batch_size=10)  # its error is made by `explain`
+        Traceback (most recent call last):
+            ...
+        jaxnn.training.nonfinite.NonFiniteError: the objective or the update became non-finite at step 1 ...
     """
     step = int(after.bad_step)
     epoch = step // (data.inputs.shape[0] // batch_size)

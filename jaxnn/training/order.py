@@ -34,6 +34,11 @@ def permutation(key: Array, n: int) -> Array:
 
     Source: Luby & Rackoff 1988, "How to construct pseudorandom permutations from pseudorandom functions"; Black &
     Rogaway 2002, "Ciphers with arbitrary finite domains" (walking the cycle until inside).
+
+    Example:
+        >>> order = training.permutation(key, 1000)
+        >>> bool((jnp.sort(order) == jnp.arange(1000)).all())
+        True
     """
     rows, columns = _grid(n)
     words = draw_shifts(key, n)
@@ -70,6 +75,11 @@ def epoch_key(key: Array, epoch: ArrayLike) -> Array:
 
     Returns:
         A PRNG key.
+
+    Example:
+        >>> from jaxnn.training.order import epoch_key
+        >>> bool(epoch_key(key, 0) == epoch_key(key, 1))
+        False
     """
     return jax.random.fold_in(jax.random.fold_in(key, 1), epoch)
 
@@ -85,6 +95,11 @@ def epoch_rows(key: Array, epoch: ArrayLike, n: int, batch_size: int) -> Array:
 
     Returns:
         i32[steps, batch_size].
+
+    Example:
+        >>> from jaxnn.training.order import epoch_rows
+        >>> epoch_rows(key, 0, n=10, batch_size=4).shape  # two examples are left out
+        (2, 4)
     """
     order = permutation(epoch_key(key, epoch), n)
     steps = n // batch_size
@@ -102,6 +117,11 @@ def draw_shifts(key: Array, n: int) -> Array:
 
     Raises:
         ValueError: as `permutation`.
+
+    Example:
+        >>> from jaxnn.training.order import draw_shifts
+        >>> draw_shifts(key, 1000).shape
+        (8, 64)
     """
     rounds = ROUNDS if n > 100 else ROUNDS_OF_SMALL
     return jax.random.bits(key, (rounds, sum(_grid(n))), jnp.uint32)
@@ -117,6 +137,12 @@ def numbers_at(places: np.ndarray, words: np.ndarray, n: int) -> np.ndarray:
 
     Returns:
         i64[k].
+
+    Example:
+        >>> from jaxnn.training.order import draw_shifts, numbers_at, permutation
+        >>> places = np.array([0, 500, 999])
+        >>> bool((numbers_at(places, np.asarray(draw_shifts(key, 1000)), 1000) == permutation(key, 1000)[places]).all())
+        True
     """
     rows, columns = _grid(n)
     numbers = np.asarray(places, np.int64)

@@ -49,6 +49,12 @@ def connect(coordinator: str, processes: int | None = None, process: int | None 
     Raises:
         ValueError: an argument is missing or out of range, or the variables of a cluster are not there.
         OSError: the others were not found.
+
+    Example:
+        >>> parallel.connect("10.0.0.1:1234", processes=2, process=2)
+        Traceback (most recent call last):
+            ...
+        ValueError: the number of this process must be from 0 to 1, got 2
     """
     address = None
     if coordinator != "auto":
@@ -82,6 +88,9 @@ def meet() -> None:
     """Within `over_data`, communicate for the first time: while all processes are here, before they compile.
 
     Gloo, which connects CPUs, gives up a first meeting for which a process is half a minute late; later ones wait.
+
+    Example:
+        >>> parallel.meet()  # alone there is nobody to wait for
     """
     if jax.process_count() > 1:
         ones = put_part(np.ones(jax.local_device_count(), np.float32))
@@ -97,6 +106,11 @@ def watched() -> Iterator[None]:
 
     Raises:
         ConnectionError: another process has ended or is out of reach.
+
+    Example:
+        >>> with parallel.watched():
+        ...     print(jnp.ones(2).sum())
+        2.0
     """
     try:
         yield
@@ -117,6 +131,10 @@ def leave(status: int) -> int:
 
     Returns:
         The same, where it does not end.
+
+    Example:
+        >>> parallel.leave(0)
+        0
     """
     if status and jax.distributed.is_initialized() and jax.process_count() > 1:
         sys.stdout.flush()
@@ -133,6 +151,11 @@ def over_data(devices: Sequence[Any] | None = None) -> contextlib.AbstractContex
 
     Returns:
         A context manager.
+
+    Example:
+        >>> with parallel.over_data(jax.devices()[:1]):  # `training.fit` in here would split every batch
+        ...     print(parallel.count(parallel.DATA), parallel.count(parallel.MODELS))
+        1 1
     """
     return _over(DATA, devices)
 
@@ -145,6 +168,11 @@ def over_models(devices: Sequence[Any] | None = None) -> contextlib.AbstractCont
 
     Returns:
         A context manager.
+
+    Example:
+        >>> with parallel.over_models(jax.devices()[:1]):  # `training.sweep` in here would spread its models
+        ...     print(parallel.count(parallel.DATA), parallel.count(parallel.MODELS))
+        1 1
     """
     return _over(MODELS, devices)
 
@@ -162,6 +190,10 @@ def count(axis: str = DATA) -> int:
 
     Returns:
         A number, 1 where no mesh is set or it has no such axis.
+
+    Example:
+        >>> parallel.count()
+        1
     """
     return jax.sharding.get_abstract_mesh().shape.get(axis, 1)
 
@@ -174,6 +206,9 @@ def check_batch_size(batch_size: int) -> None:
 
     Raises:
         ValueError: it cannot; the message names the nearest sizes that can.
+
+    Example:
+        >>> parallel.check_batch_size(100)  # without a mesh any can
     """
     devices = count()
     if batch_size % devices:
@@ -195,6 +230,10 @@ def split(tree: Any, axis: int = 0, over: str = DATA) -> Any:
 
     Returns:
         The same values; where no mesh with that axis is set, the same arrays.
+
+    Example:
+        >>> print(jax.jit(lambda x: parallel.split(x) ** 2)(jnp.arange(3.0)))
+        [0. 1. 4.]
     """
     if count(over) == 1:
         return tree
@@ -210,6 +249,10 @@ def join(tree: Any) -> Any:
 
     Returns:
         The same values; where no mesh is set, the same arrays.
+
+    Example:
+        >>> print(jax.jit(lambda x: parallel.join(x) ** 2)(jnp.arange(3.0)))
+        [0. 1. 4.]
     """
     if jax.sharding.get_abstract_mesh().empty:
         return tree
@@ -224,6 +267,10 @@ def replicate(tree: Any) -> Any:
 
     Returns:
         JAX arrays; where no mesh is set, on the default device.
+
+    Example:
+        >>> parallel.replicate({"rate": 0.1})["rate"].is_fully_replicated
+        True
     """
     if jax.sharding.get_abstract_mesh().empty:
         return jax.tree.map(jnp.asarray, tree)
@@ -250,6 +297,10 @@ def put_part(tree: Any) -> Any:
 
     Returns:
         The batch as JAX arrays; where no mesh is set, on the default device.
+
+    Example:
+        >>> parallel.put_part(np.zeros((8, 2))).shape
+        (8, 2)
     """
     if jax.sharding.get_abstract_mesh().empty:
         return jax.tree.map(jax.device_put, tree)
@@ -265,6 +316,10 @@ def collect(tree: Any) -> Any:
 
     Returns:
         NumPy arrays, in every process all of them.
+
+    Example:
+        >>> type(parallel.collect(jnp.ones(2))).__name__
+        'ndarray'
     """
 
     def whole(leaf: Any) -> np.ndarray:
@@ -283,6 +338,10 @@ def agree(value: float) -> float:
 
     Returns:
         What process 0 has.
+
+    Example:
+        >>> parallel.agree(0.25)
+        0.25
     """
     if jax.process_count() == 1:
         return value

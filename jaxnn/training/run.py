@@ -123,6 +123,12 @@ def run(
     Raises:
         TypeError: a size is not a whole number.
         ValueError: shapes do not fit, a size is out of range, `select` is not in the history.
+
+    Example:
+        >>> train = jax.jit(training.run, static_argnames=("make_task", "epochs", "batch_size"))
+        >>> run = train(task, h, key, data, epochs=3, batch_size=10)
+        >>> int(run.epoch), run.history["validation_accuracy"].shape
+        (3, (3,))
     """
     check_arguments(data, epochs, batch_size, select, patience)
     data = parallel.join(jax.tree.map(jnp.asarray, data))
@@ -143,6 +149,11 @@ def start(
 
     Raises:
         ValueError: `select` is not in the history.
+
+    Example:
+        >>> run = training.start(task, h, key, data, epochs=5, batch_size=10, select=None)
+        >>> int(run.epoch), run.history["loss"].shape
+        (0, (5,))
     """
     task = make_task(hparams)
     state = init_state(task, jax.random.fold_in(key, 0))
@@ -177,6 +188,12 @@ def advance(
 
     Returns:
         The `Run`, with more epochs done.
+
+    Example:
+        >>> run = training.start(task, h, key, data, 5, 10, None)
+        >>> run = training.advance(task, h, key, data, run, jnp.int32(2), 10, None, None)
+        >>> int(run.epoch), np.isnan(run.history["loss"]).tolist()
+        (2, [False, False, True, True, True])
     """
     task = make_task(hparams)
     return jax.lax.while_loop(
@@ -195,6 +212,12 @@ def goes_on(progress: Run, patience: int | None) -> Array:
 
     Returns:
         bool[].
+
+    Example:
+        >>> from jaxnn.training.run import goes_on
+        >>> run = training.start(task, h, key, data, 5, 10, None)
+        >>> print(goes_on(run, None), goes_on(run._replace(bad_step=jnp.int32(7)), None))
+        True False
     """
     on = progress.bad_step < 0
     if patience is not None and progress.best is not None:
@@ -212,6 +235,13 @@ def next_epoch(task: Task, key: Array, data: Data, progress: Run, batch_size: in
 
     Returns:
         The `Run`.
+
+    Example:
+        >>> from jaxnn.training.run import next_epoch
+        >>> run = training.start(task, h, key, data, 5, 10, None)
+        >>> run = jax.jit(lambda run: next_epoch(task(h), key, data, run, 10, None))(run)
+        >>> int(run.epoch), int(run.state.step)
+        (1, 4)
     """
     state, measures, bad_step = _epoch(task, key, data, batch_size, progress.state, progress.epoch)
     history = {name: values.at[progress.epoch].set(measures[name]) for name, values in progress.history.items()}
@@ -285,5 +315,10 @@ def lower_is_better(measure: str) -> bool:
 
     Returns:
         A Python bool.
+
+    Example:
+        >>> from jaxnn.training.run import lower_is_better
+        >>> lower_is_better("validation_loss"), lower_is_better("validation_accuracy")
+        (True, False)
     """
     return measure.endswith(("loss", "norm", "penalty"))

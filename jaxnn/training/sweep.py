@@ -54,6 +54,13 @@ def run_many(
 
     Raises:
         TypeError, ValueError: as `run`; also a ValueError for settings of unequal lengths.
+
+    Example:
+        >>> rates, keys = {"rate": jnp.array([0.1, 0.5, 1.0])}, jax.random.split(key, 2)
+        >>> train = lambda h, keys: training.run_many(task, h, keys, data, epochs=3, batch_size=10)
+        >>> runs = jax.eval_shape(jax.jit(train), rates, keys)
+        >>> runs.history["loss"].shape  # settings, seeds, epochs
+        (3, 2, 3)
     """
     count_settings(hparams)
     check_arguments(data, epochs, batch_size, select, patience)
@@ -137,6 +144,12 @@ def sweep(
 
     Raises:
         TypeError, ValueError: as `run_many`; also a ValueError for a group below (1, 1).
+
+    Example:
+        >>> rates, keys = {"rate": jnp.array([0.1, 0.5, 1.0])}, jax.random.split(key, 2)
+        >>> runs = training.sweep(task, rates, keys, data, epochs=3, batch_size=10)
+        >>> runs.state.params[0]["w"].shape  # settings, seeds, classes, inputs
+        (3, 2, 2, 2)
     """
     if group is not None and min(group) < 1:
         raise ValueError(f"sweep: group must be at least (1, 1), got {group}")
@@ -185,6 +198,13 @@ def choose_group(
 
     Returns:
         (settings, seeds), at least (1, 1).
+
+    Example:
+        >>> rates, keys = {"rate": jnp.array([0.1, 0.5, 1.0])}, jax.random.split(key, 2)
+        >>> training.choose_group(task, rates, keys, data, 10)
+        (3, 2)
+        >>> training.choose_group(task, rates, keys, data, 10, memory=0)
+        (1, 1)
     """
     settings, seeds = count_settings(hparams), len(keys)
     one = jax.tree.map(lambda a: a[0], hparams)
@@ -221,6 +241,11 @@ def count_settings(hparams: Hparams) -> int:
 
     Raises:
         ValueError: the leaves do not all have the same number of values along one leading axis.
+
+    Example:
+        >>> from jaxnn.training.sweep import count_settings
+        >>> count_settings({"rate": jnp.array([0.1, 0.5, 1.0]), "l2": jnp.zeros(3)})
+        3
     """
     shapes = {jax.tree_util.keystr(at): np.shape(leaf) for at, leaf in jax.tree_util.tree_leaves_with_path(hparams)}
     counts = {shape[:1] for shape in shapes.values()}

@@ -104,6 +104,11 @@ def init_state(task: Task, key: Array) -> State:
 
     Returns:
         A `State` with step 0.
+
+    Example:
+        >>> state = training.init_state(task(h), key)
+        >>> int(state.step), state.params[0]["w"].shape
+        (0, (2, 2))
     """
     params_key, steps_key = jax.random.split(key)
     params = task.model.init(params_key)
@@ -129,6 +134,11 @@ def step_keys(key: Array, step: ArrayLike) -> StepKeys:
 
     Returns:
         A `StepKeys`. A run derives those of a whole epoch at once, which costs less than one at a time.
+
+    Example:
+        >>> keys = training.step_keys(key, 0)
+        >>> keys._fields, bool(keys.model == training.step_keys(key, 1).model)
+        (('augment', 'mixup', 'model'), False)
     """
     return StepKeys(*jax.random.split(jax.random.fold_in(key, step), 3))
 
@@ -148,6 +158,12 @@ def make_update(task: Task, statistics: Statistics = None) -> Callable[..., tupl
         part, and a third argument may hand in the step's keys, `step_keys(state.key, state.step)`.
 
     Source: the notes' forward pass, back-propagation and parameter update; Robbins & Monro 1951.
+
+    Example:
+        >>> update = jax.jit(training.make_update(task(h)))
+        >>> state, metrics = update(training.init_state(task(h), key), (data.inputs, data.labels))
+        >>> int(state.step), metrics.loss.shape
+        (1, ())
     """
     optimizer = optax.with_extra_args_support(task.optimizer)
 
@@ -264,6 +280,11 @@ def compute_scores(
 
     Raises:
         TypeError: `model_state` is missing, or the model has none.
+
+    Example:
+        >>> params = training.init_state(task(h), key).params
+        >>> training.compute_scores(task(h), params, data.inputs, batch_size=16).shape
+        (40, 2)
     """
     if (model_state is not None) != hasattr(task.model, "init_state"):
         told = "the model has no state, but model_state was given" if model_state is not None else ""

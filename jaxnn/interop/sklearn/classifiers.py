@@ -40,6 +40,13 @@ class LinearClassifier(ScoreClassifier):
         loss_curve_: the objective of each epoch.
         loss_, n_iter_, n_features_in_, feature_names_in_, validation_scores_, best_validation_score_: as in
             scikit-learn's MLPClassifier.
+
+    Example:
+        >>> from jaxnn.interop.sklearn import LinearClassifier
+        >>> x = np.array([[-2.0], [-1.0], [1.0], [2.0]])
+        >>> model = LinearClassifier("svm", solver="sgd", max_iter=20).fit(x, ["low", "low", "high", "high"])
+        >>> model.predict([[-3.0], [3.0]]).tolist(), model.coef_.shape
+        (['low', 'high'], (1, 1))
     """
 
     def __init__(
@@ -107,6 +114,13 @@ class MLPClassifier(ScoreClassifier):
         coefs_, intercepts_: of each layer f32[in, out] and f32[out], as in scikit-learn's MLPClassifier.
         loss_curve_, loss_, n_iter_, n_features_in_, feature_names_in_, validation_scores_, best_validation_score_: as
             `LinearClassifier`.
+
+    Example:
+        >>> from jaxnn.interop.sklearn import MLPClassifier
+        >>> x, y = np.array([[0, 0], [0, 1], [1, 0], [1, 1]]), np.array([0, 1, 1, 0])
+        >>> model = MLPClassifier((16,), solver="sgd", learning_rate_init=0.1, random_state=0).fit(x, y)
+        >>> model.predict(x).tolist(), model.predict_proba(x).shape
+        ([0, 1, 1, 0], (4, 2))
     """
 
     def __init__(

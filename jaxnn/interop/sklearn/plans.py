@@ -1,4 +1,11 @@
-"""What a classifier wants to have trained, as a value; and the trainings themselves, alone or many side by side."""
+"""What a classifier wants to have trained, as a value; and the trainings themselves, alone or many side by side.
+
+Examples start from:
+    >>> from jaxnn.interop.sklearn import plans
+    >>> recipe = plans.Recipe("softmax", "sgd", features=2, hidden=(), classes=2, activation="relu", dropout=False)
+    >>> hparams = dict.fromkeys(plans.HPARAMS, np.float32(0.1))
+    >>> plan = plans.Plan(recipe, 5, 10, None, None, hparams, seed=0, data=training.Data(*data.toy.gauss(40)))
+"""
 
 from __future__ import annotations
 
@@ -121,6 +128,10 @@ def even_batches(examples: int, at_most: int) -> tuple[int, int]:
         The size of a batch, a multiple of 8, and the number of rows that fill whole batches: to these the examples are
         padded with rows of weight zero, so that every epoch sees every example, and sets of nearly the same size share
         one compiled program.
+
+    Example:
+        >>> plans.even_batches(1437, at_most=200)  # 8 batches of 184: 35 rows of weight zero are added
+        (184, 1472)
     """
     steps = -(-examples // at_most)
     size = 8 * -(-examples // (8 * steps))
@@ -164,6 +175,10 @@ def train(plan: Plan) -> training.Run:
 
     Raises:
         FloatingPointError: it diverged.
+
+    Example:
+        >>> plans.train(plan).history["loss"].shape
+        (5,)
     """
     run = _run(
         plan.recipe,
@@ -192,6 +207,15 @@ def checked(plan: Plan, run: training.Run) -> training.Run:
 
     Raises:
         FloatingPointError: it diverged.
+
+    Example:
+        >>> run = plans.train(plan)
+        >>> plans.checked(plan, run) is run
+        True
+        >>> plans.checked(plan, run._replace(bad_step=np.int32(7)))
+        Traceback (most recent call last):
+            ...
+        FloatingPointError: the objective or the update became non-finite at step 7 (epoch 1): the learning ...
     """
     step = int(run.bad_step)
     if step >= 0:
@@ -212,6 +236,11 @@ def train_many(plans: Sequence[Plan]) -> dict[tuple[Any, ...], training.Run]:
 
     Returns:
         The run of every plan by its digest, without the state of its optimizer.
+
+    Example:
+        >>> many = [plan._replace(hparams=hparams | {"l2": np.float32(l2)}) for l2 in (0.0, 0.1, 1.0)]
+        >>> len(plans.train_many(many))
+        3
     """
     sets: dict[tuple[Any, ...], dict[tuple[Any, ...], Plan]] = {}
     for plan in plans:
@@ -263,6 +292,10 @@ def answer(plan: Plan) -> training.Run:
 
     Raises:
         FloatingPointError: it diverged.
+
+    Example:
+        >>> plans.answer(plan).history["loss"].shape
+        (5,)
     """
     return _answer.get()(plan)
 
@@ -276,6 +309,13 @@ def answering(by: Callable[[Plan], training.Run]) -> Iterator[None]:
 
     Yields:
         Nothing.
+
+    Example:
+        >>> asked = []
+        >>> with plans.answering(lambda plan: asked.append(plan) or plans.train(plan)):
+        ...     run = plans.answer(plan)
+        >>> len(asked), run.history["loss"].shape
+        (1, (5,))
     """
     token = _answer.set(by)
     try:

@@ -36,6 +36,14 @@ class VmapSearchCV(GridSearchCV):
     Attributes:
         cv_results_, best_estimator_, best_score_, best_params_, best_index_, scorer_, n_splits_, refit_time_,
             multimetric_, classes_, n_features_in_, feature_names_in_: as `GridSearchCV`.
+
+    Example:
+        >>> from jaxnn.interop.sklearn import LinearClassifier, VmapSearchCV
+        >>> x, y = data.toy.gauss(60)
+        >>> model = LinearClassifier(solver="sgd", max_iter=10, random_state=0)
+        >>> search = VmapSearchCV(model, {"l2": [1e-3, 1e-2]}, cv=2, refit=False).fit(x, y)
+        >>> print(search.cv_results_["mean_test_score"])
+        [1. 1.]
     """
 
     def __init__(
