@@ -28,6 +28,13 @@ def small_products_as_sums() -> Iterator[None]:
 
     Yields:
         None.
+
+    Example:
+        >>> params = layers.Weights(w=jnp.ones((3, 2)), b=jnp.zeros(3))
+        >>> with layers.small_products_as_sums():
+        ...     traced = jax.make_jaxpr(lambda x: layers.linear(params, x))(jnp.ones(2))
+        >>> "dot_general" in str(traced)
+        False
     """
     token = _as_sums.set(True)
     try:
@@ -100,6 +107,10 @@ def normalize(x: Array) -> Array:
 
     Source: Ba, Kiros and Hinton 2016, "Layer normalization"; without gain and offset: Xu et al. 2019, "Understanding
     and improving layer normalization".
+
+    Example:
+        >>> print(np.round(layers.normalize(jnp.array([1.0, 2.0, 3.0])), 3))
+        [-1.225  0.     1.225]
     """
     x = jnp.asarray(x)
     _expect_floating("normalize", x)

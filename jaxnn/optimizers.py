@@ -1,4 +1,8 @@
-"""Optax transformations that optax does not have: averaged weights, and steps that seek zeros."""
+"""Optax transformations that optax does not have: averaged weights, and steps that seek zeros.
+
+>>> import optax
+>>> from jaxnn import optimizers
+"""
 
 from __future__ import annotations
 
@@ -42,6 +46,13 @@ def averaged(optimizer: optax.GradientTransformation, decay: ArrayLike) -> optax
 
     Raises:
         TypeError, ValueError: `decay` is not a number in [0, 1).
+
+    Example:
+        >>> optimizer = optimizers.averaged(optax.sgd(1.0), 0.9)
+        >>> state = optimizer.init(jnp.array(1.0))
+        >>> step, state = optimizer.update(jnp.array(0.5), state, jnp.array(1.0))  # from 1 to 0.5
+        >>> print(step, f"{state.averaged_params:.2f}")  # 0.1 * 1 + 0.9 * 0.5
+        -0.5 0.55
 
     Source: Polyak and Juditsky 1992, "Acceleration of stochastic approximation by averaging"; the start is TensorFlow's
     `ExponentialMovingAverage`.
@@ -87,6 +98,13 @@ def beta_lasso(
 
     Raises:
         ValueError: a number is below 0.
+
+    Example:
+        >>> optimizer = optimizers.beta_lasso(optax.sgd(0.1), penalty=0.1, learning_rate=0.1, beta=5.0)
+        >>> w = jnp.array([[2.0, 0.3]])
+        >>> step, _ = optimizer.update(jnp.array([[1.0, 1.0]]), optimizer.init(w), w)
+        >>> print(np.round(w + step, 2))  # 0.3 would become 0.19, below 0.5
+        [[1.89 0.  ]]
 
     Source: Neyshabur 2020, "Towards learning convolutions from scratch", algorithm 1 (arXiv 2007.13657).
     """

@@ -227,6 +227,11 @@ def evaluated_params(state: State) -> Params:
 
     Returns:
         `state.params`; with `jaxnn.optimizers.averaged` the mean.
+
+    Example:
+        >>> state = training.init_state(task(h), key)
+        >>> training.evaluated_params(state) is state.params
+        True
     """
     found = optax.tree.get_all_with_path(state.opt_state, "averaged_params")
     return found[0][1] if found else state.params
