@@ -72,9 +72,11 @@ def study(options: Options) -> Outcome:
         What was found.
     """
     data = load_digits(options)
+    trained = lesson.begin(_train, data, options)
     norms, first = lesson.timed(_gradient_norms, data, options)
-    (raced, dead), second = lesson.timed(_train, data, options)
-    found = lesson.join([_functions(), _depth(norms), _training(raced), _dying(raced, dead)])
+    parts = [_functions(), _depth(norms)]
+    (raced, dead), second = trained()
+    found = lesson.join([*parts, _training(raced), _dying(raced, dead)])
     return found._replace(training_seconds=first + second)
 
 

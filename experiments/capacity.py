@@ -59,14 +59,15 @@ def study(options: Options) -> Outcome:
         name: load(name, validation_share=0, size=1000, seed=options.seed, **more) for name, more in SETS.items()
     }
     keys = jax.random.split(jax.random.key(options.seed), seeds)
-    runs, seconds = {}, 0.0
+    trained = {}
     for name, dataset in datasets.items():
         data = training.Data(*dataset.train, evaluate={"test": dataset.test})
         widths = {"width": np.array(WIDTHS)}
-        runs[name], more = lesson.timed(training.sweep, task, widths, keys, data, epochs=epochs, batch_size=40)
-        seconds += more
-    test = {name: run.history["test_accuracy"][..., -1] for name, run in runs.items()}
+        trained[name] = lesson.begin(training.sweep, task, widths, keys, data, epochs=epochs, batch_size=40)
     frames = learning_frames(options, datasets["circle"])
+    found = {name: wait() for name, wait in trained.items()}
+    runs, seconds = {name: run for name, (run, _) in found.items()}, sum(took for _, took in found.values())
+    test = {name: run.history["test_accuracy"][..., -1] for name, run in runs.items()}
     one, three = (round(float(test["circle"][i].max()), 4) for i in (0, 2))
     mean = test["spiral"].mean(1)
     claims = [

@@ -74,9 +74,11 @@ def study(options: Options) -> Outcome:
         What was found.
     """
     data = load_digits(options)
+    trained = lesson.begin(_train, data, options)
     signals, first = lesson.timed(_look, data, options)
-    (raced, accuracy, scales), second = lesson.timed(_train, data, options)
-    found = lesson.join([_signals(*signals), _rules(raced), _scales(scales, accuracy)])
+    before = _signals(*signals)
+    (raced, accuracy, scales), second = trained()
+    found = lesson.join([before, _rules(raced), _scales(scales, accuracy)])
     return found._replace(training_seconds=first + second)
 
 

@@ -8,6 +8,7 @@ import numbers
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -110,6 +111,27 @@ def timed(train: Callable[..., Result], *arguments: Any, **options: Any) -> tupl
     started = time.perf_counter()
     result = jax.block_until_ready(train(*arguments, **options))
     return result, time.perf_counter() - started
+
+
+_threads = ThreadPoolExecutor(2)
+
+
+def begin(train: Callable[..., Result], *arguments: Any, **options: Any) -> Callable[[], tuple[Result, float]]:
+    """Call a function that trains in another thread, so that its program is compiled while this thread goes on.
+
+    Args:
+        train, arguments, options: as `timed`.
+
+    Returns:
+        A function that waits for what `timed` gives.
+    """
+    promotion = jax.config.jax_numpy_dtype_promotion  # JAX's contexts end at the border of a thread
+
+    def work() -> tuple[Result, float]:
+        with jax.numpy_dtype_promotion(promotion):
+            return timed(train, *arguments, **options)
+
+    return _threads.submit(work).result
 
 
 class Lesson(NamedTuple):

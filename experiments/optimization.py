@@ -81,8 +81,9 @@ def study(options: Options) -> Outcome:
     data = load_digits(options)
     # Adam's counters mix whole numbers and floats
     with jax.numpy_dtype_promotion("standard"):
-        raced, seconds = lesson.timed(_train, data, options)
-    return lesson.join([_noise(data, options), _race(raced, seconds), _curvature(data, options)])
+        trained = lesson.begin(_train, data, options)
+    noise, curvature = _noise(data, options), _curvature(data, options)
+    return lesson.join([noise, _race(*trained()), curvature])
 
 
 def _noise(data: Data, options: Options) -> Outcome:

@@ -49,7 +49,7 @@ def study(options: Options) -> Outcome:
     """Few points, a narrow and a wide network; then 50 images by heart."""
     epochs, seeds = (500, 4) if options.quick else (1000, 20)
     train, test = few_points(POINTS, 700, options)
-    run, first = lesson.timed(
+    trained = lesson.begin(
         training.sweep,
         task,
         {"width": np.array(WIDTHS)},
@@ -59,6 +59,7 @@ def study(options: Options) -> Outcome:
         batch_size=POINTS // 2,
     )
     (name, by_heart), second = lesson.timed(learn_images, options)
+    run, first = trained()
     history = {key: values.astype(np.float64) for key, values in run.history.items()}
     mean = {key: values.mean(1) for key, values in history.items()}
     narrow, wide = ({key: float(values[i, -1]) for key, values in mean.items()} for i in (0, 1))

@@ -84,10 +84,11 @@ def study(options: Options) -> Outcome:
         What was found.
     """
     data = load_digits(options, fit)
-    raced, first = lesson.timed(_train, data, options)
-    largest, second = lesson.timed(_largest_eigenvalues, data, options)
-    parts = [_cloud(options), _images(data), _training(raced, largest)]
-    return lesson.join(parts)._replace(training_seconds=first + second)
+    trained = lesson.begin(_train, data, options)
+    largest, first = lesson.timed(_largest_eigenvalues, data, options)
+    parts = [_cloud(options), _images(data)]
+    raced, second = trained()
+    return lesson.join([*parts, _training(raced, largest)])._replace(training_seconds=first + second)
 
 
 def _cloud(options: Options) -> Outcome:
