@@ -91,6 +91,20 @@ def speed() -> str:
     return table(["work", "peer", "jaxnn", "peer's time", "ratio", "goal", "range"], rows)
 
 
+def leaderboard() -> str:
+    """How good the models of the notes get.
+
+    Returns:
+        A table in Markdown.
+    """
+    rows = []
+    for row in _read("leaderboard.json")["rows"]:
+        spread = f"{row['mean']:.2f} ± {row['std']:.2f} %" if row["std"] is not None else f"{row['mean']:.2f} %"
+        took = f"{row['seconds']:.0f} s"
+        rows.append([row["title"], spread, f"{row['goal']:g} %", row["reference"], str(len(row["seeds"])), took])
+    return table(["model", "test accuracy", "goal", "known", "seeds", "seconds a run"], rows)
+
+
 def streaming() -> str:
     """Images that do not fit in memory, by reader.
 
@@ -170,6 +184,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "drop_in": drop_in,
     "speed": speed,
     "streaming": streaming,
+    "leaderboard": leaderboard,
     "api": api,
 }
 
