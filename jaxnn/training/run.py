@@ -124,7 +124,7 @@ def run(
     Example:
         >>> train = jax.jit(training.run, static_argnames=("make_task", "epochs", "batch_size"))
         >>> run = train(task, h, key, data, epochs=3, batch_size=10)
-        >>> int(run.epoch), run.history["validation_accuracy"].shape
+        >>> int(run.epoch), run.history["accuracy"].shape
         (3, (3,))
     """
     check_arguments(data, epochs, batch_size, select, patience)
