@@ -136,7 +136,7 @@ def drop_in() -> str:
             f"{row['classifier']}, `{row['scikit_learn']}`",
             f"{row['ours']:.2f} ± {row['ours_std']:.2f} %",
             f"{row['theirs']:.2f} ± {row['theirs_std']:.2f} %",
-            f"{row['difference']:+.2f}",
+            f"{round(row['difference'], 2) + 0.0:+.2f}",
             "yes" if row["held"] else "no",
         ]
         for row in found["rows"]

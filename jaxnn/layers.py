@@ -144,7 +144,7 @@ def dropout(key: Array, x: Array, rate: ArrayLike) -> Array:
     2011, "Parallel random numbers: as easy as 1, 2, 3" (random bits as a keyed function of a counter).
 
     Example:
-        >>> y = layers.dropout(jax.random.key(0), jnp.ones(10_000), rate=0.75)
+        >>> y = np.asarray(jax.jit(layers.dropout)(jax.random.key(0), jnp.ones(10_000), 0.75))
         >>> print(np.unique(y), f"{y.mean():.1f}")  # what is left is four times as large
         [0. 4.] 1.0
     """

@@ -26,6 +26,7 @@ WITHOUT = {
     "data.source.prepare": DOWNLOADS,
     "interop.sklearn.contract.ScoreClassifier": SHARED,
 }
+SLOW = {"interop.export.to_onnx"}  # loads the converter
 
 
 def is_record(value: Any) -> bool:
@@ -40,7 +41,7 @@ def run(text: str | None, name: str, names: dict[str, Any]) -> dict[str, Any]:
     """Runs the examples of a docstring; gives the names there are afterwards."""
     test = doctest.DocTestParser().get_doctest(inspect.cleandoc(text or ""), names, name, None, 0)
     told = io.StringIO()
-    with np.printoptions():
+    with np.printoptions(precision=3, suppress=True):  # as the examples start
         failed = doctest.DocTestRunner(optionflags=OPTIONS).run(test, out=told.write, clear_globs=False).failed
     assert not failed, told.getvalue()
     return test.globs
@@ -65,7 +66,13 @@ def folder(tmp_path_factory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("name", [name for name, value in EVERY.items() if ">>> " in (inspect.getdoc(value) or "")])
+def cases():
+    for name, value in EVERY.items():
+        if ">>> " in (inspect.getdoc(value) or ""):
+            yield pytest.param(name, marks=[pytest.mark.slow] if name in SLOW else [])
+
+
+@pytest.mark.parametrize("name", list(cases()))
 def test_the_example_gives_what_it_says(name, folder):
     with contextlib.chdir(folder):
         run(EVERY[name].__doc__, name, names_in(EVERY[name].__module__))

@@ -36,7 +36,8 @@ def sample_subnets(apply: Callable[..., Array], params: Any, x: ArrayLike, key: 
         >>> from jaxnn.inspect.subnets import sample_subnets
         >>> model = models.mlp(4, (5,), 3, dropout=0.5)
         >>> params = model.init(jax.random.key(0))
-        >>> sample_subnets(model.apply, params, jnp.ones((2, 4)), jax.random.key(1), samples=10).shape
+        >>> sample = jax.jit(lambda key: sample_subnets(model.apply, params, jnp.ones((2, 4)), key, samples=10))
+        >>> sample(jax.random.key(1)).shape
         (10, 2, 3)
     """
     if samples < 1:

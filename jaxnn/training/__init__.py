@@ -3,8 +3,7 @@
 Examples start from:
     >>> from jaxnn.data import toy
     >>> from jaxnn.training import parallel
-    >>> data = training.Data(*toy.gauss(40), evaluate={"validation": toy.gauss(20, seed=1)})
-    >>> data = jax.tree.map(jnp.asarray, data)
+    >>> data = training.Data(*map(jnp.asarray, toy.gauss(40)))
     >>> def task(h):
     ...     return training.Task(models.linear(2, 2), losses.softmax, optax.sgd(h["rate"]))
     >>> key, h = jax.random.key(0), {"rate": 0.5}

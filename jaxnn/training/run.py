@@ -127,7 +127,7 @@ def run(
     Example:
         >>> train = jax.jit(training.run, static_argnames=("make_task", "epochs", "batch_size"))
         >>> run = train(task, h, key, data, epochs=3, batch_size=10)
-        >>> int(run.epoch), run.history["validation_accuracy"].shape
+        >>> int(run.epoch), run.history["accuracy"].shape
         (3, (3,))
     """
     check_arguments(data, epochs, batch_size, select, patience)
@@ -239,9 +239,9 @@ def next_epoch(task: Task, key: Array, data: Data, progress: Run, batch_size: in
     Example:
         >>> from jaxnn.training.run import next_epoch
         >>> run = training.start(task, h, key, data, 5, 10, None)
-        >>> run = jax.jit(lambda run: next_epoch(task(h), key, data, run, 10, None))(run)
-        >>> int(run.epoch), int(run.state.step)
-        (1, 4)
+        >>> run = jax.eval_shape(lambda run: next_epoch(task(h), key, data, run, 10, None), run)
+        >>> run.history["loss"].shape, run.epoch.shape
+        ((5,), ())
     """
     state, measures, bad_step = _epoch(task, key, data, batch_size, progress.state, progress.epoch)
     history = {name: values.at[progress.epoch].set(measures[name]) for name, values in progress.history.items()}
