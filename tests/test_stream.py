@@ -143,11 +143,11 @@ def test_what_fits_is_decoded_and_what_does_not_is_streamed(prepared, monkeypatc
 def test_a_set_larger_than_the_memory_is_refused_before_it_is_decoded(prepared, tmp_path, monkeypatch):
     size = COUNT * 5 * 4 * 3
     options = {"data_dir": prepared.folder.parents[1], "cache_dir": tmp_path}
-    monkeypatch.setattr(stream, "memory", lambda: size - 1)
+    monkeypatch.setattr(records, "memory", lambda: size - 1)
     with pytest.raises(ValueError, match=r"images of tiny take 0\.0 GiB when decoded.*with jaxnn\.data\.stream"):
         load("tiny", **options)
     assert list(tmp_path.iterdir()) == []
-    monkeypatch.setattr(stream, "memory", lambda: size)
+    monkeypatch.setattr(records, "memory", lambda: size)
     assert len(load("tiny", **options, validation_share=0).train.labels) == COUNT
 
 

@@ -208,7 +208,6 @@ def _tfds(name: str, data_dir: Path, cache_dir: Path) -> Dataset:
             return cache.read(entry)
         except OSError as problem:
             warnings.warn(f"{problem}; decoding {found.folder} again", RuntimeWarning, stacklevel=3)
-    _check_memory(found)
     dataset = records.decode(found)
     try:
         cache.write(entry, dataset)
@@ -221,17 +220,6 @@ def _tfds(name: str, data_dir: Path, cache_dir: Path) -> Dataset:
             stacklevel=3,
         )
         return dataset
-
-
-def _check_memory(found: source.Source) -> None:
-    from jaxnn.data import stream
-
-    size, room = stream.OnDisk(found, "train").decoded_bytes, stream.memory()
-    if size > room:
-        raise ValueError(
-            f"the training images of {found.name} take {size / 2**30:,.1f} GiB when decoded, and this process may use "
-            f"{room / 2**30:,.1f} GiB: read them while training goes on, with jaxnn.data.stream"
-        )
 
 
 def _read_alone(name: str, entry: Path, data_dir: Path) -> Dataset:

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from jaxnn.data.memory import memory
 from jaxnn.data.source import INFO, Source, how_to_repair
 from jaxnn.data.split import Dataset, Split, take
 
@@ -184,6 +185,11 @@ def _decode(source: Source, builder: Any, split: str, image_key: str, label_key:
     info, read = builder.info.splits[split], _reader(builder, image_key, label_key)
     raw = tfds.decode.DeserializeMethod.RAW_BYTES
     height, width, channels = builder.info.features[image_key].shape
+    if (size := info.num_examples * height * width * channels) > (room := memory()):
+        raise ValueError(
+            f"the {split} images of {source.name} take {size / 2**30:,.1f} GiB when decoded, and this process may use "
+            f"{room / 2**30:,.1f} GiB: read them while training goes on, with jaxnn.data.stream"
+        )
     inputs = np.empty((info.num_examples, height, width, channels), np.uint8)
     labels = np.empty(info.num_examples, np.int32)
     row, told = 0, time.monotonic()

@@ -18,14 +18,13 @@ import collections
 import functools
 import math
 import os
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 import jax
 import numpy as np
 
+from jaxnn.data.memory import memory
 from jaxnn.data.records import Records
 from jaxnn.data.source import Source
 from jaxnn.training import parallel
@@ -221,40 +220,3 @@ def choose(source: Source, split: str, *, memory_share: float = MEMORY_SHARE) ->
     if examples.decoded_bytes > memory_share * memory():
         return examples
     return InMemory(*examples.take(np.arange(len(examples))))
-
-
-def memory() -> int:
-    """The bytes of memory that this process may use: what the machine has, or less where a limit is set.
-
-    Returns:
-        The smallest of the machine's memory, the limits of the process's control group and of those around it (as in a
-        container), and the limits of the process itself.
-
-    Example:
-        >>> from jaxnn.data import stream
-        >>> stream.memory() > 2**20
-        True
-    """
-    limits = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
-    for file in _limits_of_the_group():
-        if file.is_file() and (text := file.read_text().strip()).isdecimal():
-            limits.append(int(text))
-    if sys.platform != "win32":
-        import resource
-
-        for kind in (resource.RLIMIT_AS, resource.RLIMIT_DATA):
-            if (limit := resource.getrlimit(kind)[0]) != resource.RLIM_INFINITY:
-                limits.append(limit)
-    return min(limits)
-
-
-def _limits_of_the_group() -> Iterator[Path]:
-    """The files that may limit the memory of this process's control group, in both versions of Linux's interface."""
-    groups, own = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
-    for line in own.read_text().splitlines() if own.is_file() else []:
-        number, controllers, place = line.split(":", 2)
-        if number != "0" and "memory" not in controllers.split(","):
-            continue
-        top, name = (groups, "memory.max") if number == "0" else (groups / "memory", "memory.limit_in_bytes")
-        group = top / place.strip("/")
-        yield from (folder / name for folder in (group, *group.parents) if folder.is_relative_to(top))
