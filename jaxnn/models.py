@@ -203,6 +203,11 @@ def settle(model: Model | Stateful, state: Any) -> Model:
 
     Returns:
         A `Model`; `model` itself if it is one.
+
+    Example:
+        >>> model = models.linear(2, 2)
+        >>> models.settle(model, None) is model
+        True
     """
     if isinstance(model, Model):
         return model

@@ -3,6 +3,9 @@
     model = linen_model(Net(classes=10), (32, 32, 3))
     task = lambda h: training.Task(model, losses.softmax, optax.sgd(h["learning_rate"]))
 
+>>> from flax import linen, nnx
+>>> from jaxnn.interop.flax import linen_model, nnx_model, params_from_linen, params_to_linen
+
 A module without variables beside its parameters becomes a `Model`; one with batch statistics or other variables that
 its call changes becomes a `Stateful`, whose state they are. Both are trained, swept, split over devices and stored by
 the same code. In training every random stream of the module follows the key; dropout whose rate is a hyper-parameter
@@ -54,6 +57,12 @@ def linen_model(
         ValueError: it does not give scores f32[B, C] for a batch.
 
     Source: Heek et al., "Flax: a neural network library and ecosystem for JAX".
+
+    Example:
+        >>> model = linen_model(linen.Dense(3), 4)
+        >>> params = model.init(jax.random.key(0))
+        >>> model.apply(params, jnp.ones((2, 4))).shape
+        (2, 3)
     """
     if not isinstance(module, linen.Module):
         raise TypeError(f"linen_model: module must be an instance of a Linen module, got {module!r}")
@@ -117,6 +126,11 @@ def nnx_model(make: Callable[[nnx.Rngs], nnx.Module], inputs: Inputs) -> Model |
         ValueError: the module does not give scores f32[B, C] for a batch.
 
     Source: Flax documentation, "NNX Basics".
+
+    Example:
+        >>> model = nnx_model(lambda rngs: nnx.Linear(4, 3, rngs=rngs), 4)
+        >>> model.apply(model.init(jax.random.key(0)), jnp.ones((2, 4))).shape
+        (2, 3)
     """
     if isinstance(make, nnx.Module):
         raise TypeError(
@@ -182,6 +196,11 @@ def params_to_linen(params: Sequence[Weights], names: Sequence[str] | None = Non
 
     Raises:
         ValueError: there are not as many names as layers.
+
+    Example:
+        >>> variables = params_to_linen(models.linear(4, 3).init(jax.random.key(0)))
+        >>> variables["params"]["Dense_0"]["kernel"].shape
+        (4, 3)
     """
     names = [f"Dense_{i}" for i in range(len(params))] if names is None else names
     if len(names) != len(params):
@@ -202,6 +221,11 @@ def params_from_linen(variables: Mapping[str, Any]) -> list[Weights]:
 
     Raises:
         ValueError: a layer is no `Dense` with a bias, or the layers do not fit together.
+
+    Example:
+        >>> [layer] = params_from_linen({"params": {"Dense_0": {"kernel": jnp.ones((4, 3)), "bias": jnp.zeros(3)}}})
+        >>> layer["w"].shape
+        (3, 4)
     """
     layers = variables.get("params", variables)
 
