@@ -171,8 +171,8 @@ from jaxnn.interop import export
 
 
 def score(examples):
-    """From pixels to scores."""
-    return training.compute_scores(task(hparams), run.state.params, examples, statistics)
+    """From pixels to scores, of any number of examples."""
+    return task(hparams).model.apply(run.state.params, preprocess.standardize(statistics, examples))
 
 
 content = export.to_jax(score, (8, 8, 1), np.uint8)
