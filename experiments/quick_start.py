@@ -87,9 +87,9 @@ The test split is looked at once, at the end. No key, no dropout.
 
 # %%
 scores = training.compute_scores(task(hparams), run.state.params, digits.test.inputs, statistics)
-predictions = np.asarray(scores.argmax(-1)).astype(np.int32)
-print(f"test accuracy {metrics.accuracy(scores, digits.test.labels):.2%}")
-display(plots.confusion(np.asarray(metrics.confusion(digits.test.labels, predictions, 10)), digits.classes))
+predictions, labels = scores.argmax(-1), jnp.asarray(digits.test.labels)
+print(f"test accuracy {metrics.accuracy(scores, labels):.2%}")
+display(plots.confusion(metrics.confusion(labels, predictions, 10), digits.classes))
 
 # %% [markdown]
 """
@@ -106,9 +106,7 @@ seeds = jax.random.split(jax.random.key(1), 4)
 many = training.sweep(task, settings, seeds, data, epochs=20, batch_size=64)
 accuracy = 100 * np.asarray(many.history["validation_accuracy"])[:, :, -1]
 best = int(accuracy.mean(axis=1).argmax())
-display(
-    plots.spread_line(accuracy, ("learning rate", rates.tolist()), "validation accuracy (%)", best, log=True),
-)
+display(plots.spread_line(accuracy, ("learning rate", rates.tolist()), "validation accuracy (%)", best, log=True))
 
 # %% [markdown]
 """
@@ -171,11 +169,11 @@ from jaxnn.interop import export
 
 
 def score(examples):
-    """From pixels to scores."""
-    return training.compute_scores(task(hparams), run.state.params, examples, statistics)
+    """From pixels to scores, of any number of examples."""
+    return task(hparams).model.apply(run.state.params, preprocess.standardize(statistics, examples))
 
 
 content = export.to_jax(score, (8, 8, 1), np.uint8)
 elsewhere = jax.export.deserialize(bytearray(content))
-same = np.asarray(elsewhere.call(digits.test.inputs[:5])).argmax(-1) == predictions[:5]
+same = elsewhere.call(digits.test.inputs[:5]).argmax(-1) == predictions[:5]
 print(f"{len(content):,} bytes; the same answers: {bool(same.all())}")

@@ -23,6 +23,7 @@ from experiments import artifacts, command, report
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "experiments" / "results"
+PACKAGE = ROOT / "jaxnn"
 RUNS = {
     "digits_mlp": "(no options)",
     "cifar10_linear": "`--dataset cifar10 --model linear`",
@@ -152,11 +153,9 @@ def api() -> str:
         A table in Markdown; a name that a package hands on stands with the package alone.
     """
     rows, handed_on = [], set[str]()
-    for path in sorted(
-        (ROOT / "jaxnn").rglob("*.py"), key=lambda path: (path.parent, path.name != "__init__.py", path)
-    ):
+    for path in sorted(PACKAGE.rglob("*.py"), key=lambda path: (path.parent, path.name != "__init__.py", path)):
         tree = ast.parse(path.read_text(encoding="utf-8"))
-        parts = path.relative_to(ROOT).with_suffix("").parts
+        parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
         module = ".".join(parts[:-1] if path.name == "__init__.py" else parts)
         names = [name for name in _public(tree) if f"{module}.{name}" not in handed_on]
         if path.name == "__init__.py":
