@@ -55,7 +55,7 @@ def test_nnx_scores_are_those_of_the_module():
     np.testing.assert_array_equal(scores, module(X))
     assert after is state
     module.train()
-    nnx.reseed(module, dropout=KEY)
+    nnx.reseed(module, default=KEY)
     scores, after = model.apply(params, state, X, key=KEY)
     np.testing.assert_array_equal(scores, module(X))
     assert_trees(after, nnx.to_pure_dict(nnx.state(module, nnx.BatchStat)))
@@ -197,7 +197,7 @@ def test_linen_is_trained_as_by_its_own_loop():
         np.testing.assert_allclose(metrics.loss + metrics.penalty, value, rtol=1e-6)
     assert_trees(state.params, params, **SUMS)
     assert_trees(state.model_state, {"batch_stats": stats}, **SUMS)
-    assert jnp.abs(state.model_state["batch_stats"]["BatchNorm_0"]["mean"]).min() > 0.01
+    assert jnp.abs(state.model_state["batch_stats"]["BatchNorm_0"]["mean"]).max() > 0.1
     x = examples(30, 99)[0]
     expected = module.apply({"params": params, "batch_stats": stats}, x, train=False)
     found = training.compute_scores(task, state.params, x, model_state=state.model_state, batch_size=7)
@@ -227,7 +227,7 @@ def test_nnx_is_trained_as_by_its_own_loop():
         return value
 
     for x, y in batches(6):
-        nnx.reseed(module, dropout=training.step_keys(state.key, state.step).model)
+        nnx.reseed(module, default=training.step_keys(state.key, state.step).model)
         state, metrics = update(state, (x, y))
         np.testing.assert_allclose(metrics.loss + metrics.penalty, step(module, optimizer, x, y), rtol=1e-6)
     assert_trees(state.params, nnx.to_pure_dict(nnx.state(module, nnx.Param)), **SUMS)
