@@ -322,7 +322,7 @@ def test_the_weights_of_a_sweep_and_other_names_go_along():
         (lambda: linen_model(Whole(), SHAPE, training={"tran": True}), TypeError, "Whole does not take tran"),
         (lambda: linen_model(linen.Conv(3, (3, 3)), SHAPE), ValueError, r"it gave float32\[2, 6, 6, 3\]"),
         (lambda: nnx_model(WholeNnx(nnx.Rngs(0)), SHAPE), TypeError, "must be a function that makes the module"),
-        (lambda: nnx_model(lambda rngs: 3, SHAPE), TypeError, "it makes int"),
+        (lambda: nnx_model(lambda rngs: jnp.ones(3), SHAPE), TypeError, "it makes ShapeDtypeStruct"),
         (lambda: nnx_model(lambda r: nnx.Linear(2, 3, rngs=r), SHAPE), ValueError, r"gave float32\[2, 6, 6, 3\]"),
         (lambda: params_to_linen([], names=["a"]), ValueError, "1 names given to 0 layers"),
         (lambda: params_from_linen({"a": {"kernel": X}}), ValueError, "a must be a Dense .* it holds kernel"),
