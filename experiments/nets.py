@@ -52,6 +52,7 @@ def make_model(
         from experiments.cnn import CNN  # Flax, which takes a while to load
         from jaxnn.interop.flax import linen_model
 
-        net = CNN(classes, config.hidden, activation, config.model == "cnn-large", dropout)
+        large = config.model == "cnn-large"
+        net = CNN(classes, config.hidden, 1 if large else 2, large, activation, dropout)
         model = linen_model(net, shape)
     return model if config.precision == "float32" else models.compute_in(model, jnp.bfloat16)

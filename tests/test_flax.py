@@ -55,7 +55,7 @@ def test_nnx_scores_are_those_of_the_module():
     np.testing.assert_array_equal(scores, module(X))
     assert after is state
     module.train()
-    nnx.reseed(module, dropout=KEY)
+    nnx.reseed(module, default=KEY)
     scores, after = model.apply(params, state, X, key=KEY)
     np.testing.assert_array_equal(scores, module(X))
     assert_trees(after, nnx.to_pure_dict(nnx.state(module, nnx.BatchStat)))
@@ -197,7 +197,7 @@ def test_linen_is_trained_as_by_its_own_loop():
         np.testing.assert_allclose(metrics.loss + metrics.penalty, value, rtol=1e-6)
     assert_trees(state.params, params, **SUMS)
     assert_trees(state.model_state, {"batch_stats": stats}, **SUMS)
-    assert jnp.abs(state.model_state["batch_stats"]["BatchNorm_0"]["mean"]).min() > 0.01
+    assert jnp.abs(state.model_state["batch_stats"]["BatchNorm_0"]["mean"]).max() > 0.1
     x = examples(30, 99)[0]
     expected = module.apply({"params": params, "batch_stats": stats}, x, train=False)
     found = training.compute_scores(task, state.params, x, model_state=state.model_state, batch_size=7)
@@ -227,7 +227,7 @@ def test_nnx_is_trained_as_by_its_own_loop():
         return value
 
     for x, y in batches(6):
-        nnx.reseed(module, dropout=training.step_keys(state.key, state.step).model)
+        nnx.reseed(module, default=training.step_keys(state.key, state.step).model)
         state, metrics = update(state, (x, y))
         np.testing.assert_allclose(metrics.loss + metrics.penalty, step(module, optimizer, x, y), rtol=1e-6)
     assert_trees(state.params, nnx.to_pure_dict(nnx.state(module, nnx.Param)), **SUMS)
@@ -322,7 +322,7 @@ def test_the_weights_of_a_sweep_and_other_names_go_along():
         (lambda: linen_model(Whole(), SHAPE, training={"tran": True}), TypeError, "Whole does not take tran"),
         (lambda: linen_model(linen.Conv(3, (3, 3)), SHAPE), ValueError, r"it gave float32\[2, 6, 6, 3\]"),
         (lambda: nnx_model(WholeNnx(nnx.Rngs(0)), SHAPE), TypeError, "must be a function that makes the module"),
-        (lambda: nnx_model(lambda rngs: 3, SHAPE), TypeError, "it makes int"),
+        (lambda: nnx_model(lambda rngs: jnp.ones(3), SHAPE), TypeError, "it makes ShapeDtypeStruct"),
         (lambda: nnx_model(lambda r: nnx.Linear(2, 3, rngs=r), SHAPE), ValueError, r"gave float32\[2, 6, 6, 3\]"),
         (lambda: params_to_linen([], names=["a"]), ValueError, "1 names given to 0 layers"),
         (lambda: params_from_linen({"a": {"kernel": X}}), ValueError, "a must be a Dense .* it holds kernel"),

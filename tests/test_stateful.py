@@ -14,8 +14,8 @@ from jaxnn.training import checkpoint, parallel
 
 KEY = jax.random.key(0)
 H = {"rate": 0.05, "l2": 1e-3}
-DATA = training.Data(*examples(70), evaluate={"validation": examples(40, 1)})
-OPTIONS: dict[str, Any] = {"epochs": 5, "batch_size": 16, "select": "validation_loss"}
+DATA = jax.tree.map(jnp.asarray, training.Data(*examples(70), evaluate={"validation": examples(40, 1)}))
+OPTIONS: dict[str, Any] = {"epochs": 4, "batch_size": 16, "select": "validation_loss"}
 
 each_kind = pytest.mark.parametrize("kind", MODELS)
 
@@ -28,7 +28,7 @@ def tasks():
 
 @each_kind
 def test_what_is_measured_and_kept_is_the_running_state(kind, tasks):
-    run = training.run(tasks[kind], H, KEY, DATA, **OPTIONS)
+    run, _ = training.fit(tasks[kind], H, KEY, DATA, **OPTIONS)
     assert run.best is not None
     model = MODELS[kind]()
     inputs, labels = DATA.evaluate["validation"]
@@ -46,23 +46,25 @@ def test_what_is_measured_and_kept_is_the_running_state(kind, tasks):
 
 
 def test_the_best_epoch_has_its_own_state(tasks):
-    options = OPTIONS | {"select": "loss"}  # of which the last is not always the best at this rate
-    run = training.run(tasks["linen"], H | {"rate": 2.0}, KEY, DATA, **options)
+    kept = {}
+
+    def keep(run, timing):
+        kept[int(run.epoch)] = run.state
+
+    run, _ = training.fit(tasks["linen"], H | {"rate": 2.0}, KEY, DATA, **OPTIONS, on_chunk=keep, chunk_ends=1)
     assert run.best is not None
-    short = training.run(tasks["linen"], H | {"rate": 2.0}, KEY, DATA, **options | {"epochs": int(run.best.epoch) + 1})
-    assert int(run.best.epoch) < 4
-    assert_trees(run.best.model_state, short.state.model_state, rtol=1e-4, atol=1e-5)
+    assert int(run.best.epoch) < 3, run.history  # at this rate the last is not the best
+    assert_trees(run.best.model_state, kept[int(run.best.epoch) + 1].model_state)
+    assert_trees(run.best.params, kept[int(run.best.epoch) + 1].params)
 
 
 @each_kind
-@pytest.mark.parametrize("group", [None, (1, 1)])
-def test_every_run_of_a_sweep_is_that_run_alone(kind, group, tasks):
+def test_every_run_of_a_sweep_is_that_run_alone(kind, tasks):
     settings = {"rate": jnp.array([0.01, 0.05]), "l2": jnp.array([1e-2, 1e-4])}
     keys = jax.random.split(KEY, 2)
-    many = training.sweep(tasks[kind], settings, keys, DATA, **OPTIONS, group=group)
-    one = jax.jit(lambda h, key: training.run(tasks[kind], h, key, DATA, **OPTIONS))
+    many = training.sweep(tasks[kind], settings, keys, DATA, **OPTIONS)
     for h, s in np.ndindex(2, 2):
-        alone = one(jax.tree.map(lambda a, h=h: a[h], settings), keys[s])
+        alone, _ = training.fit(tasks[kind], jax.tree.map(lambda a, h=h: a[h], settings), keys[s], DATA, **OPTIONS)
         alone = alone._replace(state=alone.state._replace(key=None))
         among = jax.tree.map(lambda a, h=h, s=s: a[h, s], many)
         assert_trees(among, alone, rtol=1e-3, atol=1e-4)
@@ -70,10 +72,9 @@ def test_every_run_of_a_sweep_is_that_run_alone(kind, group, tasks):
 
 
 @each_kind
-@pytest.mark.parametrize("devices", [2, 8])
-def test_devices_train_as_one(kind, devices, tasks):
+def test_devices_train_as_one(kind, tasks):
     alone, _ = training.fit(tasks[kind], H, KEY, DATA, **OPTIONS)
-    with parallel.over_data(jax.devices()[:devices]):
+    with parallel.over_data(jax.devices()[:4]):
         found, _ = training.fit(tasks[kind], H, KEY, DATA, **OPTIONS)
     for name, values in alone.history.items():
         np.testing.assert_allclose(found.history[name], values, rtol=2e-5, err_msg=name)
@@ -91,7 +92,7 @@ def test_a_run_that_goes_on_from_a_checkpoint_ends_the_same_bit_for_bit(kind, ta
     whole, _ = training.fit(tasks[kind], H, KEY, DATA, **OPTIONS, on_chunk=save, chunk_ends=1)
     keeper.close()
     [path] = [path for path in checkpoint.paths(tmp_path) if path.name == "000002"]
-    like = jax.eval_shape(lambda: training.start(tasks[kind], H, KEY, DATA, 5, 16, "validation_loss"))
+    like = jax.eval_shape(lambda: training.start(tasks[kind], H, KEY, DATA, 4, 16, "validation_loss"))
     stored = checkpoint.restore(checkpoint.read(path), like)
     again, _ = training.fit(tasks[kind], H, KEY, DATA, **OPTIONS, progress=stored)
     assert_trees(again, whole)

@@ -14,6 +14,7 @@ that is traced takes `layers.dropout` in the module, since Flax's own wants a Py
 
 from __future__ import annotations
 
+import functools
 import inspect
 import math
 import re
@@ -22,9 +23,11 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import linen, nnx
 from jax import Array
 
+from jaxnn.interop.convolution import with_fast_gradients
 from jaxnn.layers import Weights
 from jaxnn.models import Model, Stateful
 
@@ -85,7 +88,8 @@ def linen_model(
         if key is None:
             return module.apply(variables, x, **evaluation), None
         streams = {"dropout": key, "params": jax.random.fold_in(key, 0)}  # all others fall back on "params"
-        return module.apply(variables, x, **training, rngs=streams, mutable=collections)
+        apply = functools.partial(module.apply, **training, mutable=collections)
+        return with_fast_gradients(lambda variables, x, rngs: apply(variables, x, rngs=rngs))(variables, x, streams)
 
     _check_scores("linen_model", jax.eval_shape(lambda v, x: score(v, x, None)[0], variables, _batch(example)))
 
@@ -109,8 +113,9 @@ def linen_model(
 def nnx_model(make: Callable[[nnx.Rngs], nnx.Module], inputs: Inputs) -> Model | Stateful:
     """An NNX module as a model.
 
-    Whether it trains is told to the module by its own `train()` and `eval()`. In training its stream "dropout" is
-    seeded with the key that `apply` is given, as `nnx.reseed` does; others with keys that are folded from it.
+    Whether it trains is told to the module by its own `train()` and `eval()`. In training its random streams are seeded
+    as by `nnx.reseed`: the first by name ("default", where it has one) with the key that `apply` is given, others with
+    keys that are folded from it.
 
     Args:
         make: makes the module, such as `lambda rngs: Net(10, rngs=rngs)`. Its call takes a batch [B, *inputs] and gives
@@ -153,16 +158,18 @@ def nnx_model(make: Callable[[nnx.Rngs], nnx.Module], inputs: Inputs) -> Model |
     def initialize(key: Array) -> list[Any]:
         return [nnx.to_pure_dict(part) for part in nnx.split(make(nnx.Rngs(key)), *kinds)[1:]]
 
+    def merged(graph: Any, params: Any, state: Any) -> Any:
+        blank = jax.tree.map(lambda leaf: np.zeros(leaf.shape, np.uint32), blank_streams)  # never seen
+        return nnx.merge(graph, _filled(blank_params, params), blank, _filled(blank_state, state))
+
     def score(params: Any, state: Any, x: Array, key: Array | None) -> tuple[Array, Any]:
-        net = nnx.merge(
-            evaluation if key is None else training,
-            _filled(blank_params, params),
-            jax.tree.map(_blank, blank_streams),
-            _filled(blank_state, state),
-        )
         if key is None:
-            return net(x), None
-        streams = {tag: key if tag == "dropout" else jax.random.fold_in(key, i) for i, tag in enumerate(tags)}
+            return merged(evaluation, params, state)(x), None
+        return with_fast_gradients(score_in_training)(params, state, x, key)
+
+    def score_in_training(params: Any, state: Any, x: Array, key: Array) -> tuple[Array, Any]:
+        net = merged(training, params, state)
+        streams = {tag: jax.random.fold_in(key, i) if i else key for i, tag in enumerate(tags)}
         nnx.reseed(net, policy="match_shape", **streams)
         scores = net(x)
         nnx.pop(net, nnx.Intermediate)
@@ -282,10 +289,3 @@ def _filled(blank: nnx.State, values: Any) -> nnx.State:
     state = jax.tree.map(lambda leaf: leaf, blank)
     nnx.replace_by_pure_dict(state, values)
     return state
-
-
-def _blank(leaf: jax.ShapeDtypeStruct) -> Array:
-    """A value that is never seen, for the keys and counters of random streams."""
-    if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
-        return jnp.broadcast_to(jax.random.key(0), leaf.shape)
-    return jnp.zeros(leaf.shape, leaf.dtype)
