@@ -125,7 +125,7 @@ def begin(train: Callable[..., Result], *arguments: Any, **options: Any) -> Call
     Returns:
         A function that waits for what `timed` gives.
     """
-    promotion = jax.config.jax_numpy_dtype_promotion  # JAX's contexts end at the border of a thread
+    promotion = jax.numpy_dtype_promotion.value  # JAX's contexts end at the border of a thread
 
     def work() -> tuple[Result, float]:
         with jax.numpy_dtype_promotion(promotion):

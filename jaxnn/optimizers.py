@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import optax
 from jax import Array
+from jax.core import Tracer
 from jax.typing import ArrayLike
 
 from jaxnn import layers
@@ -23,12 +24,12 @@ class Averaged(NamedTuple):
     Attributes:
         inner: that of the optimizer whose steps are averaged.
         averaged_params: the mean so far, in the place of the parameters; what `training.evaluated_params` finds.
-        count: i32[], the number of steps.
+        steps: i32[], how many.
     """
 
     inner: Any
     averaged_params: Any
-    count: Array
+    steps: Array
 
 
 def averaged(optimizer: optax.GradientTransformation, decay: ArrayLike) -> optax.GradientTransformationExtraArgs:
@@ -63,18 +64,18 @@ def averaged(optimizer: optax.GradientTransformation, decay: ArrayLike) -> optax
     def init(params: Any) -> Averaged:
         return Averaged(inner.init(params), params, jnp.int32(0))
 
-    def update(updates: Any, state: Averaged, params: Any = None, **extra: Any) -> tuple[Any, Averaged]:
+    def update(updates: Any, state: Any, params: Any = None, **extra: Any) -> tuple[Any, Averaged]:
         if params is None:
             raise ValueError("averaged: update needs params, the parameters that are averaged")
         updates, of_inner = inner.update(updates, state.inner, params, **extra)
-        t = state.count.astype(jnp.float32)
+        t = state.steps.astype(jnp.float32)
         keep = jnp.minimum(jnp.asarray(decay, jnp.float32), (1.0 + t) / (10.0 + t))
 
         def mean(old: Array, new: Array) -> Array:
             return old + (1.0 - keep).astype(old.dtype) * (new - old)
 
         after = jax.tree.map(mean, state.averaged_params, optax.apply_updates(params, updates))
-        return updates, Averaged(of_inner, after, state.count + 1)
+        return updates, Averaged(of_inner, after, state.steps + 1)
 
     return optax.GradientTransformationExtraArgs(init, update)
 
@@ -109,7 +110,7 @@ def beta_lasso(
     Source: Neyshabur 2020, "Towards learning convolutions from scratch", algorithm 1 (arXiv 2007.13657).
     """
     for name, value in (("penalty", penalty), ("learning_rate", learning_rate), ("beta", beta)):
-        if not isinstance(value, jax.core.Tracer) and not float(jnp.asarray(value)) >= 0:
+        if not isinstance(value, Tracer) and not float(jnp.asarray(value)) >= 0:
             raise ValueError(f"beta_lasso: {name} must be at least 0, got {value}")
     inner = optax.with_extra_args_support(optimizer)
 

@@ -12,7 +12,9 @@ from pathlib import Path
 
 os.environ["JAX_ENABLE_COMPILATION_CACHE"] = "0"  # tests compile for themselves
 ENVIRONMENT_OF_THE_SHELL = dict(os.environ)
-os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count=8".strip()
+# a test runs its programs once: most of its time is the compiler's
+FLAGS = ["--xla_force_host_platform_device_count=8", "--xla_backend_optimization_level=0"]
+os.environ["XLA_FLAGS"] = " ".join([os.environ.get("XLA_FLAGS", ""), *FLAGS]).strip()
 os.environ["MPLBACKEND"] = "Agg"
 
 import hypothesis  # noqa: E402

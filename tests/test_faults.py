@@ -211,6 +211,7 @@ def test_the_same_settings_and_options_that_decide_nothing_may_be_given(copy, ca
     assert len(json.loads((copy / "summary.json").read_text())["seconds_per_epoch"]) == 4
 
 
+@pytest.mark.slow
 def test_a_changed_config_file_is_listed(copy, capsys):
     file = copy / "config.json"
     file.write_text(file.read_text().replace('"seed": 0', '"seed": 5').replace('"epochs": 4', '"epochs": 40'))
@@ -234,6 +235,7 @@ def test_other_examples_are_refused(copy, capsys, monkeypatch):
     assert "the examples of digits are not those the run began with" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_run_stopped_before_its_first_checkpoint_begins_again_with_its_settings(copy, capsys):
     shutil.rmtree(copy / "checkpoints")
     assert train.main(["--resume", str(copy), "--epochs", "3"]) == 2

@@ -138,6 +138,7 @@ def test_the_last_finite_checkpoint_is_kept_and_told(standard, tmp_path, capsys)
     assert "1/w" in captured.err
 
 
+@pytest.mark.slow
 def test_skipping_changes_nothing_where_all_is_finite(standard, tmp_path):
     files = []
     for mode in ("stop", "skip"):

@@ -40,7 +40,7 @@ def assert_same(found, alone):
             np.testing.assert_allclose(found[name], alone[name], atol=2e-6, err_msg=name)
 
 
-@pytest.mark.parametrize("devices", [2, pytest.param(4, marks=pytest.mark.slow), 8])
+@pytest.mark.parametrize("devices", [*(pytest.param(n, marks=pytest.mark.slow) for n in (2, 4)), 8])
 def test_devices_train_as_one(devices, alone):
     with parallel.over_data(jax.devices()[:devices]):
         assert parallel.count() == devices
@@ -241,7 +241,7 @@ def settings(count):
     }
 
 
-@pytest.mark.parametrize(("count", "seeds"), [(4, 1), (3, 4)])
+@pytest.mark.parametrize(("count", "seeds"), [(4, 1), pytest.param(3, 4, marks=pytest.mark.slow)])
 def test_a_sweep_over_devices_is_the_same_and_sends_next_to_nothing(count, seeds):
     data, keys = digits(200), jax.random.split(KEY, seeds)
     options = {"epochs": 2, "batch_size": 64, "select": "validation_accuracy", "patience": 2}

@@ -57,6 +57,7 @@ def test_the_results_are_those_of_grid_search(alone):
     assert len(alone) == 1  # the best setting on all examples
 
 
+@pytest.mark.slow
 def test_a_pipeline_is_prepared_on_each_fold_and_shapes_have_programs_of_their_own(alone):
     grid = [
         {"mlpclassifier__hidden_layer_sizes": [(4,), (3, 3)], "mlpclassifier__random_state": [0, 1]},

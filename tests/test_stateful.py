@@ -10,7 +10,7 @@ import pytest
 from flax_nets import CLASSES, MODELS, SHAPE, assert_trees, examples, task_of
 
 from jaxnn import models, training
-from jaxnn.training import checkpoint, parallel
+from jaxnn.training import checkpoint, keeper, parallel
 
 KEY = jax.random.key(0)
 H = {"rate": 0.05, "l2": 1e-3}
@@ -84,7 +84,7 @@ def test_devices_train_as_one(kind, tasks):
 
 @each_kind
 def test_a_run_that_goes_on_from_a_checkpoint_ends_the_same_bit_for_bit(kind, tasks, tmp_path):
-    keeper = checkpoint.Keeper(tmp_path, epochs=1, keep=9)
+    keeper = keeper.Keeper(tmp_path, epochs=1, keep=9)
 
     def save(run, timing):
         keeper.save(int(run.epoch), run, {}, 0.0)

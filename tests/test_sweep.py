@@ -42,7 +42,7 @@ def setting(h):
     return jax.tree.map(lambda values: values[h], SETTINGS)
 
 
-@pytest.mark.parametrize("patience", [None, 2])
+@pytest.mark.parametrize("patience", [pytest.param(None, marks=pytest.mark.slow), 2])
 def test_every_run_of_a_sweep_is_that_run_alone(patience):
     choice = {"select": "validation_loss", "patience": patience}
     many = training.sweep(task, SETTINGS, KEYS, DATA, **ONES, **choice)
@@ -70,7 +70,12 @@ def test_a_run_that_diverges_stops_alone():
     assert np.isnan(run.history["loss"][2, 0, 1:]).all()
 
 
-@pytest.mark.parametrize("group", [(1, 1), (3, 2), (4, 3), (9, 9)], ids=str)
+SLOW = pytest.mark.slow
+
+
+@pytest.mark.parametrize(
+    "group", [pytest.param((1, 1), marks=SLOW), (3, 2), pytest.param((4, 3), marks=SLOW), (9, 9)], ids=str
+)
 def test_groups_change_nothing(group):
     whole = training.sweep(task, SETTINGS, KEYS, DATA, **ONES, keep=lambda run: run.history)
     parts = training.sweep(task, SETTINGS, KEYS, DATA, **ONES, keep=lambda run: run.history, group=group)

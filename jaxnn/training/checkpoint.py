@@ -12,10 +12,12 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import functools
 import json
 import logging
 import os
 import shutil
+import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -262,5 +264,18 @@ def _orbax() -> Iterator[tuple[Any, Any]]:
         primary_host=this, active_processes={this}, barrier_sync_key_prefix=f"process{this}"
     )
     handler = ocp.PyTreeCheckpointHandler(multiprocessing_options=alone)
+    _ignore_what_comes_late()
     with ocp.Checkpointer(handler, multiprocessing_options=alone) as checkpointer:
         yield ocp, checkpointer
+
+
+@functools.cache
+def _ignore_what_comes_late() -> None:
+    """From now on: what Orbax's threads have to say after a failure, to an event loop that is closed, is no news."""
+    tell, tell_unraisable = sys.excepthook, sys.unraisablehook
+
+    def is_late(error: BaseException | None) -> bool:
+        return isinstance(error, RuntimeError) and "Event loop is closed" in str(error)
+
+    sys.excepthook = lambda kind, error, trace: None if is_late(error) else tell(kind, error, trace)
+    sys.unraisablehook = lambda told: None if is_late(told.exc_value) else tell_unraisable(told)
