@@ -1,6 +1,6 @@
 """Networks written in Flax as models: what Flax's own loops compute, and the weights of an `mlp` in Linen's form."""
 
-from typing import Any
+from typing import Any, cast
 
 import flax_nets
 import jax
@@ -84,7 +84,7 @@ def test_any_leading_axes(kind):
     np.testing.assert_array_equal(
         model.apply(params, state, X.reshape(2, 3, 4, *SHAPE))[0], whole.reshape(2, 3, 4, CLASSES)
     )
-    np.testing.assert_allclose(model.apply(params, state, X[0])[0], whole[0], **SUMS)
+    np.testing.assert_allclose(model.apply(params, state, X[0])[0], whole[0], rtol=SUMS["rtol"], atol=SUMS["atol"])
     with pytest.raises(ValueError, match=r"x\[24, 6, 6, 1\] must end with the shape of one example, \[6, 6, 2\]"):
         model.apply(params, state, X[..., :1])
 
@@ -126,6 +126,7 @@ def test_all_variables_beside_the_parameters_are_the_state():
             return linen.Dense(CLASSES)(x)
 
     model = linen_model(Counting(), 4)
+    assert isinstance(model, models.Stateful)
     params, state = model.init(KEY), model.init_state(KEY)
     _, after = model.apply(params, state, jnp.ones((8, 4)), key=KEY)
     assert_trees(after, {"seen": {"count": jnp.float32(8)}})
@@ -199,7 +200,7 @@ def test_linen_is_trained_as_by_its_own_loop():
     assert_trees(state.model_state, {"batch_stats": stats}, **SUMS)
     assert jnp.abs(state.model_state["batch_stats"]["BatchNorm_0"]["mean"]).max() > 0.1
     x = examples(30, 99)[0]
-    expected = module.apply({"params": params, "batch_stats": stats}, x, train=False)
+    expected: Any = module.apply({"params": params, "batch_stats": stats}, x, train=False)
     found = training.compute_scores(task, state.params, x, model_state=state.model_state, batch_size=7)
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
 
@@ -248,11 +249,12 @@ def test_it_is_inspected_like_any_model(kind):
         return losses.softmax(settled.apply(params, X[:4]), jnp.asarray(Y[:4])).mean()
 
     nodes = computation_graph(loss, params)
-    np.testing.assert_allclose(nodes[-1].value, loss(params), rtol=1e-6)
+    np.testing.assert_allclose(np.asarray(nodes[-1].value), loss(params), rtol=1e-6)
     slopes = {node.name: node.gradient for node in nodes if node.kind == "input"}
     gradient = jax.tree_util.tree_leaves_with_path(jax.grad(loss)(params))
     for place, slope in gradient:
-        np.testing.assert_allclose(slopes[f"params{jax.tree_util.keystr(place)}"], slope, rtol=1e-4, atol=1e-6)
+        found: Any = slopes[f"params{jax.tree_util.keystr(place)}"]
+        np.testing.assert_allclose(found, slope, rtol=1e-4, atol=1e-6)
     assert np.isfinite(top_eigenvalues(loss, params, KEY, iterations=5).values).all()
 
 
@@ -293,7 +295,8 @@ def test_the_weights_of_an_mlp_go_to_linen_and_back_exactly():
     variables = params_to_linen(params)
     x = jax.random.normal(KEY, (9, 5))
     assert jax.tree.structure(variables) == jax.tree.structure(Dense(sizes).init(KEY, x))
-    np.testing.assert_allclose(Dense(sizes).apply(variables, x), model.apply(params, x), rtol=1e-5, atol=1e-6)
+    theirs: Any = Dense(sizes).apply(variables, x)
+    np.testing.assert_allclose(theirs, model.apply(params, x), rtol=1e-5, atol=1e-6)
     assert_trees(params_from_linen(variables), params)
     assert_trees(params_from_linen(variables["params"]), params)
     theirs = Dense(sizes).init(jax.random.key(1), x)
@@ -309,7 +312,8 @@ def test_the_weights_of_a_sweep_and_other_names_go_along():
     x = jax.random.normal(KEY, (9, 5))
     second = jax.tree.map(lambda a: a[1], variables)
     ours = models.mlp(5, (4,), CLASSES).apply(jax.tree.map(lambda a: a[1], many), x)
-    np.testing.assert_allclose(sequence.apply(second, x), ours, rtol=1e-5, atol=1e-6)
+    theirs: Any = sequence.apply(second, x)
+    np.testing.assert_allclose(theirs, ours, rtol=1e-5, atol=1e-6)
 
 
 # ---------------------------------------------------------------- refusals
@@ -318,11 +322,15 @@ def test_the_weights_of_a_sweep_and_other_names_go_along():
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
-        (lambda: linen_model(Whole, SHAPE), TypeError, "must be an instance of a Linen module"),
+        (lambda: linen_model(cast(Any, Whole), SHAPE), TypeError, "must be an instance of a Linen module"),
         (lambda: linen_model(Whole(), SHAPE, training={"tran": True}), TypeError, "Whole does not take tran"),
         (lambda: linen_model(linen.Conv(3, (3, 3)), SHAPE), ValueError, r"it gave float32\[2, 6, 6, 3\]"),
-        (lambda: nnx_model(WholeNnx(nnx.Rngs(0)), SHAPE), TypeError, "must be a function that makes the module"),
-        (lambda: nnx_model(lambda rngs: jnp.ones(3), SHAPE), TypeError, "it makes ShapeDtypeStruct"),
+        (
+            lambda: nnx_model(cast(Any, WholeNnx(nnx.Rngs(0))), SHAPE),
+            TypeError,
+            "a function that makes the module",
+        ),
+        (lambda: nnx_model(cast(Any, lambda rngs: jnp.ones(3)), SHAPE), TypeError, "it makes ShapeDtypeStruct"),
         (lambda: nnx_model(lambda r: nnx.Linear(2, 3, rngs=r), SHAPE), ValueError, r"gave float32\[2, 6, 6, 3\]"),
         (lambda: params_to_linen([], names=["a"]), ValueError, "1 names given to 0 layers"),
         (lambda: params_from_linen({"a": {"kernel": X}}), ValueError, "a must be a Dense .* it holds kernel"),

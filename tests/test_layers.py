@@ -139,7 +139,7 @@ def test_a_small_product_as_a_sum_has_the_same_value_and_gradient(leading):
 
 
 def test_a_large_product_and_one_of_unknown_size_stay_products():
-    params = {"w": jnp.ones((32, 8)), "b": jnp.zeros(32)}
+    params = layers.Weights(w=jnp.ones((32, 8)), b=jnp.zeros(32))
     with layers.small_products_as_sums():
         assert "dot_general" not in operations(params, jnp.ones((4, 8)))
         assert "dot_general" in operations(params, jnp.ones((5, 8)))
@@ -149,7 +149,7 @@ def test_a_large_product_and_one_of_unknown_size_stay_products():
 
 
 def test_sums_of_numbers_of_16_bits_are_held_in_32():
-    params = {"w": jnp.full((1, 1000), 1 / 256, jnp.bfloat16), "b": jnp.zeros(1, jnp.bfloat16)}
+    params = layers.Weights(w=jnp.full((1, 1000), 1 / 256, jnp.bfloat16), b=jnp.zeros(1, jnp.bfloat16))
     with layers.small_products_as_sums():
         found = layers.linear(params, jnp.ones(1000, jnp.bfloat16))
     assert found.dtype == jnp.bfloat16

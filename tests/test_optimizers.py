@@ -163,7 +163,7 @@ def test_beta_lasso_is_the_loop_over_weights():
     optimizer = optimizers.beta_lasso(optax.sgd(rate), penalty, rate, beta=beta)
     params = {"w": jnp.asarray(w), "b": jnp.asarray(b)}
     updates, _ = jax.jit(optimizer.update)(gradient, optimizer.init(params), params)
-    after = optax.apply_updates(params, updates)
+    after: Any = optax.apply_updates(params, updates)
     expected = np.empty_like(w)
     for place in np.ndindex(w.shape):
         one = w[place] - rate * (gradient["w"][place] + penalty * np.sign(w[place]))

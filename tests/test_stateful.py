@@ -84,13 +84,13 @@ def test_devices_train_as_one(kind, tasks):
 
 @each_kind
 def test_a_run_that_goes_on_from_a_checkpoint_ends_the_same_bit_for_bit(kind, tasks, tmp_path):
-    keeper = keeper.Keeper(tmp_path, epochs=1, keep=9)
+    kept = keeper.Keeper(tmp_path, epochs=1, keep=9)
 
     def save(run, timing):
-        keeper.save(int(run.epoch), run, {}, 0.0)
+        kept.save(int(run.epoch), run, {}, 0.0)
 
     whole, _ = training.fit(tasks[kind], H, KEY, DATA, **OPTIONS, on_chunk=save, chunk_ends=1)
-    keeper.close()
+    kept.close()
     [path] = [path for path in checkpoint.paths(tmp_path) if path.name == "000002"]
     like = jax.eval_shape(lambda: training.start(tasks[kind], H, KEY, DATA, 4, 16, "validation_loss"))
     stored = checkpoint.restore(checkpoint.read(path), like)

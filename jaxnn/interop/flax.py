@@ -74,7 +74,7 @@ def linen_model(
         training = {name: value for name, value in TRAINING.items() if name in takes}
     elif unknown := sorted(set(training) - set(takes)):
         raise TypeError(f"linen_model: the call of {type(module).__name__} does not take {', '.join(unknown)}")
-    evaluation = {name: not value for name, value in training.items()}
+    evaluation: dict[str, Any] = {name: not value for name, value in training.items()}
     example = _example(inputs)
 
     def initialize(key: Array) -> dict[str, Any]:
@@ -86,7 +86,8 @@ def linen_model(
 
     def score(variables: Mapping[str, Any], x: Array, key: Array | None) -> tuple[Array, Any]:
         if key is None:
-            return module.apply(variables, x, **evaluation), None
+            scores: Any = module.apply(variables, x, **evaluation)
+            return scores, None
         streams = {"dropout": key, "params": jax.random.fold_in(key, 0)}  # all others fall back on "params"
         apply = functools.partial(module.apply, **training, mutable=collections)
         return with_fast_gradients(lambda variables, x, rngs: apply(variables, x, rngs=rngs))(variables, x, streams)
@@ -169,11 +170,12 @@ def nnx_model(make: Callable[[nnx.Rngs], nnx.Module], inputs: Inputs) -> Model |
 
     def score_in_training(params: Any, state: Any, x: Array, key: Array) -> tuple[Array, Any]:
         net = merged(training, params, state)
-        streams = {tag: jax.random.fold_in(key, i) if i else key for i, tag in enumerate(tags)}
+        streams: dict[str, Any] = {tag: jax.random.fold_in(key, i) if i else key for i, tag in enumerate(tags)}
         nnx.reseed(net, policy="match_shape", **streams)
         scores = net(x)
         nnx.pop(net, nnx.Intermediate)
-        return scores, nnx.to_pure_dict(nnx.split(net, *kinds)[3])
+        after: Any = nnx.split(net, *kinds)[3]
+        return scores, nnx.to_pure_dict(after)
 
     abstract = [nnx.to_pure_dict(part) for part in parts]
     of_batch = jax.eval_shape(lambda p, s, x: score(p, s, x, None)[0], abstract[0], abstract[2], _batch(example))
