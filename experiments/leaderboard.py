@@ -44,7 +44,33 @@ class Row(NamedTuple):
     """What each part of the recipe is replaced by when it is left out."""
 
 
-ROWS: dict[str, Row] = {}
+_LINEAR = {"model": "linear", "average": 0.999}
+ROWS = {
+    "linear-softmax": Row(
+        "linear softmax, raw pixels",
+        "40.7 best found in print, courses 38-39",
+        42.0,
+        _LINEAR,
+        {"averaged weights": {"average": 0.0}},
+    ),
+    "linear-softmax-mirror": Row(
+        "linear softmax, mirror images",
+        "-",
+        42.5,
+        {**_LINEAR, "augment": ("flip",), "mirror": True},
+        {"mirror images in training": {"augment": ()}, "mirror images in evaluation": {"mirror": False}},
+    ),
+    "linear-svm": Row(
+        "linear SVM, raw pixels", "courses 39", 40.5, {**_LINEAR, "loss": "svm", "learning_rate": 0.0005}, {}
+    ),
+    "linear-svm-mirror": Row(
+        "linear SVM, mirror images",
+        "courses 39",
+        41.5,
+        {**_LINEAR, "loss": "svm", "learning_rate": 0.0005, "augment": ("flip",), "mirror": True},
+        {},
+    ),
+}
 
 
 @dataclasses.dataclass(frozen=True)
