@@ -283,8 +283,11 @@ def _figures(
 
 def _templates(dataset: Dataset, classifier: Classifier) -> tuple[np.ndarray, tuple[str, ...] | None]:
     """The first layer's weights as images, and their names where they are the classes' own."""
-    if isinstance(classifier.params, dict):  # of a convolutional network: [height, width, channels, K]
-        return np.moveaxis(np.asarray(classifier.params["Block_0"]["Conv_0"]["kernel"]), -1, 0), None
+    if isinstance(classifier.params, dict):  # of a convolutional network: a square of pixels is one place
+        kernel = np.asarray(classifier.params["Block_0"]["Conv_0"]["kernel"])
+        side = math.isqrt(kernel.shape[2] // dataset.train.inputs.shape[-1])
+        pixels = kernel.reshape(*kernel.shape[:2], side, side, -1, kernel.shape[3]).transpose(5, 0, 2, 1, 3, 4)
+        return pixels.reshape(kernel.shape[3], kernel.shape[0] * side, kernel.shape[1] * side, -1), None
     weights = np.asarray(classifier.params[0]["w"])
     if isinstance(classifier.statistics, preprocess.Principal):
         weights = weights @ np.asarray(classifier.statistics.components)

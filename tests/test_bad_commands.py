@@ -55,7 +55,7 @@ WRONG = {
     "benchmark: no repetition": ("benchmark.__main__", "--repetitions 0", "0"),
 }
 UNPARSED = {
-    "train": ("--epochs five", "--model cnn", "--loss hinge", "--hidden wide", "--learnin-rate 0.1", "--augment turn"),
+    "train": ("--epochs five", "--model cnnn", "--loss hinge", "--hidden wide", "--learnin-rate 0.1", "--augment turn"),
     "sweep": ("--seeds many", "--widths 1.5"),
     "predict": ("", "--run"),
     "report": ("--quik",),

@@ -18,8 +18,8 @@ from experiments.cnn import CNN, Block
 from jaxnn.data import load
 from jaxnn.training import checkpoint
 
-OPTIONS = ["--model", "cnn", "--hidden", "4", "8", "--epochs", "4", "--batch-size", "128", "--dropout", "0.2"]
-OPTIONS += ["--augment", "crop", "--early-stopping", "9"]
+OPTIONS = ["--model", "cnn", "--hidden", "8", "16", "--epochs", "4", "--batch-size", "32", "--dropout", "0.1"]
+OPTIONS += ["--early-stopping", "9"]
 
 
 @pytest.fixture(autouse=True)
@@ -58,7 +58,7 @@ def test_the_scores_are_those_of_the_module(trained):
     variables, mean, std = variables_of(trained)
     assert set(variables) == {"params", "batch_stats"}
     images = load("digits").test.inputs[:50]
-    expected: Any = CNN(10, (4, 8)).apply(variables, (images.astype(np.float32) - mean) / std, train=False)
+    expected: Any = CNN(10, (8, 16), patch=2).apply(variables, (images.astype(np.float32) - mean) / std, train=False)
     stored = predict.read_classifier(trained, predict.describe(trained))
     np.testing.assert_allclose(stored.score(jnp.asarray(images, jnp.float32)), expected, rtol=1e-5, atol=1e-5)
     summary = json.loads((trained / "summary.json").read_text())

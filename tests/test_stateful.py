@@ -67,8 +67,8 @@ def test_every_run_of_a_sweep_is_that_run_alone(kind, tasks):
         alone, _ = training.fit(tasks[kind], jax.tree.map(lambda a, h=h: a[h], settings), keys[s], DATA, **OPTIONS)
         alone = alone._replace(state=alone.state._replace(key=None))
         among = jax.tree.map(lambda a, h=h, s=s: a[h, s], many)
-        assert_trees(among, alone, rtol=1e-3, atol=1e-4)
-        assert_trees(among.state.model_state, alone.state.model_state, rtol=1e-4, atol=1e-5)
+        assert_trees(among, alone, rtol=1e-3, atol=2e-3)
+        assert_trees(among.state.model_state, alone.state.model_state, rtol=1e-3, atol=1e-3)
 
 
 @each_kind

@@ -28,6 +28,13 @@ def with_fast_gradients(function: Callable[..., Any]) -> Callable[..., Any]:
 
     Returns:
         A function of the same arguments and results; it has reverse-mode gradients alone.
+
+    Example:
+        >>> from jaxnn.interop.convolution import with_fast_gradients
+        >>> image, kernel = jnp.ones((1, 1, 4, 4)), jnp.ones((1, 1, 3, 3))
+        >>> convolve = with_fast_gradients(lambda image: jax.lax.conv(image, kernel, (1, 1), "VALID"))
+        >>> print(jax.grad(lambda image: convolve(image).sum())(image)[0, 0, 0])
+        [1. 2. 2. 1.]
     """
     return _with_convolutions(function, _convolution)
 
