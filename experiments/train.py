@@ -17,6 +17,7 @@ import dataclasses
 import datetime
 import functools
 import json
+import math
 import sys
 import tempfile
 import time
