@@ -205,9 +205,10 @@ def _check_convolutional(config: Config, dataset: Dataset, default: tuple[int, .
         raise ValueError(f"--model {config.model} needs images; {dataset.name} has points as inputs: use --model mlp")
     if config.preprocess in ("pca", "whiten"):
         raise ValueError(f"--preprocess {config.preprocess} leaves no image, which --model {config.model} needs")
-    for name in ("input_dropout", "init"):
-        if value := getattr(config, name):
-            raise ValueError(f"--{name.replace('_', '-')} {value} belongs to --model linear and mlp")
+    if config.input_dropout:
+        raise ValueError(f"--input-dropout {config.input_dropout} belongs to --model linear and mlp")
+    if config.init not in (None, "he"):
+        raise ValueError(f"--init {config.init} belongs to --model linear and mlp: --model {config.model} takes he")
     hidden = default if config.hidden is None else config.hidden
     if not hidden:
         raise ValueError(f"--hidden needs the channels of one stage or more for --model {config.model}")

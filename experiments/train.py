@@ -3,12 +3,14 @@
     python -m experiments.train
     python -m experiments.train --dataset cifar10 --model linear
     python -m experiments.train --dataset cifar10 --model mlp --hidden 512 --dropout 0.5
+    python -m experiments.train --dataset cifar10 --model cnn --augment flip crop --schedule one-cycle
     python -m experiments.train --resume runs/FOLDER
 
 A run that was stopped or killed goes on from its newest checkpoint and ends as if it had never been stopped.
 
 To expect on 2 CPU cores, from process start, with seed 0: digits 98 to 99 % of the test examples right in 13 s; the
-linear classifier on CIFAR-10 41.5 % in 13 s, the MLP 57 % in 100 s.
+linear classifier on CIFAR-10 41.5 % in 13 s, the MLP 57 % in 100 s, the convolutional network 83 % at about a minute an
+epoch.
 """
 
 from __future__ import annotations

@@ -136,7 +136,7 @@ def test_the_larger_net_has_residual_blocks():
         (["--dataset", "moons"], "--model cnn needs images; moons has points"),
         (["--preprocess", "pca"], "--preprocess pca leaves no image"),
         (["--input-dropout", "0.1"], "--input-dropout 0.1 belongs to --model linear and mlp"),
-        (["--init", "xavier"], "--init xavier belongs to --model linear and mlp"),
+        (["--init", "xavier"], "--init xavier belongs to --model linear and mlp: --model cnn takes he"),
         (["--hidden", "4", "4", "4", "4"], "4 stages halve"),
     ],
 )
