@@ -13,7 +13,7 @@ from pathlib import Path
 os.environ["JAX_ENABLE_COMPILATION_CACHE"] = "0"  # tests compile for themselves
 ENVIRONMENT_OF_THE_SHELL = dict(os.environ)
 # a test runs its programs once: most of its time is the compiler's
-FLAGS = ["--xla_force_host_platform_device_count=8", "--xla_backend_optimization_level=0"]
+FLAGS = ["--xla_force_host_platform_device_count=8", "--xla_backend_optimization_level=1"]
 os.environ["XLA_FLAGS"] = " ".join([os.environ.get("XLA_FLAGS", ""), *FLAGS]).strip()
 os.environ["MPLBACKEND"] = "Agg"
 
