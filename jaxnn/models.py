@@ -56,7 +56,7 @@ class Stateful(NamedTuple):
 
     init: Callable[[Array], Any]
     init_state: Callable[[Array], Any]
-    apply: Callable[..., tuple[Array, Any]]
+    apply: Callable[..., Any]
 
 
 def linear(inputs: int | Sequence[int], outputs: int, *, init: Initializer | None = None) -> Model:

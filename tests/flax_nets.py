@@ -3,6 +3,7 @@
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import optax
 from flax import linen, nnx
@@ -92,7 +93,7 @@ def assert_trees(found, expected, **options):
     places, structure = jax.tree_util.tree_flatten_with_path(expected)
     assert jax.tree.structure(found) == structure
     for (place, leaf), other in zip(places, jax.tree.leaves(found), strict=True):
-        if jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+        if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
             leaf, other = jax.random.key_data(leaf), jax.random.key_data(other)
         name = jax.tree_util.keystr(place)
         if options:

@@ -3,8 +3,10 @@
 import json
 import shutil
 import warnings
+from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import onnxruntime
 import pytest
@@ -56,9 +58,10 @@ def test_the_scores_are_those_of_the_module(trained):
     variables, mean, std = variables_of(trained)
     assert set(variables) == {"params", "batch_stats"}
     images = load("digits").test.inputs[:50]
-    expected = CNN(10, (8, 16), patch=2).apply(variables, (images.astype(np.float32) - mean) / std, train=False)
+    net: Any = CNN(10, (8, 16), patch=2)
+    expected = net.apply(variables, (images.astype(np.float32) - mean) / std, train=False)
     stored = predict.read_classifier(trained, predict.describe(trained))
-    np.testing.assert_allclose(stored.score(images.astype(np.float32)), expected, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(stored.score(jnp.asarray(images, np.float32)), expected, rtol=1e-5, atol=1e-5)
     summary = json.loads((trained / "summary.json").read_text())
     assert summary["test_accuracy"] > 0.5
     assert summary["parameters"] == sum(leaf.size for leaf in jax.tree.leaves(variables["params"]))
@@ -91,11 +94,11 @@ def test_it_is_taken_elsewhere(trained, tmp_path):
         options = ["--out", str(tmp_path), "--formats", "jax", "onnx"]
         assert export.main(["--run", str(trained), *options]) == 0
     images = load("digits").test.inputs[:5].astype(np.float32)
-    expected = predict.read_classifier(trained, predict.describe(trained)).score(images)
+    expected = predict.read_classifier(trained, predict.describe(trained)).score(jnp.asarray(images))
     content = bytearray((tmp_path / "classifier.jax").read_bytes())
     np.testing.assert_allclose(jax.export.deserialize(content).call(images), expected, rtol=1e-5, atol=1e-5)
     session = onnxruntime.InferenceSession(tmp_path / "classifier.onnx")
-    [scores] = session.run(None, {"examples": images})
+    scores = np.asarray(session.run(None, {"examples": images})[0])
     np.testing.assert_allclose(scores, expected, rtol=1e-5, atol=1e-5)
 
 
@@ -106,14 +109,16 @@ def test_it_is_swept(tmp_path):
 
 
 def test_the_larger_net_has_residual_blocks():
-    net, x = CNN(10, (4, 8, 16, 32), residual=True), jax.random.normal(jax.random.key(0), (2, 32, 32, 3))
+    net: Any = CNN(10, (4, 8, 16, 32), residual=True)
+    x = jax.random.normal(jax.random.key(0), (2, 32, 32, 3))
     variables = net.init(jax.random.key(1), x, train=False)
     assert len(variables["params"]) == 9
     scores = net.apply(variables, x, train=False)
 
     def block(number, x):
         own = {kind: named[f"Block_{number}"] for kind, named in variables.items()}
-        return Block(own["params"]["Conv_0"]["kernel"].shape[-1], linen.relu).apply(own, x, train=False)
+        alone: Any = Block(own["params"]["Conv_0"]["kernel"].shape[-1], linen.relu)
+        return alone.apply(own, x, train=False)
 
     def pooled(x):
         count, height, width, channels = x.shape

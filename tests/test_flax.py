@@ -1,6 +1,6 @@
 """Networks written in Flax as models: what Flax's own loops compute, and the weights of an `mlp` in Linen's form."""
 
-from typing import Any
+from typing import Any, cast
 
 import flax_nets
 import jax
@@ -19,7 +19,7 @@ from jaxnn.interop.flax import linen_model, nnx_model, params_from_linen, params
 KEY = jax.random.key(0)
 H = {"rate": 0.05, "l2": 1e-3}
 X, Y = examples(24)
-SUMS = {"rtol": 2e-5, "atol": 2e-6}
+SUMS: dict[str, Any] = {"rtol": 2e-5, "atol": 2e-6}
 """Sums of the same numbers in a program of another shape."""
 
 
@@ -109,7 +109,7 @@ def test_what_tells_training_may_have_any_name():
         def __call__(self, x, learns: bool):
             return linen.Dense(CLASSES)(linen.Dropout(0.5, deterministic=not learns)(x))
 
-    model = linen_model(Odd(), 4, training={"learns": True})
+    model: Any = linen_model(Odd(), 4, training={"learns": True})
     params, x = model.init(KEY), jnp.ones((8, 4))
     assert jnp.unique(model.apply(params, x), axis=0).shape == (1, CLASSES)
     assert jnp.unique(model.apply(params, x, key=KEY), axis=0).shape[0] > 1
@@ -125,7 +125,7 @@ def test_all_variables_beside_the_parameters_are_the_state():
             self.sow("intermediates", "x", x)
             return linen.Dense(CLASSES)(x)
 
-    model = linen_model(Counting(), 4)
+    model: Any = linen_model(Counting(), 4)
     params, state = model.init(KEY), model.init_state(KEY)
     _, after = model.apply(params, state, jnp.ones((8, 4)), key=KEY)
     assert_trees(after, {"seen": {"count": jnp.float32(8)}})
@@ -174,7 +174,8 @@ def test_linen_is_trained_as_by_its_own_loop():
     task = task_of(linen_model(Whole(), SHAPE))(H)
     state = training.init_state(task, KEY)
     update = jax.jit(training.make_update(task))
-    module, optimizer = Whole(), optax.sgd(H["rate"], momentum=0.9)
+    module: Any = Whole()
+    optimizer = optax.sgd(H["rate"], momentum=0.9)
     params, stats = state.params, state.model_state["batch_stats"]
     opt_state = optimizer.init(params)
 
@@ -252,7 +253,9 @@ def test_it_is_inspected_like_any_model(kind):
     slopes = {node.name: node.gradient for node in nodes if node.kind == "input"}
     gradient = jax.tree_util.tree_leaves_with_path(jax.grad(loss)(params))
     for place, slope in gradient:
-        np.testing.assert_allclose(slopes[f"params{jax.tree_util.keystr(place)}"], slope, rtol=1e-4, atol=1e-6)
+        np.testing.assert_allclose(
+            np.asarray(slopes[f"params{jax.tree_util.keystr(place)}"]), slope, rtol=1e-4, atol=1e-6
+        )
     assert np.isfinite(top_eigenvalues(loss, params, KEY, iterations=5).values).all()
 
 
@@ -276,6 +279,10 @@ def test_dropout_whose_rate_is_traced_is_swept():
 # ---------------------------------------------------------------- the weights of an mlp
 
 
+def scores_of(module: Any, variables, x):
+    return module.apply(variables, x)
+
+
 class Dense(linen.Module):
     sizes: tuple[int, ...]
 
@@ -293,7 +300,7 @@ def test_the_weights_of_an_mlp_go_to_linen_and_back_exactly():
     variables = params_to_linen(params)
     x = jax.random.normal(KEY, (9, 5))
     assert jax.tree.structure(variables) == jax.tree.structure(Dense(sizes).init(KEY, x))
-    np.testing.assert_allclose(Dense(sizes).apply(variables, x), model.apply(params, x), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(scores_of(Dense(sizes), variables, x), model.apply(params, x), rtol=1e-5, atol=1e-6)
     assert_trees(params_from_linen(variables), params)
     assert_trees(params_from_linen(variables["params"]), params)
     theirs = Dense(sizes).init(jax.random.key(1), x)
@@ -309,7 +316,7 @@ def test_the_weights_of_a_sweep_and_other_names_go_along():
     x = jax.random.normal(KEY, (9, 5))
     second = jax.tree.map(lambda a: a[1], variables)
     ours = models.mlp(5, (4,), CLASSES).apply(jax.tree.map(lambda a: a[1], many), x)
-    np.testing.assert_allclose(sequence.apply(second, x), ours, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(scores_of(sequence, second, x), ours, rtol=1e-5, atol=1e-6)
 
 
 # ---------------------------------------------------------------- refusals
@@ -318,11 +325,15 @@ def test_the_weights_of_a_sweep_and_other_names_go_along():
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
-        (lambda: linen_model(Whole, SHAPE), TypeError, "must be an instance of a Linen module"),
+        (lambda: linen_model(cast(Any, Whole), SHAPE), TypeError, "must be an instance of a Linen module"),
         (lambda: linen_model(Whole(), SHAPE, training={"tran": True}), TypeError, "Whole does not take tran"),
         (lambda: linen_model(linen.Conv(3, (3, 3)), SHAPE), ValueError, r"it gave float32\[2, 6, 6, 3\]"),
-        (lambda: nnx_model(WholeNnx(nnx.Rngs(0)), SHAPE), TypeError, "must be a function that makes the module"),
-        (lambda: nnx_model(lambda rngs: jnp.ones(3), SHAPE), TypeError, "it makes ShapeDtypeStruct"),
+        (
+            lambda: nnx_model(cast(Any, WholeNnx(nnx.Rngs(0))), SHAPE),
+            TypeError,
+            "must be a function that makes the module",
+        ),
+        (lambda: nnx_model(cast(Any, lambda rngs: jnp.ones(3)), SHAPE), TypeError, "it makes ShapeDtypeStruct"),
         (lambda: nnx_model(lambda r: nnx.Linear(2, 3, rngs=r), SHAPE), ValueError, r"gave float32\[2, 6, 6, 3\]"),
         (lambda: params_to_linen([], names=["a"]), ValueError, "1 names given to 0 layers"),
         (lambda: params_from_linen({"a": {"kernel": X}}), ValueError, "a must be a Dense .* it holds kernel"),

@@ -95,5 +95,6 @@ def _in_order(lhs: Array, rhs: Array, parameters: dict[str, Any]) -> Array:
         (lhs.ndim - 1, lhs.ndim - 2, *(i - 2 for i in places)),
         (0, lhs.ndim - 1, *(i - 1 for i in places)),
     )
-    made = lax.conv_general_dilated(lhs, rhs, **(parameters | {"dimension_numbers": ordered}))
+    parameters = {**parameters, "dimension_numbers": ordered}
+    made = lax.conv_general_dilated(lhs, rhs, **parameters)
     return made.transpose(np.argsort(last(numbers.out_spec)).tolist())

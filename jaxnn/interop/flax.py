@@ -16,7 +16,7 @@ import inspect
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
@@ -66,20 +66,20 @@ def linen_model(
     elif unknown := sorted(set(training) - set(takes)):
         raise TypeError(f"linen_model: the call of {type(module).__name__} does not take {', '.join(unknown)}")
     evaluation = {name: not value for name, value in training.items()}
-    example = _example(inputs)
+    example, net = _example(inputs), cast(Any, module)
 
     def initialize(key: Array) -> dict[str, Any]:
         batch = jnp.zeros((1, *example.shape), example.dtype)
-        return linen.unbox(dict(module.init({"params": key}, batch, **evaluation)))
+        return linen.unbox(dict(net.init({"params": key}, batch, **evaluation)))
 
     variables = jax.eval_shape(initialize, jax.random.key(0))
     collections = sorted(set(variables) - {"params"})
 
     def score(variables: Mapping[str, Any], x: Array, key: Array | None) -> tuple[Array, Any]:
         if key is None:
-            return module.apply(variables, x, **evaluation), None
+            return net.apply(variables, x, **evaluation), None
         streams = {"dropout": key, "params": jax.random.fold_in(key, 0)}  # all others fall back on "params"
-        apply = functools.partial(module.apply, **training, mutable=collections)
+        apply = functools.partial(net.apply, **training, mutable=collections)
         return with_fast_gradients(lambda variables, x, rngs: apply(variables, x, rngs=rngs))(variables, x, streams)
 
     _check_scores("linen_model", jax.eval_shape(lambda v, x: score(v, x, None)[0], variables, _batch(example)))
@@ -155,11 +155,12 @@ def nnx_model(make: Callable[[nnx.Rngs], nnx.Module], inputs: Inputs) -> Model |
 
     def score_in_training(params: Any, state: Any, x: Array, key: Array) -> tuple[Array, Any]:
         net = merged(training, params, state)
-        streams = {tag: jax.random.fold_in(key, i) if i else key for i, tag in enumerate(tags)}
+        streams: dict[str, Any] = {tag: jax.random.fold_in(key, i) if i else key for i, tag in enumerate(tags)}
         nnx.reseed(net, policy="match_shape", **streams)
         scores = net(x)
         nnx.pop(net, nnx.Intermediate)
-        return scores, nnx.to_pure_dict(nnx.split(net, *kinds)[3])
+        after: Any = nnx.split(net, *kinds)[3]
+        return scores, nnx.to_pure_dict(after)
 
     abstract = [nnx.to_pure_dict(part) for part in parts]
     of_batch = jax.eval_shape(lambda p, s, x: score(p, s, x, None)[0], abstract[0], abstract[2], _batch(example))

@@ -203,9 +203,8 @@ def make_update(task: Task, statistics: Statistics = None) -> Callable[..., tupl
 
 def _apply(task: Task, params: Params, model_state: Any, x: Array, key: Array | None = None) -> tuple[Array, Any]:
     """The scores, and the state after them, of either kind of model."""
-    if model_state is None:
-        return task.model.apply(params, x, key=key), None
-    return task.model.apply(params, model_state, x, key=key)
+    apply: Any = task.model.apply
+    return (apply(params, x, key=key), None) if model_state is None else apply(params, model_state, x, key=key)
 
 
 def _mean_loss(task: Task, scores: Array, labels: Array, weights: Array | np.ndarray | None) -> Array:
