@@ -108,7 +108,8 @@ def test_it_is_swept(tmp_path):
 
 
 def test_the_larger_net_has_residual_blocks():
-    net, x = CNN(10, (4, 8, 16, 32), residual=True), jax.random.normal(jax.random.key(0), (2, 32, 32, 3))
+    net = CNN(10, (4, 8, 16, 32), residual=True)
+    x: Any = jax.random.normal(jax.random.key(0), (2, 32, 32, 3))
     variables = net.init(jax.random.key(1), x, train=False)
     assert len(variables["params"]) == 4 * 3 + 1
     scores: Any = net.apply(variables, x, train=False)
