@@ -79,8 +79,7 @@ def study(options: Options) -> Outcome:
         What was found.
     """
     data = load_digits(options)
-    # Adam's counters mix whole numbers and floats
-    with jax.numpy_dtype_promotion("standard"):
+    with jax.numpy_dtype_promotion("standard"):  # Adam's counters mix whole numbers and floats
         trained = lesson.begin(_train, data, options)
     noise, curvature = _noise(data, options), _curvature(data, options)
     return lesson.join([noise, _race(*trained()), curvature])
