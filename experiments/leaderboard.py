@@ -2,7 +2,7 @@
 
     python -m experiments.leaderboard
     python -m experiments.leaderboard --row linear-softmax
-    python -m experiments.leaderboard --row one-hidden-layer --ablation
+    python -m experiments.leaderboard --row linear-softmax --ablation
 
 Everything in a recipe was chosen on 45,000 training and 5,000 validation examples of the training set; the test set is
 read once by each seed, after training on all 50,000. `--ablation` leaves out one part of the recipe after the other, on

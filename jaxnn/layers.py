@@ -22,9 +22,8 @@ _as_sums = contextvars.ContextVar("as_sums", default=False)
 def small_products_as_sums() -> Iterator[None]:
     """Within it, `linear` traces small products as sums, which the compiler fuses with what stands around them.
 
-    For programs of one small network on a CPU, whose training steps then take a quarter of the time: calling a matrix
-    product costs more than its few multiplications. Not for `vmap` over many networks, whose products are one large
-    one. `training.fit` does this by itself.
+    For programs of one small network on a CPU: calling a matrix product costs more than its few multiplications. Not
+    for `vmap` over many networks, whose products are one large one. `training.fit` does this by itself.
 
     Yields:
         None.

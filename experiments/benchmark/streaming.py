@@ -193,9 +193,6 @@ def _torch_batches(examples: Any, options: Options) -> Iterator[Any]:
         def __getitems__(self, rows: list[int]) -> Any:
             return examples.take(np.array(rows))
 
-        def __getitem__(self, row: int) -> Any:
-            raise NotImplementedError
-
     return iter(
         torch.utils.data.DataLoader(
             Items(),
