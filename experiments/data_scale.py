@@ -73,7 +73,7 @@ PLANS = {
         {"linear": {"rate": 0.05, "l2": 1e-3}, "MLP": {"rate": 0.05, "l2": 1e-4}},
     ),
 }
-PLANS["quick"] = PLANS["digits"]._replace(sizes=(100, 1437))
+PLANS["quick"] = PLANS["digits"]._replace(sizes=(100, 1437), repeats=2, epochs={1437: 40})
 
 
 def study(options: Options) -> Outcome:

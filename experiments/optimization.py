@@ -253,17 +253,15 @@ def _curvature(data: Data, options: Options) -> Outcome:
     def loss(params: Any) -> Array:
         return losses.softmax(small.apply(params, x), y).mean() + 1e-2 * losses.l2(params)
 
-    shapes = jax.eval_shape(small.init, key)
-    _, unravel = jax.flatten_util.ravel_pytree(jax.tree.map(lambda leaf: jnp.zeros(leaf.shape), shapes))
     steps = 1500 if options.quick else 4000
 
     @jax.jit
-    def solve(key: Array) -> descent.Descent:
-        start = jax.flatten_util.ravel_pytree(small.init(key))[0]
-        return descent.descend(lambda p: loss(unravel(p)), start, 0.1, 0.9, steps=steps)
+    def solve(key: Array) -> tuple[descent.Descent, Any]:
+        start, unravel = jax.flatten_util.ravel_pytree(small.init(key))
+        found = descent.descend(lambda p: loss(unravel(p)), start, 0.1, 0.9, steps=steps)
+        return found, unravel(found.end)
 
-    found, seconds = lesson.timed(solve, key)
-    solution = unravel(found.end)
+    (found, solution), seconds = lesson.timed(solve, key)
     gradient = float(jnp.linalg.norm(found.gradients[-1]))
     spectrum = curvature.top_eigenvalues(loss, solution, jax.random.fold_in(key, 1), 5)
     bound = float(curvature.largest_rate(spectrum.values[0]))
@@ -271,7 +269,8 @@ def _curvature(data: Data, options: Options) -> Outcome:
 
     @jax.jit
     def rise(rates: Array, key: Array) -> Array:
-        near = found.end + 1e-3 * jax.random.normal(key, found.end.shape)
+        end, unravel = jax.flatten_util.ravel_pytree(solution)
+        near = end + 1e-3 * jax.random.normal(key, end.shape)
 
         def one(rate: Array) -> Array:
             return descent.descend(lambda p: loss(unravel(p)), near, rate, steps=150 if options.quick else 300).values

@@ -207,9 +207,9 @@ def choose_group(
         (1, 1)
     """
     settings, seeds = count_settings(hparams), len(keys)
-    one = jax.tree.map(lambda a: a[0], hparams)
     begin = functools.partial(start, make_task, epochs=1, batch_size=batch_size, select=None)
-    state = jax.eval_shape(lambda h, key, data: begin(h, key, data), one, keys[0], data).state
+    first = lambda hparams, keys, data: begin(jax.tree.map(lambda a: a[0], hparams), keys[0], data)
+    state = jax.eval_shape(first, hparams, keys, data).state
     weights = sum(leaf.size for leaf in jax.tree.leaves((state.params, state.opt_state)))
     parameters = sum(leaf.size for leaf in jax.tree.leaves(state.params))
     inputs = math.prod(data.inputs.shape[1:])
@@ -264,4 +264,6 @@ def _slices(count: int, size: int) -> Iterator[slice]:
 
 def _padded(values: Array, part: slice, size: int) -> Array:
     """The values of a group; a smaller last group is filled with its last value, so that nothing is compiled anew."""
+    if part == slice(0, len(values)) and size == len(values):
+        return values
     return values[jnp.minimum(jnp.arange(part.start, part.start + size), part.stop - 1)]
