@@ -10,19 +10,18 @@ from pathlib import Path
 from typing import Any, Literal
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import optax
 from jax import Array
 
 from experiments.defaults import DEFAULTS
 from experiments.nets import make_model
+from experiments.transforms import Preprocessing, transform_of
 from jaxnn import losses, optimizers, training
-from jaxnn.data import Dataset, augment, preprocess
+from jaxnn.data import Dataset, augment
 
 ModelName = Literal["linear", "mlp", "cnn", "cnn-large"]
 ImageChange = Literal["flip", "crop", "cutout", "mixup"]
-Preprocessing = Literal["none", "center", "standardize", "standardize-channel", "standardize-global", "pca", "whiten"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,6 +84,9 @@ class Config:
     """What is done to the inputs; standardize is per pixel. Fitted on the training examples only."""
     components: int | None = None
     """How many principal components pca and whiten keep; all of them by default."""
+    whiten_epsilon: float | None = None
+    """Of whiten, 1e-5 by default: is added to the variances, in the squared units of the inputs (of images, steps of
+    0 to 255), and so damps the directions of a smaller variance, which are mostly noise."""
     validation_share: float = 0.1
     """Share of the training examples that is kept apart for validation."""
     early_stopping: int | None = None
@@ -170,6 +172,8 @@ def resolve(config: Config, dataset: Dataset) -> Settings:
         raise ValueError(f"--mirror needs images; {dataset.name} has points as inputs")
     if config.components is not None and config.preprocess not in ("pca", "whiten"):
         raise ValueError(f"--components {config.components} needs --preprocess pca or whiten, got {config.preprocess}")
+    if config.whiten_epsilon is not None and config.preprocess != "whiten":
+        raise ValueError(f"--whiten-epsilon {config.whiten_epsilon} needs --preprocess whiten, got {config.preprocess}")
     if config.weight_decay is not None and config.optimizer != "adamw":
         raise ValueError(f"--weight-decay {config.weight_decay} belongs to --optimizer adamw, got {config.optimizer}")
     if config.smoothing and config.loss != "softmax":
@@ -180,7 +184,7 @@ def resolve(config: Config, dataset: Dataset) -> Settings:
     settings = Settings(**DEFAULTS[kind, config.model] | given)
     if settings.quick:
         settings = dataclasses.replace(settings, epochs=min(settings.epochs, 3))
-    for name in ("learning_rate", "l2", "momentum", "weight_decay", "checkpoint_minutes"):
+    for name in ("learning_rate", "l2", "momentum", "weight_decay", "whiten_epsilon", "checkpoint_minutes"):
         if not 0.0 <= (getattr(settings, name) or 0.0) < math.inf:
             raise ValueError(f"{_option(settings, name)} must be at least 0 and finite")
     for name in ("dropout", "input_dropout", "smoothing", "average"):
@@ -220,29 +224,6 @@ def _check_convolutional(config: Config, dataset: Dataset, default: tuple[int, .
         )
 
 
-def fit_statistics(config: Config, inputs: np.ndarray) -> Any:
-    """What the preprocessing needs to know of the training inputs.
-
-    Args:
-        config: the settings.
-        inputs: the training inputs [N, ...].
-
-    Returns:
-        `preprocess.Moments`, `preprocess.Principal`, or None.
-    """
-    match config.preprocess:
-        case "none":
-            return None
-        case "center" | "standardize":
-            return preprocess.fit_moments(inputs, "pixel")
-        case "standardize-channel":
-            return preprocess.fit_moments(inputs, "channel")
-        case "standardize-global":
-            return preprocess.fit_moments(inputs, "global")
-        case "pca" | "whiten":
-            return preprocess.fit_principal(inputs, config.components)
-
-
 def hyperparameters(config: Settings) -> dict[str, float]:
     """The numbers of the settings that are traced: another value needs no new compilation."""
     values = {"learning_rate": config.learning_rate, "l2": config.l2}
@@ -275,7 +256,7 @@ def task_maker(
         is how many neurons of each hidden layer are in use.
     """
     steps = config.epochs * (len(inputs) // config.batch_size)
-    transform = TRANSFORMS[config.preprocess]
+    transform = transform_of(config)
     example = jax.eval_shape(transform, statistics, jax.ShapeDtypeStruct(inputs.shape[1:], inputs.dtype))
     changes = [IMAGE_CHANGES[name] for name in config.augment if name != "mixup"]
 
@@ -303,15 +284,6 @@ def task_maker(
     return make_task
 
 
-TRANSFORMS: dict[str, Callable[[Any, Array], Array]] = {
-    "none": lambda statistics, x: x.astype(jnp.float32),
-    "center": preprocess.center,
-    "standardize": preprocess.standardize,
-    "standardize-channel": preprocess.standardize,
-    "standardize-global": preprocess.standardize,
-    "pca": preprocess.pca,
-    "whiten": preprocess.whiten,
-}
 IMAGE_CHANGES: dict[str, Callable[[Array, Array], Array]] = {
     "flip": augment.flip,
     "crop": augment.crop,

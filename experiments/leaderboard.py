@@ -14,7 +14,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -148,13 +148,19 @@ def _trained(name: str, options: Options, console: Console) -> Iterator[dict[str
 
 def _ablated(name: str, options: Options, console: Console) -> Iterator[dict[str, Any]]:
     """The recipe and the recipe without each of its parts, measured on validation examples."""
-    row = ROWS[name]
+    row, whole = ROWS[name], np.empty(0)
     for part, instead in {"": {}, **row.parts}.items():
         recipe = {**row.recipe, **instead}
         folder = part.replace(" ", "-") or "whole"
         runs = [_run_of(name, folder, recipe, seed, 0.1, options, console) for seed in range(options.seeds)]
         accuracies = [100 * run["validation_accuracy"] for run in runs]
-        yield _told(name, part, accuracies, runs, recipe)
+        told = _told(name, part, accuracies, runs, recipe)
+        if not part:
+            whole = np.array(accuracies)
+            yield told
+        else:  # seed by seed, since each seed has validation examples of its own
+            brings = whole - accuracies
+            yield told | {"brings": float(brings.mean()), "brings_std": _spread(brings)}
 
 
 def _run_of(
@@ -188,7 +194,7 @@ def _told(
         "part": part,
         "title": ROWS[name].title,
         "mean": float(np.mean(accuracies)),
-        "std": float(np.std(accuracies, ddof=1)) if len(accuracies) > 1 else None,
+        "std": _spread(accuracies),
         "accuracies": accuracies,
         "seeds": [run["seed"] for run in runs],
         "seconds": float(np.mean([run["seconds_total"] for run in runs])),
@@ -198,15 +204,34 @@ def _told(
     }
 
 
+def _spread(values: Sequence[float] | np.ndarray) -> float | None:
+    """The standard deviation; None of one value."""
+    return float(np.std(values, ddof=1)) if len(values) > 1 else None
+
+
 def _table(rows: list[dict[str, Any]], options: Options) -> Table:
     measured = "validation" if options.ablation else "test"
-    table = Table("model", "without", f"{measured} accuracy", "seeds", "seconds a run", title=f"{measured} accuracy, %")
+    columns = ("model", *(("without", "it brings") if options.ablation else ()), "accuracy", "seeds", "seconds a run")
+    table = Table(*columns, title=f"{measured} accuracy, %")
     for row in rows:
-        spread = "" if row["std"] is None else f" ± {row['std']:.2f}"
+        part = (row["part"], with_spread(row, "brings") if row["part"] else "") if options.ablation else ()
         goal = f" (goal {row['goal']:g})" if "goal" in row else ""
-        cells = [row["title"], row["part"], f"{row['mean']:.2f}{spread}{goal}", str(len(row["seeds"]))]
-        table.add_row(*cells, f"{row['seconds']:.0f}")
+        table.add_row(row["title"], *part, with_spread(row) + goal, str(len(row["seeds"])), f"{row['seconds']:.0f}")
     return table
+
+
+def with_spread(row: Mapping[str, Any], name: str = "mean") -> str:
+    """A mean of a row with the standard deviation over the seeds.
+
+    Args:
+        row: of the results.
+        name: "mean", the accuracy; or "brings", what a part adds to it.
+
+    Returns:
+        Such as "41.64 ± 0.03".
+    """
+    sign, spread = ("", row["std"]) if name == "mean" else ("+", row["brings_std"])
+    return f"{row[name]:{sign}.2f}" + ("" if spread is None else f" ± {spread:.2f}")
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -17,7 +17,7 @@ import math
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -29,11 +29,11 @@ from rich.console import Console
 from rich.table import Table
 
 from experiments import artifacts, command
-from experiments.config import TRANSFORMS, Settings
+from experiments.config import Settings
 from experiments.nets import make_model
 from experiments.train import Classifier
+from experiments.transforms import statistics_like, transform_of
 from jaxnn import models, plots
-from jaxnn.data import preprocess
 from jaxnn.data.own import read_image
 from jaxnn.inspect.contributions import Contributions, contributions
 from jaxnn.plots.overlay import overlay
@@ -121,7 +121,7 @@ def describe(folder: Path) -> Described:
             raise TypeError(f"dataset is {stored['dataset']!r}")
         known = {field.name for field in dataclasses.fields(Settings)}
         settings = Settings(**{name: value for name, value in stored.items() if name in known})
-        _ = len(settings.hidden), TRANSFORMS[settings.preprocess], models.ACTIVATIONS[settings.activation]
+        _ = len(settings.hidden), transform_of(settings), models.ACTIVATIONS[settings.activation]
         return Described(settings, tuple(map(str, stored["classes"])), tuple(map(int, stored["input_shape"])))
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise ValueError(f"{path} is damaged or of another version ({error}): train again") from error
@@ -145,9 +145,8 @@ def read_classifier(folder: Path, described: Described) -> Stored:
     if settings.model not in ("linear", "mlp"):
         return _read_convolutional(folder, described)
     layers = 1 + (len(settings.hidden) if settings.model == "mlp" else 0)
-    transform = TRANSFORMS[settings.preprocess]
     reduced = settings.preprocess in ("pca", "whiten")
-    like = Classifier(_like_statistics(settings), [{"w": 0, "b": 0} for _ in range(layers)])
+    like = Classifier(statistics_like(settings), [{"w": 0, "b": 0} for _ in range(layers)])
     stored = artifacts.read_arrays(folder / "classifier.npz", like)
     classifier = Classifier(*jax.tree.map(jnp.asarray, tuple(stored)))
     weights = [layer["w"] for layer in classifier.params]
@@ -164,12 +163,9 @@ def read_classifier(folder: Path, described: Described) -> Stored:
         )
     width = inputs if reduced else shape
     activation = models.ACTIVATIONS[settings.activation]
-    model = models.mlp(width, tuple(len(w) for w in weights[:-1]), len(weights[-1]), activation=activation)
-
-    def score(examples: Array) -> Array:
-        return model.apply(classifier.params, transform(classifier.statistics, examples))
-
-    return Stored(classifier, score)
+    hidden = tuple(len(w) for w in weights[:-1])
+    model = models.mlp(width, hidden, len(weights[-1]), activation=activation, normalize=settings.normalize)
+    return _stored(settings, classifier, model)
 
 
 def _read_convolutional(folder: Path, described: Described) -> Stored:
@@ -180,21 +176,22 @@ def _read_convolutional(folder: Path, described: Described) -> Stored:
         params, state = jax.eval_shape(lambda key: (model.init(key), init_state(key)), jax.random.key(0))
     except (TypeError, ValueError) as error:
         raise ValueError(f"{folder / 'config.json'} is damaged: it describes no network ({error})") from error
-    like = Classifier(_like_statistics(settings), params, state)
+    like = Classifier(statistics_like(settings), params, state)
     stored = artifacts.read_arrays(folder / "classifier.npz", like)
     classifier = Classifier(*jax.tree.map(jnp.asarray, tuple(stored)))
-    settled, transform = models.settle(model, classifier.model_state), TRANSFORMS[settings.preprocess]
+    return _stored(settings, classifier, models.settle(model, classifier.model_state))
+
+
+def _stored(settings: Settings, classifier: Classifier, model: models.Model) -> Stored:
+    transform = transform_of(settings)
+
+    def of(examples: Array) -> Array:
+        return model.apply(classifier.params, transform(classifier.statistics, examples))
 
     def score(examples: Array) -> Array:
-        return settled.apply(classifier.params, transform(classifier.statistics, examples))
+        return (of(examples) + of(examples[..., ::-1, :])) / 2 if settings.mirror else of(examples)
 
     return Stored(classifier, score)
-
-
-def _like_statistics(settings: Settings) -> Any:
-    """The structure of what was fitted on the training inputs."""
-    kind: Any = preprocess.Principal if settings.preprocess in ("pca", "whiten") else preprocess.Moments
-    return None if settings.preprocess == "none" else kind._make(range(len(kind._fields)))
 
 
 def read_run(folder: Path) -> Trained:

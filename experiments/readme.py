@@ -20,6 +20,7 @@ from typing import Any
 import tyro
 
 from experiments import artifacts, command, report
+from experiments.leaderboard import with_spread
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "experiments" / "results"
@@ -101,10 +102,23 @@ def leaderboard() -> str:
     """
     rows = []
     for row in _read("leaderboard.json")["rows"]:
-        spread = f"{row['mean']:.2f} ± {row['std']:.2f} %" if row["std"] is not None else f"{row['mean']:.2f} %"
-        took = f"{row['seconds']:.0f} s"
-        rows.append([row["title"], spread, f"{row['goal']:g} %", row["reference"], str(len(row["seeds"])), took])
+        took, reached = f"{row['seconds']:.0f} s", f"{with_spread(row)} %"
+        rows.append([row["title"], reached, f"{row['goal']:g} %", row["reference"], str(len(row["seeds"])), took])
     return table(["model", "test accuracy", "goal", "known", "seeds", "seconds a run"], rows)
+
+
+def ablation() -> str:
+    """What each part of the recipes brings.
+
+    Returns:
+        A table in Markdown.
+    """
+    rows = [
+        [row["title"], row["part"], f"{with_spread(row, 'brings')} points", str(len(row["seeds"]))]
+        for row in _read("ablation.json")["rows"]
+        if row["part"]
+    ]
+    return table(["model", "part", "brings", "seeds"], rows)
 
 
 def streaming() -> str:
@@ -183,6 +197,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "speed": speed,
     "streaming": streaming,
     "leaderboard": leaderboard,
+    "ablation": ablation,
     "api": api,
 }
 

@@ -36,10 +36,11 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from experiments import artifacts, command, devices, resume
-from experiments.config import Config, Settings, fit_statistics, resolve, task_maker
+from experiments.config import Config, Settings, resolve, task_maker
 from experiments.grid import NAMES, SweepConfig, check_values, hparams_of, on_border, tried_values
 from experiments.groups import Groups
 from experiments.train import load_dataset, train
+from experiments.transforms import fit_statistics
 from jaxnn import plots, training
 from jaxnn.data import Dataset
 from jaxnn.training import parallel

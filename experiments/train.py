@@ -35,8 +35,9 @@ from rich.console import Console
 from rich.table import Table
 
 from experiments import artifacts, command, devices, resume
-from experiments.config import Config, Settings, fit_statistics, hyperparameters, resolve, task_maker
+from experiments.config import Config, Settings, hyperparameters, resolve, task_maker
 from experiments.progress import Bar, Events, HistoryFile, bar_of_epochs
+from experiments.transforms import fit_statistics
 from jaxnn import metrics, plots, training
 from jaxnn.data import Dataset, Split, load, preprocess
 from jaxnn.training import parallel

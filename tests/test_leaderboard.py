@@ -56,6 +56,22 @@ def test_an_ablation_reads_validation_examples_alone_and_leaves_one_part_out(tra
     assert [config.dropout for config in trained] == [None, None, 0.0, 0.0]
     assert [row["part"] for row in rows] == ["", "dropout"]
     assert rows[0]["accuracies"] == pytest.approx([40, 41])
+    assert "brings" not in rows[0]
+
+
+@pytest.mark.usefixtures("tiny")
+def test_what_a_part_brings_is_counted_seed_by_seed(monkeypatch, tmp_path):
+    whole, without = [0.40, 0.44, 0.48], [0.39, 0.42, 0.45]
+
+    def train(config, console, stored):
+        reached = (without if config.dropout == 0 else whole)[config.seed]
+        return {"validation_accuracy": reached, "seed": config.seed, "seconds_total": 2.0, "seconds_compile": 0.5}
+
+    monkeypatch.setattr(leaderboard, "train", train)
+    row = run(tmp_path, ablation=True)["rows"][1]
+    assert (row["brings"], row["brings_std"]) == (pytest.approx(2.0), pytest.approx(1.0))
+    assert leaderboard.with_spread(row, "brings") == "+2.00 ± 1.00"
+    assert leaderboard.with_spread(row) == "42.00 ± 3.00"
 
 
 @pytest.mark.usefixtures("tiny", "trained")

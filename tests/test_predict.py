@@ -25,13 +25,20 @@ def promotion_of_types_as_users_have_it(standard_promotion):
 
 
 def store(
-    folder: Path, *, hidden: tuple[int, ...] = (), how: Any = "standardize-global", dataset="digits", seed=0
+    folder: Path,
+    *,
+    hidden: tuple[int, ...] = (),
+    how: Any = "standardize-global",
+    dataset="digits",
+    seed=0,
+    **options: Any,
 ) -> Any:
     """A run folder with random weights for digits, as `experiments.train` lays it out."""
     digits = load("digits")
-    settings = resolve(Config(model="mlp" if hidden else "linear", hidden=hidden or None, preprocess=how), digits)
+    model = "mlp" if hidden else "linear"
+    settings = resolve(Config(model=model, hidden=hidden or None, preprocess=how, **options), digits)
     pixels = digits.train.inputs
-    if how == "pca":
+    if how in ("pca", "whiten"):
         statistics, inputs = preprocess.fit_principal(pixels, 10), 10
     else:
         statistics, inputs = preprocess.fit_moments(pixels, "pixel" if how == "standardize" else "global"), 64
@@ -77,6 +84,27 @@ def test_the_scores_are_those_of_the_formula(tmp_path):
     parts = params[0]["w"][[found.winner, found.rival]] * x.ravel()  # exactly W x, pixel by pixel
     np.testing.assert_allclose(found.parts, parts.reshape(2, 8, 8), rtol=1e-3, atol=1e-4)
     assert (tmp_path / "out" / "a.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_scores_are_those_of_every_option_that_changes_them(tmp_path):
+    options = {"hidden": (12, 5), "how": "whiten", "whiten_epsilon": 3.0, "normalize": True, "mirror": True}
+    statistics, params = store(tmp_path / "run", **options)
+    trained = predict.read_run(tmp_path / "run")
+    images = np.random.default_rng(1).uniform(0, 16, (3, 8, 8, 1)).astype(np.float32)
+
+    def score(image):
+        centered = image.astype(np.float64).ravel() - np.asarray(statistics.mean, np.float64).ravel()
+        x = np.asarray(statistics.components, np.float64) @ centered / np.sqrt(np.square(statistics.std) + 3.0)
+        for layer in params[:-1]:
+            z = layer["w"].astype(np.float64) @ x
+            x = np.maximum((z - z.mean()) / np.sqrt(z.var() + 1e-6) + layer["b"], 0)
+        return params[-1]["w"] @ x + params[-1]["b"]
+
+    for image in images:
+        expected = (score(image) + score(image[:, ::-1])) / 2
+        np.testing.assert_allclose(trained.score(jnp.asarray(image)), expected, rtol=1e-4, atol=1e-4)
+    expected = [(score(image) + score(image[:, ::-1])) / 2 for image in images]
+    np.testing.assert_allclose(trained.score(jnp.asarray(images)), expected, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize(("hidden", "how"), [((12,), "standardize"), ((), "pca"), ((12, 5), "pca")])

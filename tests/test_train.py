@@ -13,7 +13,8 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from experiments import artifacts, train
-from experiments.config import DEFAULTS, Config, fit_statistics, hyperparameters, resolve, task_maker
+from experiments.config import DEFAULTS, Config, hyperparameters, resolve, task_maker
+from experiments.transforms import fit_statistics
 from jaxnn.data import load
 
 FIGURES = ("learning_curves", "confusion", "templates", "mistakes")
@@ -188,6 +189,8 @@ WRONG = [
     (["--dataset", "moons", "--mirror"], "--mirror"),
     (["--average", "1"], "--average 1.0"),
     (["--weight-decay", "0.1"], "--weight-decay 0.1"),
+    (["--whiten-epsilon", "10"], "--whiten-epsilon 10"),
+    (["--preprocess", "whiten", "--whiten-epsilon", "-1"], "--whiten-epsilon -1"),
     (["--optimizer", "adamw", "--weight-decay", "-0.1"], "--weight-decay -0.1"),
     (["--dataset", "moons", "--augment", "flip"], "--augment flip"),
     (["--components", "5"], "--components 5"),

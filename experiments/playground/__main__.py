@@ -19,7 +19,6 @@ import tyro
 
 from experiments import artifacts, command
 from experiments.playground.compiler import Compiler
-from experiments.playground.settings import Settings, shape_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,7 +51,6 @@ def serve(options: Options) -> None:
     if options.device == "cpu":
         jax.config.update("jax_platforms", "cpu")
     compiler = Compiler()
-    compiler.prepare(shape_of(Settings()))  # while the library of the page is loaded
     try:
         from experiments.playground import server
     except ModuleNotFoundError as error:

@@ -18,6 +18,8 @@ from experiments.playground.settings import MAX_POINTS, TRACED, Settings, Shape
 
 KEPT = 32
 """So many shapes' programs are kept."""
+_tracing = threading.Lock()
+"""Python traces one function at a time anyhow; several threads would only keep the server from answering."""
 
 
 class Programs(NamedTuple):
@@ -122,25 +124,35 @@ class Compiler:
         return self._orders.result()
 
     def _start(self, shape: Shape) -> Programs:
-        h, key, table = _example(shape)
-        learner = jax.eval_shape(functools.partial(programs.begin, shape), h, key)
-        order = jax.ShapeDtypeStruct((programs.ORDERS, MAX_POINTS), jnp.int32)
-        params = jax.eval_shape(lambda learner: select(shape, learner, 0), learner)
-        one = hparams(Settings()) | ({"width": np.int32(1)} if shape.many == "widths" else {})
-        submit = self._threads.submit
+        """All work is done in the threads: tracing too takes a good part of a second."""
+        submit, (h, key, table) = self._threads.submit, _example(shape)
+        begin = functools.partial(programs.begin, shape)
+        like = submit(jax.eval_shape, begin, h, key)  # taken up before those that wait for it
+
+        def train() -> Any:
+            order = jax.ShapeDtypeStruct((programs.ORDERS, MAX_POINTS), jnp.int32)
+            of_shape = functools.partial(programs.train, shape)
+            return _compile(of_shape, like.result(), h, table, order, np.int32(0), np.int32(1))
+
+        def look_at_one() -> Any:
+            params = jax.eval_shape(lambda learner: select(shape, learner, 0), like.result())
+            one = hparams(Settings()) | ({"width": np.int32(1)} if shape.many == "widths" else {})
+            return _compile(functools.partial(look.look, shape), params, one, table, np.zeros(2, np.int32))
+
+        def look_at_all() -> Any:
+            return _compile(functools.partial(look.look_at_all, shape), like.result().params, h, table)
+
         return Programs(
-            train=submit(
-                _compile, functools.partial(programs.train, shape), learner, h, table, order, np.int32(0), np.int32(1)
-            ),
-            look=submit(_compile, functools.partial(look.look, shape), params, one, table, np.zeros(2, np.int32)),
-            begin=submit(_compile, functools.partial(programs.begin, shape), h, key, quick=True),
-            look_at_all=None
-            if shape.many == "one"
-            else submit(_compile, functools.partial(look.look_at_all, shape), learner.params, h, table),
+            train=submit(train),
+            look=submit(look_at_one),
+            begin=submit(_compile, begin, h, key, quick=True),
+            look_at_all=None if shape.many == "one" else submit(look_at_all),
         )
 
 
 def _compile(function: Any, *arguments: Any, quick: bool = False) -> Any:
     """Compile for arguments of these shapes; `quick` for a program that runs once."""
     options: Any = {"xla_backend_optimization_level": 0} if quick and jax.default_backend() == "cpu" else None
-    return jax.jit(function).lower(*arguments).compile(compiler_options=options)
+    with _tracing:
+        lowered = jax.jit(function).lower(*arguments)
+    return lowered.compile(compiler_options=options)

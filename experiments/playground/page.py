@@ -37,7 +37,6 @@ class Page:
     def __init__(self, document: Document, compiler: Compiler) -> None:
         self.document = document
         self.screen = screen = Screen(self.change, self.act, self.choose_network)
-        self.loop = Loop(Playground(compiler), self.deliver, self.report)  # begins when the browser says hello
         self.selected: tuple[int, str, tuple[int, ...]] | None = None
         self.pinned = -1
         self.stamp = 0
@@ -48,13 +47,16 @@ class Page:
         screen.channel.on_change("sent", self.received)
         screen.channel.on_change("drawn", lambda attribute, old, new: self.loop.seen(new))
         screen.channel.on_change("hovered", lambda attribute, old, new: self.enlarge(new))
-        for name, root in screen.roots().items():
-            root.name = name
-            document.add_root(root)
+        with document.models.freeze():  # each root would have all models counted anew
+            for name, root in screen.roots().items():
+                root.name = name
+                document.add_root(root)
         document.title, document.template = "jaxnn playground", get_env().from_string(TEMPLATE)
         start = CustomJS(args={"channel": screen.channel, "plane": screen.plane.figure}, code=START)
         document.js_on_event("document_ready", start)
         document.on_session_destroyed(lambda context: self.loop.stop())
+        # compiles while the browser reads the page, and begins when that says hello
+        self.loop = Loop(Playground(compiler), self.deliver, self.report)
 
     # ------------------------------------------------------------ from the loop, in its thread
 
