@@ -14,7 +14,7 @@ import numpy as np
 import optax
 from jax import Array
 
-from experiments.defaults import DEFAULTS
+from experiments.defaults import DEFAULTS, RECIPES
 from experiments.nets import make_model
 from experiments.transforms import Preprocessing, transform_of
 from jaxnn import losses, optimizers, training
@@ -141,7 +141,35 @@ NO_SETTINGS = {"out", "data_dir", "device", "resume", "rescue", "coordinator", "
     f"checkpoint_{name}" for name in ("every", "minutes", "keep")
 }
 """The options that do not decide what is learned: they may be others when a run goes on."""
+BESIDE_A_RECIPE = {
+    "dataset",
+    "epochs",
+    "validation_share",
+    "early_stopping",
+    "seed",
+    "precision",
+    "on_nonfinite",
+    "quick",
+}
+"""The options that a recipe leaves to the user, with those of `NO_SETTINGS`."""
 SKIPPED_IN_A_ROW = 10
+
+
+def with_recipe(config: Config) -> tuple[Config, str]:
+    """The settings with those of the dataset's recipe, if there is one and the user gave no setting in its place.
+
+    Args:
+        config: the user's settings.
+
+    Returns:
+        The settings, and the recipe as it is typed on the command line, "" where there is none.
+    """
+    given = {field.name for field in dataclasses.fields(config) if getattr(config, field.name) != field.default}
+    if config.dataset not in RECIPES or given - BESIDE_A_RECIPE:
+        return config, ""
+    recipe = {name: value for name, value in RECIPES[config.dataset].items() if name not in given}
+    config = dataclasses.replace(config, **recipe)
+    return config, " ".join(_option(config, name) for name in recipe)
 
 
 def resolve(config: Config, dataset: Dataset) -> Settings:
@@ -291,9 +319,11 @@ IMAGE_CHANGES: dict[str, Callable[[Array, Array], Array]] = {
 }
 
 
-def _option(settings: Settings, name: str) -> str:
+def _option(settings: Config, name: str) -> str:
     """A setting as it is typed on the command line."""
     value = getattr(settings, name)
+    if value is True:
+        return f"--{name.replace('_', '-')}"
     return f"--{name.replace('_', '-')} {' '.join(map(str, value)) if isinstance(value, tuple) else value}"
 
 

@@ -58,3 +58,19 @@ DEFAULTS: dict[tuple[str, str], dict[str, Any]] = {
 """What `Settings` are by default, by kind of dataset (digits, other images, points in the plane) and model. Those of
 digits and images follow runs on validation splits (of CIFAR-10 for images), never test data; those of points and of
 convolutional networks are ordinary values that were not searched for."""
+RECIPES: dict[str, dict[str, Any]] = {
+    "cifar10": {
+        "augment": ("flip", "crop"),
+        "mirror": True,
+        "preprocess": "whiten",
+        "components": 400,
+        "whiten_epsilon": 5000.0,
+        "hidden": (2048,),
+        "dropout": 0.1,
+        "learning_rate": 0.08,
+        "l2": 0.0003,
+        "epochs": 50,
+    }
+}
+"""What training takes for a dataset where nothing else is given: the best network of the notes that was found to be
+trained in three minutes on 2 CPU cores, chosen on validation examples."""

@@ -27,6 +27,7 @@ RESULTS = ROOT / "experiments" / "results"
 PACKAGE = ROOT / "jaxnn"
 RUNS = {
     "digits_mlp": "(no options)",
+    "cifar10": "`--dataset cifar10`",
     "cifar10_linear": "`--dataset cifar10 --model linear`",
     "cifar10_mlp": "`--dataset cifar10 --model mlp --hidden 512 --dropout 0.5`",
     "cifar10_cnn": "`--dataset cifar10 --model cnn --augment flip crop --schedule one-cycle`",
@@ -103,7 +104,9 @@ def leaderboard() -> str:
     rows = []
     for row in _read("leaderboard.json")["rows"]:
         took, reached = f"{row['seconds']:.0f} s", f"{with_spread(row)} %"
-        rows.append([row["title"], reached, f"{row['goal']:g} %", row["reference"], str(len(row["seeds"])), took])
+        peers = ", ".join(f"{peer['name']} {with_spread(peer)}" for peer in row["peers"])
+        known = peers or row["reference"]
+        rows.append([row["title"], reached, f"{row['goal']:.4g} %", known, str(len(row["seeds"])), took])
     return table(["model", "test accuracy", "goal", "known", "seeds", "seconds a run"], rows)
 
 

@@ -1,6 +1,7 @@
 """Train a classifier and show what it learned.
 
     python -m experiments.train
+    python -m experiments.train --dataset cifar10
     python -m experiments.train --dataset cifar10 --model linear
     python -m experiments.train --dataset cifar10 --model mlp --hidden 512 --dropout 0.5
     python -m experiments.train --dataset cifar10 --model cnn --augment flip crop --schedule one-cycle
@@ -35,7 +36,7 @@ from rich.console import Console
 from rich.table import Table
 
 from experiments import artifacts, command, devices, resume
-from experiments.config import Config, Settings, hyperparameters, resolve, task_maker
+from experiments.config import Config, Settings, hyperparameters, resolve, task_maker, with_recipe
 from experiments.progress import Bar, Events, HistoryFile, bar_of_epochs
 from experiments.transforms import fit_statistics
 from jaxnn import metrics, plots, training
@@ -95,6 +96,7 @@ def _train(config: Config, console: Console, stored: resume.Stored | None, devic
         console.print(f"{stored.folder} is finished: nothing is left to do", highlight=False, markup=False)
         return json.loads((stored.folder / "summary.json").read_text(encoding="utf-8"))
     dataset = load_dataset(config)
+    config, recipe = with_recipe(config)
     settings = resolve(config, dataset)
     parallel.check_batch_size(settings.batch_size)
     if stored is not None:
@@ -118,6 +120,9 @@ def _train(config: Config, console: Console, stored: resume.Stored | None, devic
         f"{len(dataset.test.labels):,} test examples, {len(dataset.classes)} classes; on {device}{begun}",
         highlight=False,
     )
+
+    if recipe and stored is None:
+        console.print(f"the recipe for {dataset.name}: {recipe}", highlight=False, soft_wrap=True)
 
     examples = len(dataset.train.labels) // settings.batch_size * settings.batch_size
     with bar_of_epochs(console) as bar, command.noticing_signals() as signalled:

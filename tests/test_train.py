@@ -13,7 +13,7 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from experiments import artifacts, train
-from experiments.config import DEFAULTS, Config, hyperparameters, resolve, task_maker
+from experiments.config import DEFAULTS, RECIPES, Config, hyperparameters, resolve, task_maker, with_recipe
 from experiments.transforms import fit_statistics
 from jaxnn.data import load
 
@@ -310,3 +310,22 @@ def test_a_config_written_as_json_says_every_setting(quick_run):
     assert set(written) == {"classes", "input_shape", "checksum", *vars(resolve(Config(), load("digits")))}
     assert (written["classes"], written["input_shape"]) == ([str(digit) for digit in range(10)], [8, 8, 1])
     assert Path(written["out"]) == out
+
+
+def test_a_recipe_is_taken_whole_where_nothing_is_given_in_its_place():
+    config, told = with_recipe(Config(dataset="cifar10", seed=3, epochs=2))
+    assert vars(config) == vars(Config(dataset="cifar10", seed=3, epochs=2)) | RECIPES["cifar10"] | {"epochs": 2}
+    assert "--hidden 2048" in told
+    assert "--augment flip crop" in told
+    assert "--epochs" not in told
+    assert "--mirror " in told
+    assert "--mirror True" not in told
+    for other in (Config(dataset="digits"), Config(dataset="cifar10", model="linear"), Config("cifar10", dropout=0.5)):
+        assert with_recipe(other) == (other, "")
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_recipe_is_of_settings_that_fit_together(name):
+    recipe = RECIPES[name] | {"batch_size": 32, "components": 20}
+    settings = resolve(Config(**recipe), load("digits"))
+    assert set(RECIPES[name]) <= set(vars(settings))
