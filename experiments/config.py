@@ -14,7 +14,7 @@ import numpy as np
 import optax
 from jax import Array
 
-from experiments.defaults import DEFAULTS, RECIPES
+from experiments.defaults import DEFAULTS, option
 from experiments.nets import make_model
 from experiments.transforms import Preprocessing, transform_of
 from jaxnn import losses, optimizers, training
@@ -64,6 +64,8 @@ class Config:
     """The update rule."""
     weight_decay: float | None = None
     """Of adamw, 1e-4 by default: each step also shrinks the weights by learning rate x weight decay."""
+    beta_lasso: float = 0.0
+    """Of sgd: the factor of an L1 penalty whose steps also set small weights to zero (beta-LASSO), such as 1e-6."""
     average: float = 0.0
     """Evaluate and keep the mean of the parameters over the last 1 / (1 - average) steps or so, such as 0.999."""
     learning_rate: float | None = None
@@ -137,39 +139,7 @@ class Settings(Config):
     epochs: int = 30
 
 
-NO_SETTINGS = {"out", "data_dir", "device", "resume", "rescue", "coordinator", "num_processes", "process_id"} | {
-    f"checkpoint_{name}" for name in ("every", "minutes", "keep")
-}
-"""The options that do not decide what is learned: they may be others when a run goes on."""
-BESIDE_A_RECIPE = {
-    "dataset",
-    "epochs",
-    "validation_share",
-    "early_stopping",
-    "seed",
-    "precision",
-    "on_nonfinite",
-    "quick",
-}
-"""The options that a recipe leaves to the user, with those of `NO_SETTINGS`."""
 SKIPPED_IN_A_ROW = 10
-
-
-def with_recipe(config: Config) -> tuple[Config, str]:
-    """The settings with those of the dataset's recipe, if there is one and the user gave no setting in its place.
-
-    Args:
-        config: the user's settings.
-
-    Returns:
-        The settings, and the recipe as it is typed on the command line, "" where there is none.
-    """
-    given = {field.name for field in dataclasses.fields(config) if getattr(config, field.name) != field.default}
-    if config.dataset not in RECIPES or given - BESIDE_A_RECIPE:
-        return config, ""
-    recipe = {name: value for name, value in RECIPES[config.dataset].items() if name not in given}
-    config = dataclasses.replace(config, **recipe)
-    return config, " ".join(_option(config, name) for name in recipe)
 
 
 def resolve(config: Config, dataset: Dataset) -> Settings:
@@ -204,6 +174,8 @@ def resolve(config: Config, dataset: Dataset) -> Settings:
         raise ValueError(f"--whiten-epsilon {config.whiten_epsilon} needs --preprocess whiten, got {config.preprocess}")
     if config.weight_decay is not None and config.optimizer != "adamw":
         raise ValueError(f"--weight-decay {config.weight_decay} belongs to --optimizer adamw, got {config.optimizer}")
+    if config.beta_lasso and config.optimizer != "sgd":
+        raise ValueError(f"--beta-lasso {config.beta_lasso} belongs to --optimizer sgd, got {config.optimizer}")
     if config.smoothing and config.loss != "softmax":
         raise ValueError(f"--smoothing {config.smoothing} belongs to --loss softmax, got --loss {config.loss}")
     if config.early_stopping is not None and config.validation_share == 0:
@@ -212,20 +184,28 @@ def resolve(config: Config, dataset: Dataset) -> Settings:
     settings = Settings(**DEFAULTS[kind, config.model] | given)
     if settings.quick:
         settings = dataclasses.replace(settings, epochs=min(settings.epochs, 3))
-    for name in ("learning_rate", "l2", "momentum", "weight_decay", "whiten_epsilon", "checkpoint_minutes"):
+    for name in (
+        "learning_rate",
+        "l2",
+        "momentum",
+        "weight_decay",
+        "beta_lasso",
+        "whiten_epsilon",
+        "checkpoint_minutes",
+    ):
         if not 0.0 <= (getattr(settings, name) or 0.0) < math.inf:
-            raise ValueError(f"{_option(settings, name)} must be at least 0 and finite")
+            raise ValueError(f"{option(settings, name)} must be at least 0 and finite")
     for name in ("dropout", "input_dropout", "smoothing", "average"):
         if not 0.0 <= getattr(settings, name) < 1.0:
-            raise ValueError(f"{_option(settings, name)} is a share: it must be at least 0 and below 1")
+            raise ValueError(f"{option(settings, name)} is a share: it must be at least 0 and below 1")
     for name in ("batch_size", "epochs", "early_stopping", "checkpoint_every", "checkpoint_keep"):
         if (value := getattr(settings, name)) is not None and value < 1:
-            raise ValueError(f"{_option(settings, name)} must be at least 1")
+            raise ValueError(f"{option(settings, name)} must be at least 1")
     if min(settings.hidden, default=1) < 1:
-        raise ValueError(f"{_option(settings, 'hidden')} must be at least 1 neuron in each layer")
+        raise ValueError(f"{option(settings, 'hidden')} must be at least 1 neuron in each layer")
     if settings.batch_size > len(dataset.train.labels):
         raise ValueError(
-            f"{_option(settings, 'batch_size')} must be at most {len(dataset.train.labels)}, the number of training "
+            f"{option(settings, 'batch_size')} must be at most {len(dataset.train.labels)}, the number of training "
             f"examples of {dataset.name}"
         )
     return settings
@@ -319,14 +299,6 @@ IMAGE_CHANGES: dict[str, Callable[[Array, Array], Array]] = {
 }
 
 
-def _option(settings: Config, name: str) -> str:
-    """A setting as it is typed on the command line."""
-    value = getattr(settings, name)
-    if value is True:
-        return f"--{name.replace('_', '-')}"
-    return f"--{name.replace('_', '-')} {' '.join(map(str, value)) if isinstance(value, tuple) else value}"
-
-
 def _optimizer(config: Settings, h: Mapping[str, Any], steps: int) -> optax.GradientTransformation:
     rate = h["learning_rate"]
     match config.schedule:
@@ -337,6 +309,7 @@ def _optimizer(config: Settings, h: Mapping[str, Any], steps: int) -> optax.Grad
     match config.optimizer:
         case "sgd":
             made = optax.inject_hyperparams(optax.sgd)(rate, momentum=h.get("momentum"))
+            made = optimizers.beta_lasso(made, config.beta_lasso, rate) if config.beta_lasso else made
         case "adam":
             made = optax.inject_hyperparams(optax.adam)(rate)
         case "adamw":

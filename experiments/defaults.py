@@ -1,6 +1,12 @@
 """What the settings of a training run are by default."""
 
-from typing import Any
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from experiments.config import Config
 
 _CNN_LARGE = {
     "learning_rate": 0.4,
@@ -74,3 +80,44 @@ RECIPES: dict[str, dict[str, Any]] = {
 }
 """What training takes for a dataset where nothing else is given: the best network of the notes that was found to be
 trained in three minutes on 2 CPU cores, chosen on validation examples."""
+NO_SETTINGS = {"out", "data_dir", "device", "resume", "rescue", "coordinator", "num_processes", "process_id"} | {
+    f"checkpoint_{name}" for name in ("every", "minutes", "keep")
+}
+"""The options that do not decide what is learned: they may be others when a run goes on."""
+BESIDE_A_RECIPE = NO_SETTINGS | {
+    "dataset", "epochs", "validation_share", "early_stopping", "seed", "precision", "on_nonfinite", "quick",
+}  # fmt: skip
+"""The options that a recipe leaves to the user."""
+
+
+def with_recipe(config: Config) -> tuple[Config, str]:
+    """The settings with those of the dataset's recipe, if there is one and the user gave no setting in its place.
+
+    Args:
+        config: the user's settings.
+
+    Returns:
+        The settings, and the recipe as it is typed on the command line, "" where there is none.
+    """
+    given = {field.name for field in dataclasses.fields(config) if getattr(config, field.name) != field.default}
+    if config.dataset not in RECIPES or given - BESIDE_A_RECIPE:
+        return config, ""
+    recipe = {name: value for name, value in RECIPES[config.dataset].items() if name not in given}
+    config = dataclasses.replace(config, **recipe)
+    return config, " ".join(option(config, name) for name in recipe)
+
+
+def option(config: Config, name: str) -> str:
+    """A setting as it is typed on the command line.
+
+    Args:
+        config: the settings.
+        name: of one.
+
+    Returns:
+        Such as "--hidden 32 32".
+    """
+    value = getattr(config, name)
+    if value is True:
+        return f"--{name.replace('_', '-')}"
+    return f"--{name.replace('_', '-')} {' '.join(map(str, value)) if isinstance(value, tuple) else value}"

@@ -18,7 +18,8 @@ import numpy as np
 
 import jaxnn
 from experiments import artifacts, command
-from experiments.config import NO_SETTINGS, Config, Settings
+from experiments.config import Config, Settings
+from experiments.defaults import NO_SETTINGS
 from jaxnn import training
 from jaxnn.data import Dataset
 from jaxnn.training import checkpoint, parallel

@@ -36,7 +36,8 @@ from rich.console import Console
 from rich.table import Table
 
 from experiments import artifacts, command, devices, resume
-from experiments.config import Config, Settings, hyperparameters, resolve, task_maker, with_recipe
+from experiments.config import Config, Settings, hyperparameters, resolve, task_maker
+from experiments.defaults import with_recipe
 from experiments.progress import Bar, Events, HistoryFile, bar_of_epochs
 from experiments.transforms import fit_statistics
 from jaxnn import metrics, plots, training

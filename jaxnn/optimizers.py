@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from jax import Array
 from jax.core import Tracer
@@ -80,8 +81,24 @@ def averaged(optimizer: optax.GradientTransformation, decay: ArrayLike) -> optax
     return optax.GradientTransformationExtraArgs(init, update)
 
 
+class Cut(NamedTuple):
+    """The state of `beta_lasso`.
+
+    Attributes:
+        inner: that of the optimizer whose steps are cut.
+        steps: i32[], how many.
+    """
+
+    inner: Any
+    steps: Array
+
+
 def beta_lasso(
-    optimizer: optax.GradientTransformation, penalty: ArrayLike, learning_rate: ArrayLike, *, beta: ArrayLike = 50.0
+    optimizer: optax.GradientTransformation,
+    penalty: ArrayLike,
+    learning_rate: ArrayLike | optax.Schedule,
+    *,
+    beta: ArrayLike = 50.0,
 ) -> optax.GradientTransformationExtraArgs:
     """Steps that seek zeros: an L1 penalty, and every weight that stays small is set to zero.
 
@@ -91,7 +108,7 @@ def beta_lasso(
     Args:
         optimizer: makes the step of the gradient, such as `optax.sgd(learning_rate, momentum=0.9)`.
         penalty: the factor lambda of the L1 penalty, at least 0, such as 1e-6; may be traced.
-        learning_rate: of the penalty's own step; that of the optimizer.
+        learning_rate: of the penalty's own step; that of the optimizer, a number or an optax schedule.
         beta: how much more is cut off than a step of the penalty would take; at least 0.
 
     Returns:
@@ -110,22 +127,26 @@ def beta_lasso(
     Source: Neyshabur 2020, "Towards learning convolutions from scratch", algorithm 1 (arXiv 2007.13657).
     """
     for name, value in (("penalty", penalty), ("learning_rate", learning_rate), ("beta", beta)):
-        if not isinstance(value, Tracer) and not float(jnp.asarray(value)) >= 0:
+        if not (callable(value) or isinstance(value, Tracer)) and not float(np.asarray(value)) >= 0:
             raise ValueError(f"beta_lasso: {name} must be at least 0, got {value}")
     inner = optax.with_extra_args_support(optimizer)
 
-    def update(updates: Any, state: Any, params: Any = None, **extra: Any) -> tuple[Any, Any]:
+    def init(params: Any) -> Cut:
+        return Cut(inner.init(params), jnp.int32(0))
+
+    def update(updates: Any, state: Cut, params: Any = None, **extra: Any) -> tuple[Any, Cut]:
         if params is None:
             raise ValueError("beta_lasso: update needs params, the weights that are cut")
-        updates, state = inner.update(updates, state, params, **extra)
+        updates, of_inner = inner.update(updates, state.inner, params, **extra)
+        now = learning_rate(state.steps) if callable(learning_rate) else learning_rate
 
         def cut(step: Array, w: Array) -> Array:
             if w.ndim < 2:
                 return step
-            factor, rate, cut_off = (jnp.asarray(a, w.dtype) for a in (penalty, learning_rate, beta))
+            factor, rate, cut_off = (jnp.asarray(a, w.dtype) for a in (penalty, now, beta))
             after = w + step - rate * factor * jnp.sign(w)
             return jnp.where(jnp.abs(after) < cut_off * factor, -w, after - w)
 
-        return jax.tree.map(cut, updates, params), state
+        return jax.tree.map(cut, updates, params), Cut(of_inner, state.steps + 1)
 
-    return optax.GradientTransformationExtraArgs(inner.init, update)
+    return optax.GradientTransformationExtraArgs(init, update)

@@ -2,6 +2,7 @@
 
 import json
 
+import jax
 import numpy as np
 import pytest
 from rich.console import Console
@@ -103,6 +104,15 @@ def test_every_recipe_and_what_replaces_its_parts_can_be_trained(name):
         assert set(changes) <= set(vars(Config()))
         fitting = {"batch_size": 32, "components": 20 if recipe.get("components") else None}
         resolve(Config(**recipe | fitting), digits)
+
+
+@pytest.mark.skipif(jax.default_backend() == "gpu", reason="there is a GPU")
+def test_a_row_for_a_gpu_is_refused_without_one_and_can_be_tried(trained, tmp_path):
+    with pytest.raises(ValueError, match=r"--row deep-gpu needs a GPU.*--quick"):
+        run(tmp_path, row=("deep-gpu",))
+    assert trained == []
+    run(tmp_path, row=("deep-gpu",), seeds=1, quick=True)
+    assert [config.quick for config in trained] == [True]
 
 
 @pytest.mark.parametrize(("arguments", "said"), [(["--row", "x"], "--row x: choose from"), (["--seeds", "0"], "0")])

@@ -179,3 +179,16 @@ def test_numbers_below_zero_are_refused(values):
     penalty, rate, beta = values
     with pytest.raises(ValueError, match=r"beta_lasso: .* must be at least 0"):
         optimizers.beta_lasso(optax.sgd(0.1), penalty, rate, beta=beta)
+
+
+def test_beta_lasso_follows_a_schedule():
+    rates, penalty, beta = [0.2, 0.1, 0.05], 0.02, 1.0
+    schedule = optax.join_schedules([optax.constant_schedule(rate) for rate in rates], [1, 2])
+    optimizer = optimizers.beta_lasso(optax.sgd(schedule), penalty, schedule, beta=beta)
+    w, gradient = jnp.array([[1.0, -0.5]]), jnp.array([[0.3, 0.7]])
+    expected, state = np.array([[1.0, -0.5]]), optimizer.init(w)
+    for rate in rates:
+        step, state = optimizer.update(gradient, state, w)
+        w = w + step
+        expected = expected - rate * (np.array([[0.3, 0.7]]) + penalty * np.sign(expected))
+        np.testing.assert_allclose(w, expected, rtol=1e-6)

@@ -13,7 +13,8 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from experiments import artifacts, train
-from experiments.config import DEFAULTS, RECIPES, Config, hyperparameters, resolve, task_maker, with_recipe
+from experiments.config import Config, hyperparameters, resolve, task_maker
+from experiments.defaults import DEFAULTS, RECIPES, with_recipe
 from experiments.transforms import fit_statistics
 from jaxnn.data import load
 
@@ -129,7 +130,7 @@ def test_without_arguments_digits_reach_97_percent(tmp_path):
         ["--hidden", "32", "16", "--activation", "tanh", "--init", "xavier", "--dropout", "0"],
         ["--optimizer", "adam", "--learning-rate", "0.001", "--schedule", "constant", "--input-dropout", "0.1"],
         ["--augment", "crop", "cutout", "mixup", "--preprocess", "whiten", "--components", "20"],
-        ["--validation-share", "0", "--smoothing", "0.1", "--schedule", "one-cycle"],
+        ["--validation-share", "0", "--smoothing", "0.1", "--schedule", "one-cycle", "--beta-lasso", "1e-4"],
         ["--dataset", "spiral", "--early-stopping", "1", "--activation", "gelu"],
         ["--optimizer", "adamw", "--weight-decay", "0.1", "--average", "0.99", "--normalize", "--mirror"],
     ],
@@ -189,6 +190,8 @@ WRONG = [
     (["--dataset", "moons", "--mirror"], "--mirror"),
     (["--average", "1"], "--average 1.0"),
     (["--weight-decay", "0.1"], "--weight-decay 0.1"),
+    (["--beta-lasso", "1e-5", "--optimizer", "adam"], "--beta-lasso 1e-05"),
+    (["--beta-lasso", "-1e-5"], "--beta-lasso -1e-05"),
     (["--whiten-epsilon", "10"], "--whiten-epsilon 10"),
     (["--preprocess", "whiten", "--whiten-epsilon", "-1"], "--whiten-epsilon -1"),
     (["--optimizer", "adamw", "--weight-decay", "-0.1"], "--weight-decay -0.1"),
