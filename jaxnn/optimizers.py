@@ -134,7 +134,7 @@ def beta_lasso(
     def init(params: Any) -> Cut:
         return Cut(inner.init(params), jnp.int32(0))
 
-    def update(updates: Any, state: Cut, params: Any = None, **extra: Any) -> tuple[Any, Cut]:
+    def update(updates: Any, state: Any, params: Any = None, **extra: Any) -> tuple[Any, Cut]:
         if params is None:
             raise ValueError("beta_lasso: update needs params, the weights that are cut")
         updates, of_inner = inner.update(updates, state.inner, params, **extra)

@@ -189,6 +189,6 @@ def test_beta_lasso_follows_a_schedule():
     expected, state = np.array([[1.0, -0.5]]), optimizer.init(w)
     for rate in rates:
         step, state = optimizer.update(gradient, state, w)
-        w = w + step
+        w: Any = optax.apply_updates(w, step)
         expected = expected - rate * (np.array([[0.3, 0.7]]) + penalty * np.sign(expected))
         np.testing.assert_allclose(w, expected, rtol=1e-6)

@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -329,6 +330,6 @@ def test_a_recipe_is_taken_whole_where_nothing_is_given_in_its_place():
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_a_recipe_is_of_settings_that_fit_together(name):
-    recipe = RECIPES[name] | {"batch_size": 32, "components": 20}
+    recipe: dict[str, Any] = RECIPES[name] | {"batch_size": 32, "components": 20}
     settings = resolve(Config(**recipe), load("digits"))
     assert set(RECIPES[name]) <= set(vars(settings))
