@@ -10,9 +10,13 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-os.environ["JAX_ENABLE_COMPILATION_CACHE"] = "0"  # tests compile for themselves
+ROOT = Path(__file__).resolve().parents[1]
+# most of the suite's time is the compiler's: what one run has compiled, the next one reads
+os.environ["JAX_COMPILATION_CACHE_DIR"] = str(ROOT / ".pytest_cache" / "compiled")
+os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
+os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
 ENVIRONMENT_OF_THE_SHELL = dict(os.environ)
-# a test runs its programs once: most of its time is the compiler's
+# and a test runs its programs only once
 FLAGS = ["--xla_force_host_platform_device_count=8", "--xla_backend_optimization_level=1"]
 os.environ["XLA_FLAGS"] = " ".join([os.environ.get("XLA_FLAGS", ""), *FLAGS]).strip()
 os.environ["MPLBACKEND"] = "Agg"
@@ -27,8 +31,6 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 
 hypothesis.settings.register_profile("repeatable", deadline=None, derandomize=True, database=None, max_examples=20)
 hypothesis.settings.load_profile("repeatable")
-
-ROOT = Path(__file__).resolve().parents[1]
 
 
 @pytest.fixture(scope="session")
@@ -100,9 +102,9 @@ def compiled(caplog: pytest.LogCaptureFixture) -> Callable[[], list[str]]:
 
 @pytest.fixture(scope="session")
 def environment(tmp_path_factory):
-    """For commands as processes: compiled programs are kept for all of them, so that each starts fast."""
-    kept = {"JAXNN_CACHE_DIR": str(tmp_path_factory.mktemp("cache")), "JAX_ENABLE_COMPILATION_CACHE": "1"}
-    return {**ENVIRONMENT_OF_THE_SHELL, "MPLBACKEND": "Agg", "PYTHONPATH": str(ROOT), "COLUMNS": "200", **kept}
+    """For commands as processes."""
+    own = {"JAXNN_CACHE_DIR": str(tmp_path_factory.mktemp("cache")), "MPLBACKEND": "Agg", "COLUMNS": "200"}
+    return {**ENVIRONMENT_OF_THE_SHELL, "PYTHONPATH": str(ROOT), **own}
 
 
 @pytest.fixture(scope="session")

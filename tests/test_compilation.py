@@ -108,7 +108,7 @@ def test_compiled_programs_are_kept_in_the_cache_folder(run_python, tmp_path):
     code = f"""
 import os
 os.environ["JAXNN_CACHE_DIR"] = {str(tmp_path)!r}
-os.environ["JAX_ENABLE_COMPILATION_CACHE"] = "1"
+del os.environ["JAX_COMPILATION_CACHE_DIR"]
 import jax, jax.numpy as jnp
 from experiments import artifacts
 artifacts.keep_compiled()

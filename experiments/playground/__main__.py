@@ -3,7 +3,7 @@
     python -m experiments.playground
     python -m experiments.playground --port 8000 --no-show
 
-Opens a page at http://127.0.0.1:5100 in under 3 s on 2 cores; end with Ctrl+C.
+Opens a page at http://127.0.0.1:5100 in about 3 s on 2 cores; end with Ctrl+C.
 """
 
 from __future__ import annotations
