@@ -251,8 +251,8 @@ def _trained(name: str, options: Options, console: Console) -> Iterator[dict[str
     row = ROWS[name]
     runs = [_run_of(name, "all", row.recipe, seed, 0.0, options, console) for seed in range(options.seeds)]
     accuracies = [100 * run["test_accuracy"] for run in runs]
-    peers = row.peers(options.seeds) if row.peers else []
-    goal = max(peer["mean"] for peer in peers) if row.goal is None else row.goal
+    peers = row.peers(options.seeds) if row.peers and not options.quick else []
+    goal = row.goal or max((peer["mean"] for peer in peers), default=None)
     yield _told(name, "", accuracies, runs, row.recipe) | {"reference": row.reference, "goal": goal, "peers": peers}
 
 
@@ -329,7 +329,7 @@ def _table(rows: list[dict[str, Any]], options: Options) -> Table:
     table = Table(*columns, title=f"{measured} accuracy, %")
     for row in rows:
         part = (row["part"], with_spread(row, "brings") if row["part"] else "") if options.ablation else ()
-        goal = f" (goal {row['goal']:g})" if "goal" in row else ""
+        goal = f" (goal {row['goal']:.4g})" if row.get("goal") else ""
         table.add_row(row["title"], *part, with_spread(row) + goal, str(len(row["seeds"])), f"{row['seconds']:.0f}")
     return table
 

@@ -6,6 +6,7 @@ import jax
 import numpy as np
 import pytest
 from rich.console import Console
+from sklearn.svm import SVC
 
 from experiments import leaderboard
 from experiments.config import Config, resolve
@@ -93,6 +94,25 @@ def test_finished_runs_are_used_again_and_another_recipe_is_refused(tmp_path, mo
     monkeypatch.setitem(ROWS, "tiny", TINY._replace(recipe={**TINY.recipe, "epochs": 3}))
     with pytest.raises(ValueError, match=r"another recipe .*epochs 2 there, 3 now"):
         run(tmp_path, seeds=1)
+
+
+@pytest.mark.usefixtures("trained")
+def test_a_row_without_a_goal_is_to_reach_its_best_peer(monkeypatch, tmp_path):
+    peers = lambda seeds: [{"name": "a", "mean": 40.0 + seeds}, {"name": "b", "mean": 41.0}]
+    monkeypatch.setitem(ROWS, "tiny", TINY._replace(goal=None, peers=peers))
+    [row] = run(tmp_path)["rows"]
+    assert (row["goal"], [peer["name"] for peer in row["peers"]]) == (43.0, ["a", "b"])
+    assert run(tmp_path, quick=True)["rows"][0]["peers"] == []
+
+
+@pytest.mark.slow
+def test_the_peers_are_what_scikit_learn_gives():
+    digits = load("digits", validation_share=0)
+    train, test = (split.inputs.reshape(len(split.labels), -1) / 16 for split in (digits.train, digits.test))
+    machine, network = leaderboard.peers_on_digits(1)
+    expected = SVC(**machine["config"]).fit(train, digits.train.labels).score(test, digits.test.labels)
+    assert machine["mean"] == pytest.approx(100 * expected, abs=0.3)
+    assert 96 < network["mean"] < 100
 
 
 @pytest.mark.parametrize("name", ROWS)
