@@ -245,7 +245,8 @@ body{margin:0 auto;max-width:62rem;padding:1rem;font:16px/1.5 system-ui,sans-ser
   background:#fff;overflow-wrap:break-word}
 h1{font-size:1.7rem;margin:.5rem 0}h2{font-size:1.35rem;margin:2.5rem 0 .5rem;line-height:1.25}
 h3{font-size:1rem;margin:1.2rem 0 .3rem}
-[lang=zh]{color:#555}nav h2{margin-top:1rem}nav ol{columns:2 22rem;column-gap:3rem;padding-left:1.6rem}nav small{white-space:nowrap}
+[lang=zh]{color:#555}nav h2{margin-top:1rem}nav ol{columns:2 22rem;column-gap:3rem;padding-left:1.6rem}
+nav small{white-space:nowrap}
 section{border-top:1px solid #ddd;scroll-margin-top:1rem}.question{font-size:1.05rem}
 figure{margin:1rem 0}img{display:block;max-width:100%;height:auto}img[hidden]{display:none}
 figcaption{display:flex;gap:.75rem;align-items:center}figcaption input{flex:1;min-width:0}
