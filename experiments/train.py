@@ -9,9 +9,9 @@
 
 A run that was stopped or killed goes on from its newest checkpoint and ends as if it had never been stopped.
 
-To expect on 2 CPU cores, from process start, with seed 0: digits 98 to 99 % of the test examples right in 13 s; the
-linear classifier on CIFAR-10 41.5 % in 13 s, the MLP 57 % in 100 s, the convolutional network 83 % at about a minute an
-epoch.
+To expect on 2 CPU cores, from process start, with seed 0: digits 98 to 99 % of the test examples right in 13 s; of
+CIFAR-10 67 % in two and a half minutes with the recipe that is taken when nothing but the dataset is given; the linear
+classifier 41.5 % in 13 s, the MLP 57 % in 100 s, the convolutional network 83 % at about a minute an epoch.
 """
 
 from __future__ import annotations
