@@ -87,6 +87,7 @@ def test_an_image_is_classified_and_explained(trained, tmp_path):
     assert not found.exact
 
 
+@pytest.mark.slow
 def test_it_is_taken_elsewhere(trained, tmp_path):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # those of the converter
@@ -101,12 +102,14 @@ def test_it_is_taken_elsewhere(trained, tmp_path):
     np.testing.assert_allclose(scores, expected, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_it_is_swept(tmp_path):
     options = ["--quick", "--epochs", "2", "--learning-rates", "0.01", "0.1", "--seeds", "2", "--no-final"]
     assert sweep.main(["--model", "cnn", "--hidden", "4", *options, "--out", str(tmp_path / "s")]) == 0
     assert (tmp_path / "s" / "sweep.csv").read_text().count("\n") == 5
 
 
+@pytest.mark.slow
 def test_the_larger_net_has_residual_blocks():
     net = CNN(10, (4, 8, 16, 32), residual=True)
     x: Any = jax.random.normal(jax.random.key(0), (2, 32, 32, 3))

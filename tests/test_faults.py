@@ -47,6 +47,7 @@ def fill(disk: Path) -> None:
             file.write(bytes(512))
 
 
+@pytest.mark.slow
 def test_a_full_disk_ends_no_run_and_the_results_are_saved_elsewhere(start, undisturbed, small_disk, tmp_path):
     out = small_disk / "run"
     process = start(*RUN, "--out", out, "--rescue", tmp_path / "rescue")

@@ -62,6 +62,7 @@ def test_every_example_is_evaluated(count):
     np.testing.assert_allclose(found, scores(params, inputs, data.statistics), rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_training_goes_on_with_another_number_of_devices():
     data = jax.tree.map(jnp.asarray, digits(645))
     options = {"batch_size": 64, "select": None, "patience": None}

@@ -236,6 +236,7 @@ def test_a_divergence_stops_and_says_so(compiler):
     assert np.isfinite(frame.look.losses).all()
 
 
+@pytest.mark.slow
 def test_one_seed_of_many_is_that_seed_alone_and_widths_are_networks_of_their_size(compiler):
     many = ready(compiler, many="seeds", hidden=(3,), learning_rate=0.1)
     many.train(400)

@@ -125,6 +125,7 @@ def task(h):
     return training.Task(models.mlp(2, (4,), 2), losses.softmax, optax.sgd(h["learning_rate"]))
 
 
+@pytest.mark.slow
 def test_snapshots_are_the_parameters_of_shorter_runs():
     data, key, h = training.Data(*toy.circle(40)), jax.random.key(1), {"learning_rate": jnp.float32(0.1)}
     kept, last = jax.jit(lambda h: snapshots(task, h, key, data, (0, 2, 5), 10))(h)

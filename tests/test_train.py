@@ -128,11 +128,23 @@ def test_without_arguments_digits_reach_97_percent(tmp_path):
     "arguments",
     [
         ["--model", "linear", "--loss", "svm"],
-        ["--hidden", "32", "16", "--activation", "tanh", "--init", "xavier", "--dropout", "0"],
-        ["--optimizer", "adam", "--learning-rate", "0.001", "--schedule", "constant", "--input-dropout", "0.1"],
-        ["--augment", "crop", "cutout", "mixup", "--preprocess", "whiten", "--components", "20"],
-        ["--validation-share", "0", "--smoothing", "0.1", "--schedule", "one-cycle", "--beta-lasso", "1e-4"],
-        ["--dataset", "spiral", "--early-stopping", "1", "--activation", "gelu"],
+        pytest.param(
+            ["--hidden", "32", "16", "--activation", "tanh", "--init", "xavier", "--dropout", "0"],
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            ["--optimizer", "adam", "--learning-rate", "0.001", "--schedule", "constant", "--input-dropout", "0.1"],
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            ["--augment", "crop", "cutout", "mixup", "--preprocess", "whiten", "--components", "20"],
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            ["--validation-share", "0", "--smoothing", "0.1", "--schedule", "one-cycle", "--beta-lasso", "1e-4"],
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(["--dataset", "spiral", "--early-stopping", "1", "--activation", "gelu"], marks=pytest.mark.slow),
         ["--optimizer", "adamw", "--weight-decay", "0.1", "--average", "0.99", "--normalize", "--mirror"],
     ],
     ids=lambda arguments: " ".join(arguments),
@@ -144,6 +156,7 @@ def test_options_train_to_a_finite_result(arguments, tmp_path):
     assert summary["epochs"] <= 2
 
 
+@pytest.mark.slow
 def test_early_stopping_keeps_the_best_epoch(tmp_path):
     out = tmp_path / "run"
     arguments = ["--early-stopping", "2", "--epochs", "200", "--hidden", "32", "--learning-rate", "0.3"]
