@@ -30,7 +30,7 @@ RUNS = {
     "cifar10": "`--dataset cifar10`",
     "cifar10_linear": "`--dataset cifar10 --model linear`",
     "cifar10_mlp": "`--dataset cifar10 --model mlp --hidden 512 --dropout 0.5`",
-    "cifar10_cnn": "`--dataset cifar10 --model cnn --augment flip crop --schedule one-cycle`",
+    "cifar10_cnn": "`--dataset cifar10 --model cnn --augment flip crop --schedule one-cycle --epochs 8`",
 }
 """Folders of runs and the options of `experiments.train` that made them."""
 

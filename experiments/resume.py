@@ -85,7 +85,7 @@ def as_config(kind: type[C], settings: Mapping[str, Any], file: Path) -> C:
         file: where they were read, for errors.
 
     Returns:
-        The dataclass, without `out` and `resume`.
+        The dataclass, without `out` and `resume`, and without the processes, which may be others.
 
     Raises:
         ValueError: a setting is missing.
@@ -93,7 +93,8 @@ def as_config(kind: type[C], settings: Mapping[str, Any], file: Path) -> C:
     fields = {field.name for field in dataclasses.fields(kind)}
     if missing := sorted(fields - set(settings) - NO_SETTINGS):
         raise ValueError(f"{file} is of another version: it lacks {', '.join(missing)}; start another run")
-    kept = {name: settings[name] for name in fields - {"out", "resume"} if name in settings}
+    anew = {"out", "resume", "coordinator", "num_processes", "process_id"}
+    kept = {name: settings[name] for name in fields - anew if name in settings}
     values: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in kept.items()}
     for name in ("data_dir", "rescue"):
         if values.get(name) is not None:

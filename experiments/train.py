@@ -11,7 +11,7 @@ A run that was stopped or killed goes on from its newest checkpoint and ends as 
 
 To expect on 2 CPU cores, from process start, with seed 0: digits 98 to 99 % of the test examples right in 13 s; of
 CIFAR-10 67 % in two and a half minutes with the recipe that is taken when nothing but the dataset is given; the linear
-classifier 41.5 % in 13 s, the MLP 57 % in 100 s, the convolutional network 83 % at about a minute an epoch.
+classifier 41.5 % in 13 s, the MLP 57 % in 100 s, the convolutional network 81 % in 8 epochs, which take five minutes.
 """
 
 from __future__ import annotations
@@ -335,6 +335,10 @@ def main(arguments: list[str] | None = None) -> int:
 def _run(config: Config, console: Console, arguments: list[str] | None) -> None:
     stored = None
     if config.resume is not None:
+        if config.coordinator is not None:
+            raise ValueError(
+                f"--coordinator {config.coordinator}: a run goes on in one process, over all of its devices"
+            )
         stored = resume.find(config.resume, lambda message: console.print(f"warning: {message}", soft_wrap=True))
         before = resume.as_config(Config, stored.settings, config.resume / "config.json")
         config = tyro.cli(Config, prog=PROGRAM, description=__doc__, default=before, args=arguments)

@@ -85,7 +85,7 @@ def test_a_row_takes_the_place_of_the_earlier_one(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("tiny")
+@pytest.mark.usefixtures("tiny", "standard_promotion")
 def test_finished_runs_are_used_again_and_another_recipe_is_refused(tmp_path, monkeypatch):
     first = run(tmp_path, seeds=1)
     written = (tmp_path / "runs/tiny/all/0/summary.json").stat().st_mtime_ns

@@ -179,7 +179,8 @@ def test_after_a_kill_the_checkpoint_of_two_processes_goes_on_with_one_and_with_
     for found in others:
         assert len(found) == len(whole) == 40
         np.testing.assert_array_equal(found["accuracy"], whole["accuracy"])
-        np.testing.assert_allclose(found["loss"], whole["loss"], rtol=1e-5)
+        np.testing.assert_allclose(found["loss"][:10], whole["loss"][:10], rtol=1e-5)  # 200 steps
+        np.testing.assert_allclose(found["loss"], whole["loss"], rtol=1e-3)
 
 
 @pytest.mark.slow
