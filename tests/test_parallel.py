@@ -161,7 +161,9 @@ def test_after_a_kill_the_checkpoint_of_two_processes_goes_on_with_one_and_with_
         assert processes[1].poll() is None
         time.sleep(0.02)
     processes[1].kill()
-    assert processes[0].wait(timeout=60) != 0
+    for process in processes:
+        process.communicate(timeout=60)
+        assert process.returncode != 0
     assert not (runs["two"] / "summary.json").exists()
     for name in ("one", "four"):
         shutil.copytree(runs["two"], runs[name])
