@@ -52,6 +52,8 @@ class Config:
     """Share of the inputs that is dropped in training."""
     normalize: bool = False
     """Normalize the values of each hidden layer, example by example (layer normalization)."""
+    normalize_inputs: bool = False
+    """Normalize the inputs of the network as well, example by example, after the preprocessing."""
     init: Literal["normal", "xavier", "he", "zeros"] | None = None
     """Rule for the initial weights; normal is 0.01 * randn."""
     loss: Literal["softmax", "svm"] = "softmax"
@@ -219,6 +221,8 @@ def _check_convolutional(config: Config, dataset: Dataset, default: tuple[int, .
         raise ValueError(f"--preprocess {config.preprocess} leaves no image, which --model {config.model} needs")
     if config.input_dropout:
         raise ValueError(f"--input-dropout {config.input_dropout} belongs to --model linear and mlp")
+    if config.normalize_inputs:
+        raise ValueError(f"--normalize-inputs belongs to --model linear and mlp, got --model {config.model}")
     if config.init not in (None, "he"):
         raise ValueError(f"--init {config.init} belongs to --model linear and mlp: --model {config.model} takes he")
     hidden = default if config.hidden is None else config.hidden

@@ -3,11 +3,13 @@
     python -m experiments.leaderboard
     python -m experiments.leaderboard --row linear-softmax
     python -m experiments.leaderboard --row linear-softmax --ablation
+    python -m experiments.leaderboard --row linear-softmax --budget
     python -m experiments.leaderboard --row deep-gpu beta-lasso-gpu
 
 Everything in a recipe was chosen on 45,000 training and 5,000 validation examples of the training set; the test set is
 read once by each seed, after training on all 50,000. `--ablation` leaves out one part of the recipe after the other, on
-the 45,000 and 5,000 examples alone. Finished runs under `runs/leaderboard` are used again, and stopped ones go on.
+the 45,000 and 5,000 examples alone; `--budget` trains for an eighth, a quarter and half of the epochs as well, on the
+same. Finished runs under `runs/leaderboard` are used again, and stopped ones go on.
 """
 
 from __future__ import annotations
@@ -15,167 +17,28 @@ from __future__ import annotations
 import dataclasses
 import json
 import sys
-import time
-import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import numpy as np
 import tyro
+from matplotlib.figure import Figure
 from rich.console import Console
 from rich.table import Table
 
 from experiments import artifacts, command, resume
 from experiments.config import Config
-from experiments.defaults import RECIPES
+from experiments.defaults import DEFAULTS
+from experiments.rows import ROWS, spread
 from experiments.train import train
-from jaxnn.data import load
+from jaxnn import plots
+from jaxnn.plots.losses import curves
 
 RESULTS = Path("experiments", "results")
-
-
-class Row(NamedTuple):
-    """One model of the notes, trained well."""
-
-    title: str
-    reference: str
-    """What is published or well known, in percent."""
-    goal: float | None
-    """Mean test accuracy to reach, in percent; None for that of the best peer."""
-    recipe: Mapping[str, Any]
-    """The options of `experiments.train`."""
-    parts: Mapping[str, Mapping[str, Any]]
-    """What each part of the recipe is replaced by when it is left out."""
-    peers: Callable[[int], list[dict[str, Any]]] | None = None
-    """From the number of seeds to what others reach, each with a "name" and a "mean"."""
-    gpu: bool = False
-    """Whether it takes a GPU; its recipe is then one to begin with, which nobody has searched for yet."""
-
-
-def peers_on_digits(seeds: int) -> list[dict[str, Any]]:
-    """What scikit-learn's classifiers reach on the digits, settings chosen by cross-validation on training examples.
-
-    Args:
-        seeds: how many networks are trained.
-
-    Returns:
-        Of each classifier its name, the mean and the standard deviation of its test accuracies in percent, the
-        accuracies, the seconds of the search, and the settings.
-    """
-    from sklearn.exceptions import ConvergenceWarning
-    from sklearn.model_selection import GridSearchCV, StratifiedKFold
-    from sklearn.neural_network import MLPClassifier
-    from sklearn.svm import SVC
-
-    digits = load("digits", validation_share=0)
-    train, test = (
-        split.inputs.reshape(len(split.labels), -1) / np.float32(16) for split in (digits.train, digits.test)
-    )
-    grids: dict[str, tuple[Any, dict[str, list[Any]], int]] = {
-        "RBF-SVM": (SVC(), {"C": [1, 3, 10, 30], "gamma": [0.02, 0.05, 0.1, 0.2, 0.4]}, 1),
-        "MLPClassifier": (
-            MLPClassifier(max_iter=300, random_state=0),
-            {"hidden_layer_sizes": [(256,), (1024,)], "alpha": [1e-4, 1e-2, 1e-1]},
-            seeds,
-        ),
-    }
-    found = []
-    for name, (classifier, grid, count) in grids.items():
-        started = time.perf_counter()
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            folds = StratifiedKFold(5, shuffle=True, random_state=0)
-            search = GridSearchCV(classifier, grid, cv=folds, n_jobs=-1).fit(train, digits.train.labels)
-            best = search.best_estimator_
-            accuracies = [100 * float(best.score(test, digits.test.labels))]
-            for seed in range(1, count):
-                best = best.set_params(random_state=seed).fit(train, digits.train.labels)
-                accuracies.append(100 * float(best.score(test, digits.test.labels)))
-        numbers = {"mean": float(np.mean(accuracies)), "std": _spread(accuracies), "accuracies": accuracies}
-        seconds = time.perf_counter() - started
-        found.append({"name": name, **numbers, "seconds": seconds, "config": search.best_params_})
-    return found
-
-
-_MIRROR: dict[str, Any] = {"augment": ("flip",), "mirror": True}
-_PARTS_OF_MIRROR = {"mirror images in training": {"augment": ()}, "mirror images in evaluation": {"mirror": False}}
-_SVM: dict[str, Any] = {"model": "linear", "loss": "svm", "learning_rate": 0.00025, "l2": 0.1}
-_WHITENED: dict[str, Any] = {"preprocess": "whiten", "components": 400, "whiten_epsilon": 5000.0}
-ROWS = {
-    "linear-softmax": Row(
-        "linear softmax, raw pixels",
-        "40.7 best found in print, courses 38-39",
-        42.0,
-        {"model": "linear"},
-        {"the penalty": {"l2": 0.0}},
-    ),
-    "linear-softmax-mirror": Row(
-        "linear softmax, mirror images", "-", 42.5, {"model": "linear", **_MIRROR}, _PARTS_OF_MIRROR
-    ),
-    "linear-svm": Row("linear SVM, raw pixels", "courses 39", 40.5, _SVM, {"the penalty": {"l2": 0.0}}),
-    "linear-svm-mirror": Row("linear SVM, mirror images", "courses 39", 41.5, {**_SVM, **_MIRROR}, _PARTS_OF_MIRROR),
-    "one-hidden": Row(
-        "one hidden layer, no augmentation",
-        "54.8 best found (ensemble), courses 52",
-        58.5,
-        {**_WHITENED, "hidden": (3072,), "dropout": 0.6, "learning_rate": 0.04, "l2": 0.001, "epochs": 40},
-        {
-            "whitening": {
-                **{"preprocess": "standardize", "components": None, "whiten_epsilon": None},
-                **{"learning_rate": 0.01, "l2": 0.002},
-            },
-            "damping of the whitening": {"whiten_epsilon": None},
-            "dropout": {"dropout": 0.0},
-            "the penalty": {"l2": 0.0},
-        },
-    ),
-    "one-hidden-augmented": Row(
-        "one hidden layer, flips and crops",
-        "57 found",
-        65.0,
-        {**RECIPES["cifar10"], "epochs": 100},
-        {
-            "crops": {"augment": ("flip",)},
-            "mirror images in evaluation": {"mirror": False},
-            "dropout": {"dropout": 0.0},
-        },
-    ),
-    "digits": Row(
-        "digits, one hidden layer",
-        "scikit-learn on the same split",
-        None,
-        {"dataset": "digits", "hidden": (1024,), "dropout": 0.5, "input_dropout": 0.2, "epochs": 200},
-        {"dropout": {"dropout": 0.0}, "dropout of the inputs": {"input_dropout": 0.0}},
-        peers_on_digits,
-    ),
-    "deep-gpu": Row(
-        "deep, all augmentation, on a GPU",
-        "78.6 with pre-training and deformations",
-        78.7,
-        {
-            **_WHITENED,
-            **{"components": 1000, "hidden": (4096, 4096, 4096), "normalize": True, "dropout": 0.2, "l2": 1e-4},
-            **{"augment": ("flip", "crop", "cutout", "mixup"), "mirror": True, "average": 0.999},
-            **{"learning_rate": 0.1, "batch_size": 512, "epochs": 300, "precision": "bfloat16"},
-        },
-        {"mixup": {"augment": ("flip", "crop", "cutout")}, "averaged weights": {"average": 0.0}},
-        gpu=True,
-    ),
-    "beta-lasso-gpu": Row(
-        "wide, beta-LASSO, on a GPU",
-        "85.2 after 4,000 epochs",
-        85.2,
-        {
-            **{"preprocess": "standardize-channel", "hidden": (16384, 3072), "dropout": 0.0, "l2": 0.0},
-            **{"augment": ("flip", "crop", "cutout"), "mirror": True, "beta_lasso": 1e-6},
-            **{"learning_rate": 0.1, "batch_size": 512, "epochs": 1000, "precision": "bfloat16"},
-        },
-        {"beta-LASSO": {"beta_lasso": 0.0}},
-        gpu=True,
-    ),
-}
+SHARES = (1 / 8, 1 / 4, 1 / 2, 1.0)
+"""Of the epochs of a recipe."""
 ON_A_CPU = tuple(name for name, row in ROWS.items() if not row.gpu)
 
 
@@ -189,12 +52,15 @@ class Options:
     """Runs of each recipe."""
     ablation: bool = False
     """Leave out one part of each recipe after the other and measure on validation examples; never the test set."""
+    budget: bool = False
+    """Train for a part of the epochs as well and measure on validation examples; never the test set."""
     data_dir: Path | None = None
     """Where TFDS keeps prepared datasets."""
     runs: Path = Path("runs", "leaderboard")
     """The folder of the runs."""
     out: Path | None = None
-    """The file for the results; leaderboard.json or ablation.json in experiments/results by default."""
+    """The file for the results; leaderboard.json, ablation.json or budget.json in experiments/results by default. Of
+    --budget, the figure lies beside it."""
     quick: bool = False
     """A trial: few epochs, few examples; the results go to runs/leaderboard."""
 
@@ -219,13 +85,19 @@ def run(options: Options, console: Console) -> dict[str, Any]:
         raise ValueError(f"--row {' '.join(large)} needs a GPU, and JAX finds none here: try it with --quick")
     if options.seeds < 1:
         raise ValueError(f"--seeds {options.seeds} must be at least 1")
-    kind = "ablation" if options.ablation else "leaderboard"
+    if options.ablation and options.budget:
+        raise ValueError("--ablation and --budget are two measurements: give one of them")
+    kind, of_row = "leaderboard", _trained
+    if options.ablation or options.budget:
+        kind, of_row = ("ablation", _ablated) if options.ablation else ("budget", _budgeted)
     out = options.out or (options.runs if options.quick else RESULTS) / f"{kind}.json"
     out.parent.mkdir(parents=True, exist_ok=True)
     for name in options.row:
-        for row in _ablated(name, options, console) if options.ablation else _trained(name, options, console):
+        for row in of_row(name, options, console):
             write(out, row)
     found = json.loads(out.read_text())
+    if options.budget:
+        plots.save(budget_figure(found["rows"]), out.with_suffix(""))
     console.print(_table(found["rows"], options))
     return found
 
@@ -270,7 +142,33 @@ def _ablated(name: str, options: Options, console: Console) -> Iterator[dict[str
             yield told
         else:  # seed by seed, since each seed has validation examples of its own
             brings = whole - accuracies
-            yield told | {"brings": float(brings.mean()), "brings_std": _spread(brings)}
+            yield told | {"brings": float(brings.mean()), "brings_std": spread(brings)}
+
+
+def _budgeted(name: str, options: Options, console: Console) -> Iterator[dict[str, Any]]:
+    """The recipe with a part of its epochs, measured on validation examples."""
+    recipe = ROWS[name].recipe
+    epochs = recipe.get("epochs") or DEFAULTS["images", recipe["model"]]["epochs"]
+    for share in SHARES:
+        recipe = {**recipe, "epochs": max(1, round(share * epochs))}
+        folder = "whole" if share == 1 else f"{recipe['epochs']}-epochs"
+        runs = [_run_of(name, folder, recipe, seed, 0.1, options, console) for seed in range(options.seeds)]
+        accuracies = [100 * run["validation_accuracy"] for run in runs]
+        yield _told(name, f"{share:g} of the epochs", accuracies, runs, recipe) | {"share": share}
+
+
+def budget_figure(rows: list[dict[str, Any]]) -> Figure:
+    """Accuracy against budget.
+
+    Args:
+        rows: of `--budget`, four of each model, in order.
+
+    Returns:
+        A figure with a line for each model.
+    """
+    models = {row["title"]: [other["mean"] for other in rows if other["row"] == row["row"]] for row in rows}
+    title = "Validation accuracy against the length of the training"
+    return curves(SHARES, models, title, ("share of the recipe's epochs", "accuracy, %"), log=(True, False))
 
 
 def _run_of(
@@ -304,7 +202,7 @@ def _told(
         "part": part,
         "title": ROWS[name].title,
         "mean": float(np.mean(accuracies)),
-        "std": _spread(accuracies),
+        "std": spread(accuracies),
         "accuracies": accuracies,
         "seeds": [run["seed"] for run in runs],
         "seconds": float(np.mean([run["seconds_total"] for run in runs])),
@@ -318,14 +216,10 @@ def _has_gpu() -> bool:
     return jax.default_backend() == "gpu"
 
 
-def _spread(values: Sequence[float] | np.ndarray) -> float | None:
-    """The standard deviation; None of one value."""
-    return float(np.std(values, ddof=1)) if len(values) > 1 else None
-
-
 def _table(rows: list[dict[str, Any]], options: Options) -> Table:
-    measured = "validation" if options.ablation else "test"
-    columns = ("model", *(("without", "it brings") if options.ablation else ()), "accuracy", "seeds", "seconds a run")
+    measured = "validation" if options.ablation or options.budget else "test"
+    parts = ("without", "it brings") if options.ablation else ("trained for",) if options.budget else ()
+    columns = ("model", *parts, "accuracy", "seeds", "seconds a run")
     table = Table(*columns, title=f"{measured} accuracy, %")
     for row in rows:
         part = (row["part"], with_spread(row, "brings") if row["part"] else "") if options.ablation else ()

@@ -46,6 +46,7 @@ def make_model(
             dropout=dropout,
             input_dropout=h.get("input_dropout", 0.0),
             normalize=config.normalize,
+            normalize_inputs=config.normalize_inputs,
             width=[h["width"]] * len(hidden) if "width" in h else None,
         )
     else:

@@ -164,7 +164,14 @@ def read_classifier(folder: Path, described: Described) -> Stored:
     width = inputs if reduced else shape
     activation = models.ACTIVATIONS[settings.activation]
     hidden = tuple(len(w) for w in weights[:-1])
-    model = models.mlp(width, hidden, len(weights[-1]), activation=activation, normalize=settings.normalize)
+    model = models.mlp(
+        width,
+        hidden,
+        len(weights[-1]),
+        activation=activation,
+        normalize=settings.normalize,
+        normalize_inputs=settings.normalize_inputs,
+    )
     return _stored(settings, classifier, model)
 
 
@@ -219,7 +226,7 @@ def read_run(folder: Path) -> Trained:
     def explain(image: Array) -> Contributions:
         return contributions(lambda difference: score(mean + difference), image - mean, example_ndim=3)
 
-    exact = len(classifier.params) == 1
+    exact = len(classifier.params) == 1 and not settings.normalize_inputs
     return Trained(score, explain, mean, (shape[0], shape[1], shape[2]), scale, names, exact)
 
 

@@ -96,6 +96,7 @@ def mlp(
     dropout: ArrayLike = 0.0,
     input_dropout: ArrayLike = 0.0,
     normalize: bool = False,
+    normalize_inputs: bool = False,
     width: Sequence[ArrayLike] | None = None,
 ) -> Model:
     """A fully connected network of any depth, with dropout on the hidden layers and on the input.
@@ -113,6 +114,8 @@ def mlp(
         input_dropout: the same for the inputs.
         normalize: whether hidden layers are normalized, `h_i = activation(normalize(W_i h_(i-1)) + b_i)` with
             `layers.normalize`, which deep networks learn faster with.
+        normalize_inputs: whether each example is normalized before it comes to the first layer, `h_0 = normalize(x)`:
+            of an image its brightness and its contrast are left out.
         width: how many neurons of each hidden layer are in use, each at most its size in `hidden`; may be traced, so
             that networks of several widths are trained in one program. The weights of the others are zero and stay
             zero. By default all are in use.
@@ -183,7 +186,8 @@ def mlp(
             raise ValueError(f"mlp: x{list(x.shape)} must end with the shape of one example, {list(shape)}")
         if len(params) != len(sizes) - 1:
             raise ValueError(f"mlp: params of {len(params)} layers given to a model of {len(sizes) - 1}")
-        x = drop(key, 0, x.reshape(*x.shape[: x.ndim - len(shape)], sizes[0]), input_dropout)
+        x = x.reshape(*x.shape[: x.ndim - len(shape)], sizes[0])
+        x = drop(key, 0, layers.normalize(x) if normalize_inputs else x, input_dropout)
         for i, layer in enumerate(params[:-1], start=1):
             x = activation(before_activation(layer, x))
             if width is not None:  # an activation need not be zero at zero

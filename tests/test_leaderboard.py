@@ -10,7 +10,8 @@ from sklearn.svm import SVC
 
 from experiments import leaderboard
 from experiments.config import Config, resolve
-from experiments.leaderboard import ROWS, Options, Row
+from experiments.leaderboard import Options
+from experiments.rows import ROWS, Row, peers_on_digits
 from jaxnn.data import load
 
 TINY = Row("tiny", "-", 50.0, {"dataset": "digits", "hidden": (8,), "epochs": 2}, {"dropout": {"dropout": 0.0}})
@@ -76,6 +77,16 @@ def test_what_a_part_brings_is_counted_seed_by_seed(monkeypatch, tmp_path):
     assert leaderboard.with_spread(row) == "42.00 ± 3.00"
 
 
+def test_the_budget_is_a_part_of_the_epochs_on_validation_examples(monkeypatch, trained, tmp_path):
+    monkeypatch.setitem(ROWS, "tiny", TINY._replace(recipe={**TINY.recipe, "epochs": 8}))
+    rows = run(tmp_path, budget=True, seeds=2)["rows"]
+    assert [(config.epochs, config.seed) for config in trained] == [(e, s) for e in (1, 2, 4, 8) for s in (0, 1)]
+    assert {config.validation_share for config in trained} == {0.1}
+    assert [row["config"]["epochs"] for row in rows] == [1, 2, 4, 8]
+    assert [row["mean"] for row in rows] == pytest.approx([40.5] * 4)
+    assert (tmp_path / "found.png").exists()
+
+
 @pytest.mark.usefixtures("tiny", "trained")
 def test_a_row_takes_the_place_of_the_earlier_one(tmp_path):
     run(tmp_path)
@@ -109,7 +120,7 @@ def test_a_row_without_a_goal_is_to_reach_its_best_peer(monkeypatch, tmp_path):
 def test_the_peers_are_what_scikit_learn_gives():
     digits = load("digits", validation_share=0)
     train, test = (split.inputs.reshape(len(split.labels), -1) / 16 for split in (digits.train, digits.test))
-    machine, network = leaderboard.peers_on_digits(1)
+    machine, network = peers_on_digits(1)
     expected = SVC(**machine["config"]).fit(train, digits.train.labels).score(test, digits.test.labels)
     assert machine["mean"] == pytest.approx(100 * expected, abs=0.3)
     assert 96 < network["mean"] < 100
@@ -135,7 +146,14 @@ def test_a_row_for_a_gpu_is_refused_without_one_and_can_be_tried(trained, tmp_pa
     assert [config.quick for config in trained] == [True]
 
 
-@pytest.mark.parametrize(("arguments", "said"), [(["--row", "x"], "--row x: choose from"), (["--seeds", "0"], "0")])
+WRONG = [
+    (["--row", "x"], "--row x: choose from"),
+    (["--seeds", "0"], "0"),
+    (["--ablation", "--budget"], "--ablation and --budget"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "said"), WRONG)
 def test_wrong_options_are_refused(arguments, said, tmp_path, capsys):
     assert leaderboard.main([*arguments, "--out", str(tmp_path / "found.json")]) == 2
     assert said in capsys.readouterr().err

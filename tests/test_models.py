@@ -331,6 +331,15 @@ def test_a_normalized_network_is_the_loop_over_examples():
         np.testing.assert_allclose(scores, params[-1]["w"] @ h + params[-1]["b"], rtol=1e-4, atol=1e-5)
 
 
+def test_normalized_inputs_are_those_of_the_loop_over_examples():
+    params, x = random_params((6, 5, 3)), normal(4, 2, 3)
+    got = models.mlp((2, 3), (5,), 3, normalize_inputs=True).apply(to_jax(params), jnp.asarray(x))
+    for scores, example in zip(got, x.astype(np.float64).reshape(4, 6), strict=True):
+        inputs = (example - example.mean()) / np.sqrt(example.var() + 1e-6)
+        h = np.maximum(params[0]["w"].astype(np.float64) @ inputs + params[0]["b"], 0)
+        np.testing.assert_allclose(scores, params[1]["w"] @ h + params[1]["b"], rtol=1e-4, atol=1e-5)
+
+
 def test_a_normalized_network_does_not_see_the_scale_of_its_weights():
     params, x = to_jax(random_params((6, 5, 3))), jnp.asarray(normal(4, 6))
     model = models.mlp(6, (5,), 3, normalize=True)

@@ -87,14 +87,15 @@ def test_the_scores_are_those_of_the_formula(tmp_path):
 
 
 def test_the_scores_are_those_of_every_option_that_changes_them(tmp_path):
-    options = {"hidden": (12, 5), "how": "whiten", "whiten_epsilon": 3.0, "normalize": True, "mirror": True}
-    statistics, params = store(tmp_path / "run", **options)
+    options = {"hidden": (12, 5), "how": "whiten", "whiten_epsilon": 3.0, "mirror": True}
+    statistics, params = store(tmp_path / "run", **options, normalize=True, normalize_inputs=True)
     trained = predict.read_run(tmp_path / "run")
     images = np.random.default_rng(1).uniform(0, 16, (3, 8, 8, 1)).astype(np.float32)
 
     def score(image):
         centered = image.astype(np.float64).ravel() - np.asarray(statistics.mean, np.float64).ravel()
         x = np.asarray(statistics.components, np.float64) @ centered / np.sqrt(np.square(statistics.std) + 3.0)
+        x = (x - x.mean()) / np.sqrt(x.var() + 1e-6)
         for layer in params[:-1]:
             z = layer["w"].astype(np.float64) @ x
             x = np.maximum((z - z.mean()) / np.sqrt(z.var() + 1e-6) + layer["b"], 0)

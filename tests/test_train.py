@@ -145,7 +145,7 @@ def test_without_arguments_digits_reach_97_percent(tmp_path):
             marks=pytest.mark.slow,
         ),
         pytest.param(["--dataset", "spiral", "--early-stopping", "1", "--activation", "gelu"], marks=pytest.mark.slow),
-        ["--optimizer", "adamw", "--weight-decay", "0.1", "--average", "0.99", "--normalize", "--mirror"],
+        ["--optimizer", "adamw", "--weight-decay", "0.1", "--average", "0.99", "--normalize", "--normalize-inputs"],
     ],
     ids=lambda arguments: " ".join(arguments),
 )
@@ -201,6 +201,7 @@ WRONG = [
     (["--model", "linear", "--hidden", "32"], "--hidden"),
     (["--model", "linear", "--dropout", "0.5"], "--dropout"),
     (["--model", "linear", "--normalize"], "--normalize"),
+    (["--model", "cnn", "--normalize-inputs"], "--normalize-inputs"),
     (["--dataset", "moons", "--mirror"], "--mirror"),
     (["--average", "1"], "--average 1.0"),
     (["--weight-decay", "0.1"], "--weight-decay 0.1"),
