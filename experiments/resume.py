@@ -38,6 +38,8 @@ class Stored(NamedTuple):
     """As JSON has them."""
     checkpoint: checkpoint.Checkpoint | None
     """None where the run was stopped before the first."""
+    summary: dict[str, Any] | None = None
+    """Of a run that is finished; else None."""
 
 
 def find(folder: Path, warn: Warn) -> Stored:
@@ -58,9 +60,11 @@ def find(folder: Path, warn: Warn) -> Stored:
     if not file.exists() and not checkpoint.paths(folder / FOLDER):
         raise ValueError(f"--resume {folder} holds no run: no config.json and no checkpoint; give the --out of a run")
     artifacts.remove_unfinished(folder)
+    ended = folder / "summary.json"
+    summary = json.loads(ended.read_text(encoding="utf-8")) if ended.exists() else None
     newest = checkpoint.newest(folder / FOLDER, warn)
     if newest is None:
-        return Stored(folder, artifacts.read_sealed(file), None)
+        return Stored(folder, artifacts.read_sealed(file), None, summary)
     settings = newest.about["settings"]
     try:
         beside = json.loads(file.read_text(encoding="utf-8"))
@@ -73,7 +77,7 @@ def find(folder: Path, warn: Warn) -> Stored:
                 f"{file} was changed since {newest.path} was written ({changed}): put it back, or delete it to go on "
                 f"with the settings of the checkpoint"
             )
-    return Stored(folder, settings, newest)
+    return Stored(folder, settings, newest, summary)
 
 
 def as_config(kind: type[C], settings: Mapping[str, Any], file: Path) -> C:

@@ -19,7 +19,6 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import functools
-import json
 import math
 import sys
 import tempfile
@@ -35,7 +34,7 @@ from matplotlib.figure import Figure
 from rich.console import Console
 from rich.table import Table
 
-from experiments import artifacts, command, devices, resume
+from experiments import artifacts, command, devices, resume, together
 from experiments.config import Config, Settings, hyperparameters, resolve, task_maker
 from experiments.defaults import with_recipe
 from experiments.progress import Bar, Events, HistoryFile, bar_of_epochs
@@ -75,14 +74,17 @@ def train(config: Config, console: Console, stored: resume.Stored | None = None)
         ImportError: the dataset cannot be prepared without another package; the message says which.
         training.NonFiniteError: training diverged; the settings and the history so far were written.
     """
-    devices.connect(config)
     device = devices.choose(config.device)
+    if stored is not None and stored.summary is not None:
+        console.print(f"{stored.folder} is finished: nothing is left to do", highlight=False, markup=False)
+        return stored.summary
     with parallel.over_data(), parallel.watched():
         parallel.meet()
         if jax.process_index() == 0:
             return _train(config, console, stored, device)
         with tempfile.TemporaryDirectory() as folder:  # what process 0 writes is enough
-            config = dataclasses.replace(config, out=Path(folder), checkpoint_every=None, checkpoint_minutes=0.0)
+            # checkpoint_every stays: the chunks of epochs end there, and must be the same in all processes
+            config = dataclasses.replace(config, out=Path(folder), checkpoint_minutes=0.0)
             stored = None if stored is None else stored._replace(folder=Path(folder))
             return _train(config, Console(quiet=True), stored, device)
 
@@ -93,9 +95,6 @@ def _train(config: Config, console: Console, stored: resume.Stored | None, devic
     def warn(message: str) -> None:
         console.print(f"warning: {message}", highlight=False, markup=False, soft_wrap=True)
 
-    if stored is not None and (stored.folder / "summary.json").exists():
-        console.print(f"{stored.folder} is finished: nothing is left to do", highlight=False, markup=False)
-        return json.loads((stored.folder / "summary.json").read_text(encoding="utf-8"))
     dataset = load_dataset(config)
     config, recipe = with_recipe(config)
     settings = resolve(config, dataset)
@@ -333,13 +332,12 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _run(config: Config, console: Console, arguments: list[str] | None) -> None:
+    devices.connect(config)
     stored = None
     if config.resume is not None:
-        if config.coordinator is not None:
-            raise ValueError(
-                f"--coordinator {config.coordinator}: a run goes on in one process, over all of its devices"
-            )
-        stored = resume.find(config.resume, lambda message: console.print(f"warning: {message}", soft_wrap=True))
+        folder, warn = config.resume, lambda message: console.print(f"warning: {message}", soft_wrap=True)
+        with parallel.watched():
+            stored = together.tell(resume.find(folder, warn) if jax.process_index() == 0 else None)
         before = resume.as_config(Config, stored.settings, config.resume / "config.json")
         config = tyro.cli(Config, prog=PROGRAM, description=__doc__, default=before, args=arguments)
     train(config, console, stored)
