@@ -44,7 +44,8 @@ class Checkpoint(NamedTuple):
     arrays: dict[str, np.ndarray]
     """The leaves of the stored tree by their places in it, such as "run/state/params/0/w"; see `restore`."""
     about: dict[str, Any]
-    """What `write` was given; also `epoch` and `step`, and `keys`: the kinds of the PRNG keys by place."""
+    """What `write` was given; also `epoch` and `step`; `keys`: the kinds of the PRNG keys by place; `empty`: types and
+    shapes of the arrays without values."""
 
 
 def write(folder: Path, epoch: int, tree: Any, about: Mapping[str, Any], step: int = 0) -> Path:
@@ -53,7 +54,7 @@ def write(folder: Path, epoch: int, tree: Any, about: Mapping[str, Any], step: i
     Args:
         folder: the folder of the run's checkpoints; made if needed.
         epoch: the number of epochs done, by which the checkpoint is called.
-        tree: a pytree of arrays, none of them empty; PRNG keys too.
+        tree: a pytree of arrays; PRNG keys too.
         about: what else is to be known; whatever JSON can hold.
         step: the number of steps done in the epoch that is under way.
 
@@ -77,6 +78,8 @@ def write(folder: Path, epoch: int, tree: Any, about: Mapping[str, Any], step: i
         if isinstance(leaf, jax.Array) and jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
             keys[name], leaf = str(jax.random.key_impl(leaf)), jax.random.key_data(leaf)
         arrays[name] = np.asarray(leaf)
+    empty = {name: [array.dtype.name, array.shape] for name, array in arrays.items() if array.size == 0}
+    arrays = {name: array for name, array in arrays.items() if name not in empty}  # Orbax refuses them
     folder.mkdir(parents=True, exist_ok=True)
     needed, free = sum(array.nbytes for array in arrays.values()) + FOR_FILES, shutil.disk_usage(folder).free
     if free < needed:  # known before Orbax begins, whose threads go on for a while after a failure
@@ -85,7 +88,9 @@ def write(folder: Path, epoch: int, tree: Any, about: Mapping[str, Any], step: i
         temporary.mkdir()
         with _orbax() as (ocp, checkpointer):
             checkpointer.save(temporary / "state", args=ocp.args.PyTreeSave(arrays))
-        text = json.dumps({**about, "epoch": epoch, "step": step, "keys": keys}, indent=1, allow_nan=False)
+        text = json.dumps(
+            {**about, "epoch": epoch, "step": step, "keys": keys, "empty": empty}, indent=1, allow_nan=False
+        )
         (temporary / "about.json").write_text(text + "\n", encoding="utf-8")
         checksums.seal(temporary)
         remove(target)
@@ -126,7 +131,8 @@ def read(path: Path) -> Checkpoint:
         raise
     except Exception as error:
         raise DamagedError(f"{path} cannot be read, though its checksums are right ({error})") from error
-    return Checkpoint(path, arrays, about)
+    empty = {name: np.zeros(shape, np.dtype(kind)) for name, (kind, shape) in about.get("empty", {}).items()}
+    return Checkpoint(path, arrays | empty, about)
 
 
 def restore(checkpoint: Checkpoint, like: Any) -> Any:
