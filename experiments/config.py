@@ -39,6 +39,9 @@ class Config:
     """Refuse files and rows of your own data that cannot be read, in place of skipping them."""
     data_dir: Path | None = None
     """Where TFDS keeps prepared datasets; by default TFDS_DATA_DIR, then ~/tensorflow_datasets."""
+    memory_share: float = 0.5
+    """A prepared TFDS image set that takes more than this share of the memory when it is decoded is not: its images are
+    read and decoded while the training goes on. 0 does so with any such set."""
     model: ModelName = "mlp"
     """The linear classifier f(x) = Wx + b, a fully connected network, or a convolutional one for images: cnn is small
     enough for a CPU, cnn-large a residual one for a GPU."""

@@ -80,9 +80,10 @@ RECIPES: dict[str, dict[str, Any]] = {
 }
 """What training takes for a dataset where nothing else is given: the best network of the notes that was found to be
 trained in three minutes on 2 CPU cores, chosen on validation examples."""
-NO_SETTINGS = {"out", "data_dir", "device", "resume", "rescue", "coordinator", "num_processes", "process_id"} | {
-    f"checkpoint_{name}" for name in ("every", "minutes", "keep")
-}
+NO_SETTINGS = {
+    "out", "data_dir", "memory_share", "device", "resume", "rescue", "coordinator", "num_processes", "process_id",
+    "checkpoint_every", "checkpoint_minutes", "checkpoint_keep",
+}  # fmt: skip
 """The options that do not decide what is learned: they may be others when a run goes on."""
 BESIDE_A_RECIPE = NO_SETTINGS | {
     "dataset", "epochs", "validation_share", "early_stopping", "seed", "precision", "on_nonfinite", "quick",

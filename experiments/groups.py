@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from experiments import artifacts, command, resume
+from experiments import artifacts, command, rescue, resume
 from experiments.grid import SweepConfig
 from jaxnn import training
 
@@ -91,7 +91,7 @@ class Groups:
             return
         folder = self.out
         if self.unsaved:
-            folder = resume.rescue_folder(self.config, self.out)
+            folder = rescue.rescue_folder(self.config, self.out)
             shutil.copytree(self.out, folder, dirs_exist_ok=True)
             for name, arrays in self.unsaved.items():
                 artifacts.write_arrays(folder / FOLDER / name, arrays)

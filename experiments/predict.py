@@ -30,8 +30,8 @@ from rich.table import Table
 
 from experiments import artifacts, command
 from experiments.config import Settings
+from experiments.findings import Classifier
 from experiments.nets import make_model
-from experiments.train import Classifier
 from experiments.transforms import statistics_like, transform_of
 from jaxnn import models, plots
 from jaxnn.data.own import read_image

@@ -40,7 +40,7 @@ def bar_of_epochs(console: Console) -> Progress:
         The bar.
     """
     return Progress(
-        TextColumn("epoch {task.completed}/{task.total}"),
+        TextColumn("epoch {task.completed:.4g}/{task.total:.0f}"),
         BarColumn(bar_width=12),
         TextColumn("{task.description}"),
         TimeRemainingColumn(compact=True),
@@ -68,12 +68,17 @@ class Bar:
             run: the run so far.
             timing: of its epochs in this process.
         """
-        text = f"loss {float(run.history['loss'][-1]):.3f} train {float(run.history['accuracy'][-1]):.1%}"
-        if "validation_accuracy" in run.history:
-            text += f" validation {float(run.history['validation_accuracy'][-1]):.1%}"
-        if timing.epochs:
-            text += f" {self.examples / timing.epochs[-1]:,.0f} ex/s"
-        self.bar.update(self.row, completed=int(run.epoch), description=text)
+        epoch, share, seconds = int(run.epoch), 0.0, timing.epochs[-1] if timing.epochs else 0.0
+        measures = {name: float(values[-1]) for name, values in run.history.items() if epoch}
+        if run.partial is not None and (steps := training.steps_under_way(run)):
+            share, seconds = steps / len(run.partial), timing.under_way
+            measures["loss"], _, measures["accuracy"] = np.asarray(run.partial)[:steps, :3].mean(0)
+        text = f"loss {measures['loss']:.3f} train {measures['accuracy']:.1%}"
+        if "validation_accuracy" in measures:
+            text += f" validation {measures['validation_accuracy']:.1%}"
+        if seconds:
+            text += f" {self.examples * (share or 1.0) / seconds:,.0f} ex/s"
+        self.bar.update(self.row, completed=epoch + share, description=text)
 
     def finish(self, run: training.Run) -> None:
         """Show that the run is finished, be it before its last epoch.

@@ -5,10 +5,10 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import math
 import os
 import shlex
 import signal
-import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -17,11 +17,12 @@ import jax
 import numpy as np
 
 import jaxnn
-from experiments import artifacts, command
+from experiments import artifacts, command, rescue
 from experiments.config import Config, Settings
 from experiments.defaults import NO_SETTINGS
 from jaxnn import training
 from jaxnn.data import Dataset
+from jaxnn.data.lazy import Images
 from jaxnn.training import checkpoint, parallel
 from jaxnn.training.keeper import Keeper
 
@@ -38,6 +39,8 @@ class Stored(NamedTuple):
     """As JSON has them."""
     checkpoint: checkpoint.Checkpoint | None
     """None where the run was stopped before the first."""
+    summary: dict[str, Any] | None = None
+    """Of a run that is finished; else None."""
 
 
 def find(folder: Path, warn: Warn) -> Stored:
@@ -58,9 +61,11 @@ def find(folder: Path, warn: Warn) -> Stored:
     if not file.exists() and not checkpoint.paths(folder / FOLDER):
         raise ValueError(f"--resume {folder} holds no run: no config.json and no checkpoint; give the --out of a run")
     artifacts.remove_unfinished(folder)
+    ended = folder / "summary.json"
+    summary = json.loads(ended.read_text(encoding="utf-8")) if ended.exists() else None
     newest = checkpoint.newest(folder / FOLDER, warn)
     if newest is None:
-        return Stored(folder, artifacts.read_sealed(file), None)
+        return Stored(folder, artifacts.read_sealed(file), None, summary)
     settings = newest.about["settings"]
     try:
         beside = json.loads(file.read_text(encoding="utf-8"))
@@ -73,7 +78,7 @@ def find(folder: Path, warn: Warn) -> Stored:
                 f"{file} was changed since {newest.path} was written ({changed}): put it back, or delete it to go on "
                 f"with the settings of the checkpoint"
             )
-    return Stored(folder, settings, newest)
+    return Stored(folder, settings, newest, summary)
 
 
 def as_config(kind: type[C], settings: Mapping[str, Any], file: Path) -> C:
@@ -117,7 +122,8 @@ def differences(there: Mapping[str, Any], now: Mapping[str, Any]) -> str:
 
 
 def fingerprint(dataset: Dataset) -> str:
-    """What tells one dataset from another: a checksum of all examples and labels, their shapes and types.
+    """What tells one dataset from another: a checksum of all examples and labels, their shapes and types. Of images
+    that stay on disk the names and sizes of their files are taken for the examples.
 
     Args:
         dataset: the dataset, split.
@@ -127,6 +133,9 @@ def fingerprint(dataset: Dataset) -> str:
     """
     found = hashlib.sha256(repr((dataset.name, tuple(dataset.classes))).encode())
     for split in (dataset.train, dataset.validation, dataset.test):
+        if isinstance(split.inputs, Images):  # on disk: known by their files
+            found.update(split.inputs.fingerprint.encode())
+            split = split._replace(inputs=split.labels)
         for array in map(np.ascontiguousarray, split):
             found.update(f"{array.dtype.str}{array.shape}".encode())
             found.update(array.reshape(-1).view(np.uint8).data)
@@ -152,6 +161,9 @@ def check_same(stored: Stored, settings: Settings, dataset: Dataset, warn: Warn)
         )
     if stored.checkpoint is None:
         return
+    if (streamed := settings.memory_share == 0) != ("run/partial" in stored.checkpoint.arrays):
+        way = "with all images in memory" if streamed else "with images that are read from the disk"
+        raise ValueError(f"--resume {stored.folder}: it began {way} and goes on so; leave --memory-share out")
     about = stored.checkpoint.about
     if (now := fingerprint(dataset)) != about["data"]:
         raise ValueError(
@@ -165,43 +177,6 @@ def check_same(stored: Stored, settings: Settings, dataset: Dataset, warn: Warn)
 def versions() -> dict[str, str]:
     """The versions that decide the last digits of a result."""
     return {"jax": jax.__version__, "jaxnn": jaxnn.__version__}
-
-
-def rescue_folder(config: Config, out: Path) -> Path:
-    """A new folder for what cannot be written to the folder of the results.
-
-    Args:
-        config: the settings; `rescue` says where to make it.
-        out: the folder of the results.
-
-    Returns:
-        Its path.
-
-    Raises:
-        OSError: it cannot be made.
-    """
-    if config.rescue is not None:
-        config.rescue.mkdir(parents=True, exist_ok=True)
-    return Path(tempfile.mkdtemp(prefix=f"{out.name}-", dir=config.rescue))
-
-
-def write_or_rescue(write: Callable[[Path], None], config: Config, out: Path) -> None:
-    """Write results to their folder, or to another one where that cannot be done.
-
-    Args:
-        write: writes them to the folder that it is given.
-        config: the settings; `rescue` says where the other folder is made.
-        out: the folder of the results.
-
-    Raises:
-        OSError: they had to be written to another folder, which the message names, or to none.
-    """
-    try:
-        write(out)
-    except OSError as error:
-        rescued = rescue_folder(config, out)
-        write(rescued)
-        raise OSError(f"the results cannot be written to {out} ({error}): they are in {rescued}") from error
 
 
 class Recorder:
@@ -250,30 +225,33 @@ class Recorder:
             OSError: there was a signal, and the run can be saved nowhere.
         """
         epoch, signum = int(run.epoch), int(parallel.agree(self.signalled() or 0)) or None
-        if int(run.bad_step) >= 0 or (signum is None and not self.keeper.due(epoch)):
+        step = training.steps_under_way(run)
+        if int(run.bad_step) >= 0 or (signum is None and not self.keeper.due(epoch, step)):
             return
         self.data = self.data or fingerprint(self.dataset)
         about = {
             "settings": json.loads(artifacts.as_json(self.settings)),
             "data": self.data,
             "seconds": self.earlier + timing.epochs,
+            "under_way": timing.under_way,
             "versions": versions(),
         }
         tree = {"run": run, "statistics": self.statistics}
-        if "validation_accuracy" in run.history:
+        quality = math.nan
+        if epoch and "validation_accuracy" in run.history:
             quality = float(run.history["validation_accuracy"][-1])
-        else:
+        elif epoch:
             quality = -float(run.history["loss"][-1])
-        self.keeper.save(epoch, tree, about, quality)
+        self.keeper.save(epoch, tree, about, quality, step)
         if signum is None:
             return
         folder, path = self.out, self.keeper.wait()
         if path is None and jax.process_index() == 0:
-            folder = rescue_folder(self.settings, self.out)
-            path = checkpoint.write(folder / FOLDER, epoch, tree, about)
+            folder = rescue.rescue_folder(self.settings, self.out)
+            path = checkpoint.write(folder / FOLDER, epoch, tree, about, step)
         raise command.Stopped(
             signum,
-            f"{signal.Signals(signum).name} after epoch {epoch} of {self.settings.epochs}; saved in "
+            f"{signal.Signals(signum).name} after {_reached(run)} of {self.settings.epochs}; saved in "
             f"{os.path.relpath(path or folder)}; go on with: {resume_command('train', folder)}",
         )
 
@@ -297,7 +275,26 @@ def resume_command(name: str, folder: Path) -> str:
     return f"python -m experiments.{name} --resume {shlex.quote(str(folder))}"
 
 
-def start_from(stored: Stored | None, like: training.Run | None, statistics: Any) -> tuple[Any, Any, list[float]]:
+class Begun(NamedTuple):
+    """Where a run begins."""
+
+    progress: training.Run | None
+    """The run to go on with; None for a new one."""
+    statistics: Any
+    """What it is trained with."""
+    seconds: list[float]
+    """Of the epochs that are done."""
+    under_way: float = 0.0
+    """The seconds that the epoch which it was stopped in has taken."""
+
+    def told(self) -> str:
+        """Of a run that goes on: after what."""
+        if self.progress is None:
+            return ""
+        return f", going on after {_reached(self.progress)}"
+
+
+def start_from(stored: Stored | None, like: training.Run | None, statistics: Any) -> Begun:
     """Where a run begins.
 
     Args:
@@ -306,13 +303,18 @@ def start_from(stored: Stored | None, like: training.Run | None, statistics: Any
         statistics: what was fitted on the training inputs now.
 
     Returns:
-        The `Run` to go on with, or None; the statistics it was trained with; the seconds of its epochs.
+        A `Begun`.
 
     Raises:
         ValueError: the checkpoint is of another training.
     """
     if stored is None or stored.checkpoint is None:
-        return None, statistics, []
+        return Begun(None, statistics, [])
     about = stored.checkpoint.about
     found = checkpoint.restore(stored.checkpoint, {"run": like, "statistics": statistics})
-    return found["run"], found["statistics"], about["seconds"]
+    return Begun(found["run"], found["statistics"], about["seconds"], about["under_way"])
+
+
+def _reached(run: training.Run) -> str:
+    step = training.steps_under_way(run)
+    return f"epoch {int(run.epoch)}" + (f" and {step:,} steps of the next" if step else "")

@@ -35,7 +35,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from experiments import artifacts, command, devices, resume
+from experiments import artifacts, command, devices, rescue, resume
 from experiments.config import Config, Settings, resolve, task_maker
 from experiments.grid import NAMES, SweepConfig, check_values, hparams_of, on_border, tried_values
 from experiments.groups import Groups
@@ -69,6 +69,10 @@ def sweep(config: SweepConfig, console: Console) -> dict[str, Any]:
         raise ValueError(
             "--coordinator, --num-processes and --process-id belong to experiments.train: a sweep runs in one process, "
             "over all its devices; for several hosts start one sweep on each, with settings or --seed of its own"
+        )
+    if config.memory_share != SweepConfig.memory_share:
+        raise ValueError(
+            f"--memory-share {config.memory_share} belongs to experiments.train: a sweep has all images in memory"
         )
     device = devices.choose(config.device)
     with parallel.over_models():
@@ -164,7 +168,7 @@ def _sweep(config: SweepConfig, console: Console, device: str) -> dict[str, Any]
         summary["seconds_total"] = time.perf_counter() - started
         artifacts.write_json(folder / "summary.json", summary | artifacts.environment())
 
-    resume.write_or_rescue(write, config, out)
+    rescue.write_or_rescue(write, config, out)
     console.print(_table(summary, out))
     for warning in warnings:
         console.print(f"warning: {warning}", highlight=False)

@@ -5,9 +5,11 @@
     python -m experiments.train --dataset cifar10 --model linear
     python -m experiments.train --dataset cifar10 --model mlp --hidden 512 --dropout 0.5
     python -m experiments.train --dataset cifar10 --model cnn --augment flip crop --schedule one-cycle
+    python -m experiments.train --dataset imagenet_resized/64x64 --model cnn-large
     python -m experiments.train --resume runs/FOLDER
 
-A run that was stopped or killed goes on from its newest checkpoint and ends as if it had never been stopped.
+Images that would fill the memory when they are decoded (--memory-share) are read while the training goes on. A run
+that was stopped or killed goes on from its newest checkpoint and ends as if it had never been stopped.
 
 To expect on 2 CPU cores, from process start, with seed 0: digits 98 to 99 % of the test examples right in 13 s; of
 CIFAR-10 67 % in two and a half minutes with the recipe that is taken when nothing but the dataset is given; the linear
@@ -18,42 +20,29 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
-import functools
-import json
-import math
 import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import numpy as np
 import tyro
-from jax import Array
-from matplotlib.figure import Figure
 from rich.console import Console
-from rich.table import Table
 
-from experiments import artifacts, command, devices, resume
+from experiments import artifacts, command, devices, feeds, rescue, resume, together
 from experiments.config import Config, Settings, hyperparameters, resolve, task_maker
 from experiments.defaults import with_recipe
+from experiments.findings import Classifier, figures, table
 from experiments.progress import Bar, Events, HistoryFile, bar_of_epochs
 from experiments.transforms import fit_statistics
-from jaxnn import metrics, plots, training
-from jaxnn.data import Dataset, Split, load, preprocess
+from jaxnn import plots, training
+from jaxnn.data import Dataset, Split, load
 from jaxnn.training import parallel
 
 QUICK_EXAMPLES = 2000
 PROGRAM = "python -m experiments.train"
-
-
-class Classifier(NamedTuple):
-    """What a run leaves behind: what was fitted on the training inputs, the parameters, and a model's state if any."""
-
-    statistics: Any
-    params: Any
-    model_state: Any = None
 
 
 def train(config: Config, console: Console, stored: resume.Stored | None = None) -> dict[str, Any]:
@@ -75,14 +64,17 @@ def train(config: Config, console: Console, stored: resume.Stored | None = None)
         ImportError: the dataset cannot be prepared without another package; the message says which.
         training.NonFiniteError: training diverged; the settings and the history so far were written.
     """
-    devices.connect(config)
     device = devices.choose(config.device)
+    if stored is not None and stored.summary is not None:
+        console.print(f"{stored.folder} is finished: nothing is left to do", highlight=False, markup=False)
+        return stored.summary
     with parallel.over_data(), parallel.watched():
         parallel.meet()
         if jax.process_index() == 0:
             return _train(config, console, stored, device)
         with tempfile.TemporaryDirectory() as folder:  # what process 0 writes is enough
-            config = dataclasses.replace(config, out=Path(folder), checkpoint_every=None, checkpoint_minutes=0.0)
+            # checkpoint_every stays: the chunks of epochs end there, and must be the same in all processes
+            config = dataclasses.replace(config, out=Path(folder), checkpoint_minutes=0.0)
             stored = None if stored is None else stored._replace(folder=Path(folder))
             return _train(config, Console(quiet=True), stored, device)
 
@@ -93,62 +85,51 @@ def _train(config: Config, console: Console, stored: resume.Stored | None, devic
     def warn(message: str) -> None:
         console.print(f"warning: {message}", highlight=False, markup=False, soft_wrap=True)
 
-    if stored is not None and (stored.folder / "summary.json").exists():
-        console.print(f"{stored.folder} is finished: nothing is left to do", highlight=False, markup=False)
-        return json.loads((stored.folder / "summary.json").read_text(encoding="utf-8"))
-    dataset = load_dataset(config)
+    dataset = load_dataset(config, config.memory_share)
+    streamed = feeds.is_streamed(dataset)
+    if (as_first := bool(parallel.agree(streamed))) != streamed:  # this machine has another memory than the first
+        streamed, dataset = as_first, load_dataset(config, 0.0 if as_first else 1.0)
     config, recipe = with_recipe(config)
-    settings = resolve(config, dataset)
+    settings = dataclasses.replace(resolve(config, dataset), memory_share=0.0 if streamed else 1.0)
     parallel.check_batch_size(settings.batch_size)
     if stored is not None:
         resume.check_same(stored, settings, dataset, warn)
     statistics = fit_statistics(settings, dataset.train.inputs)
     make_task = task_maker(settings, statistics, dataset.train.inputs, len(dataset.classes))
     hparams, key = hyperparameters(settings), jax.random.key(settings.seed)
-    data = training.Data(*dataset.train, statistics, evaluate=_measured(dataset))
-    select = "validation_accuracy" if settings.early_stopping is not None else None
-
-    begin = functools.partial(training.start, make_task, epochs=1, batch_size=settings.batch_size, select=select)
-    like = jax.eval_shape(begin, hparams, key, data) if stored is not None else None
-    progress, statistics, earlier = resume.start_from(stored, like, statistics)
-    data = data._replace(statistics=statistics)
+    make_feed = feeds.from_disk if streamed else feeds.from_memory
+    feed = make_feed(dataset, statistics, make_task, hparams, key, settings)
+    like = jax.eval_shape(feed.like) if stored is not None else None
+    begun = resume.start_from(stored, like, statistics)
+    if begun.progress is not None:
+        statistics = begun.statistics
+        feed = make_feed(dataset, statistics, make_task, hparams, key, settings)
     out = _new_folder(settings, dataset.name) if stored is None else stored.folder
     settings = dataclasses.replace(settings, out=out)
     _write_config(out, settings, dataset)
-    begun = "" if progress is None else f", going on after epoch {int(progress.epoch)}"
     console.print(
         f"{dataset.name}: {len(dataset.train.labels):,} training, {len(dataset.validation.labels):,} validation and "
-        f"{len(dataset.test.labels):,} test examples, {len(dataset.classes)} classes; on {device}{begun}",
+        f"{len(dataset.test.labels):,} test examples, {len(dataset.classes)} classes; on {device}{begun.told()}",
         highlight=False,
     )
 
+    if streamed:
+        console.print(feeds.told(dataset), highlight=False, soft_wrap=True)
     if recipe and stored is None:
         console.print(f"the recipe for {dataset.name}: {recipe}", highlight=False, soft_wrap=True)
 
     examples = len(dataset.train.labels) // settings.batch_size * settings.batch_size
     with bar_of_epochs(console) as bar, command.noticing_signals() as signalled:
         shown, events = Bar(bar, settings.epochs, examples), Events(out / "tensorboard", warn)
-        table = HistoryFile(out / "history.csv", earlier, warn)
-        recorder = resume.Recorder(settings, dataset, statistics, earlier, signalled, warn)
+        rows = HistoryFile(out / "history.csv", begun.seconds, warn)
+        recorder = resume.Recorder(settings, dataset, statistics, begun.seconds, signalled, warn)
 
         def on_chunk(run: training.Run, timing: training.Timing) -> None:
-            for callback in (shown, events, table, recorder):
+            for callback in (shown, events, rows, recorder):
                 callback(run, timing)
 
         try:
-            run, timing = training.fit(
-                make_task,
-                hparams,
-                key,
-                data,
-                epochs=settings.epochs,
-                batch_size=settings.batch_size,
-                select=select,
-                patience=settings.early_stopping,
-                progress=progress,
-                on_chunk=on_chunk,
-                chunk_ends=settings.checkpoint_every,
-            )
+            run, timing = feed.fit(begun.progress, begun.under_way, on_chunk)
             events(run, timing)  # of a run that was stopped after its last epoch
             shown.finish(run)
         except training.NonFiniteError:
@@ -157,21 +138,19 @@ def _train(config: Config, console: Console, stored: resume.Stored | None, devic
         finally:
             recorder.keeper.close()
             events.close()
-    seconds = earlier + timing.epochs
+    seconds = begun.seconds + timing.epochs
     history = {name: np.asarray(values) for name, values in run.history.items()}
     reached = run.best or run.state._replace(params=training.evaluated_params(run.state))
     classifier = Classifier(statistics, reached.params, reached.model_state)
 
-    measure = jax.jit(functools.partial(_measure, make_task(hparams)))
-    probabilities, test_loss, test_accuracy = measure(classifier, *dataset.test)
-    _, train_loss, train_accuracy = measure(classifier, *dataset.train)
+    tested, trained = (feed.examine(classifier, split) for split in (dataset.test, feed.trained))
     summary: dict[str, Any] = {
         "dataset": dataset.name,
         "model": settings.model,
-        "test_accuracy": float(test_accuracy),
-        "test_loss": float(test_loss),
-        "train_accuracy": float(train_accuracy),
-        "train_loss": float(train_loss),
+        "test_accuracy": float(tested.right.mean()),
+        "test_loss": float(tested.losses.mean(dtype=np.float64)),
+        "train_accuracy": float(trained.right.mean()),
+        "train_loss": float(trained.losses.mean(dtype=np.float64)),
         "epochs": len(seconds),
         "parameters": sum(leaf.size for leaf in jax.tree.leaves(classifier.params)),
         "examples_per_second": examples * len(seconds) / sum(seconds),
@@ -183,29 +162,30 @@ def _train(config: Config, console: Console, stored: resume.Stored | None, devic
         summary["validation_accuracy"] = float(history["validation_accuracy"][int(run.best.epoch) if run.best else -1])
     if run.best:
         summary["best_epoch"] = int(run.best.epoch) + 1
-    figures = _figures(dataset, history, classifier, np.asarray(probabilities), summary)
+    drawn = figures(dataset, history, classifier, tested, summary)
 
     def write(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         _write_config(folder, settings, dataset)
         artifacts.write_arrays(folder / "classifier.npz", classifier)
         artifacts.write_history(folder / "history.csv", history, seconds)
-        for name, figure in figures.items():
+        for name, figure in drawn.items():
             plots.save(figure, folder / name)
         summary["seconds_total"] = time.perf_counter() - started
         summary["peak_memory_mib"] = artifacts.peak_memory_mib()
         artifacts.write_json(folder / "summary.json", summary | artifacts.environment())
 
-    resume.write_or_rescue(write, settings, out)
-    console.print(_table(summary, out))
+    rescue.write_or_rescue(write, settings, out)
+    console.print(table(summary, out))
     return summary
 
 
-def load_dataset(config: Config) -> Dataset:
+def load_dataset(config: Config, memory_share: float | None = None) -> Dataset:
     """The dataset of the settings, split; with `quick` a small part of its training examples.
 
     Args:
         config: the settings.
+        memory_share: as `jaxnn.data.load`.
 
     Returns:
         The dataset.
@@ -221,24 +201,13 @@ def load_dataset(config: Config) -> Dataset:
         label=config.label,
         image_size=config.image_size,
         strict=config.strict,
+        memory_share=memory_share,
     )
     if config.quick and len(dataset.train.labels) > QUICK_EXAMPLES:
         rows = np.random.default_rng(config.seed).choice(len(dataset.train.labels), QUICK_EXAMPLES, replace=False)
         rows.sort()
         dataset = dataset._replace(train=Split(dataset.train.inputs[rows], dataset.train.labels[rows]))
     return dataset
-
-
-def _measured(dataset: Dataset) -> dict[str, Split]:
-    """What is measured after each epoch: the validation examples, and about as many of the training examples."""
-    held = len(dataset.validation.labels)
-    if held == 0:
-        return {}
-    every = max(1, len(dataset.train.labels) // held)
-    return {
-        "train": Split(dataset.train.inputs[::every], dataset.train.labels[::every]),
-        "validation": dataset.validation,
-    }
 
 
 def _new_folder(config: Config, dataset: str) -> Path:
@@ -257,72 +226,6 @@ def _write_config(folder: Path, settings: Settings, dataset: Dataset) -> None:
     artifacts.write_sealed(folder / "config.json", dataclasses.asdict(settings) | of_data)
 
 
-def _measure(task: training.Task, classifier: Classifier, inputs: Array, labels: Array) -> tuple[Array, Array, Array]:
-    """Of a whole split in evaluation mode: the probabilities of the classes, the mean loss and the accuracy."""
-    statistics, params, model_state = classifier
-    scores = training.compute_scores(task, params, inputs, statistics, model_state=model_state)
-    return jax.nn.softmax(scores), task.loss(scores, labels).mean(), metrics.accuracy(scores, labels)
-
-
-def _figures(
-    dataset: Dataset,
-    history: dict[str, np.ndarray],
-    classifier: Classifier,
-    probabilities: np.ndarray,
-    summary: dict[str, Any],
-) -> dict[str, Figure]:
-    """The figures of a run by file name."""
-    labels = dataset.test.labels
-    predictions = probabilities.argmax(-1)
-    counts = jax.jit(metrics.confusion, static_argnums=2)(
-        labels, predictions.astype(labels.dtype), len(dataset.classes)
-    )
-    figures = {
-        "learning_curves": plots.learning_curves(history, summary.get("best_epoch")),
-        "confusion": plots.confusion(np.asarray(counts), dataset.classes),
-    }
-    if dataset.train.inputs.ndim == 4:
-        figures["templates"] = plots.templates(*_templates(dataset, classifier))
-        wrong = np.flatnonzero(predictions != labels)
-        wrong = wrong[np.argsort(-probabilities.max(-1)[wrong])][:25]
-        figures["mistakes"] = plots.mistakes(
-            dataset.test.inputs[wrong], labels[wrong], predictions[wrong], probabilities.max(-1)[wrong], dataset.classes
-        )
-    return figures
-
-
-def _templates(dataset: Dataset, classifier: Classifier) -> tuple[np.ndarray, tuple[str, ...] | None]:
-    """The first layer's weights as images, and their names where they are the classes' own."""
-    if isinstance(classifier.params, dict):  # of a convolutional network: a square of pixels is one place
-        kernel = np.asarray(classifier.params["Block_0"]["Conv_0"]["kernel"])
-        side = math.isqrt(kernel.shape[2] // dataset.train.inputs.shape[-1])
-        pixels = kernel.reshape(*kernel.shape[:2], side, side, -1, kernel.shape[3]).transpose(5, 0, 2, 1, 3, 4)
-        return pixels.reshape(kernel.shape[3], kernel.shape[0] * side, kernel.shape[1] * side, -1), None
-    weights = np.asarray(classifier.params[0]["w"])
-    if isinstance(classifier.statistics, preprocess.Principal):
-        weights = weights @ np.asarray(classifier.statistics.components)
-    names = dataset.classes if len(classifier.params) == 1 else None
-    return weights.reshape(-1, *dataset.train.inputs.shape[1:]), names
-
-
-def _table(summary: dict[str, Any], out: Path) -> Table:
-    table = Table(title=f"{summary['dataset']}, {summary['model']}, seed {summary['seed']}", show_header=False)
-    table.add_row("test accuracy", f"{summary['test_accuracy']:.2%}")
-    table.add_row("test loss", f"{summary['test_loss']:.4f}")
-    table.add_row("train accuracy", f"{summary['train_accuracy']:.2%}")
-    if "validation_accuracy" in summary:
-        table.add_row("validation accuracy", f"{summary['validation_accuracy']:.2%}")
-    if "best_epoch" in summary:
-        table.add_row("best epoch", f"{summary['best_epoch']} of {summary['epochs']}")
-    table.add_row("parameters", f"{summary['parameters']:,}")
-    table.add_row("compile time", f"{summary['seconds_compile']:.2f} s")
-    table.add_row("training time", f"{sum(summary['seconds_per_epoch']):.2f} s for {summary['epochs']} epochs")
-    table.add_row("speed", f"{summary['examples_per_second']:,.0f} examples/s")
-    table.add_row("peak memory", f"{summary['peak_memory_mib']:.0f} MiB")
-    table.add_row("results", str(out))
-    return table
-
-
 def main(arguments: list[str] | None = None) -> int:
     """The command: exit status 0, 1 when training diverged, 2 when something that was given is wrong, 130 or 143 when
     it was stopped by Control-C or SIGTERM.
@@ -333,13 +236,12 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _run(config: Config, console: Console, arguments: list[str] | None) -> None:
+    devices.connect(config)
     stored = None
     if config.resume is not None:
-        if config.coordinator is not None:
-            raise ValueError(
-                f"--coordinator {config.coordinator}: a run goes on in one process, over all of its devices"
-            )
-        stored = resume.find(config.resume, lambda message: console.print(f"warning: {message}", soft_wrap=True))
+        folder, warn = config.resume, lambda message: console.print(f"warning: {message}", soft_wrap=True)
+        with parallel.watched():
+            stored = together.tell(resume.find(folder, warn) if jax.process_index() == 0 else None)
         before = resume.as_config(Config, stored.settings, config.resume / "config.json")
         config = tyro.cli(Config, prog=PROGRAM, description=__doc__, default=before, args=arguments)
     train(config, console, stored)

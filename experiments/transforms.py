@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -11,11 +12,14 @@ import numpy as np
 from jax import Array
 
 from jaxnn.data import preprocess
+from jaxnn.data.lazy import Images
 
 if TYPE_CHECKING:
     from experiments.config import Config
 
 Preprocessing = Literal["none", "center", "standardize", "standardize-channel", "standardize-global", "pca", "whiten"]
+FITTED_BYTES = 2**28
+"""Of images that stay on disk the statistics are fitted on a part that takes at most so much memory."""
 Transform = Callable[[Any, Array], Array]
 _TRANSFORMS: dict[str, Transform] = {
     "none": lambda statistics, x: x.astype(jnp.float32),
@@ -33,14 +37,15 @@ def fit_statistics(config: Config, inputs: np.ndarray) -> Any:
 
     Args:
         config: the settings.
-        inputs: the training inputs [N, ...].
+        inputs: the training inputs [N, ...]; of `lazy.Images` every k-th is taken, see `spacing`.
 
     Returns:
         `preprocess.Moments`, `preprocess.Principal`, or None.
     """
+    if config.preprocess == "none":
+        return None
+    inputs = np.asarray(inputs[:: spacing(inputs)])
     match config.preprocess:
-        case "none":
-            return None
         case "center" | "standardize":
             return preprocess.fit_moments(inputs, "pixel")
         case "standardize-channel":
@@ -49,6 +54,18 @@ def fit_statistics(config: Config, inputs: np.ndarray) -> Any:
             return preprocess.fit_moments(inputs, "global")
         case "pca" | "whiten":
             return preprocess.fit_principal(inputs, config.components)
+
+
+def spacing(inputs: np.ndarray) -> int:
+    """Of which training inputs the statistics are taken: of every k-th.
+
+    Args:
+        inputs: all of them; an array or `lazy.Images`.
+
+    Returns:
+        k: 1 for an array; for images that stay on disk as large as it must be for a part of at most `FITTED_BYTES`.
+    """
+    return max(1, math.ceil(inputs.nbytes / FITTED_BYTES)) if isinstance(inputs, Images) else 1
 
 
 def statistics_like(config: Config) -> Any:

@@ -85,7 +85,9 @@ def test_models_import_only_what_they_are_made_of():
 
 def test_training_is_handed_its_functions():
     for path in (PACKAGE / "training").rglob("*.py"):
-        tells_how = {"jaxnn.layers"} if path.name == "fit.py" else set()  # how layers are to be traced
+        tells_how = (
+            {"jaxnn.layers"} if path.name in ("fit.py", "streamed.py", "examine.py") else set()
+        )  # how layers are to be traced
         assert of_jaxnn(imports(path)) <= {"jaxnn.metrics", "jaxnn.training", *tells_how}, path
 
 

@@ -24,7 +24,6 @@ WRONG = {
     "train: no epoch": ("train", "--epochs 0", "--epochs 0"),
     "train: no patience": ("train", "--early-stopping 0", "--early-stopping 0"),
     "train: nothing to wait for": ("train", "--early-stopping 3 --validation-share 0", "--early-stopping 3"),
-    "train: going on over processes": ("train", "--resume x --coordinator 127.0.0.1:1", "--coordinator.*one process"),
     "train: hidden layers of a line": ("train", "--model linear --hidden 5", "--model mlp"),
     "train: dropout of a line": ("train", "--model linear --dropout 0.5", "--dropout 0.5.*--model mlp"),
     "train: no neuron": ("train", "--hidden 8 0", "--hidden 8 0"),

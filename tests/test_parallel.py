@@ -1,6 +1,5 @@
 """A training over several devices or processes is the one over a single device; what it sends is counted."""
 
-import shutil
 import socket
 import subprocess
 import sys
@@ -17,7 +16,7 @@ from train_in_parallel import HPARAMS, digits, task
 
 from experiments.benchmark.communication import collectives
 from jaxnn import training
-from jaxnn.training import checkpoint, parallel, run_many
+from jaxnn.training import parallel, run_many
 
 KEY = jax.random.key(0)
 RELATIVE = 1e-6
@@ -148,41 +147,6 @@ def test_the_command_over_two_processes_writes_what_one_writes(tmp_path):
         assert sorted(a.files) == sorted(b.files)
         for name in a.files:
             np.testing.assert_allclose(a[name], b[name], atol=2e-6)
-
-
-@pytest.mark.slow
-def test_after_a_kill_the_checkpoint_of_two_processes_goes_on_with_one_and_with_four_devices(tmp_path):
-    train = ["-m", "experiments.train", "--epochs", "40", "--early-stopping", "1000"]
-    runs = {name: tmp_path / name for name in ("whole", "two", "one", "four")}
-    several = ["--coordinator", f"127.0.0.1:{free_port()}", "--num-processes", "2", "--checkpoint-every", "1"]
-    program = [*train, *several, "--out", str(runs["two"]), "--process-id"]
-    processes = [start([*program, str(i)], 1) for i in range(2)]
-    while not checkpoint.paths(runs["two"] / "checkpoints"):
-        assert processes[1].poll() is None
-        time.sleep(0.02)
-    processes[1].kill()
-    for process in processes:
-        process.communicate(timeout=60)
-        assert process.returncode != 0
-    assert not (runs["two"] / "summary.json").exists()
-    for name in ("one", "four"):
-        shutil.copytree(runs["two"], runs[name])
-    going = [
-        start([*train, "--out", str(runs["whole"])], 1),
-        start(["-m", "experiments.train", "--resume", str(runs["one"])], 1),
-        start(["-m", "experiments.train", "--resume", str(runs["four"])], 4),
-    ]
-    for process in going:
-        said = process.communicate(timeout=600)[1]
-        assert process.returncode == 0, said
-    whole, *others = (
-        np.genfromtxt(runs[name] / "history.csv", delimiter=",", names=True) for name in ("whole", "one", "four")
-    )
-    for found in others:
-        assert len(found) == len(whole) == 40
-        np.testing.assert_array_equal(found["accuracy"], whole["accuracy"])
-        np.testing.assert_allclose(found["loss"][:10], whole["loss"][:10], rtol=1e-5)  # 200 steps
-        np.testing.assert_allclose(found["loss"], whole["loss"], rtol=1e-3)
 
 
 @pytest.mark.slow

@@ -15,7 +15,7 @@ from rich.console import Console
 
 from experiments import artifacts, predict
 from experiments.config import Config, resolve
-from experiments.train import Classifier
+from experiments.findings import Classifier
 from jaxnn.data import load, preprocess
 
 

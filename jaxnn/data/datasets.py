@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from jaxnn.data import cache, records, source, toy
+from jaxnn.data.memory import memory
 from jaxnn.data.split import Dataset, Split, hold_out, take
 
 TOY = {function.__name__: function for function in (toy.circle, toy.spiral, toy.moons, toy.xor, toy.gauss)}
@@ -31,6 +32,7 @@ def load(
     label: str | None = None,
     image_size: int | None = None,
     strict: bool = False,
+    memory_share: float | None = None,
     **toy_options: Any,
 ) -> Dataset:
     """Loads a data set as NumPy arrays in three disjoint splits.
@@ -61,6 +63,9 @@ def load(
         label: Of "csv:FILE": the name of the column of the classes.
         image_size: Of "folder:PATH": pixels of each side; by default the images' own size, else 32.
         strict: Of your own data: refuse what would be skipped.
+        memory_share: Of a TFDS set: where all its images, decoded, take more than this share of the memory they stay on
+            disk, as `jaxnn.data.lazy.Images`, and are decoded when they are asked for; 0 leaves any such set on disk.
+            By default all is decoded, and a set that takes more than the memory is refused.
         **toy_options: For the toy sets alone: `size` (points in all three splits together), `noise`, `classes`.
 
     Returns:
@@ -84,7 +89,13 @@ def load(
         raise TypeError(f"name must be a string such as 'cifar10', got {name!r}")
     _check_options(name, toy_options)
     _check_draw(validation_share, seed)
+    if memory_share is not None and not 0 <= memory_share <= 1:
+        raise ValueError(f"memory_share must be from 0 to 1, got {memory_share}")
     place = None if name in TOY else _place(name, label, image_size, strict)
+    if memory_share == 0 and (place is not None or name in TOY or name == "digits"):
+        raise ValueError(
+            f"memory_share=0 is for image sets that TFDS has prepared, which can stay on disk; {name!r} cannot"
+        )
     if place is not None:
         dataset = _own(name, *place, label, image_size, strict)
     elif name in TOY:
@@ -93,7 +104,7 @@ def load(
     elif name == "digits":
         dataset = _digits()
     else:
-        dataset = _tfds(name, source.root(data_dir), cache.root(cache_dir))
+        dataset = _tfds(name, source.root(data_dir), cache.root(cache_dir), memory_share)
     if validation_share == 0:
         return dataset
     kept, held = hold_out(
@@ -185,8 +196,10 @@ def _digits() -> Dataset:
     return _with_test("digits", tuple("0123456789"), everything)
 
 
-def _tfds(name: str, data_dir: Path, cache_dir: Path) -> Dataset:
-    """Gives the prepared splits: from the cache if they are there, else decoded, and then kept in the cache."""
+def _tfds(name: str, data_dir: Path, cache_dir: Path, memory_share: float | None) -> Dataset:
+    """Gives the prepared splits: from the cache if they are there, else decoded, and then kept in the cache; or, where
+    they would take too much memory, left on disk.
+    """
     if not re.fullmatch(r"[a-z0-9_]+(/[\w.\-]+)?", name):
         raise _unknown(name)
     found = source.find(name, data_dir)
@@ -202,6 +215,10 @@ def _tfds(name: str, data_dir: Path, cache_dir: Path) -> Dataset:
         if name.partition("/")[0] not in source.names():
             raise _unknown(name)
         found = source.prepare(name, data_dir)
+    if memory_share is not None and records.decoded_bytes(found) > memory_share * memory():
+        from jaxnn.data import lazy
+
+        return lazy.open_set(found)
     entry = cache_dir / name / found.folder.name / found.fingerprint
     if entry.exists():
         try:

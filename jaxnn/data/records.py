@@ -5,6 +5,7 @@ The folder `prepared` of the examples holds a small set, called "tiny".
 
 import io
 import json
+import math
 import sys
 import time
 from collections.abc import Callable
@@ -44,14 +45,66 @@ def decode(source: Source) -> Dataset:
     """
     builder = _open(source)
     image_key, label_key = _keys(source.name, builder.info)
-    splits = builder.info.splits
-    if "train" not in splits or not {"test", "validation"} & set(splits):
-        raise ValueError(f"{source.name} needs a split train, and a split test or validation; it has {list(splits)}")
+    of_test = test_split(source)
     features: Any = builder.info.features
     classes = features[label_key].names
     train = _decode(source, builder, "train", image_key, label_key)
-    test = _decode(source, builder, "test" if "test" in splits else "validation", image_key, label_key)
+    test = _decode(source, builder, of_test, image_key, label_key)
     return Dataset(source.name, tuple(classes), train, take(train, slice(0)), test)
+
+
+def test_split(source: Source) -> str:
+    """Which split of a prepared set is taken to test on: "test", or where there is none "validation".
+
+    Args:
+        source: The prepared set.
+
+    Returns:
+        Its name.
+
+    Raises:
+        ValueError: There is neither, or no split "train".
+        OSError: The description is damaged.
+
+    Example:
+        >>> from jaxnn.data import records, source
+        >>> records.test_split(source.find("tiny", Path("prepared")))
+        'test'
+    """
+    splits = _open(source).info.splits
+    if "train" not in splits or not {"test", "validation"} & set(splits):
+        raise ValueError(f"{source.name} needs a split train, and a split test or validation; it has {list(splits)}")
+    return "test" if "test" in splits else "validation"
+
+
+def decoded_bytes(source: Source) -> int:
+    """How much memory all images of a prepared set would take, as its description says; TFDS is not loaded for it.
+
+    Args:
+        source: The prepared set.
+
+    Returns:
+        Bytes: of all records of all splits, each with its largest image; 0 where no image has a fixed size.
+
+    Raises:
+        OSError: The description is missing or damaged; the message names it.
+
+    Example:
+        >>> from jaxnn.data import records, source
+        >>> records.decoded_bytes(source.find("tiny", Path("prepared"))) == (20 + 6) * 5 * 4 * 3
+        True
+    """
+    path = source.folder / INFO
+    try:
+        splits = json.loads(path.read_text(encoding="utf-8")).get("splits", [])
+        examples = sum(int(length) for split in splits for length in split.get("shardLengths", []))
+        path = source.folder / "features.json"
+        features = json.loads(path.read_text(encoding="utf-8"))["featuresDict"]["features"].values()
+        shapes = [feature["image"]["shape"].get("dimensions", []) for feature in features if "image" in feature]
+        sizes = [math.prod(max(0, int(size)) for size in shape) for shape in shapes if shape]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as problem:
+        raise OSError(f"{path} is missing or damaged ({problem}); {how_to_repair(source)}") from None
+    return examples * max(sizes, default=0)
 
 
 class Records:
@@ -74,7 +127,10 @@ class Records:
         builder = _open(source)
         self._keys = _keys(source.name, builder.info)
         self.shape: tuple[int, int, int] = builder.info.features[self._keys[0]].shape
+        self._classes = tuple(builder.info.features[self._keys[1]].names)
         self._read = _reader(builder, *self._keys)
+        only_label = tfds.features.FeaturesDict({self._keys[1]: builder.info.features[self._keys[1]]})
+        self._only_label: Any = only_label
         raw = tfds.decode.DeserializeMethod.RAW_BYTES
         try:
             self._records: Any = builder.as_data_source(split, deserialize_method=raw)
@@ -90,6 +146,30 @@ class Records:
     def __len__(self) -> int:
         """Counts the records."""
         return len(self._records)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The names of the classes."""
+        return self._classes
+
+    def labels(self) -> np.ndarray:
+        """Reads the labels of all records, and decodes no image.
+
+        Returns:
+            int32[N].
+
+        Raises:
+            OSError: A file is missing or damaged.
+        """
+        labels = np.empty(len(self), np.int32)
+        for start in range(0, len(labels), 1000):
+            rows = range(start, min(start + 1000, len(labels)))
+            try:
+                for row, record in zip(rows, self._records.__getitems__(rows), strict=True):
+                    labels[row] = self._only_label.deserialize_example_np(record)[self._keys[1]]
+            except Exception as problem:
+                raise self._damaged(problem) from None
+        return labels
 
     def decode(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Reads and decodes some records.
@@ -208,8 +288,27 @@ def _decode(source: Source, builder: Any, split: str, image_key: str, label_key:
             raise OSError(
                 f"{path} is missing or damaged (at record {row}: {problem}); {how_to_repair(source)}"
             ) from None
-    if row == 0 or labels.min() < 0:
-        raise ValueError(
-            f"the {split} split of {source.name} has {'no examples' if row == 0 else 'unlabelled examples'}"
-        )
+    check_labelled(labels, source, split)
     return Split(inputs, labels)
+
+
+def check_labelled(labels: np.ndarray, source: Source, split: str) -> None:
+    """Checks that there are examples, all of a class.
+
+    Args:
+        labels: int32[N].
+        source, split: Where they are from.
+
+    Raises:
+        ValueError: There are none, or one has no class.
+
+    Example:
+        >>> from jaxnn.data import records, source
+        >>> records.check_labelled(np.array([1, -1]), source.find("tiny", Path("prepared")), "test")
+        Traceback (most recent call last):
+            ...
+        ValueError: the test split of tiny has unlabelled examples
+    """
+    if len(labels) == 0 or labels.min() < 0:
+        what = "no examples" if len(labels) == 0 else "unlabelled examples"
+        raise ValueError(f"the {split} split of {source.name} has {what}")

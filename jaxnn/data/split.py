@@ -10,7 +10,7 @@ class Split(NamedTuple):
     """Examples with their labels.
 
     Attributes:
-        inputs: uint8[N, H, W, C] images, or float32[N, D] points.
+        inputs: uint8[N, H, W, C] images, or float32[N, D] points; images that stay on disk are `lazy.Images`.
         labels: int32[N], indices into the classes of the data set.
     """
 

@@ -15,10 +15,11 @@ The folder `prepared` of the examples holds a small set, called "tiny".
 from __future__ import annotations
 
 import collections
+import copy
 import functools
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple, Protocol
 
 import jax
@@ -74,10 +75,11 @@ class OnDisk:
         (20, (2, 5, 4, 3))
     """
 
-    def __init__(self, source: Source, split: str) -> None:
-        """Open the split of a set, such as "train" or "train[:90%]"."""
+    def __init__(self, source: Source, split: str, rows: np.ndarray | None = None) -> None:
+        """Open the split of a set, such as "train" or "train[:90%]"; `rows` int[N] are those of it that are meant."""
         self.source, self.split = source, split
-        self.shape = self._records.shape
+        self.shape, self.classes = self._records.shape, self._records.classes
+        self.rows = np.arange(len(self._records)) if rows is None else rows
 
     @functools.cached_property
     def _records(self) -> Records:
@@ -89,11 +91,21 @@ class OnDisk:
 
     def __len__(self) -> int:
         """How many there are."""
-        return len(self._records)
+        return len(self.rows)
 
     def take(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The inputs and the labels of some examples."""
-        return self._records.decode(rows)
+        return self._records.decode(self.rows[rows])
+
+    def part(self, rows: np.ndarray | slice) -> OnDisk:
+        """Some of the examples, as examples on disk."""
+        found = copy.copy(self)
+        found.rows = self.rows[rows]
+        return found
+
+    def labels(self) -> np.ndarray:
+        """The labels int32[N] of all examples, for which no image is decoded."""
+        return self._records.labels()[self.rows]
 
     @property
     def decoded_bytes(self) -> int:
@@ -104,20 +116,53 @@ class OnDisk:
 class _Steps:
     """One process's part of the batch of every step, by the number of the step: what grain reads from."""
 
-    def __init__(self, examples: Examples, words: np.ndarray, batch_size: int, part: tuple[int, int]) -> None:
-        self.examples, self.words, self.batch_size, self.part = examples, words, batch_size, part
+    def __init__(self, examples: Examples, steps: int, rows: Callable[[int], np.ndarray]) -> None:
+        self.examples, self.steps, self.rows = examples, steps, rows
 
     def __len__(self) -> int:
-        return len(self.words) * (len(self.examples) // self.batch_size)
+        return self.steps
 
     def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         return self.examples.take(self.rows(int(index)))
 
-    def rows(self, step: int) -> np.ndarray:
-        n = len(self.examples)
-        epoch, batch = divmod(step, n // self.batch_size)
-        places = batch * self.batch_size + np.arange(*self.part)
-        return numbers_at(places, self.words[epoch], n)
+
+def _rows_of_step(words: np.ndarray, n: int, batch_size: int, part: tuple[int, int], step: int) -> np.ndarray:
+    epoch, batch = divmod(step, n // batch_size)
+    return numbers_at(batch * batch_size + np.arange(*part), words[epoch], n)
+
+
+def _rows_in_order(n: int, batch_size: int, part: tuple[int, int], step: int) -> np.ndarray:
+    return np.minimum(step * batch_size + np.arange(*part), n - 1)
+
+
+def _part(n: int, batch_size: int) -> tuple[int, int]:
+    """Which places of each batch are this process's."""
+    if not 0 < batch_size <= n:
+        raise ValueError(f"stream: batch_size must be from 1 to {n}, the number of examples; got {batch_size}")
+    parallel.check_batch_size(batch_size)
+    of_process = batch_size // jax.process_count()
+    return jax.process_index() * of_process, (jax.process_index() + 1) * of_process
+
+
+def _read(source: _Steps, first_step: int, threads: int | None, workers: int) -> Iterator[tuple[jax.Array, jax.Array]]:
+    """The batches on the device, before they are needed."""
+    import grain
+
+    threads = threads or os.cpu_count() or 1
+    read = grain.ReadOptions(num_threads=threads, prefetch_buffer_size=2 * threads)
+    found = grain.MapDataset.source(source)[first_step:].to_iter_dataset(read)
+    if workers:
+        from absl import flags
+
+        if not flags.FLAGS.is_parsed():  # grain's workers read flags, which only a command of absl parses
+            flags.FLAGS.mark_as_parsed()
+        found = found.mp_prefetch(grain.MultiprocessingOptions(num_workers=workers, per_worker_buffer_size=2))
+    on_device: collections.deque[Any] = collections.deque()
+    for inputs, labels in found:
+        on_device.append(parallel.put_part((inputs, labels)))
+        if len(on_device) > AHEAD:
+            yield on_device.popleft()
+    yield from on_device
 
 
 def batches(
@@ -158,9 +203,7 @@ def batches(
         ((64, 8, 8, 1), (64,))
     """
     n = len(examples)
-    if not 0 < batch_size <= n:
-        raise ValueError(f"stream: batch_size must be from 1 to {n}, the number of examples; got {batch_size}")
-    parallel.check_batch_size(batch_size)
+    part = _part(n, batch_size)
     if epochs < 1 or workers < 0 or (threads is not None and threads < 1):
         raise ValueError(
             f"stream: needs epochs and threads from 1 and workers from 0; got {epochs}, {threads}, {workers}"
@@ -168,27 +211,39 @@ def batches(
     steps = epochs * (n // batch_size)
     if not 0 <= first_step <= steps:
         raise ValueError(f"stream: first_step must be from 0 to {steps}, the number of steps; got {first_step}")
-    import grain
-
-    of_process = batch_size // jax.process_count()
-    start = jax.process_index() * of_process
     words = np.stack([np.asarray(draw_shifts(epoch_key(key, epoch), n)) for epoch in range(epochs)])
-    source = _Steps(examples, words, batch_size, (start, start + of_process))
-    threads = threads or os.cpu_count() or 1
-    read = grain.ReadOptions(num_threads=threads, prefetch_buffer_size=2 * threads)
-    found = grain.MapDataset.source(source)[first_step:].to_iter_dataset(read)
-    if workers:
-        from absl import flags
+    rows = functools.partial(_rows_of_step, words, n, batch_size, part)
+    yield from _read(_Steps(examples, steps, rows), first_step, threads, workers)
 
-        if not flags.FLAGS.is_parsed():  # grain's workers read flags, which only a command of absl parses
-            flags.FLAGS.mark_as_parsed()
-        found = found.mp_prefetch(grain.MultiprocessingOptions(num_workers=workers, per_worker_buffer_size=2))
-    on_device: collections.deque[Any] = collections.deque()
-    for inputs, labels in found:
-        on_device.append(parallel.put_part((inputs, labels)))
-        if len(on_device) > AHEAD:
-            yield on_device.popleft()
-    yield from on_device
+
+def in_order(
+    examples: Examples, *, batch_size: int, threads: int | None = None, workers: int = 0
+) -> Iterator[tuple[jax.Array, jax.Array, int]]:
+    """Batches of all examples once, in their order, for evaluation: none is left out.
+
+    Args:
+        examples, threads, workers: as `batches`.
+        batch_size: examples in a batch, in all processes together; may be more than there are.
+
+    Yields:
+        Inputs [B, ...], labels int32[B], and how many of them count: in the last batch the last example stands again
+        where there are no more, so that all batches are of one shape.
+
+    Raises:
+        ValueError, OSError: as `batches`.
+
+    Example:
+        >>> from jaxnn.data import stream
+        >>> examples = stream.InMemory(*load("digits").test)
+        >>> [(labels.shape, count) for _, labels, count in stream.in_order(examples, batch_size=300)]
+        [((300,), 300), ((300,), 59)]
+    """
+    n = len(examples)
+    part = _part(max(n, batch_size), batch_size)
+    rows = functools.partial(_rows_in_order, n, batch_size, part)
+    steps = _Steps(examples, -(-n // batch_size), rows)
+    for step, (inputs, labels) in enumerate(_read(steps, 0, threads, workers)):
+        yield inputs, labels, min(batch_size, n - step * batch_size)
 
 
 def choose(source: Source, split: str, *, memory_share: float = MEMORY_SHARE) -> Examples:

@@ -1,4 +1,5 @@
-"""Training as pure functions: `update` is one step, `run` a whole training, `fit` the same in chunks of epochs.
+"""Training as pure functions: `update` is one step, `run` a whole training, `fit` the same in chunks of epochs, and
+`fit_stream` the same of examples that need not fit in memory.
 
 Examples start from:
     >>> from jaxnn.data import toy
@@ -9,10 +10,12 @@ Examples start from:
     >>> key, h = jax.random.key(0), {"rate": 0.5}
 """
 
+from jaxnn.training.examine import Examined, examine
 from jaxnn.training.fit import OnChunk, Timing, fit, per_epoch
 from jaxnn.training.nonfinite import NonFiniteError
 from jaxnn.training.order import permutation
 from jaxnn.training.run import Best, Data, Run, advance, run, start
+from jaxnn.training.streamed import Stream, fit_stream, start_stream, steps_under_way
 from jaxnn.training.sweep import Group, choose_group, run_many, sweep
 from jaxnn.training.update import (
     Metrics,
@@ -29,6 +32,7 @@ from jaxnn.training.update import (
 __all__ = [
     "Best",
     "Data",
+    "Examined",
     "Group",
     "Metrics",
     "NonFiniteError",
@@ -36,13 +40,16 @@ __all__ = [
     "Run",
     "State",
     "StepKeys",
+    "Stream",
     "Task",
     "Timing",
     "advance",
     "choose_group",
     "compute_scores",
     "evaluated_params",
+    "examine",
     "fit",
+    "fit_stream",
     "init_state",
     "make_update",
     "per_epoch",
@@ -50,6 +57,8 @@ __all__ = [
     "run",
     "run_many",
     "start",
+    "start_stream",
     "step_keys",
+    "steps_under_way",
     "sweep",
 ]

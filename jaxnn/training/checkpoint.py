@@ -1,8 +1,9 @@
 """Checkpoints: the whole of a run on disk, written whole or not at all, every byte checked before it is used again.
 
-A checkpoint is a folder, such as `checkpoints/000040` after 40 epochs: the arrays as Orbax writes them (`state`), what
-else is to be known as JSON (`about.json`), and the checksums of all these files (`SHA256SUMS`, which `sha256sum -c`
-reads). It is written under another name and then renamed. Nothing in it is a pickle.
+A checkpoint is a folder, such as `checkpoints/000040` after 40 epochs (`000040-000000120` after 120 steps more): the
+arrays as Orbax writes them (`state`), what else is to be known as JSON (`about.json`), and the checksums of all these
+files (`SHA256SUMS`, which `sha256sum -c` reads). It is written under another name and then renamed. Nothing in it is a
+pickle.
 
 Examples start from:
     >>> from jaxnn.training import checkpoint
@@ -16,6 +17,7 @@ import functools
 import json
 import logging
 import os
+import re
 import shutil
 import sys
 import warnings
@@ -42,17 +44,19 @@ class Checkpoint(NamedTuple):
     arrays: dict[str, np.ndarray]
     """The leaves of the stored tree by their places in it, such as "run/state/params/0/w"; see `restore`."""
     about: dict[str, Any]
-    """What `write` was given; also `epoch`, and `keys`: the kinds of the PRNG keys by place."""
+    """What `write` was given; also `epoch` and `step`; `keys`: the kinds of the PRNG keys by place; `empty`: types and
+    shapes of the arrays without values."""
 
 
-def write(folder: Path, epoch: int, tree: Any, about: Mapping[str, Any]) -> Path:
+def write(folder: Path, epoch: int, tree: Any, about: Mapping[str, Any], step: int = 0) -> Path:
     """Write a checkpoint: readers see the whole of it or nothing.
 
     Args:
         folder: the folder of the run's checkpoints; made if needed.
         epoch: the number of epochs done, by which the checkpoint is called.
-        tree: a pytree of arrays, none of them empty; PRNG keys too.
+        tree: a pytree of arrays; PRNG keys too.
         about: what else is to be known; whatever JSON can hold.
+        step: the number of steps done in the epoch that is under way.
 
     Returns:
         The path of the checkpoint. One of the same name is replaced.
@@ -66,14 +70,16 @@ def write(folder: Path, epoch: int, tree: Any, about: Mapping[str, Any]) -> Path
         ('000004', ['SHA256SUMS', 'about.json', 'state'])
     """
     folder = folder.resolve()
-    target = folder / f"{epoch:06d}"
+    target = folder / (f"{epoch:06d}-{step:09d}" if step else f"{epoch:06d}")
     temporary = _temporary(target)
     arrays, keys = {}, {}
-    for place, leaf in jax.tree_util.tree_leaves_with_path(tree):
-        name = _name(place)
+    for at, leaf in jax.tree_util.tree_leaves_with_path(tree):
+        name = _name(at)
         if isinstance(leaf, jax.Array) and jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
             keys[name], leaf = str(jax.random.key_impl(leaf)), jax.random.key_data(leaf)
         arrays[name] = np.asarray(leaf)
+    empty = {name: [array.dtype.name, array.shape] for name, array in arrays.items() if array.size == 0}
+    arrays = {name: array for name, array in arrays.items() if name not in empty}  # Orbax refuses them
     folder.mkdir(parents=True, exist_ok=True)
     needed, free = sum(array.nbytes for array in arrays.values()) + FOR_FILES, shutil.disk_usage(folder).free
     if free < needed:  # known before Orbax begins, whose threads go on for a while after a failure
@@ -82,7 +88,9 @@ def write(folder: Path, epoch: int, tree: Any, about: Mapping[str, Any]) -> Path
         temporary.mkdir()
         with _orbax() as (ocp, checkpointer):
             checkpointer.save(temporary / "state", args=ocp.args.PyTreeSave(arrays))
-        text = json.dumps({**about, "epoch": epoch, "keys": keys}, indent=1, allow_nan=False)
+        text = json.dumps(
+            {**about, "epoch": epoch, "step": step, "keys": keys, "empty": empty}, indent=1, allow_nan=False
+        )
         (temporary / "about.json").write_text(text + "\n", encoding="utf-8")
         checksums.seal(temporary)
         remove(target)
@@ -123,7 +131,8 @@ def read(path: Path) -> Checkpoint:
         raise
     except Exception as error:
         raise DamagedError(f"{path} cannot be read, though its checksums are right ({error})") from error
-    return Checkpoint(path, arrays, about)
+    empty = {name: np.zeros(shape, np.dtype(kind)) for name, (kind, shape) in about.get("empty", {}).items()}
+    return Checkpoint(path, arrays | empty, about)
 
 
 def restore(checkpoint: Checkpoint, like: Any) -> Any:
@@ -147,7 +156,7 @@ def restore(checkpoint: Checkpoint, like: Any) -> Any:
         True
     """
     places, structure = jax.tree_util.tree_flatten_with_path(like)
-    expected = {_name(place): leaf for place, leaf in places}
+    expected = {_name(at): leaf for at, leaf in places}
     if set(expected) != set(checkpoint.arrays):
         differ = sorted(set(expected) ^ set(checkpoint.arrays))
         raise ValueError(f"{checkpoint.path} is of another training: only one of the two has {', '.join(differ)}")
@@ -181,8 +190,25 @@ def paths(folder: Path) -> list[Path]:
         >>> [path.name for path in checkpoint.paths(Path("paths"))]
         ['000010', '000005']
     """
-    found = [path for path in folder.glob("*") if path.name.isdecimal() and path.is_dir()]
-    return sorted(found, key=lambda path: int(path.name), reverse=True)
+    found = [path for path in folder.glob("*") if re.fullmatch(r"\d+(-\d+)?", path.name) and path.is_dir()]
+    return sorted(found, key=place, reverse=True)
+
+
+def place(path: Path) -> tuple[int, int]:
+    """How far a run had come when it wrote a checkpoint.
+
+    Args:
+        path: of the checkpoint.
+
+    Returns:
+        The epochs done, and the steps of the next.
+
+    Example:
+        >>> checkpoint.place(Path("checkpoints/000040-000000120"))
+        (40, 120)
+    """
+    epoch, _, step = path.name.partition("-")
+    return int(epoch), int(step or 0)
 
 
 def newest(folder: Path, warn: Callable[[str], None] = warnings.warn) -> Checkpoint | None:
@@ -244,8 +270,8 @@ def _temporary(path: Path, kind: str = "") -> Path:
     return path.with_name(f".{path.name}{kind}.{os.getpid()}{TEMPORARY}")
 
 
-def _name(place: tuple[Any, ...]) -> str:
-    return jax.tree_util.keystr(place, simple=True, separator="/")
+def _name(at: tuple[Any, ...]) -> str:
+    return jax.tree_util.keystr(at, simple=True, separator="/")
 
 
 def _is_not_of_orbax(record: logging.LogRecord) -> bool:

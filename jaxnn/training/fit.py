@@ -28,6 +28,8 @@ class Timing(NamedTuple):
     """Tracing and compiling; near zero when the same program was compiled before."""
     epochs: list[float]
     """Each epoch; epochs of one chunk share their chunk's mean."""
+    under_way: float = 0.0
+    """The epoch that a training from a stream is in the middle of."""
 
 
 OnChunk = Callable[[Run, Timing], None]
@@ -112,7 +114,7 @@ def fit(
     key, data, hparams = jax.block_until_ready(parallel.replicate((key, data, hparams)))
     clock = time.perf_counter()
     begin = functools.partial(_compiled_start, make_task, hparams, key, data, epochs, batch_size, select)
-    now: Run = begin() if progress is None else parallel.replicate(_with_room(progress, jax.eval_shape(begin)))
+    now: Run = begin() if progress is None else parallel.replicate(with_room(progress, jax.eval_shape(begin)))
     train_until = functools.partial(
         _compiled_advance, make_task, hparams, key, data, batch_size=batch_size, select=select, patience=patience
     )
@@ -130,24 +132,53 @@ def fit(
             break
         timing.epochs.extend([elapsed / ran] * ran)
         if on_chunk is not None:
-            on_chunk(_cut(now), timing._replace(epochs=[*timing.epochs]))
+            on_chunk(cut(now), timing._replace(epochs=[*timing.epochs]))
         if int(now.bad_step) >= 0:
             raise explain(make_task, hparams, key, data, before, now, batch_size)
         done += ran
         chunk = max(1, math.floor(min(chunk_seconds * ran / elapsed, epochs)))
-    return _cut(now), timing
+    return cut(now), timing
 
 
-def _cut(progress: Run) -> Run:
-    """The run with a history of the epochs done alone."""
+def cut(progress: Run) -> Run:
+    """The run with a history of the epochs done alone.
+
+    Args:
+        progress: the run, with room for epochs to come.
+
+    Returns:
+        The `Run`.
+
+    Example:
+        >>> from jaxnn.training.fit import cut
+        >>> cut(training.start(task, h, key, data, 5, 10, None)).history["loss"].shape
+        (0,)
+    """
     done = int(progress.epoch)
     return progress._replace(
         history={name: jnp.asarray(np.asarray(values)[:done]) for name, values in progress.history.items()}
     )
 
 
-def _with_room(progress: Run, like: Run) -> Run:
-    """The run with room in its history for the epochs to come."""
+def with_room(progress: Run, like: Run) -> Run:
+    """The run with room in its history for the epochs to come.
+
+    Args:
+        progress: the run so far.
+        like: a run with the shapes of the arrays.
+
+    Returns:
+        The `Run`.
+
+    Raises:
+        ValueError: the shapes or the measures are of another training.
+
+    Example:
+        >>> from jaxnn.training.fit import cut, with_room
+        >>> run = training.start(task, h, key, data, 5, 10, None)
+        >>> with_room(cut(run), run).history["loss"].shape
+        (5,)
+    """
 
     def filled(values: Any, room: Array) -> Array:
         done = np.asarray(values, room.dtype)[: room.shape[0]]

@@ -65,24 +65,25 @@ class Keeper:
         self._writer: concurrent.futures.ThreadPoolExecutor | None = None
         self._last: concurrent.futures.Future[Path | None] | None = None
 
-    def due(self, epoch: int) -> bool:
+    def due(self, epoch: int, step: int = 0) -> bool:
         """Whether a checkpoint is to be written now.
 
         Args:
             epoch: the number of epochs done.
+            step: the number of steps done in the epoch that is under way; within an epoch minutes alone count.
 
         Returns:
             A bool.
         """
-        if self.epochs is not None and epoch % self.epochs == 0:
+        if self.epochs is not None and step == 0 and epoch % self.epochs == 0:
             return True
         return self.minutes is not None and time.monotonic() - self._clock >= 60 * self.minutes
 
-    def save(self, epoch: int, tree: Any, about: Mapping[str, Any], quality: float) -> None:
+    def save(self, epoch: int, tree: Any, about: Mapping[str, Any], quality: float, step: int = 0) -> None:
         """Write a checkpoint in the background; waits for the one before. Of several processes the first alone writes.
 
         Args:
-            epoch, tree, about: as `write`.
+            epoch, tree, about, step: as `write`.
             quality: the larger, the better this checkpoint.
         """
         self.wait()
@@ -91,7 +92,7 @@ class Keeper:
         if self._writer is None:
             self._writer = concurrent.futures.ThreadPoolExecutor(1, "checkpoint")
         measured = {"quality": quality} if math.isfinite(quality) else {}
-        self._last = self._writer.submit(self._write, epoch, tree, {**about, **measured})
+        self._last = self._writer.submit(self._write, epoch, tree, {**about, **measured}, step)
         self._clock = time.monotonic()
 
     def wait(self) -> Path | None:
@@ -110,9 +111,9 @@ class Keeper:
         if self._writer is not None:
             self._writer.shutdown()
 
-    def _write(self, epoch: int, tree: Any, about: Mapping[str, Any]) -> Path | None:
+    def _write(self, epoch: int, tree: Any, about: Mapping[str, Any], step: int) -> Path | None:
         try:
-            path = write(self.folder, epoch, tree, about)
+            path = write(self.folder, epoch, tree, about, step)
         except Exception as error:  # Orbax has many kinds of errors for a full disk
             reason = " ".join(str(error).split()) or type(error).__name__
             self.warn(
@@ -150,7 +151,7 @@ def prune(folder: Path, keep: int) -> None:
             return float("-inf")
 
     found = paths(folder)
-    best = max(found, key=lambda path: (quality(path), -int(path.name)), default=None)
+    best = max(reversed(found), key=quality, default=None)  # the earliest of equal ones
     for path in found[keep:]:
         if path != best:
             remove(path)

@@ -63,9 +63,32 @@ def explain(
     step = int(after.bad_step)
     epoch = step // (data.inputs.shape[0] // batch_size)
     state, first = _approach(make_task, hparams, key, data, before, jnp.int32(epoch), after.bad_step, batch_size)
+    finite = all(is_finite(leaf) for leaf in jax.tree.leaves((data.inputs, data.statistics)))
+    return diagnose(after, epoch, state, first.params, finite)
+
+
+def diagnose(after: Run, epoch: int, state: State, first_params: Any, finite: bool) -> NonFiniteError:
+    """What most likely went wrong, from the state that the bad step began with.
+
+    Args:
+        after: the run that met the bad step.
+        epoch: the epoch of that step.
+        state: before that step.
+        first_params: the parameters that the run began with.
+        finite: whether the inputs and their statistics are.
+
+    Returns:
+        The error to raise.
+
+    Example:
+        >>> from jaxnn.training.nonfinite import diagnose
+        >>> run = training.start(task, h, key, data, 5, 10, None)
+        >>> diagnose(run._replace(bad_step=jnp.int32(3)), 0, run.state, run.state.params, False).cause
+        'the inputs or their statistics hold NaN or infinite values: look for them in the data'
+    """
     norms = _norms(state.params)
-    grown = math.hypot(*norms.values()) / max(math.hypot(*_norms(first.params).values()), 1e-6)
-    if not all(_finite(leaf) for leaf in jax.tree.leaves((data.inputs, data.statistics))):
+    grown = math.hypot(*norms.values()) / max(math.hypot(*_norms(first_params).values()), 1e-6)
+    if not finite:
         cause = "the inputs or their statistics hold NaN or infinite values: look for them in the data"
     elif not grown <= GROWN:
         cause = (
@@ -78,7 +101,7 @@ def explain(
             "finite for this batch (an overflow, log(0), 0/0), or the learning rate is too high; look at the loss "
             "there, or lower the learning rate"
         )
-    return NonFiniteError(after, step, epoch, state, norms, cause)
+    return NonFiniteError(after, int(after.bad_step), epoch, state, norms, cause)
 
 
 @functools.partial(jax.jit, static_argnames=("make_task", "batch_size"))
@@ -115,6 +138,19 @@ def _norms(params: Any) -> dict[str, float]:
     return {jax.tree_util.keystr(at, simple=True, separator="/"): float(jnp.linalg.norm(p)) for at, p in places}
 
 
-def _finite(values: Any) -> bool:
+def is_finite(values: Any) -> bool:
+    """Whether all of some values are finite.
+
+    Args:
+        values: of any type.
+
+    Returns:
+        A bool.
+
+    Example:
+        >>> from jaxnn.training.nonfinite import is_finite
+        >>> is_finite(jnp.array([1.0, jnp.inf])), is_finite(jnp.array([1, 2]))
+        (False, True)
+    """
     values = jnp.asarray(values)
     return not jnp.issubdtype(values.dtype, jnp.inexact) or bool(jnp.isfinite(values).all())

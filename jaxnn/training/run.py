@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -14,6 +14,7 @@ from jax import Array
 from jaxnn.metrics import accuracy
 from jaxnn.training import parallel
 from jaxnn.training.arguments import check_arguments
+from jaxnn.training.measures import lower_is_better, summarize, told
 from jaxnn.training.order import epoch_rows
 from jaxnn.training.update import (
     Batch,
@@ -80,6 +81,9 @@ class Run(NamedTuple):
         bad_step: i32[], the first step whose objective (or, at the end of an epoch, whose update) is not finite,
             counted from 0 over the whole run; -1 while all is finite. Training stops after the epoch in which it
             happened. A step that `optax.apply_if_finite` left out is not bad.
+        partial: of a training from a stream, which may be in the middle of an epoch: f32[steps, measures], of each step
+            of the epoch so far what `Metrics` holds (first loss, penalty, accuracy), NaN for steps not reached; else
+            None.
     """
 
     state: State
@@ -87,6 +91,7 @@ class Run(NamedTuple):
     best: Best | None
     epoch: Array
     bad_step: Array
+    partial: Array | None = None
 
 
 def run(
@@ -158,6 +163,28 @@ def start(
     task = make_task(hparams)
     state = init_state(task, jax.random.fold_in(key, 0))
     measures = jax.eval_shape(functools.partial(_epoch, task, key, data, batch_size), state, jnp.int32(0))[1]
+    return before_epochs(state, list(measures), epochs, select)
+
+
+def before_epochs(state: State, measures: Sequence[str], epochs: int, select: str | None) -> Run:
+    """The run before its first epoch, from its state.
+
+    Args:
+        state: before the first step.
+        measures: the names of the history.
+        epochs, select: as `run`.
+
+    Returns:
+        The `Run`.
+
+    Raises:
+        ValueError: `select` is not in the history.
+
+    Example:
+        >>> from jaxnn.training.run import before_epochs
+        >>> before_epochs(training.init_state(task(h), key), ["loss"], 5, "loss").best.value.item()
+        inf
+    """
     if select is not None and select not in measures:
         raise ValueError(f"run: select must be one of {', '.join(sorted(measures))}; got {select!r}")
     history = {name: jnp.full(epochs, jnp.nan, jnp.float32) for name in measures}
@@ -244,6 +271,30 @@ def next_epoch(task: Task, key: Array, data: Data, progress: Run, batch_size: in
         ((5,), ())
     """
     state, measures, bad_step = _epoch(task, key, data, batch_size, progress.state, progress.epoch)
+    return after_epoch(progress, state, measures, bad_step, select)
+
+
+def after_epoch(progress: Run, state: State, measures: dict[str, Array], bad_step: Array, select: str | None) -> Run:
+    """The run with what an epoch has come to.
+
+    Args:
+        progress: the run before.
+        state: the state after the epoch's last step.
+        measures: of the epoch, f32[] by name.
+        bad_step: i32[], see `Run`.
+        select: as `run`.
+
+    Returns:
+        The `Run`.
+
+    Example:
+        >>> from jaxnn.training.run import after_epoch
+        >>> run = training.start(task, h, key, data, 5, 10, None)
+        >>> measures = dict.fromkeys(run.history, jnp.float32(0.5))
+        >>> run = after_epoch(run, run.state, measures, jnp.int32(-1), None)
+        >>> int(run.epoch), run.history["loss"][0].item()
+        (1, 0.5)
+    """
     history = {name: values.at[progress.epoch].set(measures[name]) for name, values in progress.history.items()}
     best = progress.best
     if best is not None and select is not None:
@@ -251,7 +302,7 @@ def next_epoch(task: Task, key: Array, data: Data, progress: Run, batch_size: in
         better = value < best.value if lower_is_better(select) else value > best.value
         now = Best(evaluated_params(state), value, progress.epoch, state.model_state)
         best = jax.tree.map(lambda new, old: jnp.where(better, new, old), now, best)
-    return Run(state, history, best, progress.epoch + 1, bad_step)
+    return progress._replace(state=state, history=history, best=best, epoch=progress.epoch + 1, bad_step=bad_step)
 
 
 def _epoch(
@@ -273,52 +324,16 @@ def _epoch(
 
     def light_step(state: State, rows_and_keys: tuple[Array, StepKeys]) -> tuple[State, Array]:
         state, metrics = step(state, *rows_and_keys)
-        return state, light(metrics)
-
-    def light(metrics: Metrics) -> Array:
-        told = [metrics.loss, metrics.penalty, metrics.accuracy]
-        return jnp.stack(told if metrics.skipped is None else [*told, metrics.skipped.astype(jnp.float32)])
+        return state, told(metrics)
 
     # The norms cost a pass over all parameters: only the last step computes them.
     state, means = jax.lax.scan(light_step, state, jax.tree.map(lambda a: a[:-1], (rows, keys)))
     state, last = step(state, *jax.tree.map(lambda a: a[-1], (rows, keys)))
-    per_step = jnp.concatenate([means, light(last)[None]])
-    finite = jnp.isfinite(per_step[:, 0] + per_step[:, 1])
-    taken = None
-    if last.skipped is not None:
-        taken = per_step[:, 3:] == 0
-        finite |= ~taken[:, 0]
-    finite = finite.at[-1].set(finite[-1] & jnp.isfinite(last.update_norm))
-    bad_step = jnp.where(finite.all(), -1, first_step + jnp.argmin(finite).astype(jnp.int32))
-
-    loss, penalty, share_right = per_step[:, :3].mean(0, where=taken)
-    measures = last._replace(loss=loss, penalty=penalty, accuracy=share_right)._asdict()
-    if last.learning_rate is None:
-        del measures["learning_rate"]
-    if taken is None:
-        del measures["skipped"]
-    else:
-        measures["skipped"] = per_step[:, 3].sum()
+    measures, bad = summarize(jnp.concatenate([means, told(last)[None]]), last)
+    bad_step = jnp.where(bad < 0, -1, first_step + bad)
     params = evaluated_params(state)
     for name, (inputs, labels) in (data.evaluate or {}).items():
         scores = compute_scores(task, params, inputs, data.statistics, model_state=state.model_state)
         labels = jnp.asarray(labels)
         measures |= {f"{name}_loss": task.loss(scores, labels).mean(), f"{name}_accuracy": accuracy(scores, labels)}
     return state, measures, bad_step
-
-
-def lower_is_better(measure: str) -> bool:
-    """Whether a measure of the history is better when it is lower; else it is better when it is higher.
-
-    Args:
-        measure: its name.
-
-    Returns:
-        A Python bool.
-
-    Example:
-        >>> from jaxnn.training.run import lower_is_better
-        >>> lower_is_better("validation_loss"), lower_is_better("validation_accuracy")
-        (True, False)
-    """
-    return measure.endswith(("loss", "norm", "penalty"))

@@ -22,8 +22,8 @@ Group = tuple[slice, slice]
 
 # Which leaves of a `Run` have an axis of their own: of the settings of one key, then of the keys. The number of epochs
 # and of steps is the same for all that are still running; the key of the steps is the seed's.
-_MODELS: Any = Run._make((State._make((0, 0, None, None, 0)), 0, 0, None, 0))
-_SEEDS: Any = Run._make((State._make((0, 0, None, 0, 0)), 0, 0, None, 0))
+_MODELS: Any = Run._make((State._make((0, 0, None, None, 0)), 0, 0, None, 0, None))
+_SEEDS: Any = Run._make((State._make((0, 0, None, 0, 0)), 0, 0, None, 0, None))
 
 
 def run_many(

@@ -297,12 +297,8 @@ def compute_scores(
         )
     examples: Array = parallel.join(jnp.asarray(inputs))
 
-    def of(x: Array) -> Array:
-        return _apply(task, params, model_state, task.transform(statistics, x))[0]
-
     def some(x: Array) -> Array:
-        x = parallel.split(x)
-        return parallel.split((of(x) + of(x[:, :, ::-1])) / 2 if task.mirror else of(x))
+        return score_batch(task, params, x, statistics, model_state=model_state)
 
     batches = examples.shape[0] // batch_size
     first, rest = examples[: batches * batch_size], examples[batches * batch_size :]
@@ -313,3 +309,29 @@ def compute_scores(
     if len(rest) or not batches:
         parts.append(some(rest))
     return parallel.join(jnp.concatenate(parts))
+
+
+def score_batch(
+    task: Task, params: Params, inputs: Array, statistics: Statistics = None, *, model_state: Any = None
+) -> Array:
+    """The scores of one batch in evaluation mode, each device its part.
+
+    Args:
+        task, params, statistics, model_state: as `compute_scores`.
+        inputs: [B, ...] as stored.
+
+    Returns:
+        f32[B, C].
+
+    Example:
+        >>> from jaxnn.training.update import score_batch
+        >>> params = training.init_state(task(h), key).params
+        >>> score_batch(task(h), params, data.inputs[:8]).shape
+        (8, 2)
+    """
+
+    def of(x: Array) -> Array:
+        return _apply(task, params, model_state, task.transform(statistics, x))[0]
+
+    x = parallel.split(inputs)
+    return parallel.split((of(x) + of(x[:, :, ::-1])) / 2 if task.mirror else of(x))

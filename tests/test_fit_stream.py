@@ -1,0 +1,277 @@
+"""A training from a stream is the one in memory; stopped in the middle of an epoch it goes on, bit for bit."""
+
+import functools
+
+import jax
+import numpy as np
+import optax
+import pytest
+import tensorflow_datasets as tfds
+from test_fit import CURVE_DATA, EPOCHS, STEPS, curve_task, curves
+from test_source import LABEL, examples, images, prepare
+
+from jaxnn import losses, models, training
+from jaxnn.data import augment, preprocess, records, source, stream
+from jaxnn.training import checkpoint, parallel
+
+KEY = jax.random.key(4)
+COUNT, BATCH, SHAPE = 50, 8, (5, 4, 3)
+OPTIONS = {"epochs": 4, "select": "held_loss"}
+H = {"rate": 0.05}
+RELATIVE = 1e-6
+"""The two programs make the same sums, but the compiler may put them together in another order."""
+
+
+def task(h, skip=False):
+    optimizer = optax.inject_hyperparams(optax.sgd)(h["rate"], momentum=0.9)
+    return training.Task(
+        model=models.mlp(SHAPE, (16,), 2, dropout=0.3),
+        loss=losses.softmax,
+        penalty=lambda params: 1e-3 * losses.l2(params),
+        optimizer=optax.apply_if_finite(optimizer, 3) if skip else optimizer,
+        transform=preprocess.standardize,
+        augment=augment.flip,
+    )
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("tiny")
+    features = {"image": tfds.features.Image(shape=SHAPE), "label": LABEL}
+    prepare(folder, features, {"train": examples(images(COUNT)), "test": examples(images(21, seed=1))})
+    found = source.find("tiny", folder)
+    assert found is not None
+    return found
+
+
+@pytest.fixture(scope="module")
+def whole(prepared):
+    """All of it in memory."""
+    dataset = records.decode(prepared)
+    statistics = preprocess.fit_moments(dataset.train.inputs)
+    return training.Data(*dataset.train, statistics, evaluate={"held": dataset.test})
+
+
+@pytest.fixture(scope="module")
+def streamed(prepared, whole):
+    """The same from the disk; 21 examples are no multiple of 8."""
+    train, test = stream.OnDisk(prepared, "train"), stream.OnDisk(prepared, "test")
+
+    def batches(first_step):
+        return stream.batches(train, KEY, batch_size=BATCH, epochs=4, first_step=first_step, threads=2)
+
+    evaluate = {"held": lambda: stream.in_order(test, batch_size=BATCH, threads=1)}
+    return training.Stream(batches, COUNT // BATCH, evaluate, whole.statistics)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(streamed):
+    return training.fit_stream(task, H, KEY, streamed, **OPTIONS)[0]
+
+
+def assert_close(found, wanted):
+    assert set(found.history) == set(wanted.history)
+    for name, values in wanted.history.items():
+        np.testing.assert_allclose(found.history[name], values, rtol=RELATIVE, err_msg=name)
+    for one, other in zip(jax.tree.leaves(found.state.params), jax.tree.leaves(wanted.state.params), strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-6)
+    assert (int(found.epoch), int(found.bad_step)) == (int(wanted.epoch), int(wanted.bad_step))
+
+
+def as_numpy(run):
+    key = np.asarray(jax.random.key_data(run.state.key))
+    return [np.asarray(leaf) for leaf in jax.tree.leaves(run._replace(state=run.state._replace(key=key)))]
+
+
+def assert_identical(found, wanted):
+    for one, other in zip(as_numpy(found), as_numpy(wanted), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+# ---------------------------------------------------------------- the same training
+
+
+@pytest.mark.parametrize("skip", [False, pytest.param(True, marks=pytest.mark.slow)])
+def test_it_trains_as_in_memory(skip, streamed, whole, standard_promotion):
+    make_task = functools.partial(task, skip=skip)
+    in_memory, _ = training.fit(make_task, H, KEY, whole, batch_size=BATCH, **OPTIONS)
+    found, timing = training.fit_stream(make_task, H, KEY, streamed, **OPTIONS)
+    assert_close(found, in_memory)
+    assert found.best is not None
+    assert in_memory.best is not None
+    assert int(found.best.epoch) == int(in_memory.best.epoch)
+    assert ("skipped" in found.history) == skip
+    assert len(timing.epochs) == 4
+    assert timing.under_way == 0
+
+
+def test_over_devices_it_trains_as_over_one(streamed, undisturbed):
+    with parallel.over_data():
+        found, _ = training.fit_stream(task, H, KEY, streamed, **OPTIONS)
+    assert_close(found, undisturbed)
+
+
+def test_one_program_takes_the_steps_and_a_second_training_compiles_none(streamed, compiled):
+    def fresh(h):
+        return task(h)
+
+    with jax.log_compiles():
+        training.fit_stream(fresh, H, KEY, streamed, **OPTIONS)
+        found = [name for name in compiled() if name in ("jit(_step)", "jit(_examine)", "jit(_start)")]
+        assert sorted(found) == ["jit(_examine)", "jit(_start)", "jit(_step)"]
+        training.fit_stream(fresh, {"rate": 0.01}, KEY, streamed, **OPTIONS)
+        assert not [name for name in compiled() if name.startswith("jit(_")]
+
+
+def test_the_batches_that_wait_are_few():
+    """However many steps a chunk has, the next batch is asked for when the step before the one before is done."""
+    inputs, labels = np.zeros((4, 2), np.float32), np.zeros(4, np.int32)
+    done = []
+
+    def slow(h):
+        def transform(statistics, x):
+            jax.debug.callback(lambda: done.append(None), ordered=True)
+            return x
+
+        return training.Task(models.linear(2, 2), losses.softmax, optax.sgd(0.1), transform=transform)
+
+    ahead = []
+
+    def batches(first_step):
+        for asked in range(first_step, 40):
+            ahead.append(asked - len(done))
+            yield inputs, labels
+
+    training.fit_stream(slow, {}, KEY, training.Stream(batches, 40), epochs=1, chunk_seconds=60.0)
+    assert len(ahead) == 40
+    assert max(ahead) <= 3
+
+
+# ---------------------------------------------------------------- stopped anywhere
+
+
+class Stop(Exception):
+    pass
+
+
+@pytest.mark.parametrize("chunks", [1, 4, 9])
+def test_stopped_in_the_middle_of_an_epoch_it_goes_on_bit_for_bit(chunks, streamed, undisturbed, tmp_path):
+    kept = []
+
+    def keep(run, timing):
+        kept.append((run, timing))
+        if len(kept) == chunks:
+            raise Stop
+
+    with pytest.raises(Stop):
+        training.fit_stream(task, H, KEY, streamed, **OPTIONS, on_chunk=keep, chunk_seconds=0.0)  # a step a chunk
+    run, timing = kept[-1]
+    epoch, steps = divmod(chunks, COUNT // BATCH)
+    assert (int(run.epoch), training.steps_under_way(run)) == (epoch, steps)
+    assert {len(values) for values in run.history.values()} == {epoch}
+    assert timing.under_way > 0
+    path = checkpoint.write(tmp_path, epoch, run, {}, steps)
+    assert path.name == f"{epoch:06d}-{steps:09d}"
+    batch = next(streamed.batches(0))
+    like = jax.eval_shape(lambda: training.start_stream(task, H, KEY, streamed, batch, 1, "held_loss"))
+    again = checkpoint.restore(checkpoint.read(path), like)
+    assert_identical(again, run)
+    found, rest = training.fit_stream(task, H, KEY, streamed, **OPTIONS, progress=again, under_way=100.0)
+    assert_identical(found, undisturbed)
+    assert len(rest.epochs) == 4 - epoch
+    assert rest.epochs[0] > 100
+
+
+def test_a_finished_run_has_nothing_left_to_do(streamed, undisturbed):
+    found, timing = training.fit_stream(task, H, KEY, streamed, **OPTIONS, progress=undisturbed)
+    assert_identical(found, undisturbed)
+    assert timing.epochs == []
+
+
+def test_the_run_of_another_training_is_refused(streamed):
+    in_memory, _ = training.fit(curve_task, curves(), KEY, CURVE_DATA, epochs=1, batch_size=4)
+    with pytest.raises(ValueError, match="progress is a Run of another training"):
+        training.fit_stream(task, H, KEY, streamed, epochs=4, progress=in_memory)
+
+
+# ---------------------------------------------------------------- written curves: early stopping, what is not finite
+
+
+def curve_stream():
+    batches = lambda first: ((CURVE_DATA.inputs[:4], CURVE_DATA.labels[:4]) for _ in range(first, STEPS * EPOCHS))
+    assert CURVE_DATA.evaluate is not None
+    inputs, labels = map(np.asarray, CURVE_DATA.evaluate["validation"])
+    held = [(np.resize(inputs[i : i + 4], 4), np.resize(labels[i : i + 4], 4), min(4, 10 - i)) for i in (0, 4, 8)]
+    return training.Stream(batches, STEPS, {"validation": lambda: held})
+
+
+@pytest.mark.parametrize(("written", "done"), [([5, 4, 3, 3.5, 3.25, 1, 1, 1], 5), ([8, 7, 6, 5, 4, 3, 2, 1], 8)])
+def test_it_stops_early_where_the_run_in_memory_does(written, done):
+    options = {"select": "validation_loss", "patience": 2}
+    found, timing = training.fit_stream(curve_task, curves(written), KEY, curve_stream(), epochs=EPOCHS, **options)
+    assert int(found.epoch) == len(timing.epochs) == done
+    np.testing.assert_array_equal(found.history["validation_loss"], np.float32(written[:done]))
+
+
+@pytest.mark.parametrize(
+    ("bad", "step"),
+    [({"bad_loss": 7}, 7), ({"bad_penalty": 4}, 4), ({"bad_update": 5}, 5), ({"bad_loss": 0}, 0)],
+    ids=str,
+)
+def test_what_is_not_finite_is_found_at_its_step(bad, step):
+    """As in memory; an update is looked at where an epoch ends, and step 5 is the last of the second."""
+    told = []
+    with pytest.raises(training.NonFiniteError) as found:
+        training.fit_stream(
+            curve_task, curves(**bad), KEY, curve_stream(), epochs=EPOCHS, on_chunk=lambda run, _: told.append(run)
+        )
+    with pytest.raises(training.NonFiniteError) as wanted:
+        training.fit(curve_task, curves(**bad), KEY, CURVE_DATA, epochs=EPOCHS, batch_size=4)
+    error, in_memory = found.value, wanted.value
+    assert (error.step, error.epoch) == (in_memory.step, in_memory.epoch) == (step, step // STEPS)
+    assert float(error.state.params) == float(in_memory.state.params) == step
+    assert int(told[-1].bad_step) == step
+    assert all(int(run.bad_step) < 0 for run in told[:-1])
+
+
+# ---------------------------------------------------------------- evaluation
+
+
+@pytest.mark.parametrize("size", [1, 8, 20, 21, 50])
+def test_every_example_is_examined_once_and_counted(size, prepared, whole):
+    params = task(H).model.init(KEY)
+    test = records.decode(prepared).test
+    batches = stream.in_order(stream.OnDisk(prepared, "test"), batch_size=size, threads=2)
+    found = training.examine(task, H, whole.statistics, params, None, batches)
+    x = (test.inputs.astype(np.float64) - np.asarray(whole.statistics.mean)) / np.asarray(whole.statistics.std)
+    hidden = np.maximum(x.reshape(21, -1) @ np.asarray(params[0]["w"], np.float64).T, 0)
+    scores = hidden @ np.asarray(params[1]["w"], np.float64).T
+    shares = np.exp(scores) / np.exp(scores).sum(1, keepdims=True)
+    np.testing.assert_array_equal(found.predictions, scores.argmax(1))
+    np.testing.assert_array_equal(found.right, scores.argmax(1) == test.labels)
+    np.testing.assert_allclose(found.confidences, shares.max(1), rtol=1e-5)
+    np.testing.assert_allclose(found.losses, -np.log(shares[np.arange(21), test.labels]), rtol=1e-4)
+
+
+# ---------------------------------------------------------------- refusals
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"epochs": 0}, {"epochs": 1, "patience": 2}, {"epochs": 1, "patience": 0, "select": "loss"}],
+    ids=str,
+)
+def test_numbers_out_of_range_are_refused(options, streamed):
+    with pytest.raises(ValueError, match="must be at least 1, and patience needs select; got epochs"):
+        training.fit_stream(task, H, KEY, streamed, **options)
+
+
+def test_an_unknown_measure_and_a_stream_that_ends_too_early_are_refused(streamed):
+    with pytest.raises(ValueError, match=r"select must be one of .*; got 'los'"):
+        training.fit_stream(task, H, KEY, streamed, epochs=1, select="los")
+    with pytest.raises(ValueError, match="the batches ended 6 steps or more before"):
+        training.fit_stream(task, H, KEY, streamed, epochs=5, chunk_seconds=60.0)
+    with pytest.raises(ValueError, match="the stream has no batch"):
+        training.fit_stream(task, H, KEY, streamed._replace(batches=lambda first: []), epochs=1)
+    with pytest.raises(ValueError, match="there are no examples"):
+        training.examine(task, H, None, None, None, [])

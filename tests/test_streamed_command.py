@@ -1,0 +1,330 @@
+"""`experiments.train` with images that stay on disk: the run in memory, killed within an epoch, over processes."""
+
+import csv
+import json
+import os
+import re
+import signal
+import time
+from typing import Any
+
+import jax
+import numpy as np
+import pytest
+import tensorflow_datasets as tfds
+from processes import assert_same_results, unfinished, wait_for
+from test_parallel import free_port
+from test_parallel import start as start_python
+from test_source import examples, images, prepare
+
+from experiments import command, export, predict, resume, sweep, train
+from jaxnn import training
+from jaxnn.data import datasets, lazy, load
+from jaxnn.training import checkpoint
+
+SHAPE, TRAIN, TEST = (6, 5, 3), 300, 37
+COUNTED = ["--epochs", "3", "--batch-size", "16", "--hidden", "12", "--checkpoint-minutes", "0"]
+CHANGED = [
+    "--augment",
+    "flip",
+    "crop",
+    "--mirror",
+    "--preprocess",
+    "whiten",
+    "--average",
+    "0.9",
+    "--early-stopping",
+    "9",
+]
+
+
+@pytest.fixture(autouse=True)
+def promotion_of_types_as_users_have_it():
+    with jax.numpy_dtype_promotion("standard"):
+        yield
+
+
+@pytest.fixture(scope="module")
+def data_dir(tmp_path_factory):
+    """A prepared set called tiny, whose labels can be learned: the images of one class are brighter."""
+    folder = tmp_path_factory.mktemp("sets")
+    label = tfds.features.ClassLabel(names=["dark", "bright"])
+    parts = {
+        split: examples(
+            [(image // 2 + 80 * (i % 2)).astype(np.uint8) for i, image in enumerate(images(n, SHAPE, seed))]
+        )
+        for split, n, seed in (("train", TRAIN, 0), ("test", TEST, 1))
+    }
+    prepare(folder, {"image": tfds.features.Image(shape=SHAPE), "label": label}, parts)
+    return folder
+
+
+def options(data_dir, share="0", *more):
+    return ["--dataset", "tiny", "--data-dir", str(data_dir), "--memory-share", share, *COUNTED, *more]
+
+
+def history(folder):
+    return {
+        name: np.array(values, float)
+        for name, *values in zip(*csv.reader((folder / "history.csv").read_text().splitlines()), strict=True)
+        if name != "seconds"
+    }
+
+
+def summary(folder):
+    return json.loads((folder / "summary.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def undisturbed(data_dir, tmp_path_factory):
+    """A streamed run that was never stopped."""
+    out = tmp_path_factory.mktemp("undisturbed") / "run"
+    with jax.numpy_dtype_promotion("standard"):
+        assert train.main([*options(data_dir), "--out", str(out)]) == 0
+    return out
+
+
+def test_a_streamed_run_is_the_run_in_memory(data_dir, undisturbed, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("JAXNN_CACHE_DIR", str(tmp_path / "cache"))
+    assert train.main([*options(data_dir, "1"), "--out", str(tmp_path / "run")]) == 0
+    assert "are read from" not in capsys.readouterr().out
+    wanted, found = history(tmp_path / "run"), history(undisturbed)
+    assert list(wanted) == list(found)
+    for name, values in wanted.items():
+        np.testing.assert_allclose(found[name], values, rtol=1e-6, err_msg=name)
+    assert {path.name for path in undisturbed.iterdir()} == {path.name for path in (tmp_path / "run").iterdir()}
+    one, other = summary(tmp_path / "run"), summary(undisturbed)
+    assert set(one) == set(other)
+    assert one["test_accuracy"] == pytest.approx(other["test_accuracy"])
+    assert one["test_loss"] == pytest.approx(other["test_loss"], rel=1e-5)
+    assert other["test_accuracy"] > 0.8
+
+
+@pytest.mark.slow
+def test_with_every_change_of_the_images_too(data_dir, tmp_path, monkeypatch):
+    monkeypatch.setenv("JAXNN_CACHE_DIR", str(tmp_path / "cache"))
+    for share in ("0", "1"):
+        assert train.main([*options(data_dir, share, *CHANGED), "--out", str(tmp_path / share)]) == 0
+    wanted, found = history(tmp_path / "1"), history(tmp_path / "0")
+    for name, values in wanted.items():
+        np.testing.assert_allclose(found[name], values, rtol=1e-5, err_msg=name)
+
+
+def test_predict_and_export_take_the_folder(data_dir, undisturbed, tmp_path):
+    test = load("tiny", data_dir=data_dir, cache_dir=tmp_path, validation_share=0).test
+    described = predict.describe(undisturbed)
+    scores = np.asarray(predict.read_classifier(undisturbed, described).score(test.inputs.astype(np.float32)))
+    assert (scores.argmax(1) == test.labels).mean() == pytest.approx(summary(undisturbed)["test_accuracy"])
+    assert export.main(["--run", str(undisturbed), "--out", str(tmp_path / "exported")]) == 0
+    assert (tmp_path / "exported" / "classifier.jax").exists()
+
+
+def test_what_would_fill_the_memory_is_streamed_and_told(data_dir, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("JAXNN_CACHE_DIR", str(tmp_path / "cache"))
+    size = (TRAIN + TEST) * np.prod(SHAPE)
+    monkeypatch.setattr(datasets, "memory", lambda: 2 * size)
+    given: dict[str, Any] = {"data_dir": data_dir, "memory_share": 0.5}
+    assert isinstance(load("tiny", **given).train.inputs, np.ndarray)
+    monkeypatch.setattr(datasets, "memory", lambda: 2 * size - 1)
+    assert isinstance(load("tiny", **given).train.inputs, lazy.Images)
+    assert isinstance(load("tiny", data_dir=data_dir).train.inputs, np.ndarray)  # as without the option
+    arguments = [*options(data_dir)[:4], *COUNTED, "--quick", "--epochs", "1"]
+    assert train.main([*arguments, "--out", str(tmp_path / "run")]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert f"are read from {data_dir}/tiny/1.0.0 while the training goes on" in said
+    assert "fitted on all training examples" in said
+
+
+def test_the_splits_are_those_of_the_set_in_memory(data_dir, tmp_path):
+    given: dict[str, Any] = {"data_dir": data_dir, "cache_dir": tmp_path, "validation_share": 0.2, "seed": 3}
+    held, kept = load("tiny", **given, memory_share=0), load("tiny", **given)
+    assert held.classes == kept.classes == ("dark", "bright")
+    for one, other in zip(held[2:], kept[2:], strict=True):
+        assert one.inputs.shape == other.inputs.shape
+        np.testing.assert_array_equal(np.asarray(one.inputs), other.inputs)
+        np.testing.assert_array_equal(np.asarray(one.inputs[::7][np.array([3, 1])]), other.inputs[::7][[3, 1]])
+        np.testing.assert_array_equal(one.labels, other.labels)
+
+
+def test_the_statistics_are_of_a_part_that_fits(data_dir, monkeypatch):
+    from experiments import transforms
+    from experiments.config import Config
+
+    images = load("tiny", data_dir=data_dir, memory_share=0).train.inputs
+    monkeypatch.setattr(transforms, "FITTED_BYTES", images.nbytes // 3 - 1)
+    found = transforms.fit_statistics(Config(preprocess="standardize"), images)
+    np.testing.assert_allclose(found.mean, np.asarray(images)[::4].mean(0), rtol=1e-6)
+    assert transforms.spacing(images) == 4
+    assert transforms.spacing(np.asarray(images)) == 1
+
+
+def test_images_on_disk_are_told_apart(data_dir):
+    prints = set()
+    settings: list[dict[str, Any]] = [{}, {"seed": 1}, {"validation_share": 0.2}]
+    for given in settings:
+        prints.add(resume.fingerprint(load("tiny", data_dir=data_dir, memory_share=0, **given)))
+        prints.add(resume.fingerprint(load("tiny", data_dir=data_dir, memory_share=0, **given)))
+    assert len(prints) == 3
+
+
+# ---------------------------------------------------------------- stopped and killed
+
+
+def every_chunk_a_step(monkeypatch):
+    fit = training.fit_stream
+    monkeypatch.setattr(training, "fit_stream", lambda *a, **k: fit(*a, **k, chunk_seconds=0.0))
+
+
+@pytest.mark.parametrize(("epoch", "step"), [(0, 3), (1, 5)])
+def test_stopped_in_the_middle_of_an_epoch_it_ends_as_if_it_had_not_been(
+    epoch, step, data_dir, undisturbed, tmp_path, monkeypatch, capsys
+):
+    every_chunk_a_step(monkeypatch)
+
+    def interrupt(self, run, timing, on_chunk=resume.Recorder.__call__):
+        if (int(run.epoch), training.steps_under_way(run)) == (epoch, step):
+            signal.raise_signal(signal.SIGTERM)
+        on_chunk(self, run, timing)
+
+    out = tmp_path / "run"
+    with monkeypatch.context() as patch:
+        patch.setattr(resume.Recorder, "__call__", interrupt)
+        assert train.main([*options(data_dir), "--checkpoint-every", "1", "--out", str(out)]) == 143
+    said = capsys.readouterr().err
+    assert f"stopped: SIGTERM after epoch {epoch} and {step} steps of the next of 3; saved in " in said
+    assert checkpoint.place(checkpoint.paths(out / "checkpoints")[0]) == (epoch, step)
+    # while an epoch is under way epochs alone do not make a checkpoint due
+    assert len(checkpoint.paths(out / "checkpoints")) == 1 + epoch
+    handlers = [signal.getsignal(each) for each in command.SIGNALS]
+    assert handlers == [signal.default_int_handler, signal.SIG_DFL]
+    assert train.main(["--resume", str(out), "--memory-share", "1", "--data-dir", str(data_dir)]) == 2
+    assert "began with images that are read from the disk and goes on so" in capsys.readouterr().err
+    assert train.main(["--resume", str(out)]) == 0
+    assert f"going on after epoch {epoch} and {step} steps of the next" in " ".join(capsys.readouterr().out.split())
+    assert_same_results(out, undisturbed)
+
+
+LONG = ["--batch-size", "2", "--epochs", "10", "--checkpoint-minutes", "0.001"]
+
+
+@pytest.mark.slow
+def test_killed_in_the_middle_of_epochs_it_ends_as_if_it_had_not_been(data_dir, start, complete, tmp_path):
+    out, plain = tmp_path / "run", tmp_path / "plain"
+    run, within = [*options(data_dir), *LONG, "--out"], 0
+    for kill in range(3):
+        process = start(*run, out) if kill == 0 else start("--resume", out)
+        before = {path.name for path in checkpoint.paths(out / "checkpoints")}
+
+        def has_begun(before=before):
+            new = {path.name for path in checkpoint.paths(out / "checkpoints")} - before
+            return any("-" in name for name in new)
+
+        assert wait_for(has_begun, process)
+        time.sleep(0.2 * kill)
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        kept = [checkpoint.read(path) for path in checkpoint.paths(out / "checkpoints")]
+        within += kept[0].about["step"] > 0
+        assert not (out / "summary.json").exists()
+    assert within >= 2
+    status, said, err = complete("--resume", out)
+    assert status == 0, err
+    assert re.search(r"going on after epoch \d+ and \d+ steps of the next", " ".join(said.split()))
+    assert complete(*run[:-3], "--checkpoint-minutes", "0", "--out", plain)[0] == 0
+    assert_same_results(out, plain)
+    assert unfinished(out) == []
+
+
+@pytest.mark.slow
+def test_two_processes_stream_as_one_and_go_on_after_a_kill(data_dir, tmp_path):
+    def start_two(*arguments):
+        several = ["--coordinator", f"127.0.0.1:{free_port()}", "--num-processes", "2", "--process-id"]
+        program = ["-m", "experiments.train", *arguments, *several]
+        return [start_python([*program, str(i)], 1) for i in range(2)]
+
+    def complete(processes):
+        for process in processes:
+            said = process.communicate(timeout=600)[1]
+            assert process.returncode == 0, said
+
+    run = [*options(data_dir), *LONG, "--out"]
+    alone = start_python(["-m", "experiments.train", *run, str(tmp_path / "alone")], 1)
+    complete([alone, *start_two(*run, str(tmp_path / "two"))])
+    whole, two = history(tmp_path / "alone"), history(tmp_path / "two")
+    np.testing.assert_array_equal(two["accuracy"], whole["accuracy"])
+    np.testing.assert_allclose(two["loss"][0], whole["loss"][0], rtol=1e-6)
+    np.testing.assert_allclose(two["loss"], whole["loss"], rtol=1e-4)
+    np.testing.assert_allclose(two["validation_loss"], whole["validation_loss"], rtol=1e-4)
+    killed = start_two(*run, str(tmp_path / "killed"))
+    while not any("-" in path.name for path in checkpoint.paths(tmp_path / "killed" / "checkpoints")):
+        assert killed[1].poll() is None
+        time.sleep(0.02)
+    killed[1].kill()
+    for process in killed:
+        process.communicate(timeout=60)
+        assert process.returncode != 0
+    complete(start_two("--resume", str(tmp_path / "killed")))
+    assert_same_results(tmp_path / "killed", tmp_path / "two")
+
+
+# ---------------------------------------------------------------- memory, and what is refused
+
+
+@pytest.mark.slow
+def test_the_memory_stays_flat(tmp_path, run_python):
+    """An epoch over images that take 400 MiB when they are decoded."""
+    code = f"""
+import os
+from pathlib import Path
+from experiments import resume, train
+from experiments.benchmark import streaming
+import numpy as np
+folder = Path({os.fspath(tmp_path)!r})
+streaming.make_images(folder, 8534, 128)
+(folder / "found").mkdir()
+import json
+info = folder / "tiles/1.0.0/dataset_info.json"
+told = json.loads(info.read_text())
+test = dict(told["splits"][0], name="test", filepathTemplate="tiles-train.{{FILEFORMAT}}-{{SHARD_X_OF_Y}}")
+told["splits"].append(test)
+info.write_text(json.dumps(told))
+seen = []
+call = resume.Recorder.__call__
+def watch(self, run, timing):
+    seen.append(streaming._own_mib())
+    call(self, run, timing)
+resume.Recorder.__call__ = watch
+options = ["--dataset", "tiles", "--data-dir", str(folder), "--memory-share", "0", "--epochs", "2", "--hidden", "16"]
+assert train.main([*options, "--batch-size", "64", "--preprocess", "none", "--out", str(folder / "run")]) == 0
+print()
+print(len(seen), max(seen) - min(seen))
+"""
+    count, grown = run_python(code, timeout=600).splitlines()[-1].split()
+    assert int(count) > 5
+    assert float(grown) < 60
+
+
+@pytest.mark.parametrize(
+    ("main", "arguments", "said"),
+    [
+        (train.main, ["--memory-share", "0"], "memory_share=0 is for image sets that TFDS has prepared.*'digits'"),
+        (train.main, ["--memory-share", "0", "--dataset", "moons"], "memory_share=0 is for .*'moons' cannot"),
+        (train.main, ["--memory-share", "1.5"], "memory_share must be from 0 to 1, got 1.5"),
+        (train.main, ["--memory-share", "nan"], "memory_share must be from 0 to 1, got nan"),
+        (sweep.main, ["--memory-share", "0"], "--memory-share 0.0 belongs to experiments.train.*all images in memory"),
+    ],
+)
+def test_a_wrong_share_is_refused_in_one_line(main, arguments, said, tmp_path, capsys):
+    assert main([*arguments, "--out", str(tmp_path / "run")]) == 2
+    error = capsys.readouterr().err
+    assert re.search(said, error)
+    assert len(error.splitlines()) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_images_that_are_more_than_the_memory_are_not_decoded_at_once(data_dir, monkeypatch):
+    images = load("tiny", data_dir=data_dir, memory_share=0).train.inputs
+    monkeypatch.setattr(lazy, "memory", lambda: 1000)
+    with pytest.raises(ValueError, match=r"270 images of tiny take .* read them with jaxnn\.data\.stream"):
+        np.asarray(images)
+    assert np.asarray(images[:2]).shape == (2, *SHAPE)
