@@ -118,14 +118,14 @@ def fit(
     train_until = functools.partial(
         _compiled_advance, make_task, hparams, key, data, batch_size=batch_size, select=select, patience=patience
     )
-    now = jax.block_until_ready(train_until(now, jnp.int32(0)))  # compiles, and trains no epoch
+    now = jax.block_until_ready(train_until(now, np.int32(0)))  # compiles, and trains no epoch
     timing = Timing(time.perf_counter() - clock, [])
 
     chunk, done = 1, int(now.epoch)
     while done < epochs:
         stop = min(done + chunk, epochs, (done // chunk_ends + 1) * chunk_ends if chunk_ends else epochs)
         clock = time.perf_counter()
-        before, now = now, jax.block_until_ready(train_until(now, jnp.int32(stop)))
+        before, now = now, jax.block_until_ready(train_until(now, np.int32(stop)))
         elapsed = parallel.agree(time.perf_counter() - clock)
         ran = int(now.epoch) - done
         if ran == 0:
@@ -156,7 +156,7 @@ def cut(progress: Run) -> Run:
     """
     done = int(progress.epoch)
     return progress._replace(
-        history={name: jnp.asarray(np.asarray(values)[:done]) for name, values in progress.history.items()}
+        history={name: jax.device_put(np.asarray(values)[:done]) for name, values in progress.history.items()}
     )
 
 
