@@ -124,6 +124,21 @@ def ablation() -> str:
     return table(["model", "part", "brings", "seeds"], rows)
 
 
+def budget() -> str:
+    """Accuracy against the length of the training.
+
+    Returns:
+        A table in Markdown.
+    """
+    rows = _read("budget.json")["rows"]
+    told: dict[str, list[str]] = {}
+    for row in rows:
+        reached = f"{with_spread(row)} %, {row['seconds']:.0f} s"
+        told.setdefault(row["title"], [row["title"], str(len(row["seeds"]))]).append(reached)
+    head = [f"{share:g} of the epochs" for share in sorted({row["share"] for row in rows})]
+    return table(["model", "seeds", *head], list(told.values()))
+
+
 def streaming() -> str:
     """Images that do not fit in memory, by reader.
 
@@ -201,6 +216,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "streaming": streaming,
     "leaderboard": leaderboard,
     "ablation": ablation,
+    "budget": budget,
     "api": api,
 }
 
