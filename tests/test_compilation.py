@@ -10,8 +10,9 @@ import numpy as np
 import optax
 import pytest
 
-from jaxnn import losses, models, training
+from jaxnn import initializers, losses, models, training
 from jaxnn.data import preprocess
+from jaxnn.training import order
 
 KEY = jax.random.key(0)
 H = {"learning_rate": 0.1, "l2": 1e-3, "dropout": 0.5}
@@ -33,22 +34,40 @@ def make_task(h, hidden=()):
 with_dropout = functools.partial(make_task, hidden=(32,))
 
 
-def operations(make):
-    """The number of operations of one step as it is handed to XLA."""
+def step_text(make):
+    """One step as it is handed to XLA."""
     state = training.init_state(make(H), KEY)
 
     def step(h, state, batch, keys):
         return training.make_update(make(h), DATA.statistics)(state, batch, keys)[0]
 
     keys = training.step_keys(state.key, state.step)
-    text = jax.jit(step).lower(H, state, (IMAGES[:32], DATA.labels[:32]), keys).as_text()
+    return jax.jit(step).lower(H, state, (IMAGES[:32], DATA.labels[:32]), keys).as_text()
+
+
+def operations(text):
     return len(re.findall(r" = stablehlo\.(?!constant)", text))
 
 
 @pytest.mark.parametrize(("make", "most"), [(make_task, 75), (with_dropout, 230)], ids=["linear", "dropout"])
 def test_a_step_has_few_operations(make, most):
-    count = operations(make)
+    count = operations(step_text(make))
     assert 0.5 * most < count <= most
+
+
+@pytest.mark.parametrize(("make", "most"), [(make_task, 770), (with_dropout, 1000)], ids=["linear", "dropout"])
+def test_a_whole_run_is_a_small_program_with_one_step_in_it(make, most):
+    train = jax.jit(lambda h, key, data: training.run(make, h, key, data, epochs=4, batch_size=32))
+    text = train.lower(H, KEY, jax.tree.map(jnp.asarray, DATA)).as_text()
+    assert text.count("dot_general") == step_text(make).count("dot_general") > 0
+    assert 0.5 * most < operations(text) <= most
+
+
+def test_random_numbers_are_drawn_along_one_axis():
+    """XLA for CPUs takes up to twice the time to compile the hash of a table with short rows."""
+    draw = jax.make_jaxpr(lambda key: (initializers.he(key, (64, 32)), order.draw_shifts(key, 1000)))(KEY)
+    drawn = re.findall(r"u32\[([\d,]+)\] = random_bits", str(draw))
+    assert drawn == ["2048", "512"]
 
 
 def test_a_whole_fit_compiles_two_programs_and_a_second_one_none(compiled):

@@ -317,6 +317,7 @@ def _epoch(
 
     keys = jax.vmap(step_keys, in_axes=(None, 0))(state.key, first_step + jnp.arange(steps))
 
+    @jax.jit  # traced once for both of its places
     def step(state: State, rows: Array, keys: StepKeys) -> tuple[State, Metrics]:
         examples = (data.inputs, data.labels, data.weights)
         batch = jax.tree.map(lambda a: a.at[rows].get(mode="promise_in_bounds"), examples)

@@ -140,7 +140,8 @@ def step_keys(key: Array, step: ArrayLike) -> StepKeys:
         >>> keys._fields, bool(keys.model == training.step_keys(key, 1).model)
         (('augment', 'mixup', 'model'), False)
     """
-    return StepKeys(*jax.random.split(jax.random.fold_in(key, step), 3))
+    of_step = jax.random.fold_in(key, step)
+    return StepKeys(*(jax.random.fold_in(of_step, i) for i in range(3)))  # what is not used is not computed
 
 
 def make_update(task: Task, statistics: Statistics = None) -> Callable[..., tuple[State, Metrics]]:
