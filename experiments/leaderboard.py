@@ -18,6 +18,7 @@ import dataclasses
 import json
 import sys
 from collections.abc import Iterator, Mapping
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -154,7 +155,7 @@ def _budgeted(name: str, options: Options, console: Console) -> Iterator[dict[st
         folder = "whole" if share == 1 else f"{recipe['epochs']}-epochs"
         runs = [_run_of(name, folder, recipe, seed, 0.1, options, console) for seed in range(options.seeds)]
         accuracies = [100 * run["validation_accuracy"] for run in runs]
-        yield _told(name, f"{share:g} of the epochs", accuracies, runs, recipe) | {"share": share}
+        yield _told(name, f"{Fraction(share)} of the epochs", accuracies, runs, recipe) | {"share": share}
 
 
 def budget_figure(rows: list[dict[str, Any]]) -> Figure:

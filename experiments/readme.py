@@ -135,7 +135,7 @@ def budget() -> str:
     for row in rows:
         reached = f"{with_spread(row)} %, {row['seconds']:.0f} s"
         told.setdefault(row["title"], [row["title"], str(len(row["seeds"]))]).append(reached)
-    head = [f"{share:g} of the epochs" for share in sorted({row["share"] for row in rows})]
+    head = list(dict.fromkeys(row["part"] for row in rows))
     return table(["model", "seeds", *head], list(told.values()))
 
 
