@@ -159,7 +159,7 @@ def _budgeted(name: str, options: Options, console: Console) -> Iterator[dict[st
 
 
 def budget_figure(rows: list[dict[str, Any]]) -> Figure:
-    """Accuracy against budget.
+    """What the last epochs bring: accuracy against budget, from that of the whole recipe on.
 
     Args:
         rows: of `--budget`, four of each model, in order.
@@ -167,9 +167,15 @@ def budget_figure(rows: list[dict[str, Any]]) -> Figure:
     Returns:
         A figure with a line for each model.
     """
-    models = {row["title"]: [other["mean"] for other in rows if other["row"] == row["row"]] for row in rows}
-    title = "Validation accuracy against the length of the training"
-    return curves(SHARES, models, title, ("share of the recipe's epochs", "accuracy, %"), log=(True, False))
+    found: dict[str, list[float]] = {}
+    for row in rows:
+        found.setdefault(row["title"], []).append(row["mean"])
+    lines = {title: np.subtract(means, means[-1]) for title, means in found.items()}
+    labels = "share of the recipe's epochs", "points of accuracy"
+    figure = curves(SHARES, lines, "Validation accuracy, beside that of the whole recipe", labels, log=(True, False))
+    figure.axes[0].set_xticks(SHARES, [str(Fraction(share)) for share in SHARES])
+    figure.axes[0].minorticks_off()
+    return figure
 
 
 def _run_of(
@@ -223,7 +229,8 @@ def _table(rows: list[dict[str, Any]], options: Options) -> Table:
     columns = ("model", *parts, "accuracy", "seeds", "seconds a run")
     table = Table(*columns, title=f"{measured} accuracy, %")
     for row in rows:
-        part = (row["part"], with_spread(row, "brings") if row["part"] else "") if options.ablation else ()
+        brings = with_spread(row, "brings") if "brings" in row else ""
+        part = (row["part"], brings)[: len(parts)]
         goal = f" (goal {row['goal']:.4g})" if row.get("goal") else ""
         table.add_row(row["title"], *part, with_spread(row) + goal, str(len(row["seeds"])), f"{row['seconds']:.0f}")
     return table

@@ -84,7 +84,16 @@ def test_the_budget_is_a_part_of_the_epochs_on_validation_examples(monkeypatch, 
     assert {config.validation_share for config in trained} == {0.1}
     assert [row["config"]["epochs"] for row in rows] == [1, 2, 4, 8]
     assert [row["mean"] for row in rows] == pytest.approx([40.5] * 4)
+    assert [row["part"] for row in rows] == [f"{share} of the epochs" for share in ("1/8", "1/4", "1/2", "1")]
     assert (tmp_path / "found.png").exists()
+
+
+def test_the_figure_of_the_budget_starts_from_the_whole_recipe():
+    rows = [{"title": title, "mean": mean} for title in "ab" for mean in (10.0, 30.0, 40.0, 42.0)]
+    [axes] = leaderboard.budget_figure(rows).axes
+    lines = {line.get_label(): np.asarray(line.get_ydata()).tolist() for line in axes.get_lines()}
+    assert lines["a"] == lines["b"] == [-32.0, -12.0, -2.0, 0.0]
+    assert [tick.get_text() for tick in axes.get_xticklabels()] == ["1/8", "1/4", "1/2", "1"]
 
 
 @pytest.mark.usefixtures("tiny", "trained")
