@@ -26,7 +26,7 @@ class Feed(NamedTuple):
     """What is done with the examples of a run."""
 
     like: Callable[[], training.Run]
-    """A run with the shapes of this one, to be evaluated in shape alone."""
+    """A run with the shapes of the arrays of this one in their place."""
     fit: Callable[..., tuple[training.Run, training.Timing]]
     """Train: with `progress`, `under_way` and `on_chunk` as of `training.fit_stream`."""
     examine: Callable[[Classifier, Split], training.Examined]
@@ -108,7 +108,7 @@ def from_memory(
     def examine(classifier: Classifier, split: Split) -> training.Examined:
         return training.Examined(*map(np.asarray, examined(classifier, *split)))
 
-    return Feed(lambda: begin(hparams, key, data), fit, examine, dataset.train)
+    return Feed(lambda: jax.eval_shape(begin, hparams, key, data), fit, examine, dataset.train)
 
 
 def from_disk(
@@ -154,7 +154,9 @@ def from_disk(
         return training.examine(make_task, hparams, *classifier, in_order(split))
 
     begin = functools.partial(training.start_stream, make_task, hparams, key, source, example, 1, select)
-    return Feed(begin, fit, examine, measured.get("train") or _every(train, len(dataset.test.labels)))
+    return Feed(
+        lambda: jax.eval_shape(begin), fit, examine, measured.get("train") or _every(train, len(dataset.test.labels))
+    )
 
 
 def _examples(split: Split) -> stream.Examples:

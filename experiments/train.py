@@ -99,7 +99,7 @@ def _train(config: Config, console: Console, stored: resume.Stored | None, devic
     hparams, key = hyperparameters(settings), jax.random.key(settings.seed)
     make_feed = feeds.from_disk if streamed else feeds.from_memory
     feed = make_feed(dataset, statistics, make_task, hparams, key, settings)
-    like = jax.eval_shape(feed.like) if stored is not None else None
+    like = feed.like() if stored is not None else None
     begun = resume.start_from(stored, like, statistics)
     if begun.progress is not None:
         statistics = begun.statistics
