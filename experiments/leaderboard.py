@@ -152,10 +152,12 @@ def _budgeted(name: str, options: Options, console: Console) -> Iterator[dict[st
     epochs = recipe.get("epochs") or DEFAULTS["images", recipe["model"]]["epochs"]
     for share in SHARES:
         recipe = {**recipe, "epochs": max(1, round(share * epochs))}
-        folder = "whole" if share == 1 else f"{recipe['epochs']}-epochs"
+        folder, part = f"{recipe['epochs']}-epochs", f"{Fraction(share)} of the epochs"
+        if share == 1:
+            folder, part = "whole", "all epochs"
         runs = [_run_of(name, folder, recipe, seed, 0.1, options, console) for seed in range(options.seeds)]
         accuracies = [100 * run["validation_accuracy"] for run in runs]
-        yield _told(name, f"{Fraction(share)} of the epochs", accuracies, runs, recipe) | {"share": share}
+        yield _told(name, part, accuracies, runs, recipe) | {"share": share}
 
 
 def budget_figure(rows: list[dict[str, Any]]) -> Figure:
