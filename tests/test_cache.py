@@ -3,6 +3,7 @@
 A prepared set is stood in for by a folder with a description, and decoding by a function that counts its calls.
 """
 
+import errno
 import json
 import os
 import shutil
@@ -258,6 +259,22 @@ def test_many_writers_of_one_entry(tmp_path):
             list(pool.map(lambda _: cache.write(entry, example()), range(24)))
         assert equal(cache.read(entry), example())
         assert list(entry.parent.iterdir()) == [entry]
+
+
+def test_an_entry_that_another_process_puts_and_moves_meanwhile_is_written_again(tmp_path, monkeypatch):
+    entry = tmp_path / "made_up" / "1.0.0" / ("a" * 16)
+    rename, refused = Path.rename, []
+
+    def busy(path, target):
+        if target == entry and not refused:  # there was one, and it is gone again
+            refused.append(OSError(errno.ENOTEMPTY, "Directory not empty"))
+            raise refused[0]
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", busy)
+    cache.write(entry, example())
+    assert refused
+    assert equal(cache.read(entry), example())
 
 
 def test_a_cache_that_cannot_be_written_is_done_without(world):

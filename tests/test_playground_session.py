@@ -298,11 +298,11 @@ def test_two_layers_of_eight_tanh_neurons_unroll_the_spiral(compiler):
     jax.config.update("jax_numpy_dtype_promotion", "standard")
     try:
         playground = ready(compiler, **PRESETS["spiral"].given)
+        playground.train(10_000)  # waits for the program, which a thread may still be tracing
     finally:
         jax.config.update("jax_numpy_dtype_promotion", "strict")
     assert playground.settings.hidden == (8, 8)
     assert playground.settings.activation == "tanh"
-    playground.train(10_000)
     frame = playground.frame()
     assert frame is not None
     assert frame.look.accuracies.min() > 0.95

@@ -15,6 +15,7 @@ Examples start from:
 """
 
 import contextlib
+import errno
 import json
 import os
 import re
@@ -145,20 +146,22 @@ def write(entry: Path, dataset: Dataset) -> None:
 
 def _put(made: Path, entry: Path) -> None:
     """Renames the new folder to its place, unless another process has put an intact one there."""
-    if entry.exists():
+    old = made.with_suffix(".old.tmp")
+    while True:
+        if entry.exists():
+            try:
+                read(entry)
+                return
+            except OSError:
+                with contextlib.suppress(FileNotFoundError):  # another process has moved it
+                    entry.rename(old)
+                shutil.rmtree(old, ignore_errors=True)
         try:
-            read(entry)
+            made.rename(entry)
             return
-        except OSError:
-            old = made.with_suffix(".old.tmp")
-            with contextlib.suppress(FileNotFoundError):  # another process has moved it
-                entry.rename(old)
-            shutil.rmtree(old, ignore_errors=True)
-    try:
-        made.rename(entry)
-    except OSError:
-        if not entry.exists():
-            raise
+        except OSError as error:
+            if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
+                raise  # else another process was faster: is its entry intact?
 
 
 def _read_manifest(path: Path) -> dict[str, Any]:
