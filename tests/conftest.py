@@ -15,10 +15,12 @@ ROOT = Path(__file__).resolve().parents[1]
 os.environ["JAX_COMPILATION_CACHE_DIR"] = str(ROOT / ".pytest_cache" / "compiled")
 os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
 os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
-ENVIRONMENT_OF_THE_SHELL = dict(os.environ)
 # and a test runs its programs only once
 FLAGS = ["--xla_force_host_platform_device_count=8", "--xla_backend_optimization_level=1"]
-os.environ["XLA_FLAGS"] = " ".join([os.environ.get("XLA_FLAGS", ""), *FLAGS]).strip()
+# a worker of pytest-xdist is started with what its controller has set here, the shell was not
+flags_of_the_shell = " ".join(flag for flag in os.environ.get("XLA_FLAGS", "").split() if flag not in FLAGS)
+ENVIRONMENT_OF_THE_SHELL = {**os.environ, "XLA_FLAGS": flags_of_the_shell}
+os.environ["XLA_FLAGS"] = " ".join([flags_of_the_shell, *FLAGS]).strip()
 os.environ["MPLBACKEND"] = "Agg"
 
 import hypothesis  # noqa: E402
