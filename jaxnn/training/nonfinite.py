@@ -8,6 +8,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
 from jaxnn.training.order import epoch_rows
@@ -134,8 +135,10 @@ def _approach(
 
 
 def _norms(params: Any) -> dict[str, float]:
+    """In float64: what has grown beyond 1e19 has squares that float32 cannot hold."""
     places = jax.tree_util.tree_leaves_with_path(params)
-    return {jax.tree_util.keystr(at, simple=True, separator="/"): float(jnp.linalg.norm(p)) for at, p in places}
+    wide = {jax.tree_util.keystr(at, simple=True, separator="/"): np.asarray(p, np.float64) for at, p in places}
+    return {name: float(np.linalg.norm(p.ravel())) for name, p in wide.items()}
 
 
 def is_finite(values: Any) -> bool:
