@@ -7,9 +7,9 @@
     python -m experiments.leaderboard --row deep-gpu beta-lasso-gpu
 
 Everything in a recipe was chosen on 45,000 training and 5,000 validation examples of the training set; the test set is
-read once by each seed, after training on all 50,000. `--ablation` leaves out one part of the recipe after the other, on
-the 45,000 and 5,000 examples alone; `--budget` trains for an eighth, a quarter and half of the epochs as well, on the
-same. Finished runs under `runs/leaderboard` are used again, and stopped ones go on.
+read once by each seed, after training on all 50,000. `--ablation` leaves out one part of the recipe after the other
+and adds what is not in it, on the 45,000 and 5,000 examples alone; `--budget` trains for an eighth, a quarter and half
+of the epochs as well, on the same. Finished runs under `runs/leaderboard` are used again, and stopped ones go on.
 """
 
 from __future__ import annotations
@@ -31,8 +31,7 @@ from rich.table import Table
 
 from experiments import artifacts, command, resume
 from experiments.config import Config
-from experiments.defaults import DEFAULTS
-from experiments.rows import ROWS, spread
+from experiments.rows import ROWS, epochs_of, spread
 from experiments.train import train
 from jaxnn import plots
 from jaxnn.plots.losses import curves
@@ -52,7 +51,8 @@ class Options:
     seeds: int = 5
     """Runs of each recipe."""
     ablation: bool = False
-    """Leave out one part of each recipe after the other and measure on validation examples; never the test set."""
+    """Leave out one part of each recipe after the other, add what is not in it, and measure on validation examples;
+    never the test set."""
     budget: bool = False
     """Train for a part of the epochs as well and measure on validation examples; never the test set."""
     data_dir: Path | None = None
@@ -130,34 +130,45 @@ def _trained(name: str, options: Options, console: Console) -> Iterator[dict[str
 
 
 def _ablated(name: str, options: Options, console: Console) -> Iterator[dict[str, Any]]:
-    """The recipe and the recipe without each of its parts, measured on validation examples."""
-    row, whole = ROWS[name], np.empty(0)
-    for part, instead in {"": {}, **row.parts}.items():
-        recipe = {**row.recipe, **instead}
-        folder = part.replace(" ", "-") or "whole"
-        runs = [_run_of(name, folder, recipe, seed, 0.1, options, console) for seed in range(options.seeds)]
+    """The recipe, without each of its parts, and with what is not in it, measured on validation examples."""
+    row = ROWS[name]
+    recipe = _shortened(name, row.ablated)
+    whole = np.array([])
+    for part, changes in {"": {}, **row.parts, **row.others}.items():
+        runs = _validated(name, part, row.ablated, {**recipe, **changes}, options, console)
         accuracies = [100 * run["validation_accuracy"] for run in runs]
-        told = _told(name, part, accuracies, runs, recipe)
+        told = _told(name, part, accuracies, runs, {**recipe, **changes})
         if not part:
             whole = np.array(accuracies)
             yield told
         else:  # seed by seed, since each seed has validation examples of its own
-            brings = whole - accuracies
+            brings = whole - accuracies if part in row.parts else accuracies - whole
             yield told | {"brings": float(brings.mean()), "brings_std": spread(brings)}
 
 
 def _budgeted(name: str, options: Options, console: Console) -> Iterator[dict[str, Any]]:
     """The recipe with a part of its epochs, measured on validation examples."""
-    recipe = ROWS[name].recipe
-    epochs = recipe.get("epochs") or DEFAULTS["images", recipe["model"]]["epochs"]
     for share in SHARES:
-        recipe = {**recipe, "epochs": max(1, round(share * epochs))}
-        folder, part = f"{recipe['epochs']}-epochs", f"{Fraction(share)} of the epochs"
-        if share == 1:
-            folder, part = "whole", "all epochs"
-        runs = [_run_of(name, folder, recipe, seed, 0.1, options, console) for seed in range(options.seeds)]
+        recipe = _shortened(name, share)
+        runs = _validated(name, "", share, recipe, options, console)
         accuracies = [100 * run["validation_accuracy"] for run in runs]
+        part = "all epochs" if share == 1 else f"{Fraction(share)} of the epochs"
         yield _told(name, part, accuracies, runs, recipe) | {"share": share}
+
+
+def _shortened(name: str, share: float) -> dict[str, Any]:
+    """The recipe with a share of its epochs."""
+    recipe = ROWS[name].recipe
+    return {**recipe, "epochs": max(1, round(share * epochs_of(recipe)))} if share != 1 else dict(recipe)
+
+
+def _validated(
+    name: str, part: str, share: float, recipe: Mapping[str, Any], options: Options, console: Console
+) -> list[dict[str, Any]]:
+    """Runs that are measured on validation examples, as many as there are seeds."""
+    length = [f"{recipe['epochs']}-epochs"] if share != 1 else [] if part else ["whole"]
+    folder = "-".join([*part.split(), *length])
+    return [_run_of(name, folder, recipe, seed, 0.1, options, console) for seed in range(options.seeds)]
 
 
 def budget_figure(rows: list[dict[str, Any]]) -> Figure:
@@ -227,7 +238,7 @@ def _has_gpu() -> bool:
 
 def _table(rows: list[dict[str, Any]], options: Options) -> Table:
     measured = "validation" if options.ablation or options.budget else "test"
-    parts = ("without", "it brings") if options.ablation else ("trained for",) if options.budget else ()
+    parts = ("part", "it brings") if options.ablation else ("trained for",) if options.budget else ()
     columns = ("model", *parts, "accuracy", "seeds", "seconds a run")
     table = Table(*columns, title=f"{measured} accuracy, %")
     for row in rows:

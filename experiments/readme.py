@@ -21,6 +21,7 @@ import tyro
 
 from experiments import artifacts, command, report
 from experiments.leaderboard import with_spread
+from experiments.rows import ROWS, epochs_of
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "experiments" / "results"
@@ -111,17 +112,20 @@ def leaderboard() -> str:
 
 
 def ablation() -> str:
-    """What each part of the recipes brings.
+    """What each part of the recipes brings, and what was left out of them.
 
     Returns:
         A table in Markdown.
     """
-    rows = [
-        [row["title"], row["part"], f"{with_spread(row, 'brings')} points", str(len(row["seeds"]))]
-        for row in _read("ablation.json")["rows"]
-        if row["part"]
-    ]
-    return table(["model", "part", "brings", "seeds"], rows)
+    rows = []
+    for row in _read("ablation.json")["rows"]:
+        if row["part"]:
+            kept = "yes" if row["part"] in ROWS[row["row"]].parts else "no"
+            brings = f"{with_spread(row, 'brings')} points"
+            rows.append(
+                [row["title"], row["part"], kept, brings, str(epochs_of(row["config"])), str(len(row["seeds"]))]
+            )
+    return table(["model", "part", "in the recipe", "brings", "epochs", "seeds"], rows)
 
 
 def budget() -> str:

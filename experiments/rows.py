@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from experiments.defaults import RECIPES
+from experiments.defaults import DEFAULTS, RECIPES
 from jaxnn.data import load
 
 
@@ -29,6 +29,10 @@ class Row(NamedTuple):
     """From the number of seeds to what others reach, each with a "name" and a "mean"."""
     gpu: bool = False
     """Whether it takes a GPU; its recipe is then one to begin with, which nobody has searched for yet."""
+    others: Mapping[str, Mapping[str, Any]] = {}
+    """What is not in the recipe because it brings nothing, each with the options that add it."""
+    ablated: float = 1.0
+    """The share of the recipe's epochs that an ablation trains for."""
 
 
 def peers_on_digits(seeds: int) -> list[dict[str, Any]]:
@@ -169,6 +173,18 @@ ROWS = {
         gpu=True,
     ),
 }
+
+
+def epochs_of(recipe: Mapping[str, Any]) -> int:
+    """For how long a model of the leaderboard is trained.
+
+    Args:
+        recipe: the options of `experiments.train`.
+
+    Returns:
+        Its epochs; where it names none, those that training takes by default.
+    """
+    return recipe.get("epochs") or DEFAULTS["images", recipe["model"]]["epochs"]
 
 
 def spread(values: Sequence[float] | np.ndarray) -> float | None:

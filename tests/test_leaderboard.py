@@ -77,6 +77,27 @@ def test_what_a_part_brings_is_counted_seed_by_seed(monkeypatch, tmp_path):
     assert leaderboard.with_spread(row) == "42.00 ± 3.00"
 
 
+def test_an_ablation_adds_what_is_not_in_the_recipe_and_may_be_shorter(monkeypatch, tmp_path):
+    others = {"label smoothing": {"smoothing": 0.1}}
+    recipe = {**TINY.recipe, "epochs": 8}
+    monkeypatch.setitem(ROWS, "tiny", TINY._replace(recipe=recipe, others=others, ablated=0.25))
+    seen = []
+
+    def train(config, console, stored):
+        seen.append((config.epochs, config.dropout, config.smoothing))
+        reached = 0.5 if config.smoothing else 0.4
+        return {"validation_accuracy": reached, "seed": config.seed, "seconds_total": 2.0, "seconds_compile": 0.5}
+
+    monkeypatch.setattr(leaderboard, "train", train)
+    rows = run(tmp_path, ablation=True, seeds=1)["rows"]
+    assert seen == [(2, None, 0.0), (2, 0.0, 0.0), (2, None, 0.1)]
+    assert [row["config"]["epochs"] for row in rows] == [2, 2, 2]
+    assert [(row["part"], row.get("brings")) for row in rows][1:] == [
+        ("dropout", 0.0),
+        ("label smoothing", pytest.approx(10.0)),
+    ]
+
+
 def test_the_budget_is_a_part_of_the_epochs_on_validation_examples(monkeypatch, trained, tmp_path):
     monkeypatch.setitem(ROWS, "tiny", TINY._replace(recipe={**TINY.recipe, "epochs": 8}))
     rows = run(tmp_path, budget=True, seeds=2)["rows"]
@@ -139,7 +160,7 @@ def test_the_peers_are_what_scikit_learn_gives():
 def test_every_recipe_and_what_replaces_its_parts_can_be_trained(name):
     row = ROWS[name]
     digits = load("digits", validation_share=0)
-    for changes in ({}, *row.parts.values()):
+    for changes in ({}, *row.parts.values(), *row.others.values()):
         recipe = {**row.recipe, **changes}
         assert set(changes) <= set(vars(Config()))
         fitting = {"batch_size": 32, "components": 20 if recipe.get("components") else None}
