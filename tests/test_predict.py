@@ -125,6 +125,11 @@ def test_contributions_are_the_slope_times_the_difference_from_the_mean_image(tm
         )
 
 
+def test_a_linear_classifier_of_normalized_inputs_is_not_explained_exactly(tmp_path):
+    store(tmp_path / "run", normalize_inputs=True)
+    assert not predict.read_run(tmp_path / "run").exact
+
+
 def test_every_kind_of_file_is_read(tmp_path):
     gray = Image.fromarray(np.full((30, 40), 200, np.uint8))
     see_through = Image.new("RGBA", (40, 30), (0, 0, 0, 0))
