@@ -71,11 +71,12 @@ RECIPES: dict[str, dict[str, Any]] = {
         "preprocess": "whiten",
         "components": 400,
         "whiten_epsilon": 5000.0,
-        "hidden": (2048,),
-        "dropout": 0.1,
+        "hidden": (2048, 512),
+        "normalize": True,
+        "dropout": 0.0,
         "learning_rate": 0.08,
-        "l2": 0.0003,
-        "epochs": 50,
+        "l2": 0.001,
+        "epochs": 40,
     }
 }
 """What training takes for a dataset where nothing else is given: the best network of the notes that was found to be

@@ -81,6 +81,23 @@ def find(folder: Path, warn: Warn) -> Stored:
     return Stored(folder, settings, newest, summary)
 
 
+def device(folder: Path, given: str) -> str:
+    """Where a run goes on; to be asked before its checkpoint is read, which starts JAX.
+
+    Args:
+        folder: of the run.
+        given: what was given as --device.
+
+    Returns:
+        What was given, or if that is auto, what the run began with.
+    """
+    try:
+        began = json.loads((folder / "config.json").read_text(encoding="utf-8"))["device"]
+    except (OSError, ValueError, TypeError, KeyError):
+        return given  # `find` tells what is wrong
+    return given if given != "auto" else str(began)
+
+
 def as_config(kind: type[C], settings: Mapping[str, Any], file: Path) -> C:
     """Settings as JSON has them, as the dataclass they came from.
 

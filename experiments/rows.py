@@ -111,17 +111,24 @@ ROWS = {
             "dropout": {"dropout": 0.0},
             "the penalty": {"l2": 0.0},
         },
+        ablated=1 / 2,
     ),
     "one-hidden-augmented": Row(
         "one hidden layer, flips and crops",
         "57 found",
         65.0,
-        {**RECIPES["cifar10"], "epochs": 100},
+        {
+            **_WHITENED,
+            **_MIRROR,
+            **{"augment": ("flip", "crop"), "hidden": (2048,), "dropout": 0.1, "learning_rate": 0.08, "l2": 0.0003},
+            "epochs": 100,
+        },
         {
             "crops": {"augment": ("flip",)},
             "mirror images in evaluation": {"mirror": False},
             "dropout": {"dropout": 0.0},
         },
+        ablated=1 / 4,
     ),
     "deep": Row(
         "two hidden layers, dropout, no augmentation",
@@ -144,11 +151,7 @@ ROWS = {
         "two hidden layers, flips and crops",
         "71-75 after 500-5,000 epochs",
         70.0,
-        {
-            **_WHITENED,
-            **{"hidden": (2048, 512), "normalize": True, "dropout": 0.0, "learning_rate": 0.08, "l2": 0.001},
-            **{"augment": ("flip", "crop"), "mirror": True, "epochs": 80},
-        },
+        {**RECIPES["cifar10"], "epochs": 80},
         {
             "layer normalization": {"normalize": False, "learning_rate": 0.04, "l2": 0.0005},
             "crops": {"augment": ("flip",)},

@@ -239,6 +239,7 @@ def _run(config: Config, console: Console, arguments: list[str] | None) -> None:
     devices.connect(config)
     stored = None
     if config.resume is not None:
+        devices.choose(resume.device(config.resume, config.device))
         folder, warn = config.resume, lambda message: console.print(f"warning: {message}", soft_wrap=True)
         with parallel.watched():
             stored = together.tell(resume.find(folder, warn) if jax.process_index() == 0 else None)

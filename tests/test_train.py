@@ -248,8 +248,10 @@ def test_results_are_never_overwritten(quick_run, capsys):
     assert (out / "summary.json").read_bytes() == before
 
 
-def test_a_device_that_is_not_there_is_named(tmp_path):
-    command = [sys.executable, "-m", "experiments.train", "--device", "tpu", "--quick", "--out", str(tmp_path / "run")]
+@pytest.mark.parametrize("resumed", [False, True], ids=["new", "resumed"])
+def test_a_device_that_is_not_there_is_named(resumed, quick_run, tmp_path):
+    options = ["--resume", str(quick_run[0])] if resumed else ["--quick", "--out", str(tmp_path / "run")]
+    command = [sys.executable, "-m", "experiments.train", "--device", "tpu", *options]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 2
     assert "--device tpu" in done.stderr
