@@ -111,7 +111,7 @@ ROWS = {
             "dropout": {"dropout": 0.0},
             "the penalty": {"l2": 0.0},
         },
-        ablated=1 / 2,
+        ablated=1 / 4,
     ),
     "one-hidden-augmented": Row(
         "one hidden layer, flips and crops",
