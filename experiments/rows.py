@@ -137,7 +137,7 @@ ROWS = {
         {
             **_WHITENED,
             **{"hidden": (2048, 512), "normalize": True, "dropout": 0.5, "learning_rate": 0.08, "l2": 0.002},
-            "epochs": 30,
+            "epochs": 20,
         },
         {
             "layer normalization": {"normalize": False, "learning_rate": 0.04, "l2": 0.0005},
@@ -145,7 +145,6 @@ ROWS = {
             "the penalty": {"l2": 0.0},
         },
         others={"normalized inputs": {"normalize_inputs": True}, "label smoothing": {"smoothing": 0.1}},
-        ablated=1 / 2,
     ),
     "deep-augmented": Row(
         "two hidden layers, flips and crops",
