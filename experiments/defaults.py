@@ -76,7 +76,7 @@ RECIPES: dict[str, dict[str, Any]] = {
         "dropout": 0.0,
         "learning_rate": 0.08,
         "l2": 0.001,
-        "epochs": 40,
+        "epochs": 36,
     }
 }
 """What training takes for a dataset where nothing else is given: the best network of the notes that was found to be
