@@ -128,7 +128,7 @@ ROWS = {
             "mirror images in evaluation": {"mirror": False},
             "dropout": {"dropout": 0.0},
         },
-        ablated=1 / 4,
+        ablated=1 / 8,
     ),
     "deep": Row(
         "two hidden layers, dropout, no augmentation",
