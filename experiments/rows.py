@@ -30,7 +30,7 @@ class Row(NamedTuple):
     gpu: bool = False
     """Whether it takes a GPU; its recipe is then one to begin with, which nobody has searched for yet."""
     others: Mapping[str, Mapping[str, Any]] = {}
-    """What is not in the recipe because it brings nothing, each with the options that add it."""
+    """What is not in the recipe, each with the options that add it."""
     ablated: float = 1.0
     """The share of the recipe's epochs that an ablation trains for."""
 
