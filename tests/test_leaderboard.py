@@ -117,6 +117,18 @@ def test_the_figure_of_the_budget_starts_from_the_whole_recipe():
     assert [tick.get_text() for tick in axes.get_xticklabels()] == ["1/8", "1/4", "1/2", "1"]
 
 
+@pytest.mark.parametrize("count", range(1, len(ROWS)))
+def test_the_names_of_the_models_are_not_cut_off(count):
+    titles = [row.title for row in ROWS.values()][:count]
+    figure = leaderboard.budget_figure([{"title": title, "mean": mean} for title in titles for mean in range(4)])
+    figure.draw_without_rendering()
+    [axes] = figure.axes
+    legend = axes.get_legend()
+    assert legend is not None
+    assert legend.get_window_extent().xmax <= figure.bbox.xmax
+    assert axes.get_window_extent().width > 0.85 * figure.bbox.width
+
+
 @pytest.mark.usefixtures("tiny", "trained")
 def test_a_row_takes_the_place_of_the_earlier_one(tmp_path):
     run(tmp_path)

@@ -1,5 +1,6 @@
 """Losses in pictures: margins, the way from scores to a softmax loss, and named curves."""
 
+import math
 from collections.abc import Mapping, Sequence
 
 import matplotlib
@@ -129,6 +130,15 @@ def softmax_steps(scores: ArrayLike, label: int, classes: Sequence[str]) -> Figu
     return figure
 
 
+def _columns(names: Sequence[str], most: int = 4, room: int = 100) -> int:
+    """Of a legend that is filled column by column: as many as fit beside each other, counted in letters."""
+    for count in range(most, 1, -1):
+        rows = math.ceil(len(names) / count)
+        if sum(max(len(name) for name in names[i : i + rows]) + 8 for i in range(0, len(names), rows)) <= room:
+            return count
+    return 1
+
+
 @matplotlib.rc_context(STYLE)
 def curves(
     x: ArrayLike,
@@ -205,5 +215,5 @@ def curves(
     axes.margins(x=0.01 if not points else 0.05)
     if log[1]:
         label_decades(axes.yaxis)
-    axes.legend(loc="lower left", bbox_to_anchor=(-0.01, 1.0), ncols=4)
+    axes.legend(loc="lower left", bbox_to_anchor=(-0.01, 1.0), ncols=_columns([*lines, *(points or {})]))
     return figure
