@@ -29,8 +29,8 @@ import numpy as np
 import tyro
 from rich.console import Console
 
-from experiments import artifacts, command
-from experiments.predict import describe, read_classifier
+from experiments.classifier.saved import describe, read_classifier
+from experiments.cli import command, files
 from jaxnn.interop import export
 
 VERSION = 1
@@ -60,7 +60,7 @@ def write(config: Config, console: Console) -> dict[str, Any]:
         What is in `classifier.json`.
 
     Raises:
-        ValueError, OSError: as `experiments.predict.read_classifier`, or no format; nothing was written then.
+        ValueError, OSError: as `experiments.classifier.saved.read_classifier`, or no format; nothing was written then.
         ImportError: a package is not installed; the message says which.
     """
     if not config.formats:
@@ -72,21 +72,21 @@ def write(config: Config, console: Console) -> dict[str, Any]:
         "jax": lambda: export.to_jax(score, shape, dtype),
         "onnx": lambda: export.to_onnx(score, shape, dtype, f"{described.settings.dataset}_{described.settings.model}"),
     }
-    files = {f"classifier.{name}": makers[name]() for name in config.formats}
+    contents = {f"classifier.{name}": makers[name]() for name in config.formats}
     about = {
         "version": VERSION,
         "classes": described.names,
         "input_shape": described.shape,
         "input_dtype": dtype.name,
-        "files": {name: hashlib.sha256(content).hexdigest() for name, content in files.items()},
+        "files": {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()},
         "jax": jax.__version__,
     }
     out = config.out or config.run / "export"
     out.mkdir(parents=True, exist_ok=True)
-    for name, content in files.items():
-        artifacts.write_bytes(out / name, content)
-    artifacts.write_json(out / "classifier.json", about)
-    for name, content in files.items():
+    for name, content in contents.items():
+        files.write_bytes(out / name, content)
+    files.write_json(out / "classifier.json", about)
+    for name, content in contents.items():
         console.print(f"{out / name}: {len(content):,} bytes", highlight=False)
     return about
 

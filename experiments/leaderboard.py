@@ -29,9 +29,10 @@ from matplotlib.figure import Figure
 from rich.console import Console
 from rich.table import Table
 
-from experiments import artifacts, command, resume
-from experiments.config import Config
-from experiments.rows import ROWS, epochs_of, spread
+from experiments.classifier import resume
+from experiments.classifier.config import Config
+from experiments.cli import command, environment, files
+from experiments.leaderboards.recipes import ROWS, epochs_of, spread
 from experiments.train import train
 from jaxnn import plots
 from jaxnn.plots.losses import curves
@@ -116,7 +117,7 @@ def write(out: Path, row: Mapping[str, Any]) -> None:
     rows = json.loads(out.read_text())["rows"] if out.exists() else []
     rows = [other for other in rows if (other["row"], other["part"]) != (row["row"], row["part"])] + [dict(row)]
     order = list(ROWS)
-    artifacts.write_json(out, {"rows": sorted(rows, key=lambda row: order.index(row["row"]))})
+    files.write_json(out, {"rows": sorted(rows, key=lambda row: order.index(row["row"]))})
 
 
 def _trained(name: str, options: Options, console: Console) -> Iterator[dict[str, Any]]:
@@ -208,7 +209,7 @@ def _run_of(
     if (out / "config.json").exists():
         stored = resume.find(out, lambda message: console.print(f"warning: {message}", soft_wrap=True))
         there = {name: stored.settings.get(name) for name in recipe}
-        if changed := resume.differences(there, json.loads(artifacts.as_json(dict(recipe)))):
+        if changed := resume.differences(there, json.loads(files.as_json(dict(recipe)))):
             raise ValueError(f"{out} holds a run of another recipe ({changed}): remove it")
     console.print(f"[bold]{name}[/bold] {part}, seed {seed}", highlight=False)
     return train(config, console, stored)
@@ -228,7 +229,7 @@ def _told(
         "seconds": float(np.mean([run["seconds_total"] for run in runs])),
         "seconds_compile": float(np.mean([run["seconds_compile"] for run in runs])),
         "config": dict(recipe),
-        "environment": artifacts.environment(),
+        "environment": environment.environment(),
     }
 
 
@@ -268,7 +269,7 @@ def main(arguments: list[str] | None = None) -> int:
     when it was stopped by Control-C or SIGTERM; started again it goes on.
     """
     options = tyro.cli(Options, prog="python -m experiments.leaderboard", description=__doc__, args=arguments)
-    artifacts.keep_compiled()
+    environment.keep_compiled()
     return command.run(run, options, Console())
 
 

@@ -12,8 +12,6 @@ are light on dark: use --invert for dark ink on paper.
 from __future__ import annotations
 
 import dataclasses
-import json
-import math
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -28,13 +26,10 @@ from PIL import Image, ImageOps
 from rich.console import Console
 from rich.table import Table
 
-from experiments import artifacts, command
-from experiments.config import Settings
-from experiments.findings import Classifier
-from experiments.nets import make_model
-from experiments.transforms import statistics_like, transform_of
-from jaxnn import models, plots
-from jaxnn.data.own import read_image
+from experiments.classifier.saved import describe, read_classifier
+from experiments.cli import command, environment
+from jaxnn import plots
+from jaxnn.data.files import read_image
 from jaxnn.inspect.contributions import Contributions, contributions
 from jaxnn.plots.overlay import overlay
 
@@ -79,126 +74,6 @@ class Prediction(NamedTuple):
     rival: int
     parts: np.ndarray
     """f32[2, H, W]: what each pixel adds to the winner's score and to the rival's, beside the mean image."""
-
-
-class Described(NamedTuple):
-    """What a run folder says of its classifier."""
-
-    settings: Settings
-    names: tuple[str, ...]
-    """Of the classes."""
-    shape: tuple[int, ...]
-    """Of one example."""
-
-
-class Stored(NamedTuple):
-    """A classifier as it was stored, of images or of points."""
-
-    classifier: Classifier
-    score: Callable[[Array], Array]
-    """From examples f32[..., *shape], in the units of the training examples, to their scores f32[..., classes]."""
-
-
-def describe(folder: Path) -> Described:
-    """Read what a run folder of `experiments.train` says of its classifier.
-
-    Args:
-        folder: of the run.
-
-    Returns:
-        Its description.
-
-    Raises:
-        ValueError: the folder is no run, or its settings are damaged.
-        OSError: a file cannot be read.
-    """
-    path = folder / "config.json"
-    if not path.is_file() or not (folder / "classifier.npz").is_file():
-        raise ValueError(f"--run {folder} is no finished run: it lacks config.json or classifier.npz; train one first")
-    try:
-        stored = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(stored["dataset"], str):
-            raise TypeError(f"dataset is {stored['dataset']!r}")
-        known = {field.name for field in dataclasses.fields(Settings)}
-        settings = Settings(**{name: value for name, value in stored.items() if name in known})
-        _ = len(settings.hidden), transform_of(settings), models.ACTIVATIONS[settings.activation]
-        return Described(settings, tuple(map(str, stored["classes"])), tuple(map(int, stored["input_shape"])))
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise ValueError(f"{path} is damaged or of another version ({error}): train again") from error
-
-
-def read_classifier(folder: Path, described: Described) -> Stored:
-    """Read the classifier itself.
-
-    Args:
-        folder: of the run.
-        described: as from `describe`.
-
-    Returns:
-        The classifier.
-
-    Raises:
-        ValueError: the file is damaged or does not fit the description.
-        OSError: it cannot be read.
-    """
-    settings, names, shape = described
-    if settings.model not in ("linear", "mlp"):
-        return _read_convolutional(folder, described)
-    layers = 1 + (len(settings.hidden) if settings.model == "mlp" else 0)
-    reduced = settings.preprocess in ("pca", "whiten")
-    like = Classifier(statistics_like(settings), [{"w": 0, "b": 0} for _ in range(layers)])
-    stored = artifacts.read_arrays(folder / "classifier.npz", like)
-    classifier = Classifier(*jax.tree.map(jnp.asarray, tuple(stored)))
-    weights = [layer["w"] for layer in classifier.params]
-    into = [w.shape[-1:] for w in weights[1:]]
-    out = [layer["b"].shape for layer in classifier.params]
-    if any(w.ndim != 2 for w in weights) or into != out[:-1] or out != [w.shape[:1] for w in weights]:
-        raise ValueError(f"{folder / 'classifier.npz'} is damaged: its layers do not fit together; train again")
-    inputs = weights[0].shape[1]
-    pixels = classifier.statistics.components.shape[1] if reduced else inputs
-    if math.prod(shape) != pixels or len(names) != len(weights[-1]):
-        raise ValueError(
-            f"{folder / 'config.json'} is damaged: its examples {list(shape)} or {len(names)} classes are not the "
-            f"classifier's"
-        )
-    width = inputs if reduced else shape
-    activation = models.ACTIVATIONS[settings.activation]
-    hidden = tuple(len(w) for w in weights[:-1])
-    model = models.mlp(
-        width,
-        hidden,
-        len(weights[-1]),
-        activation=activation,
-        normalize=settings.normalize,
-        normalize_inputs=settings.normalize_inputs,
-    )
-    return _stored(settings, classifier, model)
-
-
-def _read_convolutional(folder: Path, described: Described) -> Stored:
-    settings, names, shape = described
-    try:
-        model = make_model(dataclasses.replace(settings, precision="float32"), {}, shape, len(names))
-        init_state = getattr(model, "init_state", lambda key: None)
-        params, state = jax.eval_shape(lambda key: (model.init(key), init_state(key)), jax.random.key(0))
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{folder / 'config.json'} is damaged: it describes no network ({error})") from error
-    like = Classifier(statistics_like(settings), params, state)
-    stored = artifacts.read_arrays(folder / "classifier.npz", like)
-    classifier = Classifier(*jax.tree.map(jnp.asarray, tuple(stored)))
-    return _stored(settings, classifier, models.settle(model, classifier.model_state))
-
-
-def _stored(settings: Settings, classifier: Classifier, model: models.Model) -> Stored:
-    transform = transform_of(settings)
-
-    def of(examples: Array) -> Array:
-        return model.apply(classifier.params, transform(classifier.statistics, examples))
-
-    def score(examples: Array) -> Array:
-        return (of(examples) + of(examples[..., ::-1, :])) / 2 if settings.mirror else of(examples)
-
-    return Stored(classifier, score)
 
 
 def read_run(folder: Path) -> Trained:
@@ -319,7 +194,7 @@ def predict(config: Config, console: Console) -> list[Prediction]:
 def main(arguments: list[str] | None = None) -> int:
     """The command: exit status 0, or 2 when something that was given is wrong."""
     config = tyro.cli(Config, prog="python -m experiments.predict", description=__doc__, args=arguments)
-    artifacts.keep_compiled()
+    environment.keep_compiled()
     return command.run(predict, config, Console())
 
 

@@ -35,15 +35,18 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from experiments import artifacts, command, devices, rescue, resume
-from experiments.config import Config, Settings, resolve, task_maker
-from experiments.grid import NAMES, SweepConfig, check_values, hparams_of, on_border, tried_values
-from experiments.groups import Groups
-from experiments.train import load_dataset, train
-from experiments.transforms import fit_statistics
-from jaxnn import plots, training
+from experiments.classifier import multihost, resume
+from experiments.classifier.config import Config, Settings
+from experiments.classifier.data import load_dataset
+from experiments.classifier.preprocessing import fit_statistics
+from experiments.classifier.presets import resolve
+from experiments.classifier.task import task_maker
+from experiments.cli import command, environment, files, rescue
+from experiments.sweeps.grid import NAMES, SweepConfig, check_values, hparams_of, on_border, tried_values
+from experiments.sweeps.store import Groups
+from experiments.train import train
+from jaxnn import plots, sharding, training
 from jaxnn.data import Dataset
-from jaxnn.training import parallel
 
 PROGRAM = "python -m experiments.sweep"
 
@@ -74,8 +77,8 @@ def sweep(config: SweepConfig, console: Console) -> dict[str, Any]:
         raise ValueError(
             f"--memory-share {config.memory_share} belongs to experiments.train: a sweep has all images in memory"
         )
-    device = devices.choose(config.device)
-    with parallel.over_models():
+    device = multihost.choose(config.device)
+    with sharding.model_parallel():
         return _sweep(config, console, device)
 
 
@@ -105,7 +108,7 @@ def _sweep(config: SweepConfig, console: Console, device: str) -> dict[str, Any]
         # several groups, so that progress is seen and a stopped sweep need not begin again
         group = math.ceil(count / math.ceil(count / min(fits[0], max(16, math.ceil(count / 8))))), fits[1]
     else:  # one convolutional network keeps a device busy, and its activations are large
-        group = min(count, parallel.count(parallel.MODELS)), 1
+        group = min(count, sharding.axis_size(sharding.MODELS)), 1
     out = _folder(config, dataset, group)
 
     console.print(
@@ -166,7 +169,7 @@ def _sweep(config: SweepConfig, console: Console, device: str) -> dict[str, Any]
         if config.final and "final" not in summary:
             summary["final"] = _train_best(config, settings, chosen, epochs, folder, console)
         summary["seconds_total"] = time.perf_counter() - started
-        artifacts.write_json(folder / "summary.json", summary | artifacts.environment())
+        files.write_json(folder / "summary.json", summary | environment.environment())
 
     rescue.write_or_rescue(write, config, out)
     console.print(_table(summary, out))
@@ -198,12 +201,12 @@ def _plain(config: SweepConfig) -> Config:
 def _folder(config: SweepConfig, dataset: Dataset, group: tuple[int, int]) -> Path:
     """The folder of the sweep: a new one, or one in which the same sweep was stopped."""
     out = config.out or Path("runs", f"{time.strftime('%Y-%m-%d-%H%M%S')}-{dataset.name}-sweep")
-    asked = json.loads(artifacts.as_json(dataclasses.asdict(config) | {"group": group}))
+    asked = json.loads(files.as_json(dataclasses.asdict(config) | {"group": group}))
     data = resume.fingerprint(dataset)
     file = out / "sweep.json"
     if file.exists():
-        artifacts.remove_unfinished(out)
-        before = artifacts.read_sealed(file)
+        files.remove_unfinished(out)
+        before = files.read_sealed(file)
         if changed := resume.differences(before, asked):
             raise ValueError(f"--out {out} holds a sweep with other settings ({changed}): choose another folder")
         if before["data"] != data:
@@ -214,7 +217,7 @@ def _folder(config: SweepConfig, dataset: Dataset, group: tuple[int, int]) -> Pa
     elif out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ValueError(f"--out {out} exists and is not an empty folder or a sweep: choose another or remove it")
     (out / "groups").mkdir(parents=True, exist_ok=True)
-    artifacts.write_sealed(file, asked | {"data": data})
+    files.write_sealed(file, asked | {"data": data})
     return out
 
 
@@ -236,7 +239,7 @@ def _write_csv(
         setting = [f"{hparams[name][i].item():.6g}" for name in names]
         numbers = [found[name][i, j].item() for name in measures]
         rows.writerow([*setting, config.seed + j, scores[i, j], *numbers, int(found["bad_step"][i, j] >= 0)])
-    artifacts.write_text(path, table.getvalue())
+    files.write_text(path, table.getvalue())
 
 
 def _figures(
@@ -324,7 +327,7 @@ def main(arguments: list[str] | None = None) -> int:
     143 when it was stopped by Control-C or SIGTERM.
     """
     config = tyro.cli(SweepConfig, prog=PROGRAM, description=__doc__, args=arguments)
-    artifacts.keep_compiled()
+    environment.keep_compiled()
     return command.run(_run, config, Console(), arguments)
 
 
@@ -333,7 +336,7 @@ def _run(config: SweepConfig, console: Console, arguments: list[str] | None) -> 
         file = config.resume / "sweep.json"
         if not file.exists():
             raise ValueError(f"--resume {config.resume} holds no sweep: no sweep.json; give the --out of a sweep")
-        before = resume.as_config(SweepConfig, artifacts.read_sealed(file), file)
+        before = resume.as_config(SweepConfig, files.read_sealed(file), file)
         config = tyro.cli(SweepConfig, prog=PROGRAM, description=__doc__, default=before, args=arguments)
         config = dataclasses.replace(config, out=config.resume)
     sweep(config, console)

@@ -31,17 +31,18 @@ import numpy as np
 import tyro
 from rich.console import Console
 
-from experiments import artifacts, command, devices, feeds, rescue, resume, together
-from experiments.config import Config, Settings, hyperparameters, resolve, task_maker
-from experiments.defaults import with_recipe
-from experiments.findings import Classifier, figures, table
-from experiments.progress import Bar, Events, HistoryFile, bar_of_epochs
-from experiments.transforms import fit_statistics
-from jaxnn import plots, training
-from jaxnn.data import Dataset, Split, load
-from jaxnn.training import parallel
+from experiments.classifier import data, loggers, multihost, resume
+from experiments.classifier.config import Config, Settings
+from experiments.classifier.loggers import Events, HistoryFile
+from experiments.classifier.preprocessing import fit_statistics
+from experiments.classifier.presets import resolve, with_recipe
+from experiments.classifier.results import Classifier, figures, table
+from experiments.classifier.task import hyperparameters, task_maker
+from experiments.cli import command, environment, files, rescue
+from experiments.cli.progress import Bar, bar_of_epochs
+from jaxnn import distributed, plots, sharding, training
+from jaxnn.data import Dataset
 
-QUICK_EXAMPLES = 2000
 PROGRAM = "python -m experiments.train"
 
 
@@ -64,12 +65,12 @@ def train(config: Config, console: Console, stored: resume.Stored | None = None)
         ImportError: the dataset cannot be prepared without another package; the message says which.
         training.NonFiniteError: training diverged; the settings and the history so far were written.
     """
-    device = devices.choose(config.device)
+    device = multihost.choose(config.device)
     if stored is not None and stored.summary is not None:
         console.print(f"{stored.folder} is finished: nothing is left to do", highlight=False, markup=False)
         return stored.summary
-    with parallel.over_data(), parallel.watched():
-        parallel.meet()
+    with sharding.data_parallel(), distributed.report_lost_peers():
+        distributed.barrier()
         if jax.process_index() == 0:
             return _train(config, console, stored, device)
         with tempfile.TemporaryDirectory() as folder:  # what process 0 writes is enough
@@ -85,19 +86,21 @@ def _train(config: Config, console: Console, stored: resume.Stored | None, devic
     def warn(message: str) -> None:
         console.print(f"warning: {message}", highlight=False, markup=False, soft_wrap=True)
 
-    dataset = load_dataset(config, config.memory_share)
-    streamed = feeds.is_streamed(dataset)
-    if (as_first := bool(parallel.agree(streamed))) != streamed:  # this machine has another memory than the first
-        streamed, dataset = as_first, load_dataset(config, 0.0 if as_first else 1.0)
+    dataset = data.load_dataset(config, config.memory_share)
+    streamed = data.is_streamed(dataset)
+    if (
+        as_first := bool(distributed.broadcast_scalar(streamed))
+    ) != streamed:  # this machine has another memory than the first
+        streamed, dataset = as_first, data.load_dataset(config, 0.0 if as_first else 1.0)
     config, recipe = with_recipe(config)
     settings = dataclasses.replace(resolve(config, dataset), memory_share=0.0 if streamed else 1.0)
-    parallel.check_batch_size(settings.batch_size)
+    sharding.check_batch_size(settings.batch_size)
     if stored is not None:
         resume.check_same(stored, settings, dataset, warn)
     statistics = fit_statistics(settings, dataset.train.inputs)
     make_task = task_maker(settings, statistics, dataset.train.inputs, len(dataset.classes))
     hparams, key = hyperparameters(settings), jax.random.key(settings.seed)
-    make_feed = feeds.from_disk if streamed else feeds.from_memory
+    make_feed = data.from_disk if streamed else data.from_memory
     feed = make_feed(dataset, statistics, make_task, hparams, key, settings)
     like = feed.like() if stored is not None else None
     begun = resume.start_from(stored, like, statistics)
@@ -114,7 +117,7 @@ def _train(config: Config, console: Console, stored: resume.Stored | None, devic
     )
 
     if streamed:
-        console.print(feeds.told(dataset), highlight=False, soft_wrap=True)
+        console.print(data.told(dataset), highlight=False, soft_wrap=True)
     if recipe and stored is None:
         console.print(f"the recipe for {dataset.name}: {recipe}", highlight=False, soft_wrap=True)
 
@@ -167,47 +170,17 @@ def _train(config: Config, console: Console, stored: resume.Stored | None, devic
     def write(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         _write_config(folder, settings, dataset)
-        artifacts.write_arrays(folder / "classifier.npz", classifier)
-        artifacts.write_history(folder / "history.csv", history, seconds)
+        files.write_arrays(folder / "classifier.npz", classifier)
+        loggers.write_history(folder / "history.csv", history, seconds)
         for name, figure in drawn.items():
             plots.save(figure, folder / name)
         summary["seconds_total"] = time.perf_counter() - started
-        summary["peak_memory_mib"] = artifacts.peak_memory_mib()
-        artifacts.write_json(folder / "summary.json", summary | artifacts.environment())
+        summary["peak_memory_mib"] = environment.peak_memory_mib()
+        files.write_json(folder / "summary.json", summary | environment.environment())
 
     rescue.write_or_rescue(write, settings, out)
     console.print(table(summary, out))
     return summary
-
-
-def load_dataset(config: Config, memory_share: float | None = None) -> Dataset:
-    """The dataset of the settings, split; with `quick` a small part of its training examples.
-
-    Args:
-        config: the settings.
-        memory_share: as `jaxnn.data.load`.
-
-    Returns:
-        The dataset.
-
-    Raises:
-        ValueError, OSError, ImportError: as `jaxnn.data.load`.
-    """
-    dataset = load(
-        config.dataset,
-        data_dir=config.data_dir,
-        validation_share=config.validation_share,
-        seed=config.seed,
-        label=config.label,
-        image_size=config.image_size,
-        strict=config.strict,
-        memory_share=memory_share,
-    )
-    if config.quick and len(dataset.train.labels) > QUICK_EXAMPLES:
-        rows = np.random.default_rng(config.seed).choice(len(dataset.train.labels), QUICK_EXAMPLES, replace=False)
-        rows.sort()
-        dataset = dataset._replace(train=Split(dataset.train.inputs[rows], dataset.train.labels[rows]))
-    return dataset
 
 
 def _new_folder(config: Config, dataset: str) -> Path:
@@ -217,13 +190,13 @@ def _new_folder(config: Config, dataset: str) -> Path:
     if out.exists() and (not out.is_dir() or any(path.suffix != ".tmp" for path in out.iterdir())):
         raise ValueError(f"--out {out} exists and is not an empty folder: choose another or remove it")
     out.mkdir(parents=True, exist_ok=True)
-    artifacts.remove_unfinished(out)
+    files.remove_unfinished(out)
     return out
 
 
 def _write_config(folder: Path, settings: Settings, dataset: Dataset) -> None:
     of_data = {"classes": dataset.classes, "input_shape": dataset.train.inputs.shape[1:]}
-    artifacts.write_sealed(folder / "config.json", dataclasses.asdict(settings) | of_data)
+    files.write_sealed(folder / "config.json", dataclasses.asdict(settings) | of_data)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -231,18 +204,18 @@ def main(arguments: list[str] | None = None) -> int:
     it was stopped by Control-C or SIGTERM.
     """
     config = tyro.cli(Config, prog=PROGRAM, description=__doc__, args=arguments)
-    artifacts.keep_compiled()
-    return parallel.leave(command.run(_run, config, Console(), arguments))
+    environment.keep_compiled()
+    return distributed.exit_on_failure(command.run(_run, config, Console(), arguments))
 
 
 def _run(config: Config, console: Console, arguments: list[str] | None) -> None:
-    devices.connect(config)
+    multihost.connect(config)
     stored = None
     if config.resume is not None:
-        devices.choose(resume.device(config.resume, config.device))
+        multihost.choose(resume.device(config.resume, config.device))
         folder, warn = config.resume, lambda message: console.print(f"warning: {message}", soft_wrap=True)
-        with parallel.watched():
-            stored = together.tell(resume.find(folder, warn) if jax.process_index() == 0 else None)
+        with distributed.report_lost_peers():
+            stored = multihost.tell(resume.find(folder, warn) if jax.process_index() == 0 else None)
         before = resume.as_config(Config, stored.settings, config.resume / "config.json")
         config = tyro.cli(Config, prog=PROGRAM, description=__doc__, default=before, args=arguments)
     train(config, console, stored)

@@ -13,6 +13,8 @@ from jax import Array
 from jax.core import Tracer
 from jax.typing import ArrayLike
 
+from jaxnn import random
+
 SMALL = 1024
 """So many multiplications at most are a small product."""
 _as_sums = contextvars.ContextVar("as_sums", default=False)
@@ -154,7 +156,7 @@ def dropout(key: Array, x: Array, rate: ArrayLike) -> Array:
         return x
     threshold = jnp.clip(jnp.round(jnp.float32(rate) * 2.0**24), 0.0, 2.0**24 - 1.0)
     scale = (1.0 / (1.0 - threshold / 2.0**24)).astype(x.dtype)
-    keep = _random_bits(key, x.shape) >> jnp.uint32(8) >= threshold.astype(jnp.uint32)
+    keep = random.hash_bits(key, x.shape) >> jnp.uint32(8) >= threshold.astype(jnp.uint32)
     return jnp.where(keep, x * scale, jnp.zeros_like(x))
 
 
@@ -190,24 +192,6 @@ def check_rate(where: str, rate: ArrayLike) -> float | Tracer:
     if not 0.0 <= value < 1.0:
         raise ValueError(f"{where}: rate is the share that is dropped and must be in [0, 1), got {value}")
     return value
-
-
-def _random_bits(key: Array, shape: tuple[int, ...]) -> Array:
-    """Random u32[shape], each a hash of the key's words and of its place: elementwise, so that it fuses."""
-    words = jax.random.key_data(key)
-    first = _mix(words[..., 0], jnp.uint32(0x9E3779B9))
-    second = _mix(words[..., 1], first)
-    place = jnp.zeros(shape, jnp.uint32)
-    for axis, size in enumerate(shape):
-        place = place * jnp.uint32(size) + jax.lax.broadcasted_iota(jnp.uint32, shape, axis)
-    return _mix(place ^ first, second)
-
-
-def _mix(word: Array, key: Array) -> Array:
-    """A bijection of 32-bit words, another for each key: MurmurHash3's finalizer with the key in its middle."""
-    word = (word ^ word >> jnp.uint32(16)) * jnp.uint32(0x85EBCA6B) ^ key
-    word = (word ^ word >> jnp.uint32(13)) * jnp.uint32(0xC2B2AE35)
-    return word ^ word >> jnp.uint32(16)
 
 
 def _is_small(shape: tuple[int, ...], out: int) -> bool:

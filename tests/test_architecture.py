@@ -71,10 +71,11 @@ each_file = pytest.mark.parametrize("path", FILES, ids=lambda path: module_name(
 # ---------------------------------------------------------------- imports
 
 
-@pytest.mark.parametrize("room", ["layers", "losses", "initializers", "metrics"])
+@pytest.mark.parametrize("room", ["random", "layers", "losses", "initializers", "metrics"])
 def test_the_lowest_rooms_import_jax_and_numpy_alone(room):
-    found = tops(imports(PACKAGE / f"{room}.py"))
-    assert found <= {"jax", "numpy"} | sys.stdlib_module_names
+    found = imports(PACKAGE / f"{room}.py")
+    assert of_jaxnn(found) <= {"jaxnn.random"}
+    assert tops(found) <= {"jax", "numpy", "jaxnn"} | sys.stdlib_module_names
 
 
 def test_models_import_only_what_they_are_made_of():
@@ -86,9 +87,16 @@ def test_models_import_only_what_they_are_made_of():
 def test_training_is_handed_its_functions():
     for path in (PACKAGE / "training").rglob("*.py"):
         tells_how = (
-            {"jaxnn.layers"} if path.name in ("fit.py", "streamed.py", "examine.py") else set()
+            {"jaxnn.layers"} if path.name in ("fit.py", "stream.py", "evaluate.py") else set()
         )  # how layers are to be traced
-        assert of_jaxnn(imports(path)) <= {"jaxnn.metrics", "jaxnn.training", *tells_how}, path
+        assert of_jaxnn(imports(path)) <= {
+            "jaxnn.metrics",
+            "jaxnn.training",
+            "jaxnn.random",
+            "jaxnn.sharding",
+            "jaxnn.distributed",
+            *tells_how,
+        }, path
 
 
 @each_file
@@ -105,7 +113,7 @@ def test_heavy_libraries_are_imported_in_their_rooms_and_only_when_needed(path):
     in_data = PACKAGE / "data" in path.parents
     allowed = set(HEAVY) - {"matplotlib", "tensorflow"} if in_data else set()
     allowed |= {"matplotlib"} if in_plots(path) else set()
-    allowed |= {"orbax"} if module_name(path) == "jaxnn.training.checkpoint" else set()
+    allowed |= {"orbax"} if module_name(path) == "jaxnn.checkpoint.store" else set()
     allowed |= {"sklearn"} if in_sklearn(path) else set()
     allowed |= {"flax"} if module_name(path) == "jaxnn.interop.flax" else set()
     assert tops(imports(path)) & set(HEAVY) <= allowed

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import references
 
-from experiments import backpropagation
+from experiments.lessons import backpropagation
 from jaxnn import models
 
 

@@ -59,7 +59,7 @@ UNPARSED = {
     "sweep": ("--seeds many", "--widths 1.5"),
     "predict": ("", "--run"),
     "report": ("--quik",),
-    "losses": ("--seed one", "--slow"),
+    "lessons.losses": ("--seed one", "--slow"),
 }
 
 
@@ -94,7 +94,7 @@ def test_what_cannot_be_parsed_ends_with_status_2(module, options, tmp_path, cap
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("module", ["train", "sweep", "losses", "report"])
+@pytest.mark.parametrize("module", ["train", "sweep", "lessons.losses", "report"])
 @pytest.mark.parametrize("place", ["{file}", "{file}/inside"])
 def test_a_folder_that_cannot_be_made_is_named(module, place, tmp_path, capsys):
     (tmp_path / "file").write_text("something")

@@ -16,7 +16,8 @@ from experiments.benchmark.__main__ import NAMES, main
 from experiments.benchmark.peers import OURS, PEERS, Entry, ours
 from experiments.benchmark.process import PeerError, Remote
 from experiments.benchmark.works import GOALS, WORKS, Work
-from experiments.config import Config, resolve
+from experiments.classifier.config import Config
+from experiments.classifier.presets import resolve
 from jaxnn import training
 from jaxnn.data import load
 
@@ -249,7 +250,7 @@ def row_of(key, ratio, family="PyTorch"):
 
 
 def test_only_puts_rows_in_the_place_of_the_earlier_ones(tmp_path):
-    now = report.environment(quick=True)
+    now = report.conditions(quick=True)
     old = {
         **now,
         "limits": {"sgemm_gflops": 1, "overhead_per_step_us": 3},
@@ -273,10 +274,10 @@ def test_only_puts_rows_in_the_place_of_the_earlier_ones(tmp_path):
 )
 def test_only_refuses_to_mix(tmp_path, capsys, content, message):
     path = tmp_path / "benchmark.json"
-    text = "{" if content is None else json.dumps({**report.environment(quick=True), "rows": [], **content})
+    text = "{" if content is None else json.dumps({**report.conditions(quick=True), "rows": [], **content})
     path.write_text(text)
     with pytest.raises(ValueError, match=message):
-        report.read_earlier(path, report.environment(quick=True))
+        report.read_earlier(path, report.conditions(quick=True))
     assert path.read_text() == text
 
 

@@ -16,7 +16,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from jaxnn.data import Dataset, Split, cache, load, records, source
+from jaxnn.data import Dataset, Split, load
+from jaxnn.data.tfds import cache, records, source
 
 FILES = ["manifest.json", "train_inputs.npy", "train_labels.npy", "test_inputs.npy", "test_labels.npy"]
 

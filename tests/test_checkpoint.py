@@ -13,10 +13,9 @@ import numpy as np
 import optax
 import pytest
 
-from jaxnn import losses, models
-from jaxnn.training import Data, Run, Task, checkpoint, fit, start
-from jaxnn.training.checkpoint import DamagedError
-from jaxnn.training.keeper import Keeper
+from jaxnn import checkpoint, losses, models
+from jaxnn.checkpoint import Checkpointer, DamagedError
+from jaxnn.training import Data, Run, Task, fit, start
 
 KEY = jax.random.key(7)
 
@@ -57,14 +56,14 @@ def shapes(tree):
 
 @pytest.fixture
 def written(tmp_path):
-    return checkpoint.write(tmp_path / "checkpoints", 12, TREE, {"settings": {"rate": 0.1}, "quality": 0.5})
+    return checkpoint.save(tmp_path / "checkpoints", 12, TREE, {"settings": {"rate": 0.1}, "quality": 0.5})
 
 
 # ---------------------------------------------------------------- what is stored comes back
 
 
 def test_every_kind_of_leaf_comes_back_bit_for_bit(written):
-    found = checkpoint.read(written)
+    found = checkpoint.load(written)
     assert written.name == "000012"
     assert (found.about["epoch"], found.about["settings"]) == (12, {"rate": 0.1})
     tree = checkpoint.restore(found, shapes(TREE))
@@ -75,7 +74,7 @@ def test_every_kind_of_leaf_comes_back_bit_for_bit(written):
 
 def test_the_kind_of_a_key_is_kept(tmp_path):
     key = jax.random.key(3, impl="rbg")
-    found = checkpoint.read(checkpoint.write(tmp_path, 1, {"key": key}, {}))
+    found = checkpoint.load(checkpoint.save(tmp_path, 1, {"key": key}, {}))
     again = checkpoint.restore(found, {"key": jax.ShapeDtypeStruct((), key.dtype)})["key"]
     assert again.dtype == key.dtype
     assert bits(again) == bits(key)
@@ -105,7 +104,7 @@ def test_no_file_is_a_pickle_and_reading_loads_no_pickle(written, monkeypatch):
 
     for name in ("load", "loads", "Unpickler"):
         monkeypatch.setattr(pickle, name, refuse)
-    checkpoint.read(written)
+    checkpoint.load(written)
 
 
 @pytest.mark.parametrize(
@@ -124,7 +123,7 @@ def test_no_file_is_a_pickle_and_reading_loads_no_pickle(written, monkeypatch):
 )
 def test_another_tree_is_refused(change, message, written):
     with pytest.raises(ValueError, match=message):
-        checkpoint.restore(checkpoint.read(written), change(shapes(TREE)))
+        checkpoint.restore(checkpoint.load(written), change(shapes(TREE)))
 
 
 # ---------------------------------------------------------------- damaged
@@ -149,7 +148,7 @@ def damages(path):
 
 def test_every_damage_of_every_file_is_found_and_named(written, tmp_path):
     tried, folder = 0, written.parent
-    good = checkpoint.write(folder, 6, TREE, {})
+    good = checkpoint.save(folder, 6, TREE, {})
     for file in sorted(path for path in written.rglob("*") if path.is_file()):
         content = file.read_bytes()
         for damage, instead in damages(file):
@@ -158,33 +157,33 @@ def test_every_damage_of_every_file_is_found_and_named(written, tmp_path):
             else:
                 file.write_bytes(instead)
             with pytest.raises(DamagedError) as error:
-                checkpoint.read(written)
+                checkpoint.load(written)
             assert str(written) in str(error.value), damage
             if file.name != "SHA256SUMS":
                 assert str(file) in str(error.value), damage
             told = []
-            found = checkpoint.newest(folder, told.append)
+            found = checkpoint.latest(folder, told.append)
             assert found is not None
             assert found.path == good, damage
             assert len(told) == 1
             assert told[0] == f"{error.value}; going on from the previous good checkpoint, {good}"
             file.write_bytes(content)
             tried += 1
-        checkpoint.read(written)
+        checkpoint.load(written)
     assert tried > 100
 
 
 def test_a_file_too_many_and_an_empty_folder_are_damage_too(written):
     (written / "state" / "more").write_bytes(b"")
     with pytest.raises(DamagedError, match="SHA256SUMS is damaged"):
-        checkpoint.read(written)
+        checkpoint.load(written)
     shutil.rmtree(written)
     written.mkdir()
     with pytest.raises(DamagedError, match="SHA256SUMS is missing"):
-        checkpoint.read(written)
+        checkpoint.load(written)
     with pytest.raises(DamagedError, match=r"holds no good checkpoint: .*SHA256SUMS is missing"):
-        checkpoint.newest(written.parent)
-    assert checkpoint.newest(written.parent / "nowhere") is None
+        checkpoint.latest(written.parent)
+    assert checkpoint.latest(written.parent / "nowhere") is None
 
 
 # ---------------------------------------------------------------- written whole, kept, tried again
@@ -197,34 +196,34 @@ def test_a_write_that_fails_leaves_nothing_and_the_former_in_place(step, written
 
     target = {
         "rename": "pathlib.Path.rename",
-        "seal": "jaxnn.training.checksums.seal",
+        "seal": "jaxnn.checkpoint.checksums.write_sums",
         "json": "pathlib.Path.write_text",
         "orbax": "orbax.checkpoint.Checkpointer.save",
     }[step]
-    before = checkpoint.read(written)
+    before = checkpoint.load(written)
     with monkeypatch.context() as patch:
         patch.setattr(target, full)
         with pytest.raises(OSError, match="No space left"):
-            checkpoint.write(written.parent, 13, TREE, {})
+            checkpoint.save(written.parent, 13, TREE, {})
     assert [path.name for path in written.parent.iterdir()] == ["000012"]
-    assert checkpoint.read(written).about == before.about
+    assert checkpoint.load(written).about == before.about
 
 
 def test_the_newest_and_the_best_are_kept(tmp_path):
-    keeper = Keeper(tmp_path, epochs=2, keep=2)
+    keeper = Checkpointer(tmp_path, epochs=2, keep=2)
     for epoch, quality in enumerate([0.1, 0.2, 0.9, 0.9, 0.3, float("nan"), 0.4, 0.5], start=1):
         assert keeper.due(epoch) == (epoch % 2 == 0)
         keeper.save(epoch, {"x": np.float32(epoch)}, {}, quality)
     assert keeper.wait() == tmp_path / "000008"
     keeper.close()
-    assert [int(path.name) for path in checkpoint.paths(tmp_path)] == [8, 7, 3]  # of equal ones the first
-    assert all(checkpoint.read(path).arrays["x"] == int(path.name) for path in checkpoint.paths(tmp_path))
+    assert [int(path.name) for path in checkpoint.list_checkpoints(tmp_path)] == [8, 7, 3]  # of equal ones the first
+    assert all(checkpoint.load(path).arrays["x"] == int(path.name) for path in checkpoint.list_checkpoints(tmp_path))
 
 
 def test_a_checkpoint_is_due_by_the_clock(tmp_path, monkeypatch):
     now = 0.0
-    monkeypatch.setattr("jaxnn.training.keeper.time.monotonic", lambda: now)
-    keeper = Keeper(tmp_path, minutes=2)
+    monkeypatch.setattr("jaxnn.checkpoint.checkpointer.time.monotonic", lambda: now)
+    keeper = Checkpointer(tmp_path, minutes=2)
     assert not keeper.due(1)
     now = 119.0
     assert not keeper.due(1)
@@ -240,7 +239,7 @@ def test_a_checkpoint_is_due_by_the_clock(tmp_path, monkeypatch):
 def test_a_failed_save_is_a_warning_and_the_next_one_works(tmp_path):
     told, folder = [], tmp_path / "out" / "checkpoints"
     folder.parent.write_text("a file where the folder should be")
-    keeper = Keeper(folder, epochs=1, warn=told.append)
+    keeper = Checkpointer(folder, epochs=1, warn=told.append)
     keeper.save(1, TREE, {}, 0.0)
     assert keeper.wait() is None
     assert len(told) == 1
@@ -257,7 +256,7 @@ def test_a_failed_save_is_a_warning_and_the_next_one_works(tmp_path):
 
 def test_of_several_processes_the_first_alone_writes(tmp_path, monkeypatch):
     monkeypatch.setattr(jax, "process_index", lambda: 1)
-    keeper = Keeper(tmp_path, epochs=1)
+    keeper = Checkpointer(tmp_path, epochs=1)
     keeper.save(1, TREE, {}, 0.0)
     assert keeper.wait() is None
     keeper.close()
@@ -268,8 +267,8 @@ def test_what_a_killed_process_left_is_removed_at_the_start(tmp_path, written):
     half = written.parent / ".000013.99.tmp"
     shutil.copytree(written, half)
     (half / "SHA256SUMS").unlink()
-    assert [path.name for path in checkpoint.paths(written.parent)] == ["000012"]
-    Keeper(written.parent)
+    assert [path.name for path in checkpoint.list_checkpoints(written.parent)] == ["000012"]
+    Checkpointer(written.parent)
     assert [path.name for path in written.parent.iterdir()] == ["000012"]
 
 
@@ -294,7 +293,7 @@ def noisy_data():
 
 @pytest.mark.parametrize("patience", [None, 4])
 def test_a_run_goes_on_from_every_checkpoint_bit_for_bit(patience, tmp_path):
-    data, keeper = noisy_data(), Keeper(tmp_path, epochs=1, keep=100)
+    data, keeper = noisy_data(), Checkpointer(tmp_path, epochs=1, keep=100)
 
     def on_chunk(run, timing):
         keeper.save(int(run.epoch), run, {"seconds": timing.epochs}, 0.0)
@@ -303,9 +302,9 @@ def test_a_run_goes_on_from_every_checkpoint_bit_for_bit(patience, tmp_path):
     expected, _ = train(on_chunk=on_chunk, chunk_ends=1)
     keeper.close()
     done = int(expected.epoch)
-    assert len(checkpoint.paths(tmp_path)) == done
-    for path in checkpoint.paths(tmp_path):
-        stored = checkpoint.read(path)
+    assert len(checkpoint.list_checkpoints(tmp_path)) == done
+    for path in checkpoint.list_checkpoints(tmp_path):
+        stored = checkpoint.load(path)
         begin = functools.partial(start, noisy, epochs=1, **SETTINGS)
         progress: Run = checkpoint.restore(stored, jax.eval_shape(begin, HPARAMS, KEY, data))
         ended, timing = train(progress=progress)

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 import tensorflow_datasets as tfds
 
-from jaxnn.data import cifar, load
+from jaxnn.data import load
+from jaxnn.data.tfds import cifar
 
 CLASSES = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
 COARSE = [f"coarse_{i}" for i in range(20)]

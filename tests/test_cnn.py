@@ -14,9 +14,10 @@ from flax import linen
 from PIL import Image
 
 from experiments import export, predict, sweep, train
-from experiments.cnn import CNN, Block
+from experiments.classifier import saved
+from experiments.classifier.cnn import CNN, Block
+from jaxnn import checkpoint
 from jaxnn.data import load
-from jaxnn.training import checkpoint
 
 OPTIONS = ["--model", "cnn", "--hidden", "8", "16", "--epochs", "4", "--batch-size", "32", "--dropout", "0.1"]
 OPTIONS += ["--early-stopping", "9"]
@@ -59,7 +60,7 @@ def test_the_scores_are_those_of_the_module(trained):
     assert set(variables) == {"params", "batch_stats"}
     images = load("digits").test.inputs[:50]
     expected: Any = CNN(10, (8, 16), patch=2).apply(variables, (images.astype(np.float32) - mean) / std, train=False)
-    stored = predict.read_classifier(trained, predict.describe(trained))
+    stored = saved.read_classifier(trained, saved.describe(trained))
     np.testing.assert_allclose(stored.score(jnp.asarray(images, jnp.float32)), expected, rtol=1e-5, atol=1e-5)
     summary = json.loads((trained / "summary.json").read_text())
     assert summary["test_accuracy"] > 0.5
@@ -70,7 +71,7 @@ def test_the_scores_are_those_of_the_module(trained):
 def test_a_run_goes_on_bit_for_bit(trained, tmp_path, capsys):
     out = tmp_path / "run"
     shutil.copytree(trained, out)
-    for path in checkpoint.paths(out / "checkpoints")[:2]:
+    for path in checkpoint.list_checkpoints(out / "checkpoints")[:2]:
         shutil.rmtree(path)
     for name in ("summary.json", "classifier.npz", "history.csv"):
         (out / name).unlink()
@@ -94,7 +95,7 @@ def test_it_is_taken_elsewhere(trained, tmp_path):
         options = ["--out", str(tmp_path), "--formats", "jax", "onnx"]
         assert export.main(["--run", str(trained), *options]) == 0
     images = load("digits").test.inputs[:5].astype(np.float32)
-    expected = predict.read_classifier(trained, predict.describe(trained)).score(jnp.asarray(images))
+    expected = saved.read_classifier(trained, saved.describe(trained)).score(jnp.asarray(images))
     content = bytearray((tmp_path / "classifier.jax").read_bytes())
     np.testing.assert_allclose(jax.export.deserialize(content).call(images), expected, rtol=1e-5, atol=1e-5)
     session = onnxruntime.InferenceSession(tmp_path / "classifier.onnx")

@@ -10,9 +10,8 @@ import numpy as np
 import optax
 import pytest
 
-from jaxnn import initializers, losses, models, training
+from jaxnn import initializers, losses, models, random, training
 from jaxnn.data import preprocess
-from jaxnn.training import order
 
 KEY = jax.random.key(0)
 H = {"learning_rate": 0.1, "l2": 1e-3, "dropout": 0.5}
@@ -67,7 +66,7 @@ def test_a_whole_run_is_a_small_program_with_one_step_in_it(make, most):
 
 def test_random_numbers_are_drawn_along_one_axis():
     """XLA for CPUs takes up to twice the time to compile the hash of a table with short rows."""
-    draw = jax.make_jaxpr(lambda key: (initializers.he(key, (64, 32)), order.draw_shifts(key, 1000)))(KEY)
+    draw = jax.make_jaxpr(lambda key: (initializers.he(key, (64, 32)), random.draw_shifts(key, 1000)))(KEY)
     drawn = re.findall(r"u32\[([\d,]+)\] = random_bits", str(draw))
     assert drawn == ["2048", "512"]
 
@@ -131,7 +130,7 @@ import os
 os.environ["JAXNN_CACHE_DIR"] = {str(tmp_path)!r}
 del os.environ["JAX_COMPILATION_CACHE_DIR"]
 import jax, jax.numpy as jnp
-from experiments import artifacts
+from experiments.cli import files
 artifacts.keep_compiled()
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
 jax.jit(lambda x: jnp.sin(x) @ x)(jnp.ones((9, 9))).block_until_ready()

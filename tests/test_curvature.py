@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from experiments import optimization
+from experiments.lessons import optimization
 from jaxnn import losses, models
 from jaxnn.inspect import curvature
 

@@ -5,9 +5,9 @@ import json
 import numpy as np
 import pytest
 
-from experiments import dataset as lesson
-from experiments.images import load_images
-from experiments.lesson import Options
+from experiments.lessons import dataset as lesson
+from experiments.lessons.data import load_images
+from experiments.lessons.lesson import Options
 from jaxnn.data import load
 from jaxnn.plots.dataset import class_counts, image_table, pixel_values
 
@@ -65,7 +65,7 @@ def test_an_unknown_set_is_named(tmp_path, capsys):
 
 
 def test_the_short_form_takes_the_digits_even_where_cifar10_is_prepared(tmp_path, monkeypatch):
-    monkeypatch.setattr("experiments.images.is_here", lambda name: True)
+    monkeypatch.setattr("experiments.lessons.data.is_here", lambda name: True)
     assert load_images(Options(quick=True)).name == "digits"
 
 

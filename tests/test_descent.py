@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from experiments import gradient_descent
+from experiments.lessons import gradient_descent
 from jaxnn.inspect import descent
 
 

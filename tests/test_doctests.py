@@ -20,10 +20,10 @@ EVERY = {str(param.id): param.values[0] for param in public_names()}
 DOWNLOADS = "it downloads 163 MB"
 SHARED = "what both classifiers do: their examples show it"
 WITHOUT = {
-    "data.cifar.Cifar10": DOWNLOADS,
-    "data.cifar.Cifar100": DOWNLOADS,
-    "data.cifar.prepare": DOWNLOADS,
-    "data.source.prepare": DOWNLOADS,
+    "data.tfds.cifar.Cifar10": DOWNLOADS,
+    "data.tfds.cifar.Cifar100": DOWNLOADS,
+    "data.tfds.cifar.prepare": DOWNLOADS,
+    "data.tfds.source.prepare": DOWNLOADS,
     "interop.sklearn.contract.ScoreClassifier": SHARED,
 }
 SLOW = {"interop.export.to_onnx"}  # loads the converter

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from experiments import drop_in
+from experiments.benchmark import drop_in
 
 
 @pytest.fixture(autouse=True)

@@ -14,10 +14,12 @@ import numpy as np
 import pytest
 from processes import RUN, assert_same_results, unfinished, wait_for
 
-from experiments import artifacts, command, resume, train
-from experiments.config import Config
+from experiments import train
+from experiments.classifier import resume
+from experiments.classifier.config import Config
+from experiments.cli import command, files
+from jaxnn import checkpoint
 from jaxnn.data import load
-from jaxnn.training import checkpoint
 
 
 @pytest.fixture(autouse=True)
@@ -51,7 +53,7 @@ def fill(disk: Path) -> None:
 def test_a_full_disk_ends_no_run_and_the_results_are_saved_elsewhere(start, undisturbed, small_disk, tmp_path):
     out = small_disk / "run"
     process = start(*RUN, "--out", out, "--rescue", tmp_path / "rescue")
-    assert wait_for(lambda: checkpoint.paths(out / "checkpoints"), process)
+    assert wait_for(lambda: checkpoint.list_checkpoints(out / "checkpoints"), process)
     fill(small_disk)
     printed, err = process.communicate(timeout=600)
     assert process.returncode == 2
@@ -66,8 +68,8 @@ def test_a_full_disk_ends_no_run_and_the_results_are_saved_elsewhere(start, undi
     assert Path(told[1]).parent == tmp_path / "rescue"
     assert (Path(told[1]) / "classifier.npz").read_bytes() == (undisturbed / "classifier.npz").read_bytes()
     assert (Path(told[1]) / "summary.json").exists()
-    for path in checkpoint.paths(out / "checkpoints"):
-        checkpoint.read(path)
+    for path in checkpoint.list_checkpoints(out / "checkpoints"):
+        checkpoint.load(path)
     assert unfinished(out) == []
 
 
@@ -76,7 +78,7 @@ def test_a_full_disk_ends_no_run_and_the_results_are_saved_elsewhere(start, undi
 def test_a_folder_removed_while_the_run_goes_on(instead, start, undisturbed, tmp_path):
     out = tmp_path / "run"
     process = start(*RUN, "--out", out, "--rescue", tmp_path)
-    assert wait_for(lambda: checkpoint.paths(out / "checkpoints"), process)
+    assert wait_for(lambda: checkpoint.list_checkpoints(out / "checkpoints"), process)
     out.rename(tmp_path / "moved away")
     if instead == "a file":
         out.write_text("")
@@ -95,7 +97,7 @@ def test_a_folder_removed_while_the_run_goes_on(instead, start, undisturbed, tmp
 @pytest.mark.slow
 def test_a_signal_on_a_full_disk_saves_elsewhere(start, complete, undisturbed, small_disk, tmp_path):
     process = start(*RUN, "--out", small_disk / "run", "--rescue", tmp_path / "rescue")
-    assert wait_for(lambda: checkpoint.paths(small_disk / "run" / "checkpoints"), process)
+    assert wait_for(lambda: checkpoint.list_checkpoints(small_disk / "run" / "checkpoints"), process)
     fill(small_disk)
     process.send_signal(signal.SIGTERM)
     _, err = process.communicate(timeout=600)
@@ -141,7 +143,7 @@ def stopped(tmp_path_factory):
         patch.setattr(resume.Recorder, "__call__", interrupt)
         assert train.main([*SHORT, "--out", str(out)]) == 130
     assert [signal.getsignal(each) for each in command.SIGNALS] == handlers  # as they were
-    assert [path.name for path in checkpoint.paths(out / "checkpoints")] == ["000002", "000001"]
+    assert [path.name for path in checkpoint.list_checkpoints(out / "checkpoints")] == ["000002", "000001"]
     return out
 
 
@@ -181,7 +183,7 @@ def never_stopped(tmp_path_factory):
 
 
 def test_a_damaged_checkpoint_is_passed_over_and_the_end_is_the_same(copy, never_stopped, capsys):
-    newest, before = checkpoint.paths(copy / "checkpoints")
+    newest, before = checkpoint.list_checkpoints(copy / "checkpoints")
     file = max((newest / "state").rglob("*"), key=lambda path: path.stat().st_size * path.is_file())
     file.write_bytes(file.read_bytes()[:-1])
     assert train.main(["--resume", str(copy)]) == 0
@@ -190,12 +192,12 @@ def test_a_damaged_checkpoint_is_passed_over_and_the_end_is_the_same(copy, never
     assert f"going on from the previous good checkpoint, {before}" in said
     assert "going on after epoch 1" in said
     assert_same_results(copy, never_stopped)
-    for path in checkpoint.paths(copy / "checkpoints"):
-        checkpoint.read(path)
+    for path in checkpoint.list_checkpoints(copy / "checkpoints"):
+        checkpoint.load(path)
 
 
 def test_without_a_good_checkpoint_it_is_an_error(copy, capsys):
-    for path in checkpoint.paths(copy / "checkpoints"):
+    for path in checkpoint.list_checkpoints(copy / "checkpoints"):
         (path / "about.json").unlink()
     assert train.main(["--resume", str(copy)]) == 2
     assert re.match(r"error: .* holds no good checkpoint: .*about\.json is missing.*\n$", capsys.readouterr().err)
@@ -222,7 +224,7 @@ def test_a_changed_config_file_is_listed(copy, capsys):
     assert "--seed 0 there, 5 now" in err
     file.write_text("{")
     assert train.main(["--resume", str(copy)]) == 0
-    assert artifacts.read_sealed(file)["epochs"] == 4
+    assert files.read_sealed(file)["epochs"] == 4
 
 
 def test_other_examples_are_refused(copy, capsys, monkeypatch):
@@ -278,7 +280,7 @@ def test_wrong_options_of_checkpoints(options, tmp_path, capsys):
 def test_settings_survive_json_and_are_dataclasses_again():
     config = Config(hidden=(4, 2), data_dir=Path("data"), augment=("flip",), out=Path("x"), device="cpu", dropout=0.25)
     config = dataclasses.replace(config, checkpoint_every=7, rescue=Path("y"))
-    plain = json.loads(artifacts.as_json(config))
+    plain = json.loads(files.as_json(config))
     assert vars(resume.as_config(Config, plain, Path("x"))) == vars(config) | {"out": None}
     with pytest.raises(ValueError, match="it lacks seed"):
         resume.as_config(Config, {name: value for name, value in plain.items() if name != "seed"}, Path("x"))

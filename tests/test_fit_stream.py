@@ -10,9 +10,9 @@ import tensorflow_datasets as tfds
 from test_fit import CURVE_DATA, EPOCHS, STEPS, curve_task, curves
 from test_source import LABEL, examples, images, prepare
 
-from jaxnn import losses, models, training
-from jaxnn.data import augment, preprocess, records, source, stream
-from jaxnn.training import checkpoint, parallel
+from jaxnn import checkpoint, losses, models, sharding, training
+from jaxnn.data import augment, loader, preprocess
+from jaxnn.data.tfds import records, source
 
 KEY = jax.random.key(4)
 COUNT, BATCH, SHAPE = 50, 8, (5, 4, 3)
@@ -55,12 +55,12 @@ def whole(prepared):
 @pytest.fixture(scope="module")
 def streamed(prepared, whole):
     """The same from the disk; 21 examples are no multiple of 8."""
-    train, test = stream.OnDisk(prepared, "train"), stream.OnDisk(prepared, "test")
+    train, test = loader.OnDisk(prepared, "train"), loader.OnDisk(prepared, "test")
 
     def batches(first_step):
-        return stream.batches(train, KEY, batch_size=BATCH, epochs=4, first_step=first_step, threads=2)
+        return loader.batches(train, KEY, batch_size=BATCH, epochs=4, first_step=first_step, threads=2)
 
-    evaluate = {"held": lambda: stream.in_order(test, batch_size=BATCH, threads=1)}
+    evaluate = {"held": lambda: loader.in_order(test, batch_size=BATCH, threads=1)}
     return training.Stream(batches, COUNT // BATCH, evaluate, whole.statistics)
 
 
@@ -106,7 +106,7 @@ def test_it_trains_as_in_memory(skip, streamed, whole, standard_promotion):
 
 
 def test_over_devices_it_trains_as_over_one(streamed, undisturbed):
-    with parallel.over_data():
+    with sharding.data_parallel():
         found, _ = training.fit_stream(task, H, KEY, streamed, **OPTIONS)
     assert_close(found, undisturbed)
 
@@ -166,11 +166,11 @@ def test_stopped_in_the_middle_of_an_epoch_it_goes_on_bit_for_bit(chunks, stream
     assert (int(run.epoch), training.steps_under_way(run)) == (epoch, steps)
     assert {len(values) for values in run.history.values()} == {epoch}
     assert timing.under_way > 0
-    path = checkpoint.write(tmp_path, epoch, run, {}, steps)
+    path = checkpoint.save(tmp_path, epoch, run, {}, steps)
     assert path.name == f"{epoch:06d}-{steps:09d}"
     batch = next(streamed.batches(0))
     like = jax.eval_shape(lambda: training.start_stream(task, H, KEY, streamed, batch, 1, "held_loss"))
-    again = checkpoint.restore(checkpoint.read(path), like)
+    again = checkpoint.restore(checkpoint.load(path), like)
     assert_identical(again, run)
     found, rest = training.fit_stream(task, H, KEY, streamed, **OPTIONS, progress=again, under_way=100.0)
     assert_identical(found, undisturbed)
@@ -237,7 +237,7 @@ def test_what_is_not_finite_is_found_at_its_step(bad, step):
 def test_every_example_is_examined_once_and_counted(size, prepared, whole):
     params = task(H).model.init(KEY)
     test = records.decode(prepared).test
-    batches = stream.in_order(stream.OnDisk(prepared, "test"), batch_size=size, threads=2)
+    batches = loader.in_order(loader.OnDisk(prepared, "test"), batch_size=size, threads=2)
     found = training.examine(task, H, whole.statistics, params, None, batches)
     x = (test.inputs.astype(np.float64) - np.asarray(whole.statistics.mean)) / np.asarray(whole.statistics.std)
     hidden = np.maximum(x.reshape(21, -1) @ np.asarray(params[0]["w"], np.float64).T, 0)

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from experiments import forward_pass
+from experiments.lessons import forward_pass
 from jaxnn.plots.pipeline import Stage, pipeline
 
 

@@ -13,8 +13,9 @@ import tyro
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from experiments.config import Config, Settings, resolve
-from experiments.train import load_dataset
+from experiments.classifier.config import Config, Settings
+from experiments.classifier.data import load_dataset
+from experiments.classifier.presets import resolve
 from jaxnn import initializers, layers, losses, metrics, models
 from jaxnn.data import augment, preprocess, toy
 

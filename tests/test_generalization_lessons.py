@@ -10,7 +10,7 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
 
-from experiments import capacity, data_scale, regularization
+from experiments.lessons import capacity, data_scale, regularization
 from jaxnn.data import load
 from jaxnn.plots import regions
 
@@ -32,7 +32,7 @@ def outcomes(tmp_path_factory):
     def run(name):
         if name not in done:
             out = tmp_path_factory.mktemp(name)
-            status = importlib.import_module(f"experiments.{name}").main(["--quick", "--out", str(out)])
+            status = importlib.import_module(f"experiments.lessons.{name}").main(["--quick", "--out", str(out)])
             done[name] = status, out, json.loads((out / "summary.json").read_text())
         return done[name]
 

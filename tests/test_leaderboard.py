@@ -9,9 +9,10 @@ from rich.console import Console
 from sklearn.svm import SVC
 
 from experiments import leaderboard
-from experiments.config import Config, resolve
+from experiments.classifier.config import Config
+from experiments.classifier.presets import resolve
 from experiments.leaderboard import Options
-from experiments.rows import ROWS, Row, peers_on_digits
+from experiments.leaderboards.recipes import ROWS, Row, peers_on_digits
 from jaxnn.data import load
 
 TINY = Row("tiny", "-", 50.0, {"dataset": "digits", "hidden": (8,), "epochs": 2}, {"dropout": {"dropout": 0.0}})

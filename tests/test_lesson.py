@@ -12,9 +12,9 @@ import optax
 import pytest
 from matplotlib.figure import Figure
 
-from experiments import lesson, points, race
-from experiments.images import fit_global, load_digits
-from experiments.lesson import Claim, Lesson, Options, Outcome, Rows, Text
+from experiments.lessons import lesson, rate_search
+from experiments.lessons.data import few_points, fit_global, load_digits
+from experiments.lessons.lesson import Claim, Lesson, Options, Outcome, Rows, Text
 from jaxnn import losses, models, training
 from jaxnn.data import load, toy
 
@@ -73,7 +73,7 @@ def test_digits_come_with_the_statistics_of_their_training_split():
 
 
 def test_few_points_are_parted_without_overlap():
-    train, test = points.few_points(40, 700, Options(seed=2))
+    train, test = few_points(40, 700, Options(seed=2))
     assert len(train.labels) == 40
     everything = load("moons", validation_share=0, size=700, noise=0.25, seed=2).train
     np.testing.assert_array_equal(np.concatenate([train.inputs, test.inputs]), everything.inputs)
@@ -87,7 +87,7 @@ def task(h):
 def test_a_race_trains_every_kind_with_every_rate_and_finds_the_best():
     bent, rates = np.array([0.0, 1.0], np.float32), [0.01, 0.5, 1e20]
     data = training.Data(*toy.circle(40), evaluate={"validation": toy.circle(20, seed=1)})
-    raced = race.race(task, {"bent": bent}, rates, data, seed=4, seeds=2, epochs=6, batch_size=10)
+    raced = rate_search.race(task, {"bent": bent}, rates, data, seed=4, seeds=2, epochs=6, batch_size=10)
     assert raced.history["loss"].shape == (2, 3, 2, 6)
     assert raced.models == 12
     keys = jax.random.split(jax.random.key(4), 2)
@@ -112,9 +112,9 @@ def test_the_best_of_a_measure_that_should_be_high_is_the_highest():
     nothing: Any = None
     state = training.State({"w": np.zeros((6, 1, 3))}, nothing, nothing, nothing)
     run = training.Run(state, history, nothing, nothing, nothing)
-    found = race.of_run(run, [0.1, 0.2], "validation_accuracy")
+    found = rate_search.of_run(run, [0.1, 0.2], "validation_accuracy")
     assert found.best.tolist() == [1, 0, 1]
-    figure = race.curves("title", ["a", "b", "c"], found, classes=10)
+    figure = rate_search.curves("title", ["a", "b", "c"], found, classes=10)
     labels = [text.get_text() for text in figure.legends[0].get_texts()]
     assert labels == ["a, rate 0.2", "b, rate 0.1", "c, rate 0.2"]
     np.testing.assert_allclose(np.asarray(figure.axes[1].lines[0].get_ydata()), [30, 90])

@@ -8,7 +8,7 @@ import pytest
 import references
 from matplotlib.patches import Rectangle
 
-from experiments import losses as lesson
+from experiments.lessons import losses as lesson
 from jaxnn.plots.losses import curves, margins, softmax_steps
 
 

@@ -7,7 +7,7 @@ import pytest
 from matplotlib.collections import LineCollection
 from matplotlib.colors import to_hex
 
-from experiments import network as lesson
+from experiments.lessons import network as lesson
 from jaxnn.plots.network import network
 from jaxnn.plots.style import BLUE, VERMILION
 

@@ -9,8 +9,8 @@ import optax
 import pytest
 
 from experiments import train
-from jaxnn import models
-from jaxnn.training import Data, NonFiniteError, Task, checkpoint, fit, permutation, run
+from jaxnn import checkpoint, models
+from jaxnn.training import Data, NonFiniteError, Task, fit, permutation, run
 
 KEY = jax.random.key(0)
 
@@ -126,7 +126,7 @@ def test_the_last_finite_checkpoint_is_kept_and_told(standard, tmp_path, capsys)
     out = tmp_path / "run"
     assert train.main([*DIVERGING, "--checkpoint-every", "1", "--out", str(out)]) == 1
     captured = capsys.readouterr()
-    newest = checkpoint.newest(out / "checkpoints")
+    newest = checkpoint.latest(out / "checkpoints")
     assert newest is not None
     rows = (out / "history.csv").read_text().splitlines()[1:]
     assert newest.about["epoch"] == len(rows) - 1

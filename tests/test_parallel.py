@@ -15,8 +15,8 @@ from conftest import ENVIRONMENT_OF_THE_SHELL, ROOT
 from train_in_parallel import HPARAMS, digits, task
 
 from experiments.benchmark.communication import collectives
-from jaxnn import training
-from jaxnn.training import parallel, run_many
+from jaxnn import distributed, sharding, training
+from jaxnn.training import run_many
 
 KEY = jax.random.key(0)
 RELATIVE = 1e-6
@@ -41,8 +41,8 @@ def assert_same(found, alone):
 
 @pytest.mark.parametrize("devices", [*(pytest.param(n, marks=pytest.mark.slow) for n in (2, 4)), 8])
 def test_devices_train_as_one(devices, alone):
-    with parallel.over_data(jax.devices()[:devices]):
-        assert parallel.count() == devices
+    with sharding.data_parallel(jax.devices()[:devices]):
+        assert sharding.axis_size() == devices
         assert_same(train_in_parallel.results(), alone)
 
 
@@ -55,8 +55,8 @@ def test_every_example_is_evaluated(count):
     def scores(params, inputs, statistics):
         return training.compute_scores(task(HPARAMS), params, inputs, statistics)
 
-    with parallel.over_data():
-        found = jax.jit(scores)(*parallel.replicate((params, inputs, data.statistics)))
+    with sharding.data_parallel():
+        found = jax.jit(scores)(*sharding.replicate((params, inputs, data.statistics)))
     assert found.shape == (count, 10)
     np.testing.assert_allclose(found, scores(params, inputs, data.statistics), rtol=1e-5, atol=1e-5)
 
@@ -68,11 +68,11 @@ def test_a_training_goes_on_with_another_number_of_devices():
     train = jax.jit(training.advance, static_argnums=0, static_argnames=tuple(options))
     progress = training.start(task, HPARAMS, KEY, data, 6, 64, None)
     for stop, devices in ((2, 4), (4, 1), (6, 8)):
-        with parallel.over_data(jax.devices()[:devices]):
-            arguments = parallel.replicate((HPARAMS, KEY, data, progress))
+        with sharding.data_parallel(jax.devices()[:devices]):
+            arguments = sharding.replicate((HPARAMS, KEY, data, progress))
             run = train(task, *arguments, jnp.int32(stop), **options)
         key = jax.random.wrap_key_data(jnp.asarray(np.asarray(jax.random.key_data(run.state.key))))
-        progress = parallel.collect(run._replace(state=run.state._replace(key=None)))  # as read from a file
+        progress = distributed.all_gather(run._replace(state=run.state._replace(key=None)))  # as read from a file
         progress = progress._replace(state=progress.state._replace(key=key))
     alone = jax.jit(training.run, static_argnums=0, static_argnames=("epochs", "batch_size"))
     whole = alone(task, HPARAMS, KEY, data, epochs=6, batch_size=64)
@@ -182,8 +182,8 @@ def compiled_text(function, *arguments, **static):
 
 def test_a_step_sends_the_gradient_and_nothing_else_of_size():
     data = digits(645)
-    with parallel.over_data(jax.devices()[:4]):
-        arguments = parallel.replicate((HPARAMS, KEY, data))
+    with sharding.data_parallel(jax.devices()[:4]):
+        arguments = sharding.replicate((HPARAMS, KEY, data))
         found = collectives(compiled_text(training.run, task, *arguments, epochs=2, batch_size=64))
     parameters = sum(leaf.size for leaf in jax.tree.leaves(task(HPARAMS).model.init(KEY)))
     large = [one for one in found if one.bytes > 1000]
@@ -196,8 +196,8 @@ def test_a_step_sends_the_gradient_and_nothing_else_of_size():
 
 
 def test_one_device_sends_nothing():
-    with parallel.over_data(jax.devices()[:1]):
-        arguments = parallel.replicate((HPARAMS, KEY, digits(645)))
+    with sharding.data_parallel(jax.devices()[:1]):
+        arguments = sharding.replicate((HPARAMS, KEY, digits(645)))
         assert collectives(compiled_text(training.run, task, *arguments, epochs=2, batch_size=64)) == []
 
 
@@ -214,9 +214,9 @@ def test_a_sweep_over_devices_is_the_same_and_sends_next_to_nothing(count, seeds
     data, keys = digits(200), jax.random.split(KEY, seeds)
     options = {"epochs": 2, "batch_size": 64, "select": "validation_accuracy", "patience": 2}
     alone = training.sweep(task, settings(count), keys, data, **options)
-    with parallel.over_models(jax.devices()[:4]):
+    with sharding.model_parallel(jax.devices()[:4]):
         found = training.sweep(task, settings(count), keys, data, **options)
-        arguments = parallel.replicate((settings(count), keys, data))
+        arguments = sharding.replicate((settings(count), keys, data))
         program = compiled_program(run_many, task, *arguments, **options)
     for name, values in alone.history.items():
         np.testing.assert_allclose(found.history[name], values, rtol=1e-5, err_msg=name)
@@ -230,31 +230,31 @@ def test_a_sweep_over_devices_is_the_same_and_sends_next_to_nothing(count, seeds
 
 
 def test_each_device_holds_the_data_whole_and_a_part_of_a_batch():
-    with parallel.over_data():
-        whole = parallel.replicate((np.arange(24.0, dtype=np.float32).reshape(12, 2), 3.0, KEY))
-        part = jax.jit(parallel.split)(whole[0][:8])
-        again = jax.jit(parallel.join)(part)
+    with sharding.data_parallel():
+        whole = sharding.replicate((np.arange(24.0, dtype=np.float32).reshape(12, 2), 3.0, KEY))
+        part = jax.jit(sharding.shard)(whole[0][:8])
+        again = jax.jit(sharding.replicate_inside)(part)
     assert [shard.data.shape for shard in whole[0].addressable_shards] == [(12, 2)] * 8
     assert len(whole[2].sharding.device_set) == 8
     assert [shard.data.shape for shard in part.addressable_shards] == [(1, 2)] * 8
     assert again.sharding.is_fully_replicated
-    np.testing.assert_array_equal(parallel.collect(part), np.arange(16.0).reshape(8, 2))
+    np.testing.assert_array_equal(distributed.all_gather(part), np.arange(16.0).reshape(8, 2))
 
 
 def test_without_a_mesh_nothing_changes():
     x = jnp.ones((8, 2))
-    assert parallel.count() == parallel.count(parallel.MODELS) == 1
-    assert parallel.split(x) is x
-    assert parallel.join(x) is x
-    assert len(parallel.replicate(x).sharding.device_set) == 1
-    assert parallel.agree(1.5) == 1.5
-    assert parallel.leave(2) == 2
+    assert sharding.axis_size() == sharding.axis_size(sharding.MODELS) == 1
+    assert sharding.shard(x) is x
+    assert sharding.replicate_inside(x) is x
+    assert len(sharding.replicate(x).sharding.device_set) == 1
+    assert distributed.broadcast_scalar(1.5) == 1.5
+    assert distributed.exit_on_failure(2) == 2
 
 
 @pytest.mark.parametrize(("size", "nearest"), [(100, "96 or 104"), (9, "8 or 16"), (3, "8")])
 def test_a_batch_that_cannot_be_split_is_refused(size, nearest):
     message = f"batch_size {size} cannot be split over 8 devices; the nearest sizes that can: {nearest}$"
-    with parallel.over_data(), pytest.raises(ValueError, match=message):
+    with sharding.data_parallel(), pytest.raises(ValueError, match=message):
         training.fit(task, HPARAMS, KEY, digits(645), epochs=1, batch_size=size)
 
 
@@ -273,17 +273,20 @@ def test_a_batch_that_cannot_be_split_is_refused(size, nearest):
 )
 def test_a_wrong_address_or_number_is_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
-        parallel.connect(*arguments)
+        distributed.initialize(*arguments)
 
 
 def test_a_lost_process_is_told_in_one_line(monkeypatch):
     monkeypatch.setattr(jax, "process_count", lambda: 2)
-    with pytest.raises(ConnectionError, match=r"process 0 of 2 lost the others.*Gloo failed\)$"), parallel.watched():
+    with (
+        pytest.raises(ConnectionError, match=r"process 0 of 2 lost the others.*Gloo failed\)$"),
+        distributed.report_lost_peers(),
+    ):
         raise jax.errors.JaxRuntimeError("Gloo failed\nand more")
 
 
 def test_an_error_of_one_process_alone_stays_as_it_is():
-    with pytest.raises(jax.errors.JaxRuntimeError, match="memory"), parallel.watched():
+    with pytest.raises(jax.errors.JaxRuntimeError, match="memory"), distributed.report_lost_peers():
         raise jax.errors.JaxRuntimeError("out of memory")
 
 

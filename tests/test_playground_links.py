@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from experiments.playground import points as data
-from experiments.playground.links import MAX_FILE, MAX_LINK, Saved, View, from_file, from_link, to_file, to_link
-from experiments.playground.presets import PRESETS
-from experiments.playground.session import fit_weights
-from experiments.playground.settings import BOUNDS, CHOICES, FEATURES, Settings, change, shape_of
+from experiments.playground.engine import points as data
+from experiments.playground.engine.links import MAX_FILE, MAX_LINK, Saved, View, from_file, from_link, to_file, to_link
+from experiments.playground.engine.presets import PRESETS
+from experiments.playground.engine.session import fit_weights
+from experiments.playground.engine.settings import BOUNDS, CHOICES, FEATURES, Settings, change, shape_of
 
 
 def weights_for(settings: Settings, seed: int = 0) -> list[dict[str, np.ndarray]]:

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from experiments.playground.links import from_link
-from experiments.playground.presets import PRESETS
+from experiments.playground.engine.links import from_link
+from experiments.playground.engine.presets import PRESETS
 
 pytest.importorskip("bokeh", reason="the extra 'playground' is not installed")
 sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")

@@ -5,9 +5,9 @@ import math
 import numpy as np
 import pytest
 
-from experiments.playground import points as data
-from experiments.playground import programs
-from experiments.playground.settings import BOUNDS, CHOICES, Settings, change, shape_of
+from experiments.playground.engine import points as data
+from experiments.playground.engine import programs
+from experiments.playground.engine.settings import BOUNDS, CHOICES, Settings, change, shape_of
 
 # ---------------------------------------------------------------- settings
 

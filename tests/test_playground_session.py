@@ -7,13 +7,13 @@ import jax
 import numpy as np
 import pytest
 
-from experiments.playground import points as data
-from experiments.playground import programs
-from experiments.playground.compiler import Compiler, hparams
-from experiments.playground.look import COARSE, FINE, LEVELS
-from experiments.playground.presets import PRESETS
-from experiments.playground.session import HISTORY, Playground
-from experiments.playground.settings import Settings, change
+from experiments.playground.engine import points as data
+from experiments.playground.engine import programs
+from experiments.playground.engine.compiler import Compiler, hparams
+from experiments.playground.engine.presets import PRESETS
+from experiments.playground.engine.probe import COARSE, FINE, LEVELS
+from experiments.playground.engine.session import HISTORY, Playground
+from experiments.playground.engine.settings import Settings, change
 
 
 @pytest.fixture(scope="module")

@@ -13,9 +13,11 @@ import pytest
 from PIL import Image, ImageOps
 from rich.console import Console
 
-from experiments import artifacts, predict
-from experiments.config import Config, resolve
-from experiments.findings import Classifier
+from experiments import predict
+from experiments.classifier.config import Config
+from experiments.classifier.presets import resolve
+from experiments.classifier.results import Classifier
+from experiments.cli import files
 from jaxnn.data import load, preprocess
 
 
@@ -49,11 +51,11 @@ def store(
         for a, b in itertools.pairwise(sizes)
     ]
     folder.mkdir()
-    artifacts.write_json(folder / "config.json", settings)
+    files.write_json(folder / "config.json", settings)
     text = json.loads((folder / "config.json").read_text()) | {"dataset": dataset}
     text |= {"classes": [str(i) for i in range(10)], "input_shape": [2] if dataset == "circle" else [8, 8, 1]}
     (folder / "config.json").write_text(json.dumps(text))
-    artifacts.write_arrays(folder / "classifier.npz", Classifier(statistics, params))
+    files.write_arrays(folder / "classifier.npz", Classifier(statistics, params))
     return statistics, params
 
 
@@ -135,7 +137,7 @@ def test_every_kind_of_file_is_read(tmp_path):
     see_through = Image.new("RGBA", (40, 30), (0, 0, 0, 0))
     palette = Image.new("P", (40, 30), 1)
     palette.putpalette([0, 0, 0, 10, 200, 30])
-    files = {
+    images = {
         "gray.png": (gray, (200, 200, 200)),
         "deep.png": (Image.fromarray(np.full((30, 40), 200 * 257, np.uint16)), (200, 200, 200)),
         "clear.png": (see_through, (255, 255, 255)),
@@ -146,7 +148,7 @@ def test_every_kind_of_file_is_read(tmp_path):
         "photo.jpg": (gray.convert("RGB"), (200, 200, 200)),
         "la.png": (Image.new("LA", (40, 30), (0, 0)), (255, 255, 255)),
     }
-    for name, (image, expected) in files.items():
+    for name, (image, expected) in images.items():
         image.save(tmp_path / name)
         found = predict.read_image(tmp_path / name)
         assert (found.mode, found.size) == ("RGB", (40, 30)), name
@@ -228,9 +230,9 @@ def test_a_wrong_run_folder_is_one_clear_line(tmp_path, kind, capsys):
         case "wrong layers":
             layer = {"w": np.zeros((10, 64), np.float32), "b": np.zeros(9, np.float32)}
             statistics = preprocess.Moments(jnp.float32(0), jnp.float32(1))
-            artifacts.write_arrays(folder / "classifier.npz", Classifier(statistics, [layer]))
+            files.write_arrays(folder / "classifier.npz", Classifier(statistics, [layer]))
         case "wrong arrays":
-            artifacts.write_arrays(folder / "classifier.npz", {"other": np.zeros(3)})
+            files.write_arrays(folder / "classifier.npz", {"other": np.zeros(3)})
     path = image_file(tmp_path / "a.png", GRADIENT)
     assert predict.main(["--run", str(folder), "--out", str(tmp_path / "out"), str(path)]) == 2
     error = capsys.readouterr().err

@@ -14,7 +14,9 @@ import numpy as np
 import pytest
 from test_architecture import public_names
 
-from experiments import command, readme, report
+from experiments import lessons
+from experiments.cli import command
+from experiments.results import __main__ as readme
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text()
@@ -113,8 +115,8 @@ def test_the_command_finds_and_mends_what_differs(tmp_path, monkeypatch, capsys)
 
 
 def test_every_lesson_is_listed_with_its_question():
-    for name in report.NAMES:
-        question = importlib.import_module(f"experiments.{name}").LESSON.question.en
+    for name in lessons.NAMES:
+        question = importlib.import_module(f"experiments.lessons.{name}").LESSON.question.en
         assert f"| `{name}` | {question} |" in README
 
 

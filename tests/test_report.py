@@ -11,8 +11,8 @@ import subprocess
 import pytest
 from matplotlib.figure import Figure
 
-from experiments import report
-from experiments.lesson import Claim, Lesson, Options, Outcome, Rows, Text, write
+from experiments import lessons, report
+from experiments.lessons.lesson import Claim, Lesson, Options, Outcome, Rows, Text, write
 
 NASTY = "<script>alert(\"x\")</script> & 'quoted'"
 
@@ -92,7 +92,7 @@ def test_the_page_follows_the_notes_and_holds_everything(folder):
     assert "0.1235" in words
     assert "2 of 2 claims held" in words
     assert "10 models were trained in 3.0 seconds" in words
-    assert "python -m experiments.dropout" in words
+    assert "python -m experiments.lessons.dropout" in words
     assert "论断" in words
     assert len(reader.all("img")) == 2 * (1 + 3)
     first = reader.all("img")[0]["src"] or ""
@@ -141,9 +141,9 @@ def test_wrong_names_and_damaged_folders_are_one_line(folder, capsys):
 
 
 def test_the_names_are_each_a_lesson_once():
-    assert len(set(report.NAMES)) == len(report.NAMES) == 16
-    for name in report.NAMES:
-        assert report.importlib.import_module(f"experiments.{name}").LESSON.name == name
+    assert len(set(lessons.NAMES)) == len(lessons.NAMES) == 16
+    for name in lessons.NAMES:
+        assert report.importlib.import_module(f"experiments.lessons.{name}").LESSON.name == name
 
 
 # ---------------------------------------------------------------- in a browser

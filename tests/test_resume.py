@@ -8,7 +8,7 @@ import time
 import pytest
 from processes import EPOCHS, ROOT, RUN, assert_same_results, unfinished, wait_for
 
-from jaxnn.training import checkpoint
+from jaxnn import checkpoint
 
 # ---------------------------------------------------------------- killed
 
@@ -20,10 +20,10 @@ def kill_and_resume(start, complete, run, out, kills, seed):
     for kill in range(kills):
         assert not (out / "summary.json").exists()  # so that every kill has something to kill
         process = start(*run, "--out", out) if first else start("--resume", out)
-        before = {path.name for path in checkpoint.paths(checkpoints)}
+        before = {path.name for path in checkpoint.list_checkpoints(checkpoints)}
 
         def has_begun(before=before):
-            return {path.name for path in checkpoint.paths(checkpoints)} - before
+            return {path.name for path in checkpoint.list_checkpoints(checkpoints)} - before
 
         if kill % 2 == 0:  # after some new checkpoints, in the middle of writing another
             wait_for(has_begun, process)
@@ -37,8 +37,8 @@ def kill_and_resume(start, complete, run, out, kills, seed):
         process.communicate()
         during_a_save += bool(list(checkpoints.glob(".*.tmp")))
         first = not (out / "config.json").exists()
-        for path in checkpoint.paths(checkpoints):
-            checkpoint.read(path)  # whatever has a checkpoint's name is whole
+        for path in checkpoint.list_checkpoints(checkpoints):
+            checkpoint.load(path)  # whatever has a checkpoint's name is whole
     status, _, err = complete("--resume", out)
     assert status == 0, err
     return during_a_save
@@ -49,7 +49,7 @@ def test_a_run_killed_three_times_ends_as_if_it_had_not_been(start, complete, un
     assert kill_and_resume(start, complete, RUN, out, kills=3, seed=0) >= 1
     assert_same_results(out, undisturbed)
     assert unfinished(out) == []
-    assert len(checkpoint.paths(out / "checkpoints")) <= 3
+    assert len(checkpoint.list_checkpoints(out / "checkpoints")) <= 3
     status, printed, _ = complete("--resume", out)
     assert status == 0
     assert "is finished" in printed
@@ -74,14 +74,14 @@ def test_a_run_killed_twenty_times_ends_as_if_it_had_not_been(start, complete, t
 def test_a_signal_saves_says_where_and_how_to_go_on(signum, status, start, complete, undisturbed, tmp_path):
     out = tmp_path / "run"
     process = start(*RUN, "--out", out)
-    assert wait_for(lambda: checkpoint.paths(out / "checkpoints"), process)
+    assert wait_for(lambda: checkpoint.list_checkpoints(out / "checkpoints"), process)
     process.send_signal(signum)
     _, err = process.communicate(timeout=600)
     assert process.returncode == status, err
     assert len(err.splitlines()) == 1
     told = re.match(rf"stopped: {signum.name} after epoch (\d+) of {EPOCHS}; saved in (\S+); go on with: (.*)", err)
     assert told, err
-    newest = checkpoint.newest(out / "checkpoints")
+    newest = checkpoint.latest(out / "checkpoints")
     assert newest is not None
     assert newest.about["epoch"] == int(told[1])
     assert (ROOT / told[2]).resolve() == out / "checkpoints" / f"{int(told[1]):06d}"

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import references
 
-from experiments import score_function
+from experiments.lessons import score_function
 from jaxnn import models
 from jaxnn.inspect.contributions import contributions
 from jaxnn.plots.contributions import contributions as draw_contributions

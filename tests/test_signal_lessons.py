@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from experiments import activations, initialization, preprocessing
+from experiments.lessons import activations, initialization, preprocessing
 from jaxnn.inspect.gradients import distinct_neurons
 from jaxnn.plots import clouds
 

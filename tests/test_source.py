@@ -11,7 +11,8 @@ import pytest
 import tensorflow_datasets as tfds
 from PIL import Image
 
-from jaxnn.data import load, source
+from jaxnn.data import load
+from jaxnn.data.tfds import source
 
 FEATURES = tfds.features
 LABEL = FEATURES.ClassLabel(names=["even", "odd"])
@@ -183,7 +184,7 @@ def test_a_damaged_description_is_named(prepared, name, kind):
 
 
 def test_a_cifar_folder_without_description_is_named(tmp_path, monkeypatch):
-    from jaxnn.data import cifar
+    from jaxnn.data.tfds import cifar
 
     (tmp_path / "cifar10" / "3.0.2").mkdir(parents=True)
     monkeypatch.setattr(cifar, "prepare", lambda name, data_dir: None)  # TFDS takes the folder for a prepared set

@@ -9,8 +9,8 @@ import optax
 import pytest
 from flax_nets import CLASSES, MODELS, SHAPE, assert_trees, examples, task_of
 
-from jaxnn import models, training
-from jaxnn.training import checkpoint, keeper, parallel
+from jaxnn import distributed, models, sharding, training
+from jaxnn.checkpoint import checkpointer, store
 
 KEY = jax.random.key(0)
 H = {"rate": 0.05, "l2": 1e-3}
@@ -74,26 +74,26 @@ def test_every_run_of_a_sweep_is_that_run_alone(kind, tasks):
 @each_kind
 def test_devices_train_as_one(kind, tasks):
     alone, _ = training.fit(tasks[kind], H, KEY, DATA, **OPTIONS)
-    with parallel.over_data(jax.devices()[:4]):
+    with sharding.data_parallel(jax.devices()[:4]):
         found, _ = training.fit(tasks[kind], H, KEY, DATA, **OPTIONS)
     for name, values in alone.history.items():
         np.testing.assert_allclose(found.history[name], values, rtol=2e-5, err_msg=name)
     # the moments are those of the whole batch and not of a device's part
-    assert_trees(parallel.collect(found.state.model_state), alone.state.model_state, rtol=1e-5, atol=1e-6)
+    assert_trees(distributed.all_gather(found.state.model_state), alone.state.model_state, rtol=1e-5, atol=1e-6)
 
 
 @each_kind
 def test_a_run_that_goes_on_from_a_checkpoint_ends_the_same_bit_for_bit(kind, tasks, tmp_path):
-    kept = keeper.Keeper(tmp_path, epochs=1, keep=9)
+    kept = checkpointer.Checkpointer(tmp_path, epochs=1, keep=9)
 
     def save(run, timing):
         kept.save(int(run.epoch), run, {}, 0.0)
 
     whole, _ = training.fit(tasks[kind], H, KEY, DATA, **OPTIONS, on_chunk=save, chunk_ends=1)
     kept.close()
-    [path] = [path for path in checkpoint.paths(tmp_path) if path.name == "000002"]
+    [path] = [path for path in store.list_checkpoints(tmp_path) if path.name == "000002"]
     like = jax.eval_shape(lambda: training.start(tasks[kind], H, KEY, DATA, 4, 16, "validation_loss"))
-    stored = checkpoint.restore(checkpoint.read(path), like)
+    stored = store.restore(store.load(path), like)
     again, _ = training.fit(tasks[kind], H, KEY, DATA, **OPTIONS, progress=stored)
     assert_trees(again, whole)
 

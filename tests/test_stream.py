@@ -14,10 +14,10 @@ import tensorflow_datasets as tfds
 from test_source import LABEL, damage, examples, images, prepare
 
 from experiments.benchmark import streaming
-from jaxnn import losses, models, training
-from jaxnn.data import load, records, source, stream
-from jaxnn.training import parallel
-from jaxnn.training.order import draw_shifts, epoch_key, numbers_at, permutation
+from jaxnn import losses, models, sharding, training
+from jaxnn.data import load, loader
+from jaxnn.data.tfds import records, source
+from jaxnn.random import draw_shifts, epoch_key, numbers_at, permutation
 
 KEY = jax.random.key(4)
 COUNT, BATCH = 50, 8
@@ -48,7 +48,7 @@ def test_places_of_an_order_are_those_of_the_whole(n):
 
 
 def batches(examples, **options):
-    found = stream.batches(examples, KEY, **{"batch_size": BATCH, "epochs": 3, "threads": 2} | options)
+    found = loader.batches(examples, KEY, **{"batch_size": BATCH, "epochs": 3, "threads": 2} | options)
     return [tuple(np.asarray(part) for part in batch) for batch in found]
 
 
@@ -72,20 +72,20 @@ def assert_equal(found, wanted):
 
 @pytest.mark.parametrize("on_disk", [True, False])
 def test_the_batches_are_those_of_a_run_in_memory(on_disk, prepared, decoded):
-    examples = stream.choose(prepared, "train", memory_share=0.0 if on_disk else 1.0)
-    assert isinstance(examples, stream.OnDisk if on_disk else stream.InMemory)
+    examples = loader.choose(prepared, "train", memory_share=0.0 if on_disk else 1.0)
+    assert isinstance(examples, loader.OnDisk if on_disk else loader.InMemory)
     assert_equal(batches(examples), expected(decoded))
 
 
 @pytest.mark.parametrize("step", [1, 6, 13, 18])
 def test_it_goes_on_at_any_step(step, prepared, decoded):
-    examples = stream.OnDisk(prepared, "train")
+    examples = loader.OnDisk(prepared, "train")
     assert_equal(batches(examples, first_step=step), expected(decoded)[step:])
 
 
 @pytest.mark.slow
 def test_workers_give_the_same(prepared, decoded):
-    assert_equal(batches(stream.OnDisk(prepared, "train"), workers=2, first_step=2), expected(decoded)[2:])
+    assert_equal(batches(loader.OnDisk(prepared, "train"), workers=2, first_step=2), expected(decoded)[2:])
 
 
 def test_each_process_reads_its_part(prepared, decoded, monkeypatch):
@@ -93,14 +93,14 @@ def test_each_process_reads_its_part(prepared, decoded, monkeypatch):
     parts = []
     for process in range(2):
         monkeypatch.setattr(jax, "process_index", lambda process=process: process)
-        parts.append(batches(stream.OnDisk(prepared, "train")))
+        parts.append(batches(loader.OnDisk(prepared, "train")))
     whole = [tuple(np.concatenate(halves) for halves in zip(*two, strict=True)) for two in zip(*parts, strict=True)]
     assert_equal(whole, expected(decoded))
 
 
 def test_a_batch_lies_split_over_the_devices(prepared, decoded):
-    with parallel.over_data():
-        [first, *_] = stream.batches(stream.OnDisk(prepared, "train"), KEY, batch_size=BATCH, epochs=1)
+    with sharding.data_parallel():
+        [first, *_] = loader.batches(loader.OnDisk(prepared, "train"), KEY, batch_size=BATCH, epochs=1)
     assert [shard.data.shape for shard in first[0].addressable_shards] == [(1, *SHAPE)] * 8
     np.testing.assert_array_equal(np.asarray(first[0]), expected(decoded)[0][0])
 
@@ -115,7 +115,7 @@ def test_the_same_update_trains_to_the_parameters_of_a_run_in_memory(prepared, d
     state = training.init_state(task({"rate": 0.1}), jax.random.fold_in(KEY, 0))
     update = jax.jit(training.make_update(task({"rate": 0.1})))
     losses_of_steps = []
-    for batch in stream.batches(stream.OnDisk(prepared, "train"), KEY, batch_size=BATCH, epochs=3):
+    for batch in loader.batches(loader.OnDisk(prepared, "train"), KEY, batch_size=BATCH, epochs=3):
         state, metrics = update(state, batch)
         losses_of_steps.append(float(metrics.loss))
     np.testing.assert_allclose(np.reshape(losses_of_steps, (3, -1)).mean(1), run.history["loss"], rtol=1e-6)
@@ -123,8 +123,8 @@ def test_the_same_update_trains_to_the_parameters_of_a_run_in_memory(prepared, d
 
 
 def test_a_part_of_a_split(prepared):
-    part = stream.OnDisk(prepared, "train[:40%]")
-    whole = stream.OnDisk(prepared, "train")
+    part = loader.OnDisk(prepared, "train[:40%]")
+    whole = loader.OnDisk(prepared, "train")
     assert (len(part), len(whole)) == (20, COUNT)
     np.testing.assert_array_equal(part.take(np.arange(20))[0], whole.take(np.arange(20))[0])
 
@@ -134,10 +134,10 @@ def test_a_part_of_a_split(prepared):
 
 def test_what_fits_is_decoded_and_what_does_not_is_streamed(prepared, monkeypatch):
     size = COUNT * 5 * 4 * 3
-    monkeypatch.setattr(stream, "memory", lambda: 2 * size)
-    assert isinstance(stream.choose(prepared, "train"), stream.InMemory)
-    monkeypatch.setattr(stream, "memory", lambda: 2 * size - 1)
-    assert isinstance(stream.choose(prepared, "train"), stream.OnDisk)
+    monkeypatch.setattr(loader, "memory", lambda: 2 * size)
+    assert isinstance(loader.choose(prepared, "train"), loader.InMemory)
+    monkeypatch.setattr(loader, "memory", lambda: 2 * size - 1)
+    assert isinstance(loader.choose(prepared, "train"), loader.OnDisk)
 
 
 def test_a_set_larger_than_the_memory_is_refused_before_it_is_decoded(prepared, tmp_path, monkeypatch):
@@ -153,9 +153,9 @@ def test_a_set_larger_than_the_memory_is_refused_before_it_is_decoded(prepared, 
 
 def test_the_memory_is_what_the_process_may_use(run_python):
     total = 1024 * int(Path("/proc/meminfo").read_text().split()[1])
-    assert stream.memory() <= total
+    assert loader.memory() <= total
     assert resource.getrlimit(resource.RLIMIT_DATA)[0] == resource.RLIM_INFINITY
-    code = "import resource\nfrom jaxnn.data import stream\nresource.setrlimit(resource.RLIMIT_DATA, (2**30, 2**30))\n"
+    code = "import resource\nfrom jaxnn.data import loader\nresource.setrlimit(resource.RLIMIT_DATA, (2**30, 2**30))\n"
     assert run_python(code + "print(stream.memory())").strip() == str(2**30)
 
 
@@ -170,7 +170,7 @@ def group():
 
 
 def test_the_limit_of_the_control_group_counts(group, run_python):
-    code = f"import os\nopen({str(group)!r}, 'w').write(str(os.getpid()))\nfrom jaxnn.data import stream\n"
+    code = f"import os\nopen({str(group)!r}, 'w').write(str(os.getpid()))\nfrom jaxnn.data import loader\n"
     assert run_python(code + "print(stream.memory())").strip() == str(300 * 2**20)
 
 
@@ -185,10 +185,10 @@ def test_the_benchmark_reads_every_example_once(tmp_path, monkeypatch):
     streaming.make_images(tmp_path, 44, 16)
     found = source.find(streaming.NAME, tmp_path)
     assert found is not None
-    whole = stream.choose(found, "train")
+    whole = loader.choose(found, "train")
     assert [len(whole), *np.unique(whole.take(np.arange(44))[1])] == [44, *range(10)]
     rows = {reader: streaming.read(reader, tmp_path, options) for reader in ("memory", "memory, training")}
-    monkeypatch.setattr(stream, "memory", lambda: 1000)
+    monkeypatch.setattr(loader, "memory", lambda: 1000)
     rows |= {reader: streaming.read(reader, tmp_path, options) for reader in ("stream", "stream, training")}
     for row in rows.values():
         assert row["examples_per_second"] > 0
@@ -214,19 +214,19 @@ def test_the_benchmark_reads_every_example_once(tmp_path, monkeypatch):
 )
 def test_sizes_out_of_range_are_refused(options, message, prepared):
     with pytest.raises(ValueError, match=message):
-        batches(stream.OnDisk(prepared, "train"), **options)
+        batches(loader.OnDisk(prepared, "train"), **options)
 
 
 def test_a_batch_that_cannot_be_split_is_refused(prepared):
-    with parallel.over_data(), pytest.raises(ValueError, match="batch_size 9 cannot be split over 8 devices"):
-        batches(stream.OnDisk(prepared, "train"), batch_size=9)
+    with sharding.data_parallel(), pytest.raises(ValueError, match="batch_size 9 cannot be split over 8 devices"):
+        batches(loader.OnDisk(prepared, "train"), batch_size=9)
 
 
 def test_an_unknown_split_and_a_wrong_share_are_refused(prepared):
     with pytest.raises(ValueError, match="tiny has no split 'trian'"):
-        stream.OnDisk(prepared, "trian")
+        loader.OnDisk(prepared, "trian")
     with pytest.raises(ValueError, match=r"memory_share must be from 0 to 1, got 1\.5"):
-        stream.choose(prepared, "train", memory_share=1.5)
+        loader.choose(prepared, "train", memory_share=1.5)
 
 
 @pytest.mark.parametrize("kind", ["truncated", "emptied", "bit", "deleted"])
@@ -238,7 +238,7 @@ def test_a_damaged_file_is_named(kind, tmp_path):
     [shard] = found.folder.glob("*train*")
     damage(shard, kind)
     with pytest.raises(OSError, match=rf"{found.folder} is missing or damaged .* delete {found.folder}"):
-        batches(stream.OnDisk(found, "train"))
+        batches(loader.OnDisk(found, "train"))
 
 
 def test_the_benchmark_refuses_wrong_sizes(tmp_path, capsys):

@@ -18,10 +18,12 @@ from test_parallel import free_port
 from test_parallel import start as start_python
 from test_source import examples, images, prepare
 
-from experiments import command, export, predict, resume, sweep, train
-from jaxnn import training
-from jaxnn.data import datasets, lazy, load
-from jaxnn.training import checkpoint
+from experiments import export, sweep, train
+from experiments.classifier import resume, saved
+from experiments.cli import command
+from jaxnn import checkpoint, training
+from jaxnn.data import datasets, load
+from jaxnn.data.tfds import lazy
 
 SHAPE, TRAIN, TEST = (6, 5, 3), 300, 37
 COUNTED = ["--epochs", "3", "--batch-size", "16", "--hidden", "12", "--checkpoint-minutes", "0"]
@@ -113,8 +115,8 @@ def test_with_every_change_of_the_images_too(data_dir, tmp_path, monkeypatch):
 
 def test_predict_and_export_take_the_folder(data_dir, undisturbed, tmp_path):
     test = load("tiny", data_dir=data_dir, cache_dir=tmp_path, validation_share=0).test
-    described = predict.describe(undisturbed)
-    scores = np.asarray(predict.read_classifier(undisturbed, described).score(jnp.float32(test.inputs)))
+    described = saved.describe(undisturbed)
+    scores = np.asarray(saved.read_classifier(undisturbed, described).score(jnp.float32(test.inputs)))
     assert (scores.argmax(1) == test.labels).mean() == pytest.approx(summary(undisturbed)["test_accuracy"])
     assert export.main(["--run", str(undisturbed), "--out", str(tmp_path / "exported")]) == 0
     assert (tmp_path / "exported" / "classifier.jax").exists()
@@ -148,15 +150,15 @@ def test_the_splits_are_those_of_the_set_in_memory(data_dir, tmp_path):
 
 
 def test_the_statistics_are_of_a_part_that_fits(data_dir, monkeypatch):
-    from experiments import transforms
-    from experiments.config import Config
+    from experiments.classifier import preprocessing
+    from experiments.classifier.config import Config
 
     images = load("tiny", data_dir=data_dir, memory_share=0).train.inputs
-    monkeypatch.setattr(transforms, "FITTED_BYTES", images.nbytes // 3 - 1)
-    found = transforms.fit_statistics(Config(preprocess="standardize"), images)
+    monkeypatch.setattr(preprocessing, "FITTED_BYTES", images.nbytes // 3 - 1)
+    found = preprocessing.fit_statistics(Config(preprocess="standardize"), images)
     np.testing.assert_allclose(found.mean, np.asarray(images)[::4].mean(0), rtol=1e-6)
-    assert transforms.spacing(images) == 4
-    assert transforms.spacing(np.asarray(images)) == 1
+    assert preprocessing.spacing(images) == 4
+    assert preprocessing.spacing(np.asarray(images)) == 1
 
 
 def test_images_on_disk_are_told_apart(data_dir):
@@ -197,9 +199,9 @@ def test_stopped_in_the_middle_of_an_epoch_it_ends_as_if_it_had_not_been(
         assert train.main([*options(data_dir), "--checkpoint-every", "1", "--out", str(out)]) == 143
     said = capsys.readouterr().err
     assert f"stopped: SIGTERM after epoch {epoch} and {step} steps of the next of 3; saved in " in said
-    assert checkpoint.place(checkpoint.paths(out / "checkpoints")[0]) == (epoch, step)
+    assert checkpoint.position(checkpoint.list_checkpoints(out / "checkpoints")[0]) == (epoch, step)
     # while an epoch is under way epochs alone do not make a checkpoint due
-    assert len(checkpoint.paths(out / "checkpoints")) == 1 + epoch
+    assert len(checkpoint.list_checkpoints(out / "checkpoints")) == 1 + epoch
     assert [signal.getsignal(each) for each in command.SIGNALS] == handlers
     assert train.main(["--resume", str(out), "--memory-share", "1", "--data-dir", str(data_dir)]) == 2
     assert "began with images that are read from the disk and goes on so" in capsys.readouterr().err
@@ -217,17 +219,17 @@ def test_killed_in_the_middle_of_epochs_it_ends_as_if_it_had_not_been(data_dir, 
     run, within = [*options(data_dir), *LONG, "--out"], 0
     for kill in range(3):
         process = start(*run, out) if kill == 0 else start("--resume", out)
-        before = {path.name for path in checkpoint.paths(out / "checkpoints")}
+        before = {path.name for path in checkpoint.list_checkpoints(out / "checkpoints")}
 
         def has_begun(before=before):
-            new = {path.name for path in checkpoint.paths(out / "checkpoints")} - before
+            new = {path.name for path in checkpoint.list_checkpoints(out / "checkpoints")} - before
             return any("-" in name for name in new)
 
         assert wait_for(has_begun, process)
         time.sleep(0.2 * kill)
         process.send_signal(signal.SIGKILL)
         process.communicate()
-        kept = [checkpoint.read(path) for path in checkpoint.paths(out / "checkpoints")]
+        kept = [checkpoint.load(path) for path in checkpoint.list_checkpoints(out / "checkpoints")]
         within += kept[0].about["step"] > 0
         assert not (out / "summary.json").exists()
     assert within >= 2
@@ -260,7 +262,7 @@ def test_two_processes_stream_as_one_and_go_on_after_a_kill(data_dir, tmp_path):
     np.testing.assert_allclose(two["loss"], whole["loss"], rtol=1e-4)
     np.testing.assert_allclose(two["validation_loss"], whole["validation_loss"], rtol=1e-4)
     killed = start_two(*run, str(tmp_path / "killed"))
-    while not any("-" in path.name for path in checkpoint.paths(tmp_path / "killed" / "checkpoints")):
+    while not any("-" in path.name for path in checkpoint.list_checkpoints(tmp_path / "killed" / "checkpoints")):
         assert killed[1].poll() is None
         time.sleep(0.02)
     killed[1].kill()
@@ -280,7 +282,8 @@ def test_the_memory_stays_flat(tmp_path, run_python):
     code = f"""
 import os
 from pathlib import Path
-from experiments import resume, train
+from experiments import train
+from experiments.classifier import resume
 from experiments.benchmark import streaming
 import numpy as np
 folder = Path({os.fspath(tmp_path)!r})

@@ -11,8 +11,11 @@ import numpy as np
 import pytest
 from matplotlib.patches import Rectangle
 
-from experiments import artifacts, grid, resume, sweep
-from experiments.config import Settings
+from experiments import sweep
+from experiments.classifier import resume
+from experiments.classifier.config import Settings
+from experiments.cli import files
+from experiments.sweeps import grid
 from jaxnn import plots
 
 SMALL = [
@@ -70,7 +73,7 @@ def test_every_model_has_a_row_and_the_best_mean_is_chosen(finished):
 @pytest.mark.slow
 def test_a_stopped_sweep_goes_on_and_ends_the_same(finished, tmp_path, monkeypatch, capsys):
     out, trained = tmp_path / "run", []
-    write = artifacts.write_arrays
+    write = files.write_arrays
 
     def stop_after_two(path, tree):
         if len(trained) == 2:
@@ -79,10 +82,10 @@ def test_a_stopped_sweep_goes_on_and_ends_the_same(finished, tmp_path, monkeypat
         write(path, tree)
 
     command = [*SMALL, "--group", "2", "1", "--no-final", "--out", str(out)]
-    monkeypatch.setattr(artifacts, "write_arrays", stop_after_two)
+    monkeypatch.setattr(files, "write_arrays", stop_after_two)
     assert sweep.main(command) == 130
     assert not (out / "summary.json").exists()
-    monkeypatch.setattr(artifacts, "write_arrays", lambda path, tree: (trained.append(path.name), write(path, tree)))
+    monkeypatch.setattr(files, "write_arrays", lambda path, tree: (trained.append(path.name), write(path, tree)))
     assert sweep.main(command) == 0
     assert sorted(trained) == ["0-0.npz", "0-1.npz", "2-0.npz", "2-1.npz"]  # each once
     assert (out / "sweep.csv").read_text() == (finished / "sweep.csv").read_text()
@@ -96,7 +99,7 @@ def test_a_stopped_sweep_goes_on_and_ends_the_same(finished, tmp_path, monkeypat
 def test_a_signal_stops_a_sweep_after_its_group_and_resume_goes_on(finished, tmp_path, monkeypatch, capsys):
     """Of the two groups that were written one is damaged: it and the rest are trained, and the end is the same."""
     out, trained = tmp_path / "run", []
-    write = artifacts.write_arrays
+    write = files.write_arrays
 
     def write_and_interrupt(path, tree):
         write(path, tree)
@@ -104,7 +107,7 @@ def test_a_signal_stops_a_sweep_after_its_group_and_resume_goes_on(finished, tmp
         if len(trained) == 2:
             signal.raise_signal(signal.SIGTERM)
 
-    monkeypatch.setattr(artifacts, "write_arrays", write_and_interrupt)
+    monkeypatch.setattr(files, "write_arrays", write_and_interrupt)
     assert sweep.main([*SMALL, "--group", "2", "1", "--out", str(out)]) == 143
     err = capsys.readouterr().err
     assert "stopped: SIGTERM after 4 of 8 models" in err
@@ -122,7 +125,7 @@ def test_a_signal_stops_a_sweep_after_its_group_and_resume_goes_on(finished, tmp
 
 
 def test_a_group_that_cannot_be_written_is_kept_and_tried_again(finished, tmp_path, monkeypatch, capsys):
-    write, failed = artifacts.write_arrays, []
+    write, failed = files.write_arrays, []
 
     def full_at_first(path, tree):
         if path.parent.name == "groups" and not failed:
@@ -131,7 +134,7 @@ def test_a_group_that_cannot_be_written_is_kept_and_tried_again(finished, tmp_pa
         write(path, tree)
 
     out = tmp_path / "run"
-    monkeypatch.setattr(artifacts, "write_arrays", full_at_first)
+    monkeypatch.setattr(files, "write_arrays", full_at_first)
     assert sweep.main([*SMALL, "--group", "2", "1", "--no-final", "--out", str(out)]) == 0
     assert "0-0.npz cannot be written" in " ".join(capsys.readouterr().out.split())
     assert sorted(path.name for path in (out / "groups").iterdir()) == ["0-0.npz", "0-1.npz", "2-0.npz", "2-1.npz"]
@@ -139,7 +142,7 @@ def test_a_group_that_cannot_be_written_is_kept_and_tried_again(finished, tmp_pa
 
 
 def test_a_signal_while_groups_cannot_be_written_saves_them_elsewhere(finished, tmp_path, monkeypatch, capsys):
-    out, write, trained = tmp_path / "run", artifacts.write_arrays, []
+    out, write, trained = tmp_path / "run", files.write_arrays, []
 
     def full(path, tree):
         if path.parent == out / "groups":
@@ -148,7 +151,7 @@ def test_a_signal_while_groups_cannot_be_written_saves_them_elsewhere(finished, 
         trained.append(path.name)
         write(path, tree)
 
-    monkeypatch.setattr(artifacts, "write_arrays", full)
+    monkeypatch.setattr(files, "write_arrays", full)
     options = [*SMALL, "--group", "2", "1", "--no-final", "--rescue", str(tmp_path / "rescue"), "--out", str(out)]
     assert sweep.main(options) == 130
     rescued = Path(capsys.readouterr().err.split()[-1])

@@ -11,9 +11,10 @@ from processes import assert_same_results
 from rich.console import Console
 from test_parallel import free_port, start
 
-from experiments import resume, together, train
-from experiments.config import Config
-from jaxnn.training import checkpoint
+from experiments import train
+from experiments.classifier import multihost, resume
+from experiments.classifier.config import Config
+from jaxnn import checkpoint
 
 
 def start_two(arguments):
@@ -28,7 +29,9 @@ def test_after_a_kill_the_checkpoint_of_two_processes_goes_on_with_one_two_and_f
     runs = {name: tmp_path / name for name in ("whole", "together", "two", "one", "four", "again")}
     program = [*train, "--checkpoint-every", "1", "--out"]
     processes = start_two([*program, str(runs["two"])])
-    while len(checkpoint.paths(runs["two"] / "checkpoints")) < 2:  # so that their chunks have been of several epochs
+    while (
+        len(checkpoint.list_checkpoints(runs["two"] / "checkpoints")) < 2
+    ):  # so that their chunks have been of several epochs
         assert processes[1].poll() is None
         time.sleep(0.02)
     processes[1].kill()
@@ -64,7 +67,7 @@ def test_after_a_kill_the_checkpoint_of_two_processes_goes_on_with_one_two_and_f
 def test_the_checkpoint_of_one_process_goes_on_with_two_of_which_one_sees_no_folder(tmp_path):
     train = ["-m", "experiments.train", "--epochs", "40", "--checkpoint-every", "5", "--out"]
     alone = start([*train, str(tmp_path / "run")], 1)
-    while not checkpoint.paths(tmp_path / "run" / "checkpoints"):
+    while not checkpoint.list_checkpoints(tmp_path / "run" / "checkpoints"):
         assert alone.poll() is None
         time.sleep(0.02)
     alone.kill()
@@ -100,7 +103,7 @@ def test_what_one_process_has_found_of_a_run_is_the_same_in_the_others():
         "c": np.zeros((0, 2), "u1"),
     }
     one = resume.Stored(Path("run"), {"seed": 1}, checkpoint.Checkpoint(Path("run/000003"), arrays, {"epoch": 3}))
-    other = together.unpacked(together.packed(one))
+    other = multihost.unpacked(multihost.packed(one))
     assert (other.folder, other.settings, other.summary) == (one.folder, one.settings, None)
     assert other.checkpoint is not None
     assert (other.checkpoint.path, other.checkpoint.about) == (Path("run/000003"), {"epoch": 3})
@@ -109,5 +112,5 @@ def test_what_one_process_has_found_of_a_run_is_the_same_in_the_others():
         assert other.checkpoint.arrays[name].dtype == array.dtype
         np.testing.assert_array_equal(other.checkpoint.arrays[name], array)
     bare = resume.Stored(Path("run"), {}, None, {"test_accuracy": 0.5})
-    assert together.unpacked(together.packed(bare)) == bare
-    assert together.tell(one) is one
+    assert multihost.unpacked(multihost.packed(bare)) == bare
+    assert multihost.tell(one) is one

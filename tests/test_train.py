@@ -13,10 +13,12 @@ import numpy as np
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from experiments import artifacts, train
-from experiments.config import Config, hyperparameters, resolve, task_maker
-from experiments.defaults import DEFAULTS, RECIPES, with_recipe
-from experiments.transforms import fit_statistics
+from experiments import train
+from experiments.classifier.config import Config
+from experiments.classifier.preprocessing import fit_statistics
+from experiments.classifier.presets import DEFAULTS, RECIPES, resolve, with_recipe
+from experiments.classifier.task import hyperparameters, task_maker
+from experiments.cli import files
 from jaxnn.data import load
 
 FIGURES = ("learning_curves", "confusion", "templates", "mistakes")
@@ -280,13 +282,13 @@ def test_a_damaged_classifier_is_named_and_refused(damage, quick_run, tmp_path):
         place = like[first] if first == "statistics" else like[first][int(rest[0])]
         place[rest[-1]] = array
     path.write_bytes(content)
-    read = artifacts.read_arrays(path, like)
+    read = files.read_arrays(path, like)
     np.testing.assert_array_equal(read["params"][0]["w"], arrays["params/0/w"])
 
     if damage == "missing":
         path.unlink()
         with pytest.raises(FileNotFoundError, match="classifier"):
-            artifacts.read_arrays(path, like)
+            files.read_arrays(path, like)
         return
     match damage:
         case "empty":
@@ -298,7 +300,7 @@ def test_a_damaged_classifier_is_named_and_refused(damage, quick_run, tmp_path):
         case "other shape":
             like["params"][0]["w"] = np.zeros((3, 4))
     with pytest.raises(ValueError, match=r"classifier\.npz"):
-        artifacts.read_arrays(path, like)
+        files.read_arrays(path, like)
 
 
 def test_every_default_belongs_to_a_setting_and_hyperparameters_are_traced(compiled):

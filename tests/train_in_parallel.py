@@ -10,10 +10,9 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from jaxnn import layers, losses, models, training
+from jaxnn import distributed, layers, losses, models, sharding, training
 from jaxnn.data import load, preprocess
 from jaxnn.data.split import take
-from jaxnn.training import parallel
 
 HPARAMS = {"learning_rate": 0.05, "l2": 1e-4, "dropout": 0.5}
 
@@ -48,19 +47,19 @@ def results():
     @jax.jit
     def drawn(key):
         order = training.permutation(key, 645)
-        kept = layers.dropout(key, parallel.split(jnp.ones((64, 33))), 0.5)
-        return parallel.join((order, kept))
+        kept = layers.dropout(key, sharding.shard(jnp.ones((64, 33))), 0.5)
+        return sharding.replicate_inside((order, kept))
 
-    order, kept = drawn(parallel.replicate(jax.random.key(7)))
+    order, kept = drawn(sharding.replicate(jax.random.key(7)))
     return found | {"order": np.asarray(order), "kept": np.asarray(kept)}
 
 
 def main(out, coordinator=None, processes="1", process="0"):
     jax.config.update("jax_numpy_dtype_promotion", "strict")
     if coordinator is not None:
-        parallel.connect(coordinator, int(processes), int(process), patience=600)
-    with parallel.over_data():
-        parallel.meet()
+        distributed.initialize(coordinator, int(processes), int(process), patience=600)
+    with sharding.data_parallel():
+        distributed.barrier()
         found = results()
     if jax.process_index() == 0:
         np.savez(out, allow_pickle=False, devices=np.array([jax.process_count(), jax.device_count()]), **found)

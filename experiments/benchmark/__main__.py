@@ -26,11 +26,11 @@ import jax
 import tyro
 from rich.console import Console
 
-from experiments import artifacts, command
 from experiments.benchmark import growth, limits, report, startup
 from experiments.benchmark.measure import Host, measure
 from experiments.benchmark.process import run_alone
 from experiments.benchmark.works import WORKS, Work, read, shortened, write
+from experiments.cli import command, files
 from jaxnn import plots
 
 NAMES = (*WORKS, "growth")
@@ -72,7 +72,7 @@ def run(options: Options, console: Console) -> dict[str, Any]:
     if options.repetitions < 1:
         raise ValueError(f"--repetitions {options.repetitions} must be at least 1")
     out = options.out or Path("runs" if options.quick else "experiments/results", "benchmark.json")
-    now = report.environment(options.quick)
+    now = report.conditions(options.quick)
     everything = set(options.only) == set(NAMES)
     earlier = None if everything else report.read_earlier(out, now)
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -107,7 +107,7 @@ def run(options: Options, console: Console) -> dict[str, Any]:
         step_us = _step_us(rows, shortened(WORKS["toy"]) if options.quick else WORKS["toy"], folder)
     new = {**now, "limits": report.plain_limits(machine, step_us), "growth": grown, "rows": rows}
     results = report.merge(earlier, new, list(WORKS))
-    artifacts.write_json(out, results)
+    files.write_json(out, results)
     if results["rows"]:
         plots.save(report.chart(results["rows"]), out.with_suffix(".png"))
     if results["growth"]:

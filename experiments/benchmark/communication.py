@@ -31,10 +31,9 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
-from experiments import artifacts, command
-from jaxnn import losses, models, plots, training
+from experiments.cli import command, environment, files
+from jaxnn import losses, models, plots, sharding, training
 from jaxnn.plots import studies
-from jaxnn.training import parallel
 
 DEVICES = 4
 """Simulated; how many there are does not change what is sent."""
@@ -125,14 +124,14 @@ def step_program(options: Options) -> str:
     )
 
     def step(state: training.State, inputs: jax.Array, labels: jax.Array) -> tuple[training.State, list[jax.Array]]:
-        state, metrics = training.make_update(task)(state, parallel.split((inputs, labels)))
+        state, metrics = training.make_update(task)(state, sharding.shard((inputs, labels)))
         return state, [metrics.loss, metrics.penalty, metrics.accuracy]
 
     state = jax.eval_shape(lambda: training.init_state(task, jax.random.key(0)))
     inputs = jax.ShapeDtypeStruct((options.batch_size, options.inputs), jnp.float32)
     labels = jax.ShapeDtypeStruct((options.batch_size,), jnp.int32)
-    with parallel.over_data(jax.devices()[:DEVICES]):
-        parallel.check_batch_size(options.batch_size)
+    with sharding.data_parallel(jax.devices()[:DEVICES]):
+        sharding.check_batch_size(options.batch_size)
         return jax.jit(step).lower(state, inputs, labels).compile().as_text() or ""
 
 
@@ -167,11 +166,11 @@ def run(options: Options, console: Console) -> dict[str, Any]:
     for i, hosts in enumerate(options.hosts):
         table.add_row(str(hosts), *(f"{1e3 * of_one[i]:.3f}" for of_one in seconds.values()))
     console.print(table)
-    results = dataclasses.asdict(options) | artifacts.environment()
+    results = dataclasses.asdict(options) | environment.environment()
     results |= {"parameters": parameters, "bytes_per_step": size, "seconds": seconds}
     results |= {"collectives": [collective._asdict() for collective in found]}
     options.out.parent.mkdir(parents=True, exist_ok=True)
-    artifacts.write_json(options.out, results)
+    files.write_json(options.out, results)
     milliseconds = {f"{gigabits} Gbit/s": 1e3 * np.array(of_one) for gigabits, of_one in seconds.items()}
     figure = studies.study(
         options.hosts,

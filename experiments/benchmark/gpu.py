@@ -30,7 +30,7 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
-from experiments import artifacts, command
+from experiments.cli import command, environment, files
 from jaxnn import losses, models, training
 from jaxnn.data import load, preprocess
 
@@ -226,9 +226,9 @@ def run(options: Options, console: Console) -> dict[str, Any]:
         "step 3072-1024-10", f"{1e6 * seconds['step'] / steps:.0f} us", "", f"{share:.2f} of products", "1.25"
     )
     console.print(table)
-    results = artifacts.environment() | {"quick": options.quick, "seed": 0, "rows": rows}
+    results = environment.environment() | {"quick": options.quick, "seed": 0, "rows": rows}
     options.out.parent.mkdir(parents=True, exist_ok=True)
-    artifacts.write_json(options.out, results)
+    files.write_json(options.out, results)
     return results
 
 

@@ -9,7 +9,7 @@ import sys
 import jax
 import optax
 
-from experiments import artifacts
+from experiments.cli import environment
 from jaxnn import losses, metrics, models, training
 from jaxnn.data import load, preprocess
 
@@ -21,7 +21,7 @@ def main(given: str) -> None:
         given: the settings, as JSON: hidden, dropout, learning_rate, momentum, l2, batch_size, epochs.
     """
     settings = json.loads(given)
-    artifacts.keep_compiled()
+    environment.keep_compiled()
     digits = load("digits")
     statistics = preprocess.fit_moments(digits.train.inputs, "global")
     steps = len(digits.train.labels) // settings["batch_size"] * settings["epochs"]

@@ -13,9 +13,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from experiments import artifacts
 from experiments.benchmark.peers import Peer
 from experiments.benchmark.works import Work
+from experiments.cli import environment
 
 SPAWN = multiprocessing.get_context("spawn")
 
@@ -111,7 +111,7 @@ def peak_mib() -> float:
         for line in status.read_text().splitlines():
             if line.startswith("VmHWM:"):
                 return int(line.split()[1]) / 2**10
-    return artifacts.peak_memory_mib()
+    return environment.peak_memory_mib()
 
 
 def _serve(connection: Any) -> None:

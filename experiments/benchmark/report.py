@@ -13,8 +13,8 @@ import matplotlib
 from matplotlib.figure import Figure
 from rich.table import Table
 
-from experiments import artifacts
 from experiments.benchmark.limits import Limits
+from experiments.cli import environment
 from jaxnn.plots.style import BLUE, GREEN, ORANGE, PURPLE, SKY, STYLE, VERMILION, new_figure
 
 PACKAGES = ("torch", "keras", "flax", "joblib")
@@ -30,7 +30,7 @@ COLORS = {
 }
 
 
-def environment(quick: bool) -> dict[str, Any]:
+def conditions(quick: bool) -> dict[str, Any]:
     """Machine, versions, flags and threads: the beginning of the file.
 
     Args:
@@ -39,7 +39,7 @@ def environment(quick: bool) -> dict[str, Any]:
     Returns:
         Plain values by name.
     """
-    found = artifacts.environment()
+    found = environment.environment()
     for package in PACKAGES:
         try:
             found["versions"][package] = importlib.metadata.version(package)
@@ -65,7 +65,7 @@ def read_earlier(path: Path, now: dict[str, Any]) -> dict[str, Any] | None:
 
     Args:
         path: the file.
-        now: as from `environment`.
+        now: as from `conditions`.
 
     Returns:
         Its content, or None if there is no such file.

@@ -18,8 +18,8 @@ import numpy as np
 
 from experiments.benchmark.measure import TOLERANCE, mark_best, timing_row
 from experiments.benchmark.peers import Entry, missing
-from experiments.config import Config
-from experiments.defaults import DEFAULTS
+from experiments.classifier.config import Config
+from experiments.classifier.presets import DEFAULTS
 
 
 class Finished(NamedTuple):

@@ -3,7 +3,7 @@
     python -m experiments.benchmark.streaming
 
 Makes a data set of JPEG images that takes three times `--limit-mib` when it is decoded. Each reader goes through it in
-a process of its own: `jaxnn.data.stream` in a process whose memory is limited to `--limit-mib` by a control group of
+a process of its own: `jaxnn.data.loader` in a process whose memory is limited to `--limit-mib` by a control group of
 Linux (the system kills a process that takes more), everything in memory without a limit, and PyTorch's DataLoader over
 the same records and over the same images in memory; ours also while an MLP trains.
 
@@ -32,7 +32,7 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
-from experiments import artifacts, command
+from experiments.cli import command, environment, files
 
 NAME, CLASSES, DIFFERENT = "tiles", 10, 500
 OURS = ("stream", "memory", "stream, training", "memory, training")
@@ -118,16 +118,17 @@ def read(reader: str, folder: Path, options: Options) -> dict[str, Any]:
         Examples a second from the second batch on, the share of that time in which a batch was waited for, the seconds
         before, and the memory of the process along the epoch, in MiB (pages of files not counted).
     """
-    from jaxnn.data import source, stream
+    from jaxnn.data import loader
+    from jaxnn.data.tfds import source
 
     found = source.find(NAME, folder)
     assert found is not None
     clock = time.perf_counter()
     if "stream" in reader:
-        examples = stream.choose(found, "train")
-        assert isinstance(examples, stream.OnDisk), "it would fit in memory"
+        examples = loader.choose(found, "train")
+        assert isinstance(examples, loader.OnDisk), "it would fit in memory"
     else:
-        examples = stream.choose(found, "train", memory_share=0.0 if "records" in reader else 1.0)
+        examples = loader.choose(found, "train", memory_share=0.0 if "records" in reader else 1.0)
     batches = _torch_batches(examples, options) if reader in TORCH else _batches(examples, options)
     step = _training(options) if "training" in reader else lambda batch: None
     step(next(batches))
@@ -154,10 +155,10 @@ def read(reader: str, folder: Path, options: Options) -> dict[str, Any]:
 def _batches(examples: Any, options: Options) -> Iterator[Any]:
     import jax
 
-    from jaxnn.data import stream
+    from jaxnn.data import loader
 
     key = jax.random.key(0)
-    return stream.batches(examples, key, batch_size=options.batch_size, epochs=1, threads=options.workers)
+    return loader.batches(examples, key, batch_size=options.batch_size, epochs=1, threads=options.workers)
 
 
 def _training(options: Options) -> Callable[[Any], None]:
@@ -267,9 +268,9 @@ def run(options: Options, console: Console) -> dict[str, Any]:
             rows.append(row)
     console.print(_table(rows, options))
     results = {"options": dataclasses.asdict(options), "examples": count, "decoded_mib": 3 * options.limit_mib}
-    results |= {"rows": rows, "environment": artifacts.environment()}
+    results |= {"rows": rows, "environment": environment.environment()}
     options.out.parent.mkdir(parents=True, exist_ok=True)
-    artifacts.write_json(options.out, results)
+    files.write_json(options.out, results)
     return results
 
 

@@ -17,8 +17,8 @@ from typing import Literal
 import jax
 import tyro
 
-from experiments import artifacts, command
-from experiments.playground.compiler import Compiler
+from experiments.cli import command, environment
+from experiments.playground.engine.compiler import Compiler
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,7 +52,7 @@ def serve(options: Options) -> None:
         jax.config.update("jax_platforms", "cpu")
     compiler = Compiler()
     try:
-        from experiments.playground import server
+        from experiments.playground.page import server
     except ModuleNotFoundError as error:
         raise ImportError(f"{error}; install the page's library with: pip install -e '.[playground]'") from error
     running = server.start(options.host, options.port, compiler)
@@ -78,7 +78,7 @@ def _loopback(host: str) -> bool:
 def main(arguments: list[str] | None = None) -> int:
     """The command: exit status 0, or 2 when something that was given is wrong."""
     options = tyro.cli(Options, prog="python -m experiments.playground", description=__doc__, args=arguments)
-    artifacts.keep_compiled()
+    environment.keep_compiled()
     return command.run(serve, options)
 
 

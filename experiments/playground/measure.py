@@ -24,7 +24,7 @@ from typing import Any
 
 import tyro
 
-from experiments import artifacts, command
+from experiments.cli import command, environment, files
 
 GOALS = {"pictures_per_second": 20, "steps_per_second": 20_000, "seconds_to_first_picture": 3.0}
 WARM_UP = 2.0
@@ -182,9 +182,9 @@ def measure(options: Options) -> None:
         "goals": GOALS,
         "browser": subprocess.run([path, "--version"], capture_output=True, text=True).stdout.strip(),
     }
-    result |= artifacts.environment()
-    artifacts.write_json(options.out, result)
-    print(artifacts.as_json(result))
+    result |= environment.environment()
+    files.write_json(options.out, result)
+    print(files.as_json(result))
 
 
 def _open(browser: Any, url: str) -> Any:

@@ -12,9 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from jaxnn.data import cache, records, source, toy
+from jaxnn.data import toy
 from jaxnn.data.memory import memory
 from jaxnn.data.split import Dataset, Split, hold_out, take
+from jaxnn.data.tfds import cache, records, source
 
 TOY = {function.__name__: function for function in (toy.circle, toy.spiral, toy.moons, toy.xor, toy.gauss)}
 OWN = ("folder", "csv", "npz")  # kinds of data of the user's, as "folder:PATH"
@@ -42,7 +43,7 @@ def load(
     - "circle", "spiral", "moons", "xor", "gauss": points in the plane, see `jaxnn.data.toy`; `seed` draws the points,
       20 % of each class are the test split.
     - "folder:PATH" (one folder of images for each class), "csv:FILE" (a table, `label` names the column of the
-      classes), "npz:FILE" or "FILE.npz" (arrays): your own data, see `jaxnn.data.own`. A fixed 20 % of each class is
+      classes), "npz:FILE" or "FILE.npz" (arrays): your own data, see `jaxnn.data.files`. A fixed 20 % of each class is
       the test split, where the file has none. What cannot be read is skipped, with a warning that lists it.
     - any other name: an image-classification set of TensorFlow Datasets with images of one size ("cifar10",
       "cifar100", "mnist", "cifar10_corrupted/fog_5", ...), as prepared in `data_dir`, in its newest version there. Its
@@ -64,7 +65,7 @@ def load(
         image_size: Of "folder:PATH": pixels of each side; by default the images' own size, else 32.
         strict: Of your own data: refuse what would be skipped.
         memory_share: Of a TFDS set: where all its images, decoded, take more than this share of the memory they stay on
-            disk, as `jaxnn.data.lazy.Images`, and are decoded when they are asked for; 0 leaves any such set on disk.
+            disk, as `jaxnn.data.tfds.lazy.Images`, and are decoded when they are asked for; 0 leaves any such set on disk.
             By default all is decoded, and a set that takes more than the memory is refused.
         **toy_options: For the toy sets alone: `size` (points in all three splits together), `noise`, `classes`.
 
@@ -135,15 +136,15 @@ def _place(name: str, label: str | None, image_size: int | None, strict: bool) -
 
 
 def _own(name: str, kind: str, path: Path, label: str | None, image_size: int | None, strict: bool) -> Dataset:
-    from jaxnn.data import own
+    from jaxnn.data import files
 
     match kind:
         case "folder":
-            found = own.read_folder(path, image_size)
+            found = files.read_folder(path, image_size)
         case "csv":
-            found = own.read_csv(path, label)
+            found = files.read_csv(path, label)
         case _:
-            found = own.read_npz(path)
+            found = files.read_npz(path)
     if found.skipped and strict:
         raise ValueError(f"{name}: {found.told().replace('were skipped', 'cannot be read', 1)}")
     if found.skipped:
@@ -160,8 +161,8 @@ def _check_options(name: str, options: dict[str, Any]) -> None:
     possible = [option for option in inspect.signature(TOY[name]).parameters if option != "seed"] if name in TOY else []
     for option in options:
         if option not in possible:
-            own = [parameter for parameter in inspect.signature(load).parameters if parameter != "toy_options"]
-            close = difflib.get_close_matches(option, possible + own, n=1)
+            files = [parameter for parameter in inspect.signature(load).parameters if parameter != "toy_options"]
+            close = difflib.get_close_matches(option, possible + files, n=1)
             hint = f"did you mean {close[0]!r}?" if close else f"toy sets have some: {', '.join(TOY)}"
             if possible and not close:
                 hint = f"it has {', '.join(possible)}"
@@ -216,7 +217,7 @@ def _tfds(name: str, data_dir: Path, cache_dir: Path, memory_share: float | None
             raise _unknown(name)
         found = source.prepare(name, data_dir)
     if memory_share is not None and records.decoded_bytes(found) > memory_share * memory():
-        from jaxnn.data import lazy
+        from jaxnn.data.tfds import lazy
 
         return lazy.open_set(found)
     entry = cache_dir / name / found.folder.name / found.fingerprint

@@ -3,31 +3,22 @@
 
 Examples start from:
     >>> from jaxnn.data import toy
-    >>> from jaxnn.training import parallel
+    >>> from jaxnn import sharding
     >>> data = training.Data(*map(jnp.asarray, toy.gauss(40)))
     >>> def task(h):
     ...     return training.Task(models.linear(2, 2), losses.softmax, optax.sgd(h["rate"]))
     >>> key, h = jax.random.key(0), {"rate": 0.5}
 """
 
-from jaxnn.training.examine import Examined, examine
+from jaxnn.random import permutation
+from jaxnn.training.evaluate import Examined, examine
 from jaxnn.training.fit import OnChunk, Timing, fit, per_epoch
 from jaxnn.training.nonfinite import NonFiniteError
-from jaxnn.training.order import permutation
-from jaxnn.training.run import Best, Data, Run, advance, run, start
-from jaxnn.training.streamed import Stream, fit_stream, start_stream, steps_under_way
+from jaxnn.training.run import advance, run, start
+from jaxnn.training.step import compute_scores, evaluated_params, init_state, make_update, step_keys
+from jaxnn.training.stream import Stream, fit_stream, start_stream, steps_under_way
 from jaxnn.training.sweep import Group, choose_group, run_many, sweep
-from jaxnn.training.update import (
-    Metrics,
-    State,
-    StepKeys,
-    Task,
-    compute_scores,
-    evaluated_params,
-    init_state,
-    make_update,
-    step_keys,
-)
+from jaxnn.training.task import Best, Data, Metrics, Run, State, StepKeys, Task
 
 __all__ = [
     "Best",

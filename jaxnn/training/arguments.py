@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import jax.numpy as jnp
 
-from jaxnn.training import parallel
+from jaxnn import sharding
 
 if TYPE_CHECKING:
-    from jaxnn.training.run import Data
+    from jaxnn.training.task import Data
 
 
 def check_arguments(data: Data, epochs: int, batch_size: int, select: str | None, patience: int | None) -> None:
@@ -60,4 +60,4 @@ def check_arguments(data: Data, epochs: int, batch_size: int, select: str | None
         raise ValueError(
             f"run: batch_size {batch_size} is larger than the {len(data.inputs)} training examples; choose at most that"
         )
-    parallel.check_batch_size(batch_size)
+    sharding.check_batch_size(batch_size)

@@ -13,12 +13,12 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from jaxnn import layers
-from jaxnn.training import parallel
+from jaxnn import distributed, layers, sharding
 from jaxnn.training.arguments import check_arguments
 from jaxnn.training.nonfinite import explain
-from jaxnn.training.run import Data, Hparams, MakeTask, Run, advance, start
-from jaxnn.training.update import compute_scores, init_state
+from jaxnn.training.run import advance, start
+from jaxnn.training.step import compute_scores, init_state
+from jaxnn.training.task import Data, Hparams, MakeTask, Run
 
 
 class Timing(NamedTuple):
@@ -111,10 +111,10 @@ def fit(
     if chunk_ends is not None and chunk_ends < 1:
         raise ValueError(f"fit: chunk_ends must be at least 1, got {chunk_ends}")
     _check_labels(make_task, hparams, key, data)
-    key, data, hparams = jax.block_until_ready(parallel.replicate((key, data, hparams)))
+    key, data, hparams = jax.block_until_ready(sharding.replicate((key, data, hparams)))
     clock = time.perf_counter()
     begin = functools.partial(_compiled_start, make_task, hparams, key, data, epochs, batch_size, select)
-    now: Run = begin() if progress is None else parallel.replicate(with_room(progress, jax.eval_shape(begin)))
+    now: Run = begin() if progress is None else sharding.replicate(with_room(progress, jax.eval_shape(begin)))
     train_until = functools.partial(
         _compiled_advance, make_task, hparams, key, data, batch_size=batch_size, select=select, patience=patience
     )
@@ -126,7 +126,7 @@ def fit(
         stop = min(done + chunk, epochs, (done // chunk_ends + 1) * chunk_ends if chunk_ends else epochs)
         clock = time.perf_counter()
         before, now = now, jax.block_until_ready(train_until(now, np.int32(stop)))
-        elapsed = parallel.agree(time.perf_counter() - clock)
+        elapsed = distributed.broadcast_scalar(time.perf_counter() - clock)
         ran = int(now.epoch) - done
         if ran == 0:
             break

@@ -11,9 +11,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from jaxnn.training.order import epoch_rows
-from jaxnn.training.run import Data, Hparams, MakeTask, Run, advance, start
-from jaxnn.training.update import State, make_update
+from jaxnn.random import epoch_rows
+from jaxnn.training.run import advance, start
+from jaxnn.training.step import make_update
+from jaxnn.training.task import Data, Hparams, MakeTask, Run, State
 
 GROWN = 100.0
 """So many times as large as at the start, parameters are said to have grown."""

@@ -3,95 +3,29 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import Array
 
+from jaxnn import sharding
 from jaxnn.metrics import accuracy
-from jaxnn.training import parallel
+from jaxnn.random import epoch_rows
 from jaxnn.training.arguments import check_arguments
-from jaxnn.training.measures import lower_is_better, summarize, told
-from jaxnn.training.order import epoch_rows
-from jaxnn.training.update import (
-    Batch,
+from jaxnn.training.history import lower_is_better, summarize, told
+from jaxnn.training.step import compute_scores, evaluated_params, init_state, make_update, step_keys
+from jaxnn.training.task import (
+    Best,
+    Data,
+    Hparams,
+    MakeTask,
     Metrics,
-    Params,
+    Run,
     State,
-    Statistics,
     StepKeys,
     Task,
-    compute_scores,
-    evaluated_params,
-    init_state,
-    make_update,
-    step_keys,
 )
-
-Hparams = Any
-MakeTask = Callable[[Hparams], Task]
-
-
-class Data(NamedTuple):
-    """The data of a run, all on the device; arguments of the compiled program, never constants in it.
-
-    Attributes:
-        inputs: training inputs [N, ...], images as uint8.
-        labels: int[N].
-        statistics: what `Task.transform` needs, fitted on the training split.
-        evaluate: splits measured in evaluation mode after every epoch, by name: `{"validation": (inputs, labels)}` adds
-            `validation_loss` and `validation_accuracy` to the history.
-        weights: f32[N], factors of the training examples' losses, with the mean 1 unless the balance with the penalty
-            is to change; None stands for ones. The measures `accuracy` and those of `evaluate` do not count them.
-    """
-
-    inputs: Array | np.ndarray
-    labels: Array | np.ndarray
-    statistics: Statistics = None
-    evaluate: Mapping[str, Batch] | None = None
-    weights: Array | np.ndarray | None = None
-
-
-class Best(NamedTuple):
-    """The parameters after the epoch in which the selected measure was best."""
-
-    params: Params
-    value: Array
-    epoch: Array
-    """i32[], counted from 0; -1 before the first epoch."""
-    model_state: Any = None
-    """Of a model with a state; else None."""
-
-
-class Run(NamedTuple):
-    """A training run, finished or under way.
-
-    Attributes:
-        state: the state after the last step.
-        history: f32[epochs] for each measure; NaN for epochs not reached. `loss`, `penalty`, `accuracy`: means over the
-            epoch's steps, in training mode (with dropout and augmentation); `learning_rate` (if the optimizer tells
-            it), `gradient_norm`, `update_norm`, `parameter_norm`: at the epoch's last step; `NAME_loss`,
-            `NAME_accuracy`: in evaluation mode after the epoch, for each split of `Data.evaluate`; `skipped` (where the
-            optimizer is `optax.apply_if_finite`): how many steps were left out, which the means leave out too.
-        best: see `Best`; None unless `select` was given.
-        epoch: i32[], the number of epochs done.
-        bad_step: i32[], the first step whose objective (or, at the end of an epoch, whose update) is not finite,
-            counted from 0 over the whole run; -1 while all is finite. Training stops after the epoch in which it
-            happened. A step that `optax.apply_if_finite` left out is not bad.
-        partial: of a training from a stream, which may be in the middle of an epoch: f32[steps, measures], of each step
-            of the epoch so far what `Metrics` holds (first loss, penalty, accuracy), NaN for steps not reached; else
-            None.
-    """
-
-    state: State
-    history: dict[str, Array]
-    best: Best | None
-    epoch: Array
-    bad_step: Array
-    partial: Array | None = None
 
 
 def run(
@@ -136,7 +70,7 @@ def run(
         (3, (3,))
     """
     check_arguments(data, epochs, batch_size, select, patience)
-    data = parallel.join(jax.tree.map(jnp.asarray, data))
+    data = sharding.replicate_inside(jax.tree.map(jnp.asarray, data))
     progress = start(make_task, hparams, key, data, epochs, batch_size, select)
     return advance(make_task, hparams, key, data, progress, jnp.int32(epochs), batch_size, select, patience)
 
@@ -321,7 +255,7 @@ def _epoch(
     def step(state: State, rows: Array, keys: StepKeys) -> tuple[State, Metrics]:
         examples = (data.inputs, data.labels, data.weights)
         batch = jax.tree.map(lambda a: a.at[rows].get(mode="promise_in_bounds"), examples)
-        return update(state, parallel.split(batch), keys)
+        return update(state, sharding.shard(batch), keys)
 
     def light_step(state: State, rows_and_keys: tuple[Array, StepKeys]) -> tuple[State, Array]:
         state, metrics = step(state, *rows_and_keys)

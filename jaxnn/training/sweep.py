@@ -12,10 +12,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from jaxnn.training import parallel
+from jaxnn import distributed, sharding
 from jaxnn.training.arguments import check_arguments
-from jaxnn.training.run import Data, Hparams, MakeTask, Run, goes_on, next_epoch, start
-from jaxnn.training.update import State
+from jaxnn.training.run import goes_on, next_epoch, start
+from jaxnn.training.task import Data, Hparams, MakeTask, Run, State
 
 Group = tuple[slice, slice]
 """Settings and seeds that are trained together."""
@@ -92,12 +92,12 @@ def run_many(
         after = jax.tree.map(keep, _MODELS, after, before, is_leaf=lambda axis: axis is None)
         return after, on & still_on, done + on.astype(jnp.int32)
 
-    devices, lengths = parallel.count(parallel.MODELS), (len(keys), count_settings(hparams))
+    devices, lengths = sharding.axis_size(sharding.MODELS), (len(keys), count_settings(hparams))
     shared_out = min((1, 0), key=lambda axis: -(-lengths[axis] // devices) / lengths[axis])  # with fewest idle devices
 
     def spread(axis: int | None, part: Any) -> Any:
         """Where a mesh is set, each device has seeds or settings of its own."""
-        return part if axis is None else parallel.split(part, shared_out, parallel.MODELS)
+        return part if axis is None else sharding.shard(part, shared_out, sharding.MODELS)
 
     progress = over_all(begin, ((), _MODELS), ((), _SEEDS))(hparams, keys)
     progress = jax.tree.map(spread, _MODELS, progress, is_leaf=lambda axis: axis is None)
@@ -129,7 +129,7 @@ def sweep(
 ) -> Any:
     """Every setting with every seed, in groups that fit the memory, each group by one compiled `run_many`.
 
-    Within `parallel.over_models` the models of a group are spread over devices.
+    Within `sharding.model_parallel` the models of a group are spread over devices.
 
     Args:
         make_task, hparams, keys, data, epochs, batch_size, select, patience: as `run_many`.
@@ -155,7 +155,7 @@ def sweep(
         raise ValueError(f"sweep: group must be at least (1, 1), got {group}")
     settings, seeds = count_settings(hparams), len(keys)
     check_arguments(data, epochs, batch_size, select, patience)
-    data, hparams, keys = parallel.replicate((data, hparams, keys))
+    data, hparams, keys = sharding.replicate((data, hparams, keys))
     size = group or choose_group(make_task, hparams, keys, data, batch_size)
     rows = []
     for settings_of_row in _slices(settings, size[0]):
@@ -175,7 +175,7 @@ def sweep(
                 )
                 inside = tuple(slice(0, part.stop - part.start) for part in place)
                 run = run._replace(state=run.state._replace(key=None))
-                kept = jax.tree.map(lambda a, inside=inside: a[inside], parallel.collect(keep(run)))
+                kept = jax.tree.map(lambda a, inside=inside: a[inside], distributed.all_gather(keep(run)))
                 if on_group is not None:
                     on_group(place, kept)
             row.append(kept)
@@ -219,7 +219,7 @@ def choose_group(
     of_seed = 4 * examples * inputs
     device = jax.devices()[0]
     limit = (device.memory_stats() or {}).get("bytes_limit", 2.0**32) / 4 if memory is None else memory
-    fit = max(1, int((limit - of_seed) // of_model)) * parallel.count(parallel.MODELS)
+    fit = max(1, int((limit - of_seed) // of_model)) * sharding.axis_size(sharding.MODELS)
     if fit < settings:
         return math.ceil(settings / math.ceil(settings / fit)), 1
     room = limit if device.platform != "cpu" else min(limit, SMALL_ON_CPU)

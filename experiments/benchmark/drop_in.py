@@ -1,0 +1,215 @@
+"""Compare the classifiers of jaxnn.interop.sklearn with scikit-learn's own, at equal settings.
+
+    python -m experiments.benchmark.drop_in accuracy
+    python -m experiments.benchmark.drop_in search
+
+`accuracy`: test accuracies on digits, breast cancer, wine and iris, 20 splits each; to expect: means within a point
+of each other, in some minutes on 2 CPU cores. `search`: a grid search over 36 settings of a network on digits, five
+folds, compilation included; to expect: at least 10 times as fast as GridSearchCV over scikit-learn's MLPClassifier, in
+some minutes. Each writes a file under experiments/results/; the exit status is 1 where that does not hold.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import tyro
+from rich.console import Console
+from rich.table import Table
+from sklearn import datasets
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV, train_test_split
+from sklearn.neural_network import MLPClassifier as TheirMLP
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import LinearSVC
+
+from experiments.cli import command, environment, files
+from jaxnn.interop.sklearn import LinearClassifier, MLPClassifier, VmapSearchCV
+
+DATASETS = {
+    "digits": datasets.load_digits,
+    "breast cancer": datasets.load_breast_cancer,
+    "wine": datasets.load_wine,
+    "iris": datasets.load_iris,
+}
+C, ALPHA, EPOCHS, BATCH = 1.0, 1e-4, 200, 200
+POINTS, TIMES = 1.0, 10.0
+RATES, PENALTIES = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1), (1e-6, 3e-6, 1e-5, 3e-5, 1e-4, 3e-4)
+HIDDEN, SMALL_BATCH = 32, 32
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """What to compare."""
+
+    part: tyro.conf.Positional[Literal["accuracy", "search"]]
+    """The accuracies, or the seconds of a grid search."""
+    seeds: int = 20
+    """Of accuracy: how many splits of each dataset, each with initial weights of its own."""
+    every: int = 1
+    """Of search: scikit-learn's own goes over every so many settings, and its seconds are multiplied by as many."""
+    out: Path | None = None
+    """The file; by default experiments/results/drop_in_PART.json."""
+    quick: bool = False
+    """A trial: 2 splits, or 4 epochs."""
+
+
+def pairs(examples: int, classes: int, seed: int) -> dict[str, tuple[Any, Any]]:
+    """Our classifiers beside scikit-learn's, with the same objective.
+
+    Args:
+        examples: how many are trained on.
+        classes: how many classes; of two, scikit-learn's linear classifiers have one row of weights where ours have
+            two, whose difference is penalized half as much.
+        seed: of the initial weights and the batches.
+
+    Returns:
+        (ours, scikit-learn's) by name.
+    """
+    l2 = (1.0 if classes == 2 else 0.5) / (C * examples)
+    batch = min(BATCH, examples)
+    network = {"hidden_layer_sizes": (100,), "learning_rate_init": 1e-3, "max_iter": EPOCHS, "random_state": seed}
+    theirs = TheirMLP(**network, alpha=ALPHA, tol=0.0, n_iter_no_change=EPOCHS)
+    return {
+        "softmax": (LinearClassifier(l2=l2), LogisticRegression(C=C, max_iter=1000)),
+        "svm": (
+            LinearClassifier("svm", l2=l2),
+            LinearSVC(C=C, loss="hinge", multi_class="crammer_singer", max_iter=10_000),
+        ),
+        "mlp": (MLPClassifier(**network, l2=ALPHA / (2 * batch)), theirs),
+    }
+
+
+def compare_accuracy(config: Config, console: Console) -> dict[str, Any]:
+    """The test accuracies on every dataset.
+
+    Args:
+        config: how many splits.
+        console: where progress goes.
+
+    Returns:
+        A row for each dataset and pair.
+    """
+    rows = []
+    for name, load in DATASETS.items():
+        found: dict[str, list[tuple[float, float]]] = {}
+        inputs, labels = load(return_X_y=True)
+        for seed in range(2 if config.quick else config.seeds):
+            x, x_test, y, y_test = train_test_split(inputs, labels, test_size=0.25, stratify=labels, random_state=seed)
+            scaler = StandardScaler().fit(x)
+            x, x_test = scaler.transform(x), scaler.transform(x_test)
+            for pair, both in pairs(len(x), len(np.unique(y)), seed).items():
+                found.setdefault(pair, []).append(tuple(model.fit(x, y).score(x_test, y_test) for model in both))
+        for pair, scores in found.items():
+            ours, theirs = 100 * np.array(scores).T
+            row = {"dataset": name, "classifier": pair}
+            row |= {"ours": ours.mean(), "theirs": theirs.mean(), "ours_std": ours.std(), "theirs_std": theirs.std()}
+            row |= {"difference": (ours - theirs).mean(), "held": bool(abs((ours - theirs).mean()) <= POINTS)}
+            row["scikit_learn"] = type(pairs(100, 3, 0)[pair][1]).__name__
+            rows.append(row)
+            console.print(f"{name}, {pair}: {ours.mean():.2f} % and {theirs.mean():.2f} %", highlight=False)
+    table = Table("dataset", "classifier", "ours", "scikit-learn", "difference", "held")
+    for row in rows:
+        numbers = [f"{row['ours']:.2f} %", f"{row['theirs']:.2f} %", f"{row['difference']:+.2f}"]
+        table.add_row(row["dataset"], row["classifier"], *numbers, "yes" if row["held"] else "no")
+    console.print(table)
+    return {"rows": rows, "seeds": config.seeds, "points": POINTS, "held": all(row["held"] for row in rows)}
+
+
+def compare_search(config: Config, console: Console) -> dict[str, Any]:
+    """The seconds of a grid search.
+
+    Args:
+        config: which share of it scikit-learn does.
+        console: where the table goes.
+
+    Returns:
+        The seconds and what was found.
+    """
+    inputs, labels = datasets.load_digits(return_X_y=True)
+    inputs = inputs / 16
+    epochs = 4 if config.quick else EPOCHS
+    network: dict[str, Any] = {"hidden_layer_sizes": (HIDDEN,), "solver": "sgd", "batch_size": SMALL_BATCH}
+    network |= {"max_iter": epochs, "random_state": 0}
+    grid = {"learning_rate_init": list(RATES), "l2": list(PENALTIES)}
+
+    def ours() -> GridSearchCV:
+        return VmapSearchCV(MLPClassifier(**network), grid, refit=False).fit(inputs, labels)
+
+    seconds_ours, found = _timed(ours)
+    # scikit-learn divides its penalty by the batch size and halves it
+    theirs = TheirMLP(**network, nesterovs_momentum=False, tol=0.0, n_iter_no_change=epochs)
+    settings = [(rate, 2 * SMALL_BATCH * l2) for rate in RATES for l2 in PENALTIES]
+    part = [{"learning_rate_init": [rate], "alpha": [alpha]} for rate, alpha in settings[:: config.every]]
+    row: dict[str, Any] = {"settings": len(settings), "folds": 5, "epochs": epochs, "of_theirs": len(part)}
+    seconds, search = _timed(lambda: GridSearchCV(theirs, part, refit=False).fit(inputs, labels))
+    row |= {"ours": seconds_ours, "theirs": seconds * len(settings) / len(part)}
+    row["scores_theirs"] = search.cv_results_["mean_test_score"]
+    table = found.cv_results_
+    scores = {
+        (setting["learning_rate_init"], setting["l2"]): score
+        for setting, score in zip(table["params"], table["mean_test_score"], strict=True)
+    }
+    row["scores_ours"] = [scores[rate, l2] for rate in RATES for l2 in PENALTIES][:: config.every]
+    row["difference"] = 100 * float(np.mean(np.subtract(row["scores_ours"], row["scores_theirs"])))
+    row["ratio"] = row["theirs"] / row["ours"]
+    row["held"] = bool(row["ratio"] >= TIMES)
+    shown = Table("search", "seconds")
+    shown.add_row("VmapSearchCV, compilation included", f"{row['ours']:.1f}")
+    shown.add_row("GridSearchCV, one process", f"{row['theirs']:.1f}")
+    shown.add_row("times as fast", f"{row['ratio']:.1f}")
+    shown.add_row("mean score, ours less theirs", f"{row['difference']:+.2f} points")
+    console.print(shown)
+    return row
+
+
+def _timed(work: Callable[[], Any]) -> tuple[float, Any]:
+    clock = time.perf_counter()
+    found = work()
+    return time.perf_counter() - clock, found
+
+
+def compare(config: Config, console: Console) -> bool:
+    """Make one comparison and write its file.
+
+    Args:
+        config: which.
+        console: where its table goes.
+
+    Returns:
+        Whether what is to be expected holds.
+
+    Raises:
+        ValueError, OSError: a setting is wrong, or the file cannot be written.
+    """
+    for name, value in (("seeds", config.seeds), ("every", config.every)):
+        if value < 1:
+            raise ValueError(f"--{name} must be at least 1, got {value}")
+    out = config.out or Path(__file__).resolve().parents[1] / "results" / f"drop_in_{config.part}.json"
+    if not out.parent.is_dir():
+        raise ValueError(f"--out {out}: there is no folder {out.parent}; make it first")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # the number of epochs is the work
+        warnings.simplefilter("ignore", FutureWarning)
+        found = (compare_accuracy if config.part == "accuracy" else compare_search)(config, console)
+    files.write_json(out, found | environment.environment())
+    console.print(str(out), highlight=False)
+    return found["held"]
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command: exit status 0, 1 when what is to be expected does not hold, 2 when a setting is wrong."""
+    config = tyro.cli(Config, prog="python -m experiments.benchmark.drop_in", description=__doc__, args=arguments)
+    return command.run(compare, config, Console())
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,134 @@
+"""Loggers of a run: TensorBoard events and the history as CSV, both callbacks of `training.fit`."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import importlib
+import io
+import math
+import platform
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tensorboard.summary.writer.record_writer import RecordWriter
+
+from experiments.cli import files
+from jaxnn import training
+
+# TensorBoard's own writer: tensorboardX loads PyTorch wherever that is installed. Its messages are made when imported.
+events: Any = importlib.import_module("tensorboard.compat.proto.event_pb2")
+
+
+summaries: Any = importlib.import_module("tensorboard.compat.proto.summary_pb2")
+
+
+FLUSH_SECONDS = 10.0  # it waits for the disk
+
+
+class Events:
+    """Writes every epoch as TensorBoard events; where they cannot be, a warning says so and the run goes on."""
+
+    def __init__(self, folder: Path, warn: Callable[[str], None]) -> None:
+        """Begin.
+
+        Args:
+            folder: for the events; what a stopped run left there is replaced by the events of the whole history.
+            warn: told when events can be written no more.
+        """
+        self.warn, self.flushed, self.events = warn, -math.inf, None
+        self.on_chunk = training.per_epoch(self._tell)
+        try:
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir(parents=True)
+            file = folder / f"events.out.tfevents.{int(time.time())}.{platform.node()}"
+            self.events = RecordWriter(file.open("wb"))
+            self._write(file_version="brain.Event:2")
+        except OSError as error:
+            self._give_up(error)
+
+    def __call__(self, run: training.Run, timing: training.Timing) -> None:
+        """Write the epochs that are new.
+
+        Args:
+            run: the run so far.
+            timing: of its epochs in this process.
+        """
+        if self.events is None:
+            return
+        try:
+            self.on_chunk(run, timing)
+            if time.monotonic() - self.flushed > FLUSH_SECONDS:
+                self.events.flush()
+                self.flushed = time.monotonic()
+        except OSError as error:
+            self._give_up(error)
+
+    def close(self) -> None:
+        """Close the events, whatever happened."""
+        try:
+            if self.events is not None:
+                self.events.close()
+        except OSError as error:
+            self._give_up(error)
+
+    def _tell(self, epoch: int, measures: dict[str, float]) -> None:
+        told = summaries.Summary()
+        for name, value in measures.items():
+            told.value.add(tag=name, simple_value=value)
+        self._write(step=epoch, summary=told)
+
+    def _write(self, **content: Any) -> None:
+        assert self.events is not None
+        self.events.write(events.Event(wall_time=time.time(), **content).SerializeToString())
+
+    def _give_up(self, error: OSError) -> None:
+        if self.events is not None:
+            with contextlib.suppress(OSError):
+                self.events.close()
+        self.events = None
+        self.warn(f"no more TensorBoard events: they cannot be written ({error})")
+
+
+class HistoryFile:
+    """Writes the history as CSV: a row for each epoch so far, whole after each chunk."""
+
+    def __init__(self, path: Path, earlier: list[float], warn: Callable[[str], None]) -> None:
+        """Begin.
+
+        Args:
+            path: of the file.
+            earlier: the seconds of the epochs that were done before the run was stopped.
+            warn: told the first time that the file cannot be written.
+        """
+        self.path, self.earlier, self.warn, self.failed = path, earlier, warn, False
+
+    def __call__(self, run: training.Run, timing: training.Timing) -> None:
+        """Write the file anew.
+
+        Args:
+            run: the run so far.
+            timing: of its epochs in this process.
+        """
+        history = {name: np.asarray(values) for name, values in run.history.items()}
+        try:
+            write_history(self.path, history, self.earlier + timing.epochs)
+        except OSError as error:
+            if not self.failed:
+                self.warn(f"the history cannot be written: {error}")
+            self.failed = True
+
+
+def write_history(path: Path, history: Mapping[str, np.ndarray], seconds: list[float]) -> None:
+    """Write the history as CSV: a row per epoch, counted from 1, a column per measure and the epoch's seconds."""
+    table = io.StringIO()
+    rows = csv.writer(table, lineterminator="\n")
+    rows.writerow(["epoch", *history, "seconds"])
+    columns = [np.asarray(values).tolist() for values in history.values()]
+    for epoch, row in enumerate(zip(*columns, seconds, strict=True), start=1):
+        rows.writerow([epoch, *row])
+    files.write_text(path, table.getvalue())

@@ -1,0 +1,59 @@
+"""Which model the settings of a training run name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import jax.numpy as jnp
+
+from jaxnn import initializers, models
+
+if TYPE_CHECKING:
+    from experiments.classifier.config import Settings
+
+INITIALIZERS: dict[str, initializers.Initializer] = {
+    "normal": initializers.normal(0.01),
+    "xavier": initializers.xavier,
+    "he": initializers.he,
+    "zeros": initializers.zeros,
+}
+
+
+def make_model(
+    config: Settings, h: Mapping[str, Any], shape: Sequence[int], classes: int
+) -> models.Model | models.Stateful:
+    """The model that the settings name.
+
+    Args:
+        config: the complete settings.
+        h: the hyper-parameters, as from `hyperparameters`; those that are missing are 0.
+        shape: of one example, as it is after the preprocessing.
+        classes: the number of classes.
+
+    Returns:
+        The model.
+    """
+    dropout, activation = h.get("dropout", 0.0), models.ACTIVATIONS[config.activation]
+    if config.model in ("linear", "mlp"):
+        hidden = config.hidden if config.model == "mlp" else ()
+        model = models.mlp(
+            shape,
+            hidden,
+            classes,
+            activation=activation,
+            init=INITIALIZERS[config.init],
+            dropout=dropout,
+            input_dropout=h.get("input_dropout", 0.0),
+            normalize=config.normalize,
+            normalize_inputs=config.normalize_inputs,
+            width=[h["width"]] * len(hidden) if "width" in h else None,
+        )
+    else:
+        from experiments.classifier.cnn import CNN  # Flax, which takes a while to load
+        from jaxnn.interop.flax import linen_model
+
+        large = config.model == "cnn-large"
+        net = CNN(classes, config.hidden, 1 if large else 2, large, activation, dropout)
+        model = linen_model(net, shape)
+    return model if config.precision == "float32" else models.compute_in(model, jnp.bfloat16)

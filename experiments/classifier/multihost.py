@@ -1,0 +1,115 @@
+"""What the processes of one training tell each other before it goes on."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import jax
+import numpy as np
+from jax.experimental import multihost_utils
+
+from experiments.classifier.config import Config
+from experiments.classifier.resume import Stored
+from jaxnn import checkpoint, distributed, sharding
+
+
+def tell(stored: Stored | None) -> Stored:
+    """What process 0 has found in the folder of a run, which the others need not see.
+
+    Args:
+        stored: in process 0, as from `resume.find`; in the others None.
+
+    Returns:
+        The same in all of them.
+    """
+    if jax.process_count() == 1:
+        assert stored is not None
+        return stored
+    content = b"" if stored is None else packed(stored)
+    with sharding.data_parallel():
+        distributed.barrier()
+        size = int(multihost_utils.broadcast_one_to_all(np.int32(len(content))))
+        of_this = np.frombuffer(content.ljust(size, b"\0")[:size], np.uint8)
+        return unpacked(np.asarray(multihost_utils.broadcast_one_to_all(of_this)).tobytes())
+
+
+def packed(stored: Stored) -> bytes:
+    """A run as bytes.
+
+    Args:
+        stored: as from `resume.find`.
+
+    Returns:
+        A line of JSON with all that is no array, then the arrays one after the other.
+    """
+    found = stored.checkpoint
+    arrays = {} if found is None else found.arrays
+    about = {
+        "folder": str(stored.folder),
+        "settings": stored.settings,
+        "summary": stored.summary,
+        "checkpoint": None if found is None else [str(found.path), found.about],
+        "arrays": {name: [array.dtype.name, array.shape] for name, array in arrays.items()},
+    }
+    return b"".join([json.dumps(about).encode(), b"\n", *(array.tobytes() for array in arrays.values())])
+
+
+def unpacked(content: bytes) -> Stored:
+    """The run that `packed` made bytes of.
+
+    Args:
+        content: the bytes.
+
+    Returns:
+        The run.
+    """
+    line, _, rest = content.partition(b"\n")
+    about, arrays, place = json.loads(line), {}, 0
+    for name, (kind, shape) in about["arrays"].items():
+        arrays[name] = np.frombuffer(rest, np.dtype(kind), math.prod(shape), place).reshape(shape)
+        place += arrays[name].nbytes
+    found = None
+    if about["checkpoint"] is not None:
+        path, of_checkpoint = about["checkpoint"]
+        found = checkpoint.Checkpoint(Path(path), arrays, of_checkpoint)
+    return Stored(Path(about["folder"]), about["settings"], found, about["summary"])
+
+
+def connect(config: Config) -> None:
+    """Join the other processes of the training, if there are any.
+
+    Args:
+        config: the settings.
+
+    Raises:
+        ValueError, OSError: as `distributed.initialize`; also a ValueError for numbers of processes without a coordinator.
+    """
+    if config.coordinator is not None:
+        distributed.initialize(config.coordinator, config.num_processes, config.process_id)
+    elif (config.num_processes, config.process_id) != (None, None):
+        name = "num-processes" if config.num_processes is not None else "process-id"
+        raise ValueError(f"--{name} needs --coordinator HOST:PORT, the address of process 0, or --coordinator auto")
+
+
+def choose(wanted: str) -> str:
+    """Choose the device before JAX starts.
+
+    Args:
+        wanted: auto, cpu, gpu or tpu.
+
+    Returns:
+        Its name as JAX tells it.
+
+    Raises:
+        ValueError: there is no such device.
+    """
+    if wanted != "auto":
+        jax.config.update("jax_platforms", {"gpu": "cuda"}.get(wanted, wanted))
+    try:
+        device = jax.devices()[0]
+    except RuntimeError as error:
+        raise ValueError(f"--device {wanted}: JAX has no such device here ({error}); try --device auto") from error
+    several = f" x {jax.device_count()}" if jax.device_count() > 1 else ""
+    return f"{device.platform} ({device.device_kind}){several}"

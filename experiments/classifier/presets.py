@@ -1,0 +1,218 @@
+"""What the settings of a training run are by default."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import Any
+
+from experiments.classifier.config import Config, Settings
+from jaxnn.data import Dataset
+
+_CNN_LARGE = {
+    "learning_rate": 0.4,
+    "l2": 2.5e-4,
+    "batch_size": 512,
+    "epochs": 30,
+    "hidden": (64, 128, 256, 512),
+    "preprocess": "standardize-channel",
+}
+DEFAULTS: dict[tuple[str, str], dict[str, Any]] = {
+    ("digits", "linear"): {
+        "learning_rate": 0.05,
+        "l2": 1e-3,
+        "epochs": 100,
+        "init": "normal",
+        "preprocess": "standardize-global",
+    },
+    ("digits", "mlp"): {
+        "learning_rate": 0.05,
+        "l2": 1e-4,
+        "epochs": 100,
+        "hidden": (256,),
+        "dropout": 0.5,
+        "preprocess": "standardize-global",
+    },
+    ("images", "linear"): {"learning_rate": 0.002, "l2": 0.02, "batch_size": 256, "epochs": 30, "init": "normal"},
+    ("images", "mlp"): {
+        "learning_rate": 0.01,
+        "l2": 2e-3,
+        "batch_size": 256,
+        "epochs": 40,
+        "hidden": (512,),
+        "dropout": 0.5,
+    },
+    ("digits", "cnn"): {
+        "learning_rate": 0.1,
+        "l2": 5e-4,
+        "epochs": 20,
+        "hidden": (32, 64),
+        "preprocess": "standardize-global",
+    },
+    ("digits", "cnn-large"): _CNN_LARGE,
+    ("images", "cnn"): {
+        "learning_rate": 0.1,
+        "l2": 2.5e-4,
+        "batch_size": 128,
+        "epochs": 12,
+        "hidden": (32, 64, 128),
+        "preprocess": "standardize-channel",
+    },
+    ("images", "cnn-large"): _CNN_LARGE,
+    ("points", "linear"): {"learning_rate": 0.1, "batch_size": 16, "epochs": 100, "init": "normal"},
+    ("points", "mlp"): {"learning_rate": 0.1, "batch_size": 16, "epochs": 300, "hidden": (32, 32)},
+}
+"""What `Settings` are by default, by kind of dataset (digits, other images, points in the plane) and model. Those of
+digits and images follow runs on validation splits (of CIFAR-10 for images), never test data; those of points and of
+convolutional networks are ordinary values that were not searched for."""
+RECIPES: dict[str, dict[str, Any]] = {
+    "cifar10": {
+        "augment": ("flip", "crop"),
+        "mirror": True,
+        "preprocess": "whiten",
+        "components": 400,
+        "whiten_epsilon": 5000.0,
+        "hidden": (2048, 512),
+        "normalize": True,
+        "dropout": 0.0,
+        "learning_rate": 0.08,
+        "l2": 0.001,
+        "epochs": 36,
+    }
+}
+"""What training takes for a dataset where nothing else is given: the best network of the notes that was found to be
+trained in three minutes on 2 CPU cores, chosen on validation examples."""
+NO_SETTINGS = {
+    "out", "data_dir", "memory_share", "device", "resume", "rescue", "coordinator", "num_processes", "process_id",
+    "checkpoint_every", "checkpoint_minutes", "checkpoint_keep",
+}  # fmt: skip
+"""The options that do not decide what is learned: they may be others when a run goes on."""
+BESIDE_A_RECIPE = NO_SETTINGS | {
+    "dataset", "epochs", "validation_share", "early_stopping", "seed", "precision", "on_nonfinite", "quick",
+}  # fmt: skip
+"""The options that a recipe leaves to the user."""
+
+
+def with_recipe(config: Config) -> tuple[Config, str]:
+    """The settings with those of the dataset's recipe, if there is one and the user gave no setting in its place.
+
+    Args:
+        config: the user's settings.
+
+    Returns:
+        The settings, and the recipe as it is typed on the command line, "" where there is none.
+    """
+    given = {field.name for field in dataclasses.fields(config) if getattr(config, field.name) != field.default}
+    if config.dataset not in RECIPES or given - BESIDE_A_RECIPE:
+        return config, ""
+    recipe = {name: value for name, value in RECIPES[config.dataset].items() if name not in given}
+    config = dataclasses.replace(config, **recipe)
+    return config, " ".join(option(config, name) for name in recipe)
+
+
+def option(config: Config, name: str) -> str:
+    """A setting as it is typed on the command line.
+
+    Args:
+        config: the settings.
+        name: of one.
+
+    Returns:
+        Such as "--hidden 32 32".
+    """
+    value = getattr(config, name)
+    if value is True:
+        return f"--{name.replace('_', '-')}"
+    return f"--{name.replace('_', '-')} {' '.join(map(str, value)) if isinstance(value, tuple) else value}"
+
+
+def resolve(config: Config, dataset: Dataset) -> Settings:
+    """The settings with every default filled in.
+
+    Args:
+        config: the user's settings.
+        dataset: what `config.dataset` names.
+
+    Returns:
+        The complete settings.
+
+    Raises:
+        ValueError: settings contradict each other or do not fit the dataset.
+    """
+    images = dataset.train.inputs.ndim == 4
+    kind = "points" if not images else "digits" if dataset.name == "digits" else "images"
+    if config.model == "linear" and (config.hidden or config.dropout):
+        name, value = ("hidden", config.hidden) if config.hidden else ("dropout", config.dropout)
+        raise ValueError(f"--{name} {value} needs hidden layers, which --model linear does not have: use --model mlp")
+    if config.normalize and config.model != "mlp":
+        raise ValueError(f"--normalize belongs to --model mlp, got --model {config.model}")
+    if config.model in ("cnn", "cnn-large"):
+        _check_convolutional(config, dataset, DEFAULTS.get((kind, config.model), {}).get("hidden", ()))
+    if config.augment and not images:
+        raise ValueError(f"--augment {' '.join(config.augment)} needs images; {dataset.name} has points as inputs")
+    if config.mirror and not images:
+        raise ValueError(f"--mirror needs images; {dataset.name} has points as inputs")
+    if config.components is not None and config.preprocess not in ("pca", "whiten"):
+        raise ValueError(f"--components {config.components} needs --preprocess pca or whiten, got {config.preprocess}")
+    if config.whiten_epsilon is not None and config.preprocess != "whiten":
+        raise ValueError(f"--whiten-epsilon {config.whiten_epsilon} needs --preprocess whiten, got {config.preprocess}")
+    if config.weight_decay is not None and config.optimizer != "adamw":
+        raise ValueError(f"--weight-decay {config.weight_decay} belongs to --optimizer adamw, got {config.optimizer}")
+    if config.beta_lasso and config.optimizer != "sgd":
+        raise ValueError(f"--beta-lasso {config.beta_lasso} belongs to --optimizer sgd, got {config.optimizer}")
+    if config.smoothing and config.loss != "softmax":
+        raise ValueError(f"--smoothing {config.smoothing} belongs to --loss softmax, got --loss {config.loss}")
+    if config.early_stopping is not None and config.validation_share == 0:
+        raise ValueError(f"--early-stopping {config.early_stopping} needs --validation-share above 0")
+    given = {name: value for name, value in vars(config).items() if value is not None}
+    settings = Settings(**DEFAULTS[kind, config.model] | given)
+    if settings.quick:
+        settings = dataclasses.replace(settings, epochs=min(settings.epochs, 3))
+    for name in (
+        "learning_rate",
+        "l2",
+        "momentum",
+        "weight_decay",
+        "beta_lasso",
+        "whiten_epsilon",
+        "checkpoint_minutes",
+    ):
+        if not 0.0 <= (getattr(settings, name) or 0.0) < math.inf:
+            raise ValueError(f"{option(settings, name)} must be at least 0 and finite")
+    for name in ("dropout", "input_dropout", "smoothing", "average"):
+        if not 0.0 <= getattr(settings, name) < 1.0:
+            raise ValueError(f"{option(settings, name)} is a share: it must be at least 0 and below 1")
+    for name in ("batch_size", "epochs", "early_stopping", "checkpoint_every", "checkpoint_keep"):
+        if (value := getattr(settings, name)) is not None and value < 1:
+            raise ValueError(f"{option(settings, name)} must be at least 1")
+    if min(settings.hidden, default=1) < 1:
+        raise ValueError(f"{option(settings, 'hidden')} must be at least 1 neuron in each layer")
+    if settings.batch_size > len(dataset.train.labels):
+        raise ValueError(
+            f"{option(settings, 'batch_size')} must be at most {len(dataset.train.labels)}, the number of training "
+            f"examples of {dataset.name}"
+        )
+    return settings
+
+
+def _check_convolutional(config: Config, dataset: Dataset, default: tuple[int, ...]) -> None:
+    """Raise a ValueError for settings that a convolutional network does not have."""
+    if dataset.train.inputs.ndim != 4:
+        raise ValueError(f"--model {config.model} needs images; {dataset.name} has points as inputs: use --model mlp")
+    if config.preprocess in ("pca", "whiten"):
+        raise ValueError(f"--preprocess {config.preprocess} leaves no image, which --model {config.model} needs")
+    if config.input_dropout:
+        raise ValueError(f"--input-dropout {config.input_dropout} belongs to --model linear and mlp")
+    if config.normalize_inputs:
+        raise ValueError(f"--normalize-inputs belongs to --model linear and mlp, got --model {config.model}")
+    if config.init not in (None, "he"):
+        raise ValueError(f"--init {config.init} belongs to --model linear and mlp: --model {config.model} takes he")
+    hidden = default if config.hidden is None else config.hidden
+    if not hidden:
+        raise ValueError(f"--hidden needs the channels of one stage or more for --model {config.model}")
+    halved, side = len(hidden) - (config.model == "cnn-large"), min(dataset.train.inputs.shape[1:3])
+    if side < 2**halved:
+        raise ValueError(
+            f"--hidden {' '.join(map(str, hidden))}: {len(hidden)} stages halve the images {halved} times, too "
+            f"often for {side} pixels: give fewer"
+        )

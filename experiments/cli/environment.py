@@ -1,0 +1,64 @@
+"""The environment of a result: versions, machine, memory, and where compiled programs are cached."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import resource
+import sys
+from pathlib import Path
+from typing import Any
+
+import jax
+
+import jaxnn
+from jaxnn.data.tfds import cache
+
+PACKAGES = ("jax", "jaxlib", "optax", "flax", "numpy", "tensorflow-datasets", "scikit-learn")
+
+
+def keep_compiled() -> None:
+    """Keep compiled programs in the user's cache folder, so that the same command starts faster the next time.
+
+    They are kept in `compiled` beside the decoded images (`JAXNN_CACHE_DIR`, by default `~/.cache/jaxnn`). A folder
+    that the user has given to JAX (`JAX_COMPILATION_CACHE_DIR`) is left as it is; `JAX_ENABLE_COMPILATION_CACHE=0`
+    keeps nothing.
+    """
+    if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
+        jax.config.update("jax_compilation_cache_dir", str(cache.root(None) / "compiled"))
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.05)
+
+
+def environment() -> dict[str, Any]:
+    """Where and with what a result was made: versions, processor, cores, device."""
+    device = jax.devices()[0]
+    return {
+        "python": platform.python_version(),
+        "versions": {"jaxnn": jaxnn.__version__} | {name: _version(name) for name in PACKAGES},
+        "machine": f"{_processor()}, {os.cpu_count()} cores",
+        "system": f"{platform.system()} {platform.machine()}",
+        "device": f"{device.platform}: {device.device_kind} x {jax.device_count()}",
+    }
+
+
+def peak_memory_mib() -> float:
+    """The largest amount of main memory this process has held so far, in MiB."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (2**20 if sys.platform == "darwin" else 2**10)
+
+
+def _version(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "not installed"
+
+
+def _processor() -> str:
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        for line in cpuinfo.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return platform.processor() or platform.machine()

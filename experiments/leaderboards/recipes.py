@@ -1,0 +1,226 @@
+"""The models of the leaderboard: the recipe of each, what to compare it with, and what its parts are replaced by."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from experiments.classifier.presets import DEFAULTS, RECIPES
+from jaxnn.data import load
+
+
+class Row(NamedTuple):
+    """One model of the notes, trained well."""
+
+    title: str
+    reference: str
+    """What is published or well known, in percent."""
+    goal: float | None
+    """Mean test accuracy to reach, in percent; None for that of the best peer."""
+    recipe: Mapping[str, Any]
+    """The options of `experiments.train`."""
+    parts: Mapping[str, Mapping[str, Any]]
+    """What each part of the recipe is replaced by when it is left out."""
+    peers: Callable[[int], list[dict[str, Any]]] | None = None
+    """From the number of seeds to what others reach, each with a "name" and a "mean"."""
+    gpu: bool = False
+    """Whether it takes a GPU; its recipe is then one to begin with, which nobody has searched for yet."""
+    others: Mapping[str, Mapping[str, Any]] = {}
+    """What is not in the recipe, each with the options that add it."""
+    ablated: float = 1.0
+    """The share of the recipe's epochs that an ablation trains for."""
+
+
+def peers_on_digits(seeds: int) -> list[dict[str, Any]]:
+    """What scikit-learn's classifiers reach on the digits, settings chosen by cross-validation on training examples.
+
+    Args:
+        seeds: how many networks are trained.
+
+    Returns:
+        Of each classifier its name, the mean and the standard deviation of its test accuracies in percent, the
+        accuracies, the seconds of the search, and the settings.
+    """
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.model_selection import GridSearchCV, StratifiedKFold
+    from sklearn.neural_network import MLPClassifier
+    from sklearn.svm import SVC
+
+    digits = load("digits", validation_share=0)
+    train, test = (
+        split.inputs.reshape(len(split.labels), -1) / np.float32(16) for split in (digits.train, digits.test)
+    )
+    grids: dict[str, tuple[Any, dict[str, list[Any]], int]] = {
+        "RBF-SVM": (SVC(), {"C": [1, 3, 10, 30], "gamma": [0.02, 0.05, 0.1, 0.2, 0.4]}, 1),
+        "MLPClassifier": (
+            MLPClassifier(max_iter=300, random_state=0),
+            {"hidden_layer_sizes": [(256,), (1024,)], "alpha": [1e-4, 1e-2, 1e-1]},
+            seeds,
+        ),
+    }
+    found = []
+    for name, (classifier, grid, count) in grids.items():
+        started = time.perf_counter()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            folds = StratifiedKFold(5, shuffle=True, random_state=0)
+            search = GridSearchCV(classifier, grid, cv=folds, n_jobs=-1).fit(train, digits.train.labels)
+            best = search.best_estimator_
+            accuracies = [100 * float(best.score(test, digits.test.labels))]
+            for seed in range(1, count):
+                best = best.set_params(random_state=seed).fit(train, digits.train.labels)
+                accuracies.append(100 * float(best.score(test, digits.test.labels)))
+        numbers = {"mean": float(np.mean(accuracies)), "std": spread(accuracies), "accuracies": accuracies}
+        seconds = time.perf_counter() - started
+        found.append({"name": name, **numbers, "seconds": seconds, "config": search.best_params_})
+    return found
+
+
+_MIRROR: dict[str, Any] = {"augment": ("flip",), "mirror": True}
+_PARTS_OF_MIRROR = {"mirror images in training": {"augment": ()}, "mirror images in evaluation": {"mirror": False}}
+_SVM: dict[str, Any] = {"model": "linear", "loss": "svm", "learning_rate": 0.00025, "l2": 0.1}
+_WHITENED: dict[str, Any] = {"preprocess": "whiten", "components": 400, "whiten_epsilon": 5000.0}
+ROWS = {
+    "linear-softmax": Row(
+        "linear softmax, raw pixels",
+        "40.7 best found in print, courses 38-39",
+        42.0,
+        {"model": "linear"},
+        {"the penalty": {"l2": 0.0}},
+    ),
+    "linear-softmax-mirror": Row(
+        "linear softmax, mirror images", "-", 42.5, {"model": "linear", **_MIRROR}, _PARTS_OF_MIRROR
+    ),
+    "linear-svm": Row("linear SVM, raw pixels", "courses 39", 40.5, _SVM, {"the penalty": {"l2": 0.0}}),
+    "linear-svm-mirror": Row("linear SVM, mirror images", "courses 39", 41.5, {**_SVM, **_MIRROR}, _PARTS_OF_MIRROR),
+    "one-hidden": Row(
+        "one hidden layer, no augmentation",
+        "54.8 best found (ensemble), courses 52",
+        58.5,
+        {**_WHITENED, "hidden": (3072,), "dropout": 0.6, "learning_rate": 0.04, "l2": 0.001, "epochs": 40},
+        {
+            "whitening": {
+                **{"preprocess": "standardize", "components": None, "whiten_epsilon": None},
+                **{"learning_rate": 0.01, "l2": 0.002},
+            },
+            "damping of the whitening": {"whiten_epsilon": None},
+            "dropout": {"dropout": 0.0},
+            "the penalty": {"l2": 0.0},
+        },
+        ablated=1 / 4,
+    ),
+    "one-hidden-augmented": Row(
+        "one hidden layer, flips and crops",
+        "57 found",
+        65.0,
+        {
+            **_WHITENED,
+            **_MIRROR,
+            **{"augment": ("flip", "crop"), "hidden": (2048,), "dropout": 0.1, "learning_rate": 0.08, "l2": 0.0003},
+            "epochs": 100,
+        },
+        {
+            "crops": {"augment": ("flip",)},
+            "mirror images in evaluation": {"mirror": False},
+            "dropout": {"dropout": 0.0},
+        },
+        ablated=1 / 8,
+    ),
+    "deep": Row(
+        "two hidden layers, dropout, no augmentation",
+        "usual 56-59, kernel methods 63",
+        62.0,
+        {
+            **_WHITENED,
+            **{"hidden": (2048, 512), "normalize": True, "dropout": 0.5, "learning_rate": 0.08, "l2": 0.002},
+            "epochs": 20,
+        },
+        {
+            "layer normalization": {"normalize": False, "learning_rate": 0.04, "l2": 0.0005},
+            "dropout": {"dropout": 0.0},
+            "the penalty": {"l2": 0.0},
+        },
+        others={"normalized inputs": {"normalize_inputs": True}, "label smoothing": {"smoothing": 0.1}},
+    ),
+    "deep-augmented": Row(
+        "two hidden layers, flips and crops",
+        "71-75 after 500-5,000 epochs",
+        70.0,
+        {**RECIPES["cifar10"], "epochs": 80},
+        {
+            "layer normalization": {"normalize": False, "learning_rate": 0.04, "l2": 0.0005},
+            "crops": {"augment": ("flip",)},
+            "mirror images in evaluation": {"mirror": False},
+            "the penalty": {"l2": 0.0},
+        },
+        others={
+            "mixup": {"augment": ("flip", "crop", "mixup")},
+            "cutout": {"augment": ("flip", "crop", "cutout")},
+            "averaged weights": {"average": 0.999},
+            "label smoothing": {"smoothing": 0.1},
+            "dropout": {"dropout": 0.1},
+        },
+        ablated=1 / 8,
+    ),
+    "digits": Row(
+        "digits, one hidden layer",
+        "scikit-learn on the same split",
+        None,
+        {"dataset": "digits", "hidden": (1024,), "dropout": 0.5, "input_dropout": 0.2, "epochs": 200},
+        {"dropout": {"dropout": 0.0}, "dropout of the inputs": {"input_dropout": 0.0}},
+        peers_on_digits,
+    ),
+    "deep-gpu": Row(
+        "deep, all augmentation, on a GPU",
+        "78.6 with pre-training and deformations",
+        78.7,
+        {
+            **_WHITENED,
+            **{"components": 1000, "hidden": (4096, 4096, 4096), "normalize": True, "dropout": 0.2, "l2": 1e-4},
+            **{"augment": ("flip", "crop", "cutout", "mixup"), "mirror": True, "average": 0.999},
+            **{"learning_rate": 0.1, "batch_size": 512, "epochs": 300, "precision": "bfloat16"},
+        },
+        {"mixup": {"augment": ("flip", "crop", "cutout")}, "averaged weights": {"average": 0.0}},
+        gpu=True,
+    ),
+    "beta-lasso-gpu": Row(
+        "wide, beta-LASSO, on a GPU",
+        "85.2 after 4,000 epochs",
+        85.2,
+        {
+            **{"preprocess": "standardize-channel", "hidden": (16384, 3072), "dropout": 0.0, "l2": 0.0},
+            **{"augment": ("flip", "crop", "cutout"), "mirror": True, "beta_lasso": 1e-6},
+            **{"learning_rate": 0.1, "batch_size": 512, "epochs": 1000, "precision": "bfloat16"},
+        },
+        {"beta-LASSO": {"beta_lasso": 0.0}},
+        gpu=True,
+    ),
+}
+
+
+def epochs_of(recipe: Mapping[str, Any]) -> int:
+    """For how long a model of the leaderboard is trained.
+
+    Args:
+        recipe: the options of `experiments.train`.
+
+    Returns:
+        Its epochs; where it names none, those that training takes by default.
+    """
+    return recipe.get("epochs") or DEFAULTS["images", recipe["model"]]["epochs"]
+
+
+def spread(values: Sequence[float] | np.ndarray) -> float | None:
+    """The standard deviation over the seeds.
+
+    Args:
+        values: one of each seed.
+
+    Returns:
+        With n - 1 in the denominator; None of one value.
+    """
+    return float(np.std(values, ddof=1)) if len(values) > 1 else None

@@ -1,0 +1,244 @@
+"""Back-propagation: the gradient of every node, and proof that it is right.
+
+    python -m experiments.lessons.backpropagation
+
+Draws the computational graphs of the notes' two examples with the value and the gradient of every node (f = (x + y) z
+with gradients -4, -4, 3; a sigmoid neuron with output 0.7311), then the graph of a whole two-layer network's objective.
+For that network the backward pass written by hand, `jax.grad` and central differences in float64 agree to about 1e-8,
+and the usual mistakes do not pass the check. About 12 s on 2 CPU cores, 7 s with --quick.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from jax.flatten_util import ravel_pytree
+from matplotlib.figure import Figure
+
+from experiments.lessons import lesson
+from experiments.lessons.lesson import Claim, Lesson, Options, Outcome, Rows, Text
+from jaxnn import losses, models
+from jaxnn.inspect.gradients import check_gradient
+from jaxnn.inspect.graph import computation_graph
+from jaxnn.plots.graph import graph
+from jaxnn.plots.losses import curves
+
+L2 = 0.1
+NEURON = {"w0": -0.197, "x0": 0.393, "w1": -0.393, "x1": -0.590, "w2": 0.197}
+MISTAKES = ("the mean over the batch forgotten", "the penalty's factor 2 forgotten", "the ReLU passed over")
+
+
+def study(options: Options) -> Outcome:
+    """The two small graphs, then a network."""
+    product = computation_graph(lambda x, y, z: (x + y) * z, -2.0, 5.0, -4.0)
+    found = {node.name: _number(node.gradient) for node in product if node.kind == "input"}
+    small = Claim(
+        Text(
+            "f = (x + y) z at (-2, 5, -4) is -12; its gradients are -4, -4 and 3",
+            "f = (x + y) z 在 (-2, 5, -4) 处为 -12，梯度为 -4、-4、3",
+        ),
+        {"f": float(product[-1].value)} | found,
+        float(product[-1].value) == -12 and found == {"x": -4, "y": -4, "z": 3},
+    )
+    neuron = computation_graph(_neuron, 2.0, -1.0, -3.0, -2.0, -3.0)
+    slopes = {node.name: _number(node.gradient) for node in neuron if node.kind == "input"}
+    output = float(neuron[-1].value)
+    sigmoid = Claim(
+        Text(
+            "The sigmoid neuron gives 0.7311, and its gradients are those of the notes",
+            "sigmoid 神经元输出 0.7311，各梯度与笔记一致",
+        ),
+        {"output": output} | slopes,
+        abs(output - 0.7311) < 5e-5 and all(abs(slopes[name] - value) < 1e-3 for name, value in NEURON.items()),
+    )
+    claims, tables, figures = _network(options)
+    figures = {
+        "product": graph(product, "f = (x + y) z: values forward, gradients backward"),
+        "neuron": graph(neuron, "A sigmoid neuron, 1 / (1 + exp(-(w0 x0 + w1 x1 + w2)))"),
+    } | figures
+    return Outcome([small, sigmoid, *claims], figures, tables)
+
+
+def _neuron(w0: Array, x0: Array, w1: Array, x1: Array, w2: Array) -> Array:
+    return 1 / (1 + jnp.exp(-(w0 * x0 + w1 * x1 + w2)))
+
+
+def _number(gradient: np.ndarray | None) -> float:
+    return float("nan") if gradient is None else float(gradient)
+
+
+def _network(options: Options) -> tuple[list[Claim], list[Rows], dict[str, Any]]:
+    """A two-layer network: three ways to its gradient, mistakes, and the choice of the step."""
+    inputs, hidden, classes, batch = (6, 5, 3, 8) if options.quick else (20, 16, 5, 32)
+    model = models.mlp(inputs, (hidden,), classes)
+    random = np.random.default_rng(options.seed)
+    params = jax.tree.map(
+        lambda p: (np.asarray(p) + 0.1 * random.normal(size=p.shape)).astype(np.float32),
+        model.init(jax.random.key(options.seed)),
+    )
+    x = random.normal(size=(batch, inputs)).astype(np.float32)
+    y = random.integers(0, classes, batch)
+
+    def objective(params: Any, x: Array) -> Array:
+        return losses.softmax(model.apply(params, x), jnp.asarray(y, jnp.int32)).mean() + L2 * losses.l2(params)
+
+    by_hand = backward(params, x, y)
+    by_jax = check_gradient(objective, params, x)
+    checks = check_gradient(objective, params, x, gradient=by_hand)
+    rows = []
+    for hand, auto in zip(checks, by_jax, strict=True):
+        between = np.abs(hand.analytic - auto.analytic).max() / np.abs(auto.analytic).max()
+        size = f"{np.linalg.norm(auto.analytic):.3g}"
+        rows.append((hand.name, len(hand.analytic), size, f"{between:.1e}", f"{hand.max_error:.1e}", hand.kinks))
+    worst = max(check.max_error for check in [*checks, *by_jax])
+    together = max(float(row[3]) for row in rows)
+    agree = Claim(
+        Text(
+            "Hand-written backward pass, jax.grad and central differences in float64 agree in every weight",
+            "手写反向传播、jax.grad 与 float64 中心差分在每个权重上一致",
+        ),
+        {
+            "largest_error_to_differences": worst,
+            "largest_difference_by_hand_and_jax": together,
+            "weights_checked": sum(len(check.analytic) for check in checks),
+            "at_kinks": sum(check.kinks for check in checks),
+        },
+        worst < 1e-6 and together < 1e-12,
+    )
+    errors = {
+        mistake: max(
+            c.max_error for c in check_gradient(objective, params, x, gradient=backward(params, x, y, mistake))
+        )
+        for mistake in MISTAKES
+    }
+    caught = Claim(
+        Text(
+            "The check catches the usual mistakes of a backward pass: their errors are 1e5 times larger and more",
+            "梯度检验能发现反向传播的常见错误：误差大 10 万倍以上",
+        ),
+        {"right": worst} | errors,
+        min(errors.values()) > 1e5 * worst and min(errors.values()) > 1e-3,
+    )
+    table = Rows(
+        "relative errors of the gradient of a two-layer network",
+        ("weights", "how many", "norm", "by hand and jax.grad", "by hand and differences", "kinks"),
+        rows,
+    )
+    steps, figure = _steps(params, x, objective, by_hand, options.seed)
+    # a small network of its own: the picture has one box for each operation
+    tiny = models.mlp(2, (3,), 2)
+
+    def tiny_objective(params: Any, x: Array, y: Array) -> Array:
+        return losses.softmax(tiny.apply(params, x), y).mean() + L2 * losses.l2(params)
+
+    tiny_y = jnp.asarray(y[:4] % 2, jnp.int32)
+    nodes = computation_graph(tiny_objective, tiny.init(jax.random.key(options.seed)), x[:4, :2], tiny_y)
+    picture = graph(nodes, "The objective of a two-layer network, loss and penalty, operation by operation")
+    return [agree, caught, steps], [table], {"network": picture, "step": figure}
+
+
+def backward(params: Any, x: np.ndarray, y: np.ndarray, mistake: str = "") -> list[dict[str, np.ndarray]]:
+    """The gradient of the objective of a two-layer ReLU network with softmax loss and penalty, written by hand.
+
+    Args:
+        params: two layers of w[out, in] and b[out].
+        x: f[B, in].
+        y: int[B], the right classes.
+        mistake: one of `MISTAKES` to make.
+
+    Returns:
+        Like params, in float64.
+    """
+    (w1, b1), (w2, b2) = [[np.asarray(layer[name], np.float64) for name in ("w", "b")] for layer in params]
+    x, rows = x.astype(np.float64), np.arange(len(x))
+    z = x @ w1.T + b1  # forward
+    h = np.maximum(z, 0)
+    s = h @ w2.T + b2
+    p = np.exp(s - s.max(1, keepdims=True))
+    p /= p.sum(1, keepdims=True)
+    ds = p.copy()  # backward, from the loss to the first layer
+    ds[rows, y] -= 1
+    ds /= 1 if mistake == MISTAKES[0] else len(x)
+    of_penalty = L2 if mistake == MISTAKES[1] else 2 * L2
+    dh = ds @ w2
+    dz = dh if mistake == MISTAKES[2] else dh * (z > 0)
+    return [
+        {"w": dz.T @ x + of_penalty * w1, "b": dz.sum(0)},
+        {"w": ds.T @ h + of_penalty * w2, "b": ds.sum(0)},
+    ]
+
+
+def _steps(params: Any, x: np.ndarray, objective: Any, gradient: Any, seed: int) -> tuple[Claim, Figure]:
+    """The error of the slope along one direction, for steps of all sizes, from one side and from both."""
+    size = np.geomspace(1e-12, 1e-1, 56)
+    with jax.enable_x64(True):
+        flat, restore = ravel_pytree(jax.tree.map(lambda a: jnp.asarray(a, jnp.float64), params))
+        direction = np.random.default_rng(seed).normal(size=flat.size)
+        direction /= np.linalg.norm(direction)
+        slope = float(np.asarray(ravel_pytree(gradient)[0]) @ direction)
+
+        def differences(dtype: Any) -> tuple[np.ndarray, np.ndarray]:
+            inputs = jnp.asarray(x, dtype)
+
+            @jax.jit
+            def at(h: Array) -> Array:
+                moved = flat + h * jnp.asarray(direction)
+                return objective(jax.tree.map(lambda a: a.astype(dtype), restore(moved)), inputs)
+
+            high, low, middle = (np.float64(jax.lax.map(at, jnp.asarray(h))) for h in (size, -size, 0 * size))
+            return (high - low) / (2 * size), (high - middle) / size
+
+        double, one_sided = differences(jnp.float64)
+        single, _ = differences(jnp.float32)
+    lines = {
+        "both sides, float64": double,
+        "one side, float64": one_sided,
+        "both sides, float32": single,
+    }
+    errors = {name: np.maximum(np.abs(values / slope - 1), 1e-16) for name, values in lines.items()}
+    best = {name: float(values.min()) for name, values in errors.items()}
+    at = float(size[errors["both sides, float64"].argmin()])
+    claim = Claim(
+        Text(
+            "Central differences need float64 and a step that is neither too large nor too small",
+            "中心差分需要 float64，步长既不能太大也不能太小",
+        ),
+        best | {"best_step": at},
+        best["both sides, float64"] < 0.1 * best["one side, float64"]
+        and best["both sides, float64"] < 0.01 * best["both sides, float32"]
+        and 1e-10 < at < 1e-2,
+    )
+    figure = curves(
+        size,
+        errors,
+        "How far a difference quotient is from the gradient: steps too small round, too large bend",
+        ("step h", "relative error of the slope"),
+        log=(True, True),
+        marks={"h = 6e-6": 6e-6},
+    )
+    return claim, figure
+
+
+LESSON = Lesson(
+    "backpropagation",
+    Text("Back-propagation", "反向传播"),
+    Text(
+        "How does the gradient reach every weight, and how is it known to be right?",
+        "梯度怎样传到每个权重？怎样确认它是对的？",
+    ),
+    study,
+)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command."""
+    return lesson.main(LESSON, __doc__, arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,280 @@
+"""How much data a network needs: test accuracy against the number of training examples, beside classical learners.
+
+    python -m experiments.lessons.data_scale
+    python -m experiments.lessons.data_scale --quick
+
+A linear classifier and a network of jaxnn beside k-NN, a random forest and an RBF-SVM of scikit-learn on 100 to 50,000
+images of CIFAR-10 where it is prepared, about 4 minutes on 2 cores; on 100 to 1,437 digits otherwise and with --quick.
+To expect: with 100 images the network is no better than the classical learners; with 50,000 it is better by several
+points than k-NN and the random forest. The RBF-SVM, whose training time grows with the square of the examples, gets at
+most 10,000.
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jax import Array
+from sklearn.decomposition import PCA
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.svm import SVC
+
+from experiments.lessons import lesson
+from experiments.lessons.data import load_images
+from experiments.lessons.lesson import Claim, Lesson, Options, Outcome, Rows, Text
+from jaxnn import initializers, losses, metrics, models, training
+from jaxnn.data import Dataset, preprocess
+from jaxnn.data.split import Split, take
+from jaxnn.plots import studies
+
+COMPONENTS = 100
+FIT_PCA_ON, MOST_FOR_SVM = 10_000, 10_000
+NETWORKS, CLASSICAL = ("linear", "MLP"), ("k-NN", "random forest", "RBF-SVM")
+
+
+class Plan(NamedTuple):
+    """What is measured on a data set."""
+
+    sizes: tuple[int, ...]
+    hidden: int
+    tests: int
+    repeats: int
+    """How many draws of the smaller training sets."""
+    epochs: Mapping[int, int]
+    """By the largest size they are for."""
+    settings: Mapping[str, Mapping[str, float]]
+    """Learning rate and l2 of the networks."""
+
+
+PLANS = {
+    "cifar10": Plan(
+        (100, 500, 2000, 10_000, 50_000),
+        512,
+        5000,
+        3,
+        {2000: 100, 10_000: 60, 50_000: 25},
+        {"linear": {"rate": 0.002, "l2": 0.02}, "MLP": {"rate": 0.01, "l2": 0.002}},
+    ),
+    "digits": Plan(
+        (100, 300, 1000, 1437),
+        256,
+        360,
+        3,
+        {1437: 60},
+        {"linear": {"rate": 0.05, "l2": 1e-3}, "MLP": {"rate": 0.05, "l2": 1e-4}},
+    ),
+}
+PLANS["quick"] = PLANS["digits"]._replace(sizes=(100, 1437), repeats=2, epochs={1437: 40})
+
+
+def study(options: Options) -> Outcome:
+    """Every learner on every size."""
+    dataset = load_images(options, validation_share=0)
+    plan = PLANS["quick" if options.quick else dataset.name]
+    generator = np.random.default_rng(options.seed)
+    rows = np.sort(generator.permutation(len(dataset.test.labels))[: plan.tests])
+    test = take(dataset.test, rows)
+    sizes = [size for size in plan.sizes if size <= len(dataset.train.labels)]
+    shape = (len(sizes), plan.repeats)
+    accuracy = {name: np.full(shape, np.nan) for name in NETWORKS + CLASSICAL}
+    seconds = dict.fromkeys(accuracy, 0.0)
+    models_trained = 0
+    for repeat in range(plan.repeats):
+        order = generator.permutation(len(dataset.train.labels))
+        for i, size in enumerate(sizes):
+            if repeat and size > 2000:
+                continue
+            train = take(dataset.train, np.sort(order[:size]))
+            for name in NETWORKS:
+                arguments = name, plan, train, test, dataset, options.seed + repeat
+                accuracy[name][i, repeat], more = lesson.timed(train_network, *arguments)
+                seconds[name] += more
+                models_trained += 1
+            inputs = features(train.inputs, test.inputs)
+            for name in CLASSICAL:
+                if name == "RBF-SVM" and size > MOST_FOR_SVM:
+                    continue
+                started = time.perf_counter()
+                fitted = learner(name, options.seed + repeat).fit(inputs[0], train.labels)
+                accuracy[name][i, repeat] = float((fitted.predict(inputs[1]) == test.labels).mean())
+                seconds[name] += time.perf_counter() - started
+    return report(dataset, sizes, {k: 100 * v for k, v in accuracy.items()}, seconds, models_trained)
+
+
+def train_network(name: str, plan: Plan, train: Split, test: Split, dataset: Dataset, seed: int) -> float:
+    """Test accuracy of the linear classifier or the MLP."""
+    size = len(train.labels)
+    epochs = next(epochs for largest, epochs in plan.epochs.items() if size <= largest)
+    batch_size = min(256, max(20, size // 10))
+    model = network(name, train.inputs.shape[1:], len(dataset.classes), plan.hidden)
+    kind = task_maker(model, epochs * (size // batch_size))
+    statistics = preprocess.fit_moments(train.inputs, "global" if dataset.name == "digits" else "channel")
+    arguments = kind, dict(plan.settings[name]), jax.random.key(seed), training.Data(*train, statistics)
+    params = learn(*arguments, epochs=epochs, batch_size=batch_size).state.params
+    return float(accuracy_of(model, params, statistics, *map(jnp.asarray, test)))
+
+
+learn = jax.jit(training.run, static_argnames=("make_task", "epochs", "batch_size"))
+
+
+@functools.cache
+def network(name: str, shape: tuple[int, ...], classes: int, hidden: int) -> models.Model:
+    """The linear classifier or the MLP with dropout 0.5; the same object for the same arguments compiles once."""
+    if name == "MLP":
+        return models.mlp(shape, (hidden,), classes, dropout=0.5)
+    return models.linear(shape, classes, init=initializers.normal(0.01))
+
+
+@functools.cache
+def task_maker(model: models.Model, steps: int) -> Callable[[Mapping[str, Any]], training.Task]:
+    """Softmax loss, momentum, a cosine schedule over all steps."""
+
+    def network_task(h: Mapping[str, Any]) -> training.Task:
+        return training.Task(
+            model,
+            losses.softmax,
+            optax.sgd(optax.cosine_decay_schedule(h["rate"], steps), momentum=0.9),
+            penalty=lambda params: h["l2"] * losses.l2(params),
+            transform=preprocess.standardize,
+        )
+
+    return network_task
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def accuracy_of(model: models.Model, params: Any, statistics: preprocess.Moments, x: Array, labels: Array) -> Array:
+    """The share of the examples that a trained network gets right."""
+    return metrics.accuracy(model.apply(params, preprocess.standardize(statistics, x)), labels)
+
+
+def features(train: np.ndarray, test: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """What the classical learners get: pixels from 0 to 1, of larger images their first 100 principal components."""
+    flat = [inputs.reshape(len(inputs), -1) for inputs in (train, test)]
+    if flat[0].shape[1] <= COMPONENTS:
+        high = float(train.max())
+        return flat[0] / np.float32(high), flat[1] / np.float32(high)
+    pca = PCA(min(COMPONENTS, len(train)), svd_solver="randomized", random_state=0)
+    pca.fit(flat[0][:FIT_PCA_ON].astype(np.float32) / 255)
+    parts = [
+        np.concatenate([pca.transform(some[i : i + 5000].astype(np.float32) / 255) for i in range(0, len(some), 5000)])
+        for some in flat
+    ]
+    return parts[0], parts[1]
+
+
+def learner(name: str, seed: int) -> Any:
+    """A classical learner of scikit-learn."""
+    match name:
+        case "k-NN":
+            return KNeighborsClassifier(5)
+        case "random forest":
+            return RandomForestClassifier(100, n_jobs=-1, random_state=seed)
+        case _:
+            return SVC(C=10.0)
+
+
+def report(
+    dataset: Dataset,
+    sizes: list[int],
+    accuracy: Mapping[str, np.ndarray],
+    seconds: Mapping[str, float],
+    models_trained: int,
+) -> Outcome:
+    """The claims, the figure and the table."""
+    mean = {name: np.ma.masked_invalid(values).mean(1).filled(np.nan) for name, values in accuracy.items()}
+    few = {name: float(values[0]) for name, values in mean.items()}
+    full = {name: float(values[-1]) for name, values in mean.items()}
+    best_few = max(few[name] for name in CLASSICAL)
+    with_all = [name for name in CLASSICAL if np.isfinite(full[name])]
+    best_full = max(full[name] for name in with_all)
+    claims = [
+        Claim(
+            Text(
+                f"With {sizes[0]} examples the MLP is no better than the classical learners",
+                f"只有 {sizes[0]} 个样本时，MLP 不比传统算法好",
+            ),
+            {"MLP (%)": few["MLP"], "best classical (%)": best_few},
+            few["MLP"] <= best_few + 2.0,
+        )
+    ]
+    if sizes[-1] >= 50_000:
+        chinese = "、".join({"random forest": "随机森林"}.get(name, name) for name in with_all)
+        claims.append(
+            Claim(
+                Text(
+                    f"With {sizes[-1]:,} examples the MLP is better than the classical learners that are trained on "
+                    f"all of them here: {', '.join(with_all)}",
+                    f"有 {sizes[-1]:,} 个样本时，MLP 优于此处用全部样本训练的传统算法：{chinese}",
+                ),
+                {f"{name} (%)": full[name] for name in ("MLP", *with_all)}
+                | {
+                    f"{name}, at most {MOST_FOR_SVM:,} (%)": float(np.nanmax(mean[name]))
+                    for name in set(CLASSICAL) - set(with_all)
+                },
+                full["MLP"] > best_full,
+            )
+        )
+    else:
+        claims.append(
+            Claim(
+                Text(
+                    f"{sizes[-1]:,} examples are still few: the MLP and the best classical learner are about equal",
+                    f"{sizes[-1]:,} 个样本仍然偏少：MLP 与最好的传统算法差不多",
+                ),
+                {"MLP (%)": full["MLP"], "best classical (%)": best_full},
+                abs(full["MLP"] - best_full) < 2.0,
+            )
+        )
+    note = "" if dataset.name == "cifar10" else " (CIFAR-10 is left out with --quick and where it is not prepared)"
+    capped = dataset.name == "cifar10"
+    if capped:
+        note = (
+            f"; RBF-SVM at most {MOST_FOR_SVM:,} examples; the classical learners get {COMPONENTS} principal "
+            f"components, fitted on at most {FIT_PCA_ON:,}"
+        )
+    cells = [
+        [f"{size:,}", *("not run" if np.isnan(mean[name][i]) else f"{mean[name][i]:.1f} %" for name in mean)]
+        for i, size in enumerate(sizes)
+    ]
+    cells.append(["seconds in all", *(f"{value:.1f}" for value in seconds.values())])
+    panels = [studies.Panel(accuracy, f"{dataset.name}: {len(dataset.classes)} classes", "test accuracy (%)")]
+    return Outcome(
+        claims,
+        {
+            "data_scale": studies.study(
+                sizes, panels, "Test accuracy against training examples", "training examples", log=True
+            )
+        },
+        [Rows(f"Test accuracy on {dataset.name}{note}", ["examples", *mean], cells)],
+        models=models_trained,
+        training_seconds=sum(seconds[name] for name in NETWORKS),
+    )
+
+
+LESSON = Lesson(
+    "data_scale",
+    Text("Deep learning and machine learning", "深度学习与机器学习的关系"),
+    Text(
+        "From how many examples on is a network better than classical learners?",
+        "样本多到什么程度，神经网络才优于传统算法？",
+    ),
+    study,
+)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command."""
+    return lesson.main(LESSON, __doc__, arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

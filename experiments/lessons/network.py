@@ -1,0 +1,164 @@
+"""What a neural network is: neurons, weights, and a bend between two score functions.
+
+    python -m experiments.lessons.network
+
+Trains networks of 2 inputs, 6 hidden neurons and 2 scores on a disc within a ring, with ReLU and without activation,
+for several seeds in one compiled program, and draws one of them: its weights as lines, what its neurons say of one
+point, and what they say of the whole plane. It finds that without the activation the network is one linear function,
+right in about half of the points, with it in about 99 %. About 9 s on 2 CPU cores, 8 s with --quick.
+"""
+
+from __future__ import annotations
+
+import itertools
+import sys
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from experiments.lessons import lesson
+from experiments.lessons.lesson import Claim, Lesson, Options, Outcome, Rows, Text
+from jaxnn import losses, models, training
+from jaxnn.data import load
+from jaxnn.inspect.gradients import layer_outputs
+from jaxnn.plots.network import network
+
+HIDDEN, LIMIT, GRID = 6, 1.2, 60
+SIZES = ((3, (4,), 2), (2, (HIDDEN,), 2), (64, (256,), 10), (3072, (512,), 10))
+
+
+def _task(h: dict[str, Any]) -> training.Task:
+    """A network whose hidden layer bends its values where `bend` is 1, and hands them on where it is 0."""
+    return training.Task(
+        models.mlp(2, (HIDDEN,), 2, activation=lambda z: jnp.where(h["bend"] > 0, jax.nn.relu(z), z)),
+        losses.softmax,
+        optax.sgd(0.2, momentum=0.9),
+        lambda params: 1e-4 * losses.l2(params),
+    )
+
+
+def study(options: Options) -> Outcome:
+    """Train, draw, and compare with and without the activation."""
+    seeds = 6 if options.quick else 16
+    dataset = load("circle", size=600, seed=options.seed, validation_share=0)
+    data = training.Data(*dataset.train, evaluate={"test": dataset.test})
+    keys = jax.random.split(jax.random.key(options.seed), seeds)
+    bends = {"bend": np.array([0.0, 1.0], np.float32)}
+    epochs = 40 if options.quick else 80
+    run, seconds = lesson.timed(training.sweep, _task, bends, keys, data, epochs=epochs, batch_size=32)
+    accuracy = np.asarray(run.history["test_accuracy"][..., -1], np.float64)
+    straight = float(np.median(accuracy[0]))
+    bent = float(np.median(accuracy[1]))
+
+    linear = jax.tree.map(lambda a: a[0, 0], run.state.params)
+    points = jnp.asarray(dataset.test.inputs)
+    scores = layer_outputs(linear, points, lambda z: z)[-1]
+    (w1, b1), (w2, b2) = ((np.asarray(a["w"], np.float64), np.asarray(a["b"], np.float64)) for a in linear)
+    w, b = w2 @ w1, w2 @ b1 + b2
+    collapse = float(np.abs(np.asarray(scores) - (np.asarray(points, np.float64) @ w.T + b)).max())
+
+    best = int(accuracy[1].argmax())
+    params = jax.tree.map(lambda a: a[1, best], run.state.params)
+    without = _without_each(params, points, dataset.test.labels)
+    counted = [_parameters(*sizes) for sizes in SIZES]
+    claims = [
+        Claim(
+            Text(
+                "Every line is a weight: layers of n and m neurons are joined by n m weights and m biases",
+                "每条连线是一个权重：n 与 m 个神经元的两层之间有 n·m 个权重和 m 个偏置",
+            ),
+            {"-".join(map(str, (i, *h, o))): count for (i, h, o), (count, _) in zip(SIZES, counted, strict=True)},
+            all(count == formula for count, formula in counted),
+        ),
+        Claim(
+            Text(
+                "Without the activation two layers are one linear function: (W2 W1) x + W2 b1 + b2",
+                "没有激活函数，两层等于一个线性函数：(W2 W1) x + W2 b1 + b2",
+            ),
+            {"largest_difference": collapse, "largest_score": float(jnp.abs(scores).max())},
+            collapse < 1e-4 * max(1.0, float(jnp.abs(scores).max())),
+        ),
+        Claim(
+            Text(
+                "The bend makes the difference: a disc within a ring is learned with ReLU, and not without",
+                "非线性起决定作用：圆环中的圆盘，有 ReLU 能学会，没有则不能",
+            ),
+            {"median_accuracy_without": straight, "median_accuracy_with_relu": bent, "seeds": seeds},
+            bent > 0.9 and straight < 0.8,
+        ),
+        Claim(
+            Text(
+                "The hidden neurons share the work: the network without its most important one is far less often right",
+                "隐藏神经元分担工作：去掉最重要的一个，准确率大幅下降",
+            ),
+            {"accuracy": float(accuracy[1, best])} | {f"without_{i + 1}": float(a) for i, a in enumerate(without)},
+            float(accuracy[1, best] - without.min()) > 0.05,
+        ),
+    ]
+    rows = [
+        (name, f"{np.min(a):.1%}", f"{np.median(a):.1%}", f"{np.max(a):.1%}")
+        for name, a in zip(("no activation", "ReLU"), accuracy, strict=True)
+    ]
+    table = Rows(
+        f"test accuracy of {seeds} networks 2-{HIDDEN}-2 each", ("hidden layer", "least", "median", "best"), rows
+    )
+    return Outcome(claims, _figures(params, dataset.test.inputs), [table], models=2 * seeds, training_seconds=seconds)
+
+
+def _parameters(inputs: int, hidden: tuple[int, ...], outputs: int) -> tuple[int, int]:
+    """How many parameters a network has, counted and by the formula."""
+    params = jax.eval_shape(models.mlp(inputs, hidden, outputs).init, jax.random.key(0))
+    sizes = (inputs, *hidden, outputs)
+    formula = sum(n * m + m for n, m in itertools.pairwise(sizes))
+    return sum(leaf.size for leaf in jax.tree.leaves(params)), formula
+
+
+def _without_each(params: Any, points: jax.Array, labels: np.ndarray) -> np.ndarray:
+    """The accuracy of the network with each hidden neuron's weights to the scores set to zero in turn."""
+    hidden = layer_outputs(params, points, jax.nn.relu)[0]
+    left = 1.0 - np.eye(HIDDEN, dtype=np.float32)
+    scores = np.einsum("nh,kh,ch->knc", hidden, left, params[1]["w"]) + np.asarray(params[1]["b"])
+    return (scores.argmax(-1) == labels).mean(-1)
+
+
+def _figures(params: Any, points: np.ndarray) -> dict[str, Any]:
+    """The network at the point where most of its neurons are on, and over the plane."""
+    on = np.asarray(layer_outputs(params, jnp.asarray(points), jax.nn.relu)[0]) > 0
+    point = points[on.sum(1).argmax()]
+    weights = [layer["w"] for layer in params]
+    values = [point, *(h[0] for h in layer_outputs(params, point[None], jax.nn.relu))]
+    side = np.linspace(-LIMIT, LIMIT, GRID, dtype=np.float32)
+    plane = np.stack(np.meshgrid(side, side), -1).reshape(-1, 2)
+    maps = [np.asarray(h).T.reshape(-1, GRID, GRID) for h in (plane, *layer_outputs(params, plane, jax.nn.relu))]
+    layers = ("features", f"{HIDDEN} hidden neurons, ReLU", "scores")
+    names = (("x1", "x2"), ("disc", "ring"))
+    of_point = f"A network at the point ({point[0]:.2f}, {point[1]:.2f}): features, hidden neurons, scores"
+    return {
+        "values": network(weights, values, layers, of_point, names),
+        "maps": network(
+            weights, maps, layers, "The same network over the plane: each neuron bends along a line", names
+        ),
+    }
+
+
+LESSON = Lesson(
+    "network",
+    Text("What a neural network is", "什么是神经网络"),
+    Text(
+        "What do the neurons and the lines of a network stand for, and why is it more than a linear function?",
+        "网络中的神经元和连线代表什么？它为什么不只是线性函数？",
+    ),
+    study,
+)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command."""
+    return lesson.main(LESSON, __doc__, arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,349 @@
+"""Updating the weights: mini-batches, learning rates, optimizers, the size of an update, and the curvature 2/L.
+
+    python -m experiments.lessons.optimization
+
+The noise of a mini-batch gradient falls with the square root of its size. Of the learning rates some are too low, some
+good, and some too high; which are too high for full-batch descent around a solution is told by 2/L, with L the largest
+eigenvalue of the Hessian. About 30 seconds on 2 cores.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from typing import Any
+
+import jax
+import jax.flatten_util
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jax import Array
+
+from experiments.lessons import lesson
+from experiments.lessons.data import load_digits
+from experiments.lessons.lesson import Claim, Lesson, Options, Outcome, Rows, Text
+from experiments.lessons.rate_search import Race, race
+from jaxnn import losses, models
+from jaxnn.data import preprocess
+from jaxnn.inspect import curvature, descent
+from jaxnn.plots import signals as pictures
+from jaxnn.plots import surfaces
+from jaxnn.training import Data, Task
+
+MODEL = models.mlp((8, 8, 1), (32,), 10, activation=jnp.tanh)
+L2 = 1e-3
+OPTIMIZERS = ("sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam")
+
+
+def any_optimizer(index: Array, rate: Array) -> optax.GradientTransformation:
+    """The optimizer of a traced number: all of them keep their state, the update of one is taken."""
+    every = (
+        optax.sgd(rate),
+        optax.sgd(rate, momentum=0.9),
+        optax.sgd(rate, momentum=0.9, nesterov=True),
+        optax.adagrad(rate),
+        optax.rmsprop(rate),
+        optax.adam(rate),
+    )
+
+    def init(params: Any) -> Any:
+        return tuple(optimizer.init(params) for optimizer in every)
+
+    def update(updates: Any, state: Any, params: Any = None, **_: Any) -> tuple[Any, Any]:
+        both = [optimizer.update(updates, own, params) for optimizer, own in zip(every, state, strict=True)]
+        chosen = jax.tree.map(lambda *values: jax.lax.select_n(index, *values), *(new for new, _ in both))
+        return chosen, tuple(own for _, own in both)
+
+    return optax.GradientTransformation(init, update)
+
+
+def make_task(h: dict[str, Array]) -> Task:
+    """A tanh network of 32 neurons with one of the optimizers."""
+    return Task(
+        model=MODEL,
+        loss=losses.softmax,
+        penalty=lambda params: L2 * losses.l2(params),
+        optimizer=any_optimizer(h["optimizer"], h["learning_rate"]),
+        transform=preprocess.standardize,
+    )
+
+
+def study(options: Options) -> Outcome:
+    """Mini-batch noise, one sweep over optimizers and learning rates, and the curvature around a solution.
+
+    Args:
+        options: of the command.
+
+    Returns:
+        What was found.
+    """
+    data = load_digits(options)
+    with jax.numpy_dtype_promotion("standard"):  # Adam's counters mix whole numbers and floats
+        trained = lesson.begin(_train, data, options)
+    noise, curvature = _noise(data, options), _curvature(data, options)
+    return lesson.join([noise, _race(*trained()), curvature])
+
+
+def _noise(data: Data, options: Options) -> Outcome:
+    """How far the gradient of a mini-batch is from that of all examples, for many sizes."""
+
+    @jax.jit
+    def per_example(key: Array, images: Array, y: Array) -> Array:
+        params, x = MODEL.init(key), preprocess.standardize(data.statistics, images)
+
+        def one(x: Array, y: Array) -> Array:
+            gradient = jax.grad(lambda p: losses.softmax(MODEL.apply(p, x[None]), y[None]).mean())(params)
+            return jax.flatten_util.ravel_pytree(gradient)[0]
+
+        return jax.vmap(one)(x, y)
+
+    gradients = np.asarray(per_example(jax.random.key(options.seed), data.inputs, data.labels))
+    full = gradients.mean(0)
+    sizes = 2 ** np.arange(0, 10)
+    draws = 100 if options.quick else 400
+    random = np.random.default_rng(options.seed)
+    noise = np.empty((len(sizes), draws))
+    for i, size in enumerate(sizes):
+        counts = random.multinomial(size, np.full(len(gradients), 1 / len(gradients)), draws)
+        noise[i] = np.linalg.norm(counts.astype(np.float32) @ gradients / size - full, axis=1)
+    spread = np.sqrt(np.square(noise).mean(1))
+    theory = np.sqrt(np.square(gradients - full).sum(1).mean() / sizes)
+    power = float(np.polyfit(np.log(sizes), np.log(spread), 1)[0])
+    claim = Claim(
+        Text(
+            "the noise of a mini-batch gradient falls as one over the square root of the batch size",
+            "小批量梯度的噪声与批量大小的平方根成反比",
+        ),
+        {"fitted power": power, "largest deviation from sqrt(trace/B)": float(np.abs(spread / theory - 1).max())},
+        abs(power + 0.5) < 0.05 and float(np.abs(spread / theory - 1).max()) < 0.2,
+    )
+    figure = pictures.against_rate(
+        "The gradient of a mini-batch: its noise falls with the square root of the batch size",
+        sizes,
+        [
+            (
+                "Root of the mean squared distance to the full gradient",
+                "distance (log scale)",
+                {"mini-batches, measured": spread[:, None], "sqrt(variance of one example / B)": theory[:, None]},
+            )
+        ],
+        "batch size B (log scale)",
+        logarithmic=[True],
+        height=4.4,
+    )
+    length = float(np.linalg.norm(full))
+    for axes in figure.axes:
+        axes.axhline(length, color="#777777", linestyle=":")
+        axes.annotate("length of the full gradient", (1, length), xytext=(0, 4), textcoords="offset points")
+    return Outcome([claim], {"noise": figure})
+
+
+def _train(data: Data, options: Options) -> Race:
+    """Every optimizer with every learning rate and seed: one program."""
+    return race(
+        make_task,
+        {"optimizer": np.arange(len(OPTIMIZERS), dtype=np.int32)},
+        np.geomspace(1e-3, 10.0, 5 if options.quick else 13).tolist(),
+        data,
+        seed=options.seed,
+        seeds=1 if options.quick else 3,
+        epochs=6 if options.quick else 20,
+    )
+
+
+def _race(raced: Race, seconds: float) -> Outcome:
+    """Learning rates of plain descent, and all optimizers with their best ones."""
+    rates, best, loss = raced.rates, raced.best, raced.history["loss"]
+    seeds, epochs = loss.shape[2:]
+    ratio = raced.history["update_norm"] / raced.history["parameter_norm"]
+    last = raced.last("loss")
+    middle = np.median(last, -1)
+    sgd = middle[0]
+    low, high = float(sgd[0]), float(sgd[-1])
+    ratios = np.median(ratio[0, :, :, 0], -1)
+    good = float(ratios[best[0]])
+    claims = [
+        Claim(
+            Text(
+                "a learning rate may be too low, good, or too high: the loss after training is lowest in between",
+                "学习率可以太低、合适或太高：训练后的损失在中间最低",
+            ),
+            {
+                "loss, lowest rate": low,
+                "best rate": float(rates[best[0]]),
+                "loss there": float(sgd.min()),
+                "loss, highest rate": high,
+            },
+            bool(0 < best[0] < len(rates) - 1 and low > 3 * float(sgd.min()) and high > 3 * float(sgd.min())),
+        ),
+        Claim(
+            Text(
+                "the ratio of update to weights tells a learning rate that is too low: there it is far below 1e-3, at "
+                "the best one it is above",
+                "更新量与权重之比能看出学习率太低：那时它远小于千分之一，而在最好的学习率下大于千分之一",
+            ),
+            {"after the first epoch, lowest rate": float(ratios[0]), "best rate": good},
+            bool(ratios[0] < 5e-4 and 1e-3 < good < 0.3),
+        ),
+        Claim(
+            Text(
+                "optimizers want learning rates of their own: the best one of Adam is far below that of plain descent",
+                "不同优化器需要各自的学习率：Adam 的最佳学习率远低于普通梯度下降",
+            ),
+            {name: float(rates[best[i]]) for i, name in enumerate(OPTIMIZERS)},
+            bool(rates[best[-1]] < 0.3 * rates[best[0]]),
+        ),
+    ]
+    kinds = {"too low": 0, "low": max(1, best[0] - len(rates) // 4), "good": int(best[0])}
+    kinds["too high"] = len(rates) - 1
+    kinds = {f"{name}: {rates[i]:.3g}": i for name, i in kinds.items()}
+    curves = pictures.bands(
+        "Plain descent with four learning rates: the loss, and how large an update is beside the weights",
+        [
+            ("Training loss", "epoch", "loss (log scale)", {name: loss[0, i] for name, i in kinds.items()}),
+            (
+                "|update| / |weights|, last step",
+                "epoch",
+                "ratio (log scale)",
+                {name: ratio[0, i] for name, i in kinds.items()},
+            ),
+        ],
+        logarithmic=[True, True],
+        lines=[{}, {"1e-3, the rule of thumb": 1e-3}],
+    )
+    race = pictures.bands(
+        f"The race: each optimizer with its best learning rate of {len(rates)}",
+        [
+            (
+                f"Training loss, {seeds} seed{'s' if seeds > 1 else ''} each",
+                "epoch",
+                "loss (log scale)",
+                {f"{name}, {rates[best[i]]:.2g}": loss[i, best[i]] for i, name in enumerate(OPTIMIZERS)},
+            )
+        ],
+        logarithmic=[True],
+    )
+    against = pictures.against_rate(
+        "The learning rate decides: every optimizer has a valley of its own",
+        rates,
+        [
+            (
+                f"Training loss after {epochs} epochs (gaps: diverged)",
+                "loss (log scale)",
+                {name: np.where(last[i] < 100, last[i], np.nan) for i, name in enumerate(OPTIMIZERS)},
+            )
+        ],
+        "learning rate (log scale)",
+        logarithmic=[True],
+    )
+    rows = [(name, f"{rates[best[i]]:.3g}", f"{middle[i, best[i]]:.4f}") for i, name in enumerate(OPTIMIZERS)]
+    table = Rows(f"Digits, tanh network of 32, {epochs} epochs", ("optimizer", "best rate", "training loss"), rows)
+    figures = {"learning_rates": curves, "optimizers": race, "rates": against}
+    return Outcome(claims, figures, [table], models=raced.models, training_seconds=seconds)
+
+
+def _curvature(data: Data, options: Options) -> Outcome:
+    """The surface and the curvature around a solution, and which step sizes run away from it."""
+    count, key = 300, jax.random.key(options.seed)
+    x = preprocess.standardize(data.statistics, jnp.asarray(data.inputs[:count]))
+    y = jnp.asarray(data.labels[:count])
+    small = models.mlp((8, 8, 1), (16,), 10, activation=jnp.tanh)
+
+    def loss(params: Any) -> Array:
+        return losses.softmax(small.apply(params, x), y).mean() + 1e-2 * losses.l2(params)
+
+    steps = 1500 if options.quick else 4000
+
+    @jax.jit
+    def solve(key: Array) -> tuple[descent.Descent, Any]:
+        start, unravel = jax.flatten_util.ravel_pytree(small.init(key))
+        found = descent.descend(lambda p: loss(unravel(p)), start, 0.1, 0.9, steps=steps)
+        return found, unravel(found.end)
+
+    (found, solution), seconds = lesson.timed(solve, key)
+    gradient = float(jnp.linalg.norm(found.gradients[-1]))
+    spectrum = curvature.top_eigenvalues(loss, solution, jax.random.fold_in(key, 1), 5)
+    bound = float(curvature.largest_rate(spectrum.values[0]))
+    rates = bound * np.linspace(0.5, 1.5, 11 if options.quick else 41)
+
+    @jax.jit
+    def rise(rates: Array, key: Array) -> Array:
+        end, unravel = jax.flatten_util.ravel_pytree(solution)
+        near = end + 1e-3 * jax.random.normal(key, end.shape)
+
+        def one(rate: Array) -> Array:
+            return descent.descend(lambda p: loss(unravel(p)), near, rate, steps=150 if options.quick else 300).values
+
+        return jax.vmap(one)(rates)
+
+    values, more = lesson.timed(rise, jnp.asarray(rates, jnp.float32), jax.random.fold_in(key, 2))
+    values = np.asarray(values, np.float64)
+    above = np.where(np.isfinite(values), values, np.inf).max(1) - values[:, 0]
+    away = above > 1e-3
+    smallest = float(rates[away].min()) if away.any() else math.inf
+    claim = Claim(
+        Text(
+            "around a solution, full-batch descent is stable below 2/L and runs away above it, L the largest "
+            "eigenvalue of the Hessian",
+            "在一个解附近，步长小于 2/L 时全批量梯度下降稳定，大于它则跑开；L 是 Hessian 的最大特征值",
+        ),
+        {
+            "L": float(spectrum.values[0]),
+            "residual": float(spectrum.residuals[0]),
+            "2/L": bound,
+            "smallest rate that runs away": smallest,
+            "gradient at the solution": gradient,
+        },
+        bool(0.97 * bound < smallest < 1.15 * bound and away[rates > 1.15 * bound].all()),
+    )
+    direction = jax.jit(curvature.filter_direction)
+    first, second = (direction(jax.random.fold_in(key, i), solution) for i in (3, 4))
+    places = np.linspace(-1, 1, 15 if options.quick else 51)
+    plane = np.asarray(curvature.loss_plane(loss, solution, first, second, places, places))
+    surface = surfaces.loss_surface(places, places, plane, "The loss on a random plane through a solution")
+    runaway = pictures.against_rate(
+        "Full-batch descent from beside a solution: it runs away where the learning rate is above 2/L",
+        rates,
+        [
+            (
+                f"Largest rise of the loss in {values.shape[1] - 1} steps",
+                "rise of the loss (log scale)",
+                {"rise": np.maximum(np.where(np.isfinite(above), above, np.nan), 1e-7)[:, None]},
+            )
+        ],
+        "learning rate (log scale)",
+        {f"2/L = {bound:.3g}": bound},
+        logarithmic=[True],
+        height=4.2,
+    )
+    for axes in runaway.axes:
+        axes.set_xscale("linear")
+        axes.set_xlabel("learning rate")
+    rows = []
+    for i, (value, residual) in enumerate(np.stack([spectrum.values, spectrum.residuals], 1).tolist()):
+        rows.append((i + 1, f"{value:.4g}", f"{residual:.1e}", f"{2 / value:.4g}"))
+    table = Rows("Largest eigenvalues of the Hessian", ("", "eigenvalue", "residual", "2 / eigenvalue"), rows)
+    return Outcome(
+        [claim], {"surface": surface, "bound": runaway}, [table], models=len(rates) + 1, training_seconds=seconds + more
+    )
+
+
+LESSON = Lesson(
+    "optimization",
+    Text("Updating the weights", "参数更新与优化设置"),
+    Text(
+        "How large a batch, how large a learning rate, which optimizer, and what sets the limit?",
+        "批量多大、学习率多大、用哪个优化器？极限由什么决定？",
+    ),
+    study,
+)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command; see the module's description."""
+    return lesson.main(LESSON, __doc__, arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,197 @@
+"""Learning by heart: a wide network on few points, and the check that a network can learn 50 images by heart.
+
+    python -m experiments.lessons.overfitting
+    python -m experiments.lessons.overfitting --quick
+
+Trains a narrow and a wide network on 40 noisy points, then one network on 50 images with their own labels and with
+labels drawn at random, about 15 s on 2 cores. To expect: the wide network comes to 100 % of its training points while
+the test accuracy stalls and the test loss rises; 50 images are learned whatever their labels. The images are those of
+CIFAR-10 where it is prepared, else digits.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jax import Array
+from matplotlib.figure import Figure
+
+from experiments.lessons import lesson
+from experiments.lessons.data import few_points, load_images
+from experiments.lessons.lesson import Claim, Lesson, Options, Outcome, Rows, Text
+from jaxnn import losses, models, training
+from jaxnn.data import preprocess
+from jaxnn.data.split import Split
+from jaxnn.plots import regions, studies
+
+WIDTHS = (3, 200)
+POINTS, IMAGES = 40, 50
+LIMIT = 1.7
+
+
+def network(width: Any) -> models.Model:
+    """One hidden layer, `width` of its neurons in use."""
+    return models.mlp(2, (max(WIDTHS),), 2, width=(width,))
+
+
+def task(h: dict[str, Any]) -> training.Task:
+    """No penalty, no dropout: nothing holds the network back."""
+    return training.Task(network(h["width"]), losses.softmax, optax.adam(0.02))
+
+
+def study(options: Options) -> Outcome:
+    """Few points, a narrow and a wide network; then 50 images by heart."""
+    epochs, seeds = (500, 4) if options.quick else (1000, 20)
+    train, test = few_points(POINTS, 700, options)
+    trained = lesson.begin(
+        training.sweep,
+        task,
+        {"width": np.array(WIDTHS)},
+        jax.random.split(jax.random.key(options.seed), seeds),
+        training.Data(*train, evaluate={"train": train, "test": test}),
+        epochs=epochs,
+        batch_size=POINTS // 2,
+    )
+    (name, by_heart), second = lesson.timed(learn_images, options)
+    run, first = trained()
+    history = {key: values.astype(np.float64) for key, values in run.history.items()}
+    mean = {key: values.mean(1) for key, values in history.items()}
+    narrow, wide = ({key: float(values[i, -1]) for key, values in mean.items()} for i in (0, 1))
+    lowest = float(mean["test_loss"][1].min())
+    learned = {key: float(values[-1]) for key, values in by_heart.items()}
+    claims = [
+        Claim(
+            Text(
+                "A wide network learns few points by heart: training comes to 100 %, the test accuracy stalls",
+                "宽网络把少量样本全部记住：训练准确率到 100 %，测试准确率停滞",
+            ),
+            {
+                "training": round(wide["train_accuracy"], 4),
+                "test": round(wide["test_accuracy"], 4),
+                "highest test on the way": float(mean["test_accuracy"][1].max()),
+                "training of the narrow one": round(narrow["train_accuracy"], 4),
+            },
+            wide["train_accuracy"] >= 0.98
+            and wide["test_accuracy"] < wide["train_accuracy"] - 0.08
+            and narrow["train_accuracy"] < wide["train_accuracy"],
+        ),
+        Claim(
+            Text("Meanwhile the test loss rises far above its lowest value", "与此同时测试损失升到远高于其最低值"),
+            {"lowest": lowest, "last": wide["test_loss"], "at epoch": int(mean["test_loss"][1].argmin()) + 1},
+            wide["test_loss"] > 1.5 * lowest,
+        ),
+        Claim(
+            Text(
+                f"A sanity check: a network learns {IMAGES} images by heart, even with labels drawn at random",
+                f"检验：网络能记住 {IMAGES} 张图片，即使标签是随机的",
+            ),
+            {f"training accuracy, {key}": value for key, value in learned.items()},
+            all(value == 1.0 for value in learned.values()),
+        ),
+    ]
+    columns = ["hidden neurons", "training", "test", "lowest test loss", "last test loss"]
+    rows = [
+        [
+            width,
+            f"{100 * mean['train_accuracy'][i, -1]:.1f} %",
+            f"{100 * mean['test_accuracy'][i, -1]:.1f} %",
+            f"{mean['test_loss'][i].min():.2f}",
+            f"{mean['test_loss'][i, -1]:.2f}",
+        ]
+        for i, width in enumerate(WIDTHS)
+    ]
+    epoch = np.arange(1, epochs + 1)
+    by_heart_figure = studies.curves(
+        np.arange(1, len(by_heart["true labels"]) + 1),
+        [studies.Panel({key: 100 * values for key, values in by_heart.items()}, name, "training accuracy (%)")],
+        f"A sanity check: {IMAGES} images learned by heart",
+        "epoch",
+    )
+    return Outcome(
+        claims,
+        {"regions": draw(run, train), "curves": draw_curves(epoch, mean, seeds), "by_heart": by_heart_figure},
+        [Rows(f"{POINTS} training points, means over {seeds} seeds after {epochs} epochs", columns, rows)],
+        models=len(WIDTHS) * seeds + 2,
+        training_seconds=first + second,
+    )
+
+
+def draw(run: training.Run, train: Split) -> Figure:
+    """The regions of the first seed."""
+    places = regions.plane(LIMIT, 151)
+    params = jax.tree.map(lambda leaf: leaf[:, 0], run.state.params)
+    scores = np.asarray(jax.jit(jax.vmap(lambda width, p: network(width).apply(p, places)))(jnp.array(WIDTHS), params))
+    panels = []
+    for i, width in enumerate(WIDTHS):
+        right = 100 * run.history["train_accuracy"][i, 0, -1], 100 * run.history["test_accuracy"][i, 0, -1]
+        caption = f"{width} neurons: training {right[0]:.0f} %, test {right[1]:.0f} %"
+        panels.append(regions.Regions(scores[i], *train, caption))
+    title = f"A wide network bends its border around single points: {POINTS} training points"
+    return regions.decision_regions(panels, title, limit=LIMIT)
+
+
+def draw_curves(epoch: np.ndarray, mean: dict[str, np.ndarray], seeds: int) -> Figure:
+    """Loss and accuracy of the wide network over the epochs, training against test."""
+    names = {"training": "train", "test": "test"}
+    panels = [
+        studies.Panel({shown: mean[f"{key}_loss"][1] for shown, key in names.items()}, "Loss", "loss"),
+        studies.Panel(
+            {shown: 100 * mean[f"{key}_accuracy"][1] for shown, key in names.items()}, "Accuracy", "accuracy (%)"
+        ),
+    ]
+    title = f"{WIDTHS[1]} neurons on {POINTS} points: the test loss rises while the other falls, {seeds} seeds"
+    return studies.curves(epoch, panels, title, "epoch", log=True)
+
+
+def learn_images(options: Options) -> tuple[str, dict[str, np.ndarray]]:
+    """Training accuracy after every epoch on 50 images, with their labels and with random ones, in one program."""
+    dataset = load_images(options)
+    generator = np.random.default_rng(options.seed)
+    chosen = np.sort(generator.choice(len(dataset.train.labels), IMAGES, replace=False))
+    inputs, labels = dataset.train.inputs[chosen], dataset.train.labels[chosen]
+    random = generator.integers(0, len(dataset.classes), IMAGES).astype(labels.dtype)
+    statistics = preprocess.fit_moments(inputs, "global")
+    shape, classes = inputs.shape[1:], len(dataset.classes)
+
+    def image_task(rate: float) -> training.Task:
+        return training.Task(
+            models.mlp(shape, (100,), classes), losses.softmax, optax.adam(rate), transform=preprocess.standardize
+        )
+
+    @jax.jit
+    def learn(labels: Array, inputs: Array) -> Array:
+        def one(labels: Array) -> Array:
+            data = training.Data(inputs, labels, statistics, {"train": (inputs, labels)})
+            key = jax.random.key(options.seed)
+            run = training.run(image_task, 0.003, key, data, epochs=60, batch_size=25)
+            return run.history["train_accuracy"]
+
+        return jax.vmap(one)(labels)
+
+    history = np.asarray(learn(np.stack([labels, random]), inputs))
+    shown = {"true labels": history[0], "random labels": history[1]}
+    return f"{dataset.name}: {IMAGES} images, 100 hidden neurons", shown
+
+
+LESSON = Lesson(
+    "overfitting",
+    Text("Overfitting", "过拟合"),
+    Text(
+        "How does learning by heart show, and how is it seen in time?", "模型死记硬背时会出现什么现象，怎样及时发现？"
+    ),
+    study,
+)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command."""
+    return lesson.main(LESSON, __doc__, arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,247 @@
+"""The score function f(x, W, b) = Wx + b: numbers, templates, the part of every pixel, and planes of scores.
+
+    python -m experiments.lessons.score_function
+
+Multiplies the notes' four-pixel example out (scores -96.8, 437.9, 60.75), trains a linear classifier on CIFAR-10 where
+that is prepared (else, and with --quick, on the digits), and splits its scores into the parts of the pixels. It finds
+that the parts and the bias add up to the score, that a tenth of the pixels, those that speak most for a class against
+its rival, decides far more images than a random tenth, and that regions of a linear classifier are convex. About 10 s
+on 2 CPU cores, 7 s with --quick.
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jax import Array
+
+from experiments.lessons import lesson
+from experiments.lessons.data import load_images
+from experiments.lessons.lesson import Claim, Lesson, Options, Outcome, Rows, Text
+from jaxnn import layers, losses, metrics, models, plots, training
+from jaxnn.data import Dataset, load, preprocess
+from jaxnn.inspect.contributions import contributions
+from jaxnn.plots.contributions import contributions as draw_contributions
+from jaxnn.plots.matrices import Matrix, equation
+from jaxnn.plots.planes import score_planes
+
+W = np.array([[0.2, -0.5, 0.1, 2.0], [1.5, 1.3, 2.1, 0.0], [0.0, 0.25, 0.2, -0.3]], np.float32)
+X = np.array([56, 231, 24, 2], np.float32)
+B = np.array([1.1, 3.2, -1.2], np.float32)
+SCORES = np.array([-96.8, 437.9, 60.75])
+CLASSES = ("cat", "dog", "ship")
+
+
+def study(options: Options) -> Outcome:
+    """The four parts of the lesson."""
+    scores = np.asarray(layers.linear({"w": jnp.asarray(W), "b": jnp.asarray(B)}, jnp.asarray(X)), np.float64)
+    error = float(np.abs(scores - SCORES).max())
+    image = Matrix("image", X.reshape(2, 2), note="2 x 2 pixels", cmap="gray")
+    parts = [
+        image,
+        "→",
+        Matrix("W", W, CLASSES, "one row of weights\nfor each class"),
+        "·",
+        Matrix("x", X, note="the pixels,\nin a column", cmap="gray"),
+        "+",
+        Matrix("b", B, note="biases"),
+        "=",
+        Matrix("scores", scores, note="highest: " + CLASSES[int(scores.argmax())]),
+    ]
+    worked = Claim(
+        Text("The four-pixel example has the scores -96.8, 437.9, 60.75", "四像素例子的得分为 -96.8、437.9、60.75"),
+        dict(zip(CLASSES, scores.tolist(), strict=True)) | {"largest_difference": error},
+        error < 1e-4,
+    )
+
+    dataset = load_images(options)
+    (params, statistics), first = lesson.timed(_train, dataset, options.seed)
+    points = load("gauss", classes=3, size=300, noise=0.25, seed=options.seed)
+    plane_params, second = lesson.timed(_descend, points)
+    figures = {"example": equation(parts, "The score function: four pixels, three classes, f(x, W, b) = Wx + b")}
+    pixels, image_figures = _pixels(dataset, params, statistics, options.seed)
+    planes, plane_figures = _planes(points, plane_params, options.seed)
+    table = Rows(
+        "scores of the four-pixel example",
+        ("class", *(f"W x{i + 1}" for i in range(4)), "b", "score"),
+        [(c, *(f"{v:.4g}" for v in (*row * X, b, s))) for c, row, b, s in zip(CLASSES, W, B, scores, strict=True)],
+    )
+    return Outcome(
+        [worked, *pixels, *planes],
+        figures | image_figures | plane_figures,
+        [table],
+        models=2,
+        training_seconds=first + second,
+    )
+
+
+def _train(dataset: Dataset, seed: int) -> tuple[layers.Weights, preprocess.Moments]:
+    """The one layer of a linear softmax classifier, and the moments of its inputs."""
+    moments = preprocess.fit_moments(dataset.train.inputs)
+    large = len(dataset.train.labels) > 10_000
+    shape, classes = dataset.train.inputs.shape[1:], len(dataset.classes)
+
+    def task(h: dict[str, Any]) -> training.Task:
+        return training.Task(
+            models.linear(shape, classes),
+            losses.softmax,
+            optax.sgd(h["learning_rate"], momentum=0.9),
+            lambda params: h["l2"] * losses.l2(params),
+            preprocess.standardize,
+        )
+
+    hparams = {"learning_rate": 0.002, "l2": 0.02} if large else {"learning_rate": 0.02, "l2": 0.003}
+    train = functools.partial(training.run, task, epochs=10 if large else 30, batch_size=256 if large else 32)
+    run = jax.jit(lambda h, data: train(h, jax.random.key(seed), data))(
+        hparams, training.Data(*dataset.train, statistics=moments)
+    )
+    return run.state.params[0], moments
+
+
+def _descend(dataset: Dataset) -> layers.Weights:
+    """A linear softmax classifier of points in the plane, by plain gradient descent on all of them."""
+    x, y = map(jnp.asarray, dataset.train)
+
+    def objective(params: layers.Weights) -> Array:
+        return losses.softmax(layers.linear(params, x), y).mean() + 1e-3 * losses.l2(params)
+
+    def step(_: int, params: layers.Weights) -> layers.Weights:
+        return jax.tree.map(lambda p, g: p - 0.5 * g, params, jax.grad(objective)(params))
+
+    zeros: layers.Weights = {"w": jnp.zeros((3, 2)), "b": jnp.zeros(3)}
+    return jax.jit(lambda params: jax.lax.fori_loop(0, 500, step, params))(zeros)
+
+
+def _pixels(
+    dataset: Dataset, params: layers.Weights, moments: preprocess.Moments, seed: int
+) -> tuple[list[Claim], dict[str, Any]]:
+    """Templates, the part of each pixel in the scores, and what happens without the pixels that promote most."""
+    shape, classes = dataset.train.inputs.shape[1:], len(dataset.classes)
+    count = min(500, len(dataset.test.labels))
+    places = shape[0] * shape[1]
+    taken = places // 10
+
+    def score(x: Array) -> Array:
+        return layers.linear(params, x.reshape(-1))
+
+    @jax.jit
+    def measure(images: Array, key: Array) -> tuple[Array, ...]:
+        x = preprocess.standardize(moments, images)
+        parts, _, scores = contributions(score, x, 3)
+        wrong_sum = jnp.abs(scores - parts.reshape(count, classes, -1).sum(-1) - params["b"][None]).max()
+        order = jnp.argsort(-scores, axis=-1)
+        first, second = order[:, 0], order[:, 1]
+        rows = jnp.arange(count)
+        lead = (parts[rows, first] - parts[rows, second]).sum(-1).reshape(count, places)
+
+        def changed(importance: Array) -> Array:
+            gone = jnp.argsort(jnp.argsort(-importance, axis=-1), axis=-1) < taken  # as many of each image
+            left = jnp.where(gone.reshape(count, *shape[:2], 1), jnp.zeros_like(x), x)
+            return (jnp.argmax(jax.vmap(score)(left), -1) != first).mean()
+
+        return parts, scores, order, wrong_sum, changed(lead), changed(jax.random.uniform(key, lead.shape))
+
+    images, labels = dataset.test.inputs[:count], dataset.test.labels[:count]
+    parts, scores, order, wrong_sum, promoting, at_random = map(np.asarray, measure(images, jax.random.key(seed)))
+    test_scores = jax.jit(jax.vmap(lambda x: score(preprocess.standardize(moments, x))))(dataset.test.inputs)
+    accuracy = float(metrics.accuracy(test_scores, jnp.asarray(dataset.test.labels)))
+    name = dataset.name
+    claims = [
+        Claim(
+            Text(
+                f"One template for each class is enough for far more than chance on {name}",
+                f"每个类别只用一个模板，在 {name} 上的准确率就远高于随机猜测",
+            ),
+            {"test_accuracy": accuracy, "chance": 1 / classes, "test_examples": len(dataset.test.labels)},
+            accuracy > 2.5 / classes,
+        ),
+        Claim(
+            Text(
+                "The parts W x of the pixels and the bias add up to the score",
+                "各像素的贡献 Wx 与偏置之和等于得分",
+            ),
+            {"largest_difference": float(wrong_sum), "largest_score": float(np.abs(scores).max())},
+            float(wrong_sum) < 1e-4 * max(1.0, float(np.abs(scores).max())),
+        ),
+        Claim(
+            Text(
+                "Some pixels promote a class: with the tenth that speaks most for it taken away, far more images "
+                "change their class than with a random tenth",
+                "有些像素起促进作用：去掉促进作用最强的十分之一像素，类别改变的图片远多于随机去掉十分之一像素时",
+            ),
+            {"changed_without_most_promoting": float(promoting), "changed_without_random": float(at_random)},
+            float(promoting) > 2 * float(at_random) and float(promoting) > 0.2,
+        ),
+    ]
+    right = np.flatnonzero(order[:, 0] == labels)
+    chosen = [right[labels[right] == c][0] for c in range(classes) if (labels[right] == c).any()][:8:2]
+    maps, captions = [], []
+    for i in chosen:
+        own, rival = order[i, :2]
+        maps.append(np.stack([parts[i, own], parts[i, rival], parts[i, own] - parts[i, rival]]))
+        own_name, rival_name = dataset.classes[own], dataset.classes[rival]
+        captions.append(
+            [
+                f"{own_name}",
+                f"for {own_name}: score {scores[i, own]:.2f}",
+                f"for its rival {rival_name}: {scores[i, rival]:.2f}",
+                f"for {own_name} against {rival_name}: {scores[i, own] - scores[i, rival]:.2f}",
+            ]
+        )
+    templates = np.asarray(params["w"]).reshape(classes, *shape)
+    figures = {
+        "templates": plots.templates(templates, [f"{c}" for c in dataset.classes]),
+        "contributions": draw_contributions(
+            images[chosen], np.stack(maps), captions, f"Pixels that promote a class and pixels that inhibit it ({name})"
+        ),
+    }
+    return claims, figures
+
+
+def _planes(dataset: Dataset, params: layers.Weights, seed: int) -> tuple[list[Claim], dict[str, Any]]:
+    """Three classes in the plane: where each score is zero, and the shape of the regions."""
+    w, b = np.asarray(params["w"], np.float64), np.asarray(params["b"], np.float64)
+    points = np.random.default_rng(seed).uniform(-1.5, 1.5, (2, 100_000, 2))
+    ends = (points @ w.T + b).argmax(-1)
+    same = ends[0] == ends[1]
+    between = (points.mean(0) @ w.T + b).argmax(-1)
+    inside = float((between[same] == ends[0][same]).mean())
+    slopes = np.asarray(jax.vmap(jax.jacrev(lambda x: layers.linear(params, x)))(jnp.float32(points[0, :1000])))
+    spread = float(np.ptp(slopes, axis=0).max())
+    claim = Claim(
+        Text(
+            "Scores are planes: their slope is the same everywhere, and what lies between two points of a class's "
+            "region belongs to that region",
+            "得分是平面：斜率处处相同；同一类别区域内两点之间的点也属于该区域",
+        ),
+        {"pairs": int(same.sum()), "midpoints_inside": inside, "largest_change_of_slope": spread},
+        inside == 1.0 and spread == 0.0,
+    )
+    names = [f"class {c}" for c in dataset.classes]
+    return [claim], {"planes": score_planes(w, b, *dataset.train, names=names)}
+
+
+LESSON = Lesson(
+    "score_function",
+    Text("Score function", "得分函数"),
+    Text(
+        "How does a linear function turn pixels into one score for each class, and which pixels count?",
+        "线性函数怎样把像素变成每个类别的得分？哪些像素起作用？",
+    ),
+    study,
+)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command."""
+    return lesson.main(LESSON, __doc__, arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""The playground without a page: settings, data points, compiled programs, sessions."""

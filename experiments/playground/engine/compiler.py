@@ -1,0 +1,158 @@
+"""Programs compiled ahead of their use, in the background, once for each shape."""
+
+from __future__ import annotations
+
+import functools
+import threading
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from experiments.playground.engine import probe, programs
+from experiments.playground.engine.programs import SEEDS, WIDTHS, Learner, Table
+from experiments.playground.engine.settings import MAX_POINTS, TRACED, Settings, Shape
+
+KEPT = 32
+"""So many shapes' programs are kept."""
+_tracing = threading.Lock()
+"""Python traces one function at a time anyhow; several threads would only keep the server from answering."""
+
+
+class Programs(NamedTuple):
+    """The programs of a shape, each compiled or about to be."""
+
+    train: Future[Any]
+    look: Future[Any]
+    begin: Future[Any]
+    look_at_all: Future[Any] | None
+    """None for one network."""
+
+    def ready(self) -> bool:
+        """Whether all are compiled."""
+        return all(program.done() for program in self if program is not None)
+
+
+def hparams(settings: Settings) -> dict[str, Any]:
+    """The traced numbers of the settings.
+
+    Args:
+        settings: checked.
+
+    Returns:
+        f32[] by name.
+    """
+    return {name: np.float32(getattr(settings, name)) for name in TRACED}
+
+
+def widths(shape: Shape) -> dict[str, Any]:
+    """The hyper-parameter in which networks of several widths differ.
+
+    Args:
+        shape: says whether there are any.
+
+    Returns:
+        `{"width": i32[5]}` or nothing.
+    """
+    return {"width": np.array(WIDTHS, np.int32)} if shape.many == "widths" else {}
+
+
+def networks(shape: Shape) -> int:
+    """How many networks are trained side by side.
+
+    Args:
+        shape: says so.
+
+    Returns:
+        A number.
+    """
+    return {"one": 1, "seeds": SEEDS, "widths": len(WIDTHS)}[shape.many]
+
+
+def select(shape: Shape, learner: Learner, number: int) -> Any:
+    """The parameters of one network.
+
+    Args:
+        shape: of the learner.
+        learner: one or many networks.
+        number: of the network.
+
+    Returns:
+        Its parameters; of a network of a lesser width, with the unused neurons.
+    """
+    return learner.params if shape.many == "one" else jax.tree.map(lambda a: a[number], learner.params)
+
+
+def _example(shape: Shape) -> tuple[dict[str, Any], Array, Table]:
+    h = hparams(Settings()) | widths(shape)
+    table = Table(np.zeros((MAX_POINTS, 2), np.float32), np.zeros(MAX_POINTS, np.float32), np.int32(1), np.int32(1))
+    return h, jax.random.key(0), table
+
+
+class Compiler:
+    """Compiles in the background; every session of the server shares one."""
+
+    def __init__(self) -> None:
+        self._threads = ThreadPoolExecutor(4, thread_name_prefix="compile")
+        self._lock = threading.Lock()
+        self._shapes: dict[Shape, Programs] = {}
+        key = jax.random.key(0)
+        self._orders = self._threads.submit(_compile, programs.orders, key, np.int32(0), np.int32(1))
+
+    def prepare(self, shape: Shape) -> Programs:
+        """The programs of a shape, at once or when they are compiled.
+
+        Args:
+            shape: what to compile for.
+
+        Returns:
+            The `Programs`.
+        """
+        with self._lock:
+            if shape not in self._shapes:
+                if len(self._shapes) >= KEPT:
+                    del self._shapes[next(iter(self._shapes))]
+                self._shapes[shape] = self._start(shape)
+            self._shapes[shape] = self._shapes.pop(shape)  # the newest is the last to go
+            return self._shapes[shape]
+
+    def orders(self) -> Any:
+        """The compiled `programs.orders`, which serves all shapes."""
+        return self._orders.result()
+
+    def _start(self, shape: Shape) -> Programs:
+        """All work is done in the threads: tracing too takes a good part of a second."""
+        submit, (h, key, table) = self._threads.submit, _example(shape)
+        begin = functools.partial(programs.begin, shape)
+        like = submit(jax.eval_shape, begin, h, key)  # taken up before those that wait for it
+
+        def train() -> Any:
+            order = jax.ShapeDtypeStruct((programs.ORDERS, MAX_POINTS), jnp.int32)
+            of_shape = functools.partial(programs.train, shape)
+            return _compile(of_shape, like.result(), h, table, order, np.int32(0), np.int32(1))
+
+        def look_at_one() -> Any:
+            params = jax.eval_shape(lambda learner: select(shape, learner, 0), like.result())
+            one = hparams(Settings()) | ({"width": np.int32(1)} if shape.many == "widths" else {})
+            return _compile(functools.partial(probe.look, shape), params, one, table, np.zeros(2, np.int32))
+
+        def look_at_all() -> Any:
+            return _compile(functools.partial(probe.look_at_all, shape), like.result().params, h, table)
+
+        return Programs(
+            train=submit(train),
+            look=submit(look_at_one),
+            begin=submit(_compile, begin, h, key, quick=True),
+            look_at_all=None if shape.many == "one" else submit(look_at_all),
+        )
+
+
+def _compile(function: Any, *arguments: Any, quick: bool = False) -> Any:
+    """Compile for arguments of these shapes; `quick` for a program that runs once."""
+    options: Any = {"xla_backend_optimization_level": 0} if quick and jax.default_backend() == "cpu" else None
+    with _tracing:
+        lowered = jax.jit(function).lower(*arguments)
+    return lowered.compile(compiler_options=options)

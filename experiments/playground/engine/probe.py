@@ -1,0 +1,171 @@
+"""What is drawn of a network, computed on the device: one forward pass over the plane and the points."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from experiments.playground.engine.programs import ACTIVATIONS, EXTENT, Hparams, Table, examples, features_of, make_task
+from experiments.playground.engine.settings import MAX_NEURONS, MAX_POINTS, Shape
+from jaxnn.inspect.gradients import layer_outputs
+
+FINE, COARSE, SMALL = 96, 24, 40
+"""Pixels along the plane in the large picture, in that of a neuron, and in that of one of many networks."""
+LEVELS = 51
+"""Steps of confidence in a picture of classes: the color number is class * LEVELS + confidence."""
+
+
+class Look(NamedTuple):
+    """What is drawn of one network: arrays of JAX, or of NumPy once they have left the device."""
+
+    plane: Any
+    """u8[FINE, FINE]: class and confidence, or a value, as a number of the palette; the first row is the lowest."""
+    lead: Any
+    """f32[FINE, FINE]: how far the highest score is above the next, in units of the score."""
+    neurons: list[Any]
+    """u8[n, COARSE, COARSE] for the features and each layer: 128 is zero, 0 and 255 the neuron's largest size."""
+    outputs: list[Any]
+    """f32[COARSE**2 + MAX_POINTS, n] for the features and each layer: over the coarse plane, then the points."""
+    chosen: Any
+    """u8[FINE, FINE]: the chosen neuron, as `neurons`."""
+    losses: Any
+    """f32[2]: mean loss of the training and of the test points; NaN where there are none."""
+    accuracies: Any
+    """f32[2], the same for the share that is right; NaN for values."""
+    gradients: Any
+    """f32[layers]: L2 norm of the gradient of the objective with respect to W, over all training points."""
+    dead: Any
+    """i32[hidden layers]: neurons that hand on the same number for every training point."""
+
+
+def plane_points(size: int) -> Array:
+    """The places of a square picture of the plane, row by row from below.
+
+    Args:
+        size: pixels along a side.
+
+    Returns:
+        f32[size * size, 2].
+    """
+    along = (jnp.arange(size, dtype=jnp.float32) + 0.5) / size * 2 * EXTENT - EXTENT
+    return jnp.stack([jnp.tile(along, size), jnp.repeat(along, size)], axis=-1)
+
+
+def look(shape: Shape, params: Any, h: Hparams, table: Table, chosen: Array) -> Look:
+    """Everything that is drawn of one network.
+
+    Args:
+        shape, h: as `programs.make_task`.
+        params: of one network.
+        table: the points.
+        chosen: i32[2], the layer (0 for the features) and the neuron of the enlarged picture.
+
+    Returns:
+        The `Look`.
+    """
+    task = make_task(shape, h)
+    places = jnp.concatenate([plane_points(FINE), table.inputs])
+    x = features_of(shape, places)
+    outputs = [x, *layer_outputs(params, x, ACTIVATIONS[shape.activation])]
+    scores = outputs[-1]
+    number = jnp.arange(MAX_POINTS)
+    inputs, labels = examples(shape, table, number)
+    of_train = (number < table.train).astype(jnp.float32)
+    of_test = ((number >= table.train) & (number < table.total)).astype(jnp.float32)
+
+    def objective(params: Any) -> tuple[Array, tuple[Array, Array]]:
+        scores = task.model.apply(params, inputs)
+        loss = task.loss(scores, labels)
+        return (loss * of_train).sum() / of_train.sum() + task.penalty(params), (scores, loss)
+
+    gradient, (at_points, loss) = jax.grad(objective, has_aux=True)(params)
+    right = (at_points.argmax(-1).astype(jnp.int32) == labels).astype(jnp.float32)
+
+    def means(values: Array) -> Array:
+        return jnp.stack([(values * of).sum() / of.sum() for of in (of_train, of_test)])
+
+    hidden = [a[FINE * FINE :] for a in outputs[1:-1]]
+    trained = (of_train > 0)[:, None]
+    spread = [jnp.where(trained, a, -jnp.inf).max(0) - jnp.where(trained, a, jnp.inf).min(0) for a in hidden]
+    used = h.get("width", MAX_NEURONS)
+    largest = [jnp.abs(a[: FINE * FINE]).max(0) for a in outputs]
+    step = FINE // COARSE
+    coarse = [a[: FINE * FINE].reshape(FINE, FINE, -1)[step // 2 :: step, step // 2 :: step] for a in outputs]
+    layer = jnp.clip(chosen[0], 0, len(outputs) - 1)
+    columns = [
+        jax.lax.dynamic_index_in_dim(a[: FINE * FINE], jnp.clip(chosen[1], 0, a.shape[1] - 1), 1, False)
+        for a in outputs
+    ]
+    one = jax.lax.select_n(layer, *columns) if len(columns) < 2 else jnp.stack(columns)[layer]
+    best = jax.lax.top_k(scores[: FINE * FINE], min(2, shape.outputs))[0]
+    return Look(
+        plane=_colors(shape, scores[: FINE * FINE]).reshape(FINE, FINE),
+        lead=(best[:, 0] - best[:, -1]).reshape(FINE, FINE),
+        neurons=[
+            _signed(jnp.moveaxis(a, -1, 0), jnp.broadcast_to(m[:, None, None], (len(m), COARSE, COARSE)))
+            for a, m in zip(coarse, largest, strict=True)
+        ],
+        outputs=[
+            jnp.concatenate([a.reshape(COARSE * COARSE, -1), o[FINE * FINE :]])
+            for a, o in zip(coarse, outputs, strict=True)
+        ],
+        chosen=_signed(one, jnp.broadcast_to(jnp.abs(one).max(), one.shape)).reshape(FINE, FINE),
+        losses=means(loss),
+        accuracies=jnp.full(2, jnp.nan) if shape.loss == "value" else means(right),
+        gradients=jnp.stack([jnp.sqrt(jnp.square(g["w"]).sum()) for g in gradient]),
+        dead=jnp.stack([((s == 0) & (jnp.arange(len(s)) < used)).sum(dtype=jnp.int32) for s in spread])
+        if spread
+        else jnp.zeros(0, jnp.int32),
+    )
+
+
+def _colors(shape: Shape, scores: Array) -> Array:
+    """The numbers in the palette: the class that wins and how surely, or the value from -1 to 1."""
+    if shape.loss == "value":
+        return _signed(scores[:, 0], jnp.ones(len(scores)))
+    if shape.loss == "softmax":
+        sure = jax.nn.softmax(scores).max(-1)
+        sure = (sure - 1 / shape.outputs) / (1 - 1 / shape.outputs)
+    else:  # an SVM and the squared loss want a lead of 1
+        best = jax.lax.top_k(scores, 2)[0]
+        sure = jnp.clip(best[:, 0] - best[:, 1], 0.0, 1.0)
+    level = jnp.clip(jnp.nan_to_num(sure) * LEVELS, 0.0, LEVELS - 1.0).astype(jnp.int32)
+    return (scores.argmax(-1).astype(jnp.int32) * LEVELS + level).astype(jnp.uint8)
+
+
+def _signed(values: Array, largest: Array) -> Array:
+    """The numbers in the palette of signed values: 128 for zero."""
+    share = jnp.clip(jnp.nan_to_num(values / jnp.maximum(largest, 1e-30)), -1.0, 1.0)
+    return (128 + jnp.round(127 * share)).astype(jnp.uint8)
+
+
+def look_at_all(shape: Shape, params: Any, h: Hparams, table: Table) -> tuple[Array, Array]:
+    """Small pictures of many networks.
+
+    Args:
+        shape, h: as `programs.make_task`.
+        params: with a leading axis.
+        table: the points.
+
+    Returns:
+        u8[networks, SMALL, SMALL] as `Look.plane`, and f32[networks, 2]: the accuracy (of values, the mean squared
+        error) on the training and on the test points.
+    """
+    number = jnp.arange(MAX_POINTS)
+    of = [number < table.train, (number >= table.train) & (number < table.total)]
+    places = features_of(shape, jnp.concatenate([plane_points(SMALL), table.inputs]))
+
+    def one(params: Any) -> tuple[Array, Array]:
+        scores = layer_outputs(params, places, ACTIVATIONS[shape.activation])[-1]
+        at_points = scores[SMALL * SMALL :]
+        if shape.loss == "value":
+            good = jnp.square(at_points[:, 0] - table.targets)
+        else:
+            good = (at_points.argmax(-1).astype(jnp.int32) == table.targets.astype(jnp.int32)).astype(jnp.float32)
+        means = jnp.stack([jnp.where(which, good, 0.0).sum() / which.sum().astype(jnp.float32) for which in of])
+        return _colors(shape, scores[: SMALL * SMALL]).reshape(SMALL, SMALL), means
+
+    return jax.vmap(one)(params)

@@ -1,0 +1,218 @@
+"""The controls of the page: one widget for each setting, their words in two languages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from bokeh.models import (
+    Button,
+    CheckboxButtonGroup,
+    Column,
+    NumericInput,
+    RadioButtonGroup,
+    Row,
+    Select,
+    Slider,
+    Spinner,
+)
+
+from experiments.playground.engine.presets import PRESETS
+from experiments.playground.engine.settings import BOUNDS, CHOICES, FEATURES, MAX_LAYERS, MAX_NEURONS, Settings
+from experiments.playground.page.i18n import WORDS, name_of, word
+
+SPEEDS = ("1", "10", "100", "1000", "4000", "10000", "1000000")
+NARROW = {"width": 96, "margin": (2, 4, 2, 4)}
+FLOW: dict[str, str | None] = {"flex-wrap": "wrap"}
+
+
+def _flow(*children: Any) -> Row:
+    """Children side by side, in as many rows as they need."""
+    return Row(children=list(children), styles=FLOW, sizing_mode="stretch_width")
+
+
+class Controls:
+    """All widgets.
+
+    Args:
+        change: called with the name and the value of a setting that was changed by hand.
+        act: called with the name of a button.
+    """
+
+    def __init__(self, change: Callable[[str, Any], None], act: Callable[[str], None]) -> None:
+        self._change, self._act, self._quiet = change, act, False
+        self.language = "en"
+        self.buttons = {name: self._button(name) for name in ("play", "step", "epoch", "reset")}
+        self.buttons |= {name: self._button(name) for name in ("regenerate", "delete", "clear")}
+        self.buttons |= {name: self._button(name) for name in ("link", "link_weights", "save", "save_csv", "language")}
+        self.buttons["play"].button_type = "primary"
+        self.preset = Select(value="", width=190, margin=(2, 4, 2, 4))
+        self.preset.on_change("value", self._on_preset)
+        self.speed = Select(value="1000000", width=110, margin=(2, 4, 2, 4))
+        self.speed.on_change("value", lambda a, old, new: self._changed("speed", int(new)))
+        self.choices = {name: self._select(name) for name in CHOICES}
+        self.numbers = {name: self._number(name) for name in BOUNDS if name != "speed"}
+        self.new_class = RadioButtonGroup(labels=["0", "1"], active=0, margin=(2, 4, 2, 4))
+        self.new_class.on_change("active", lambda a, old, new: self._act("new_class"))
+        self.features = CheckboxButtonGroup(labels=list(FEATURES), active=[0, 1], margin=(2, 4, 2, 4))
+        self.features.on_change("active", self._on_features)
+        self.layers = Spinner(value=2, low=0, high=MAX_LAYERS, step=1, **NARROW)
+        self.layers.on_change("value", self._on_layers)
+        self.sizes = [
+            Spinner(value=4, low=1, high=MAX_NEURONS, step=1, width=62, margin=(2, 4, 2, 4)) for _ in range(MAX_LAYERS)
+        ]
+        for size in self.sizes:
+            size.on_change("value", self._on_layers)
+        self.weight = NumericInput(mode="float", value=None, width=150, margin=(2, 4, 2, 4), disabled=True)
+        self.warp_layer = Select(value="1", **NARROW)
+        self.axes = [Select(value=str(i), width=72, margin=(2, 4, 2, 4)) for i in range(3)]
+        self.turn = Slider(start=0, end=360, step=5, value=30, width=150, margin=(2, 4, 2, 4))
+        for widget in (self.warp_layer, *self.axes, self.turn):
+            widget.on_change("value", lambda a, old, new: None if self._quiet else self._act("warp"))
+
+    # ------------------------------------------------------------ making
+
+    def _button(self, name: str) -> Button:
+        button = Button(label=name, margin=(2, 4, 2, 4), name=name)
+        button.on_click(lambda: self._act(name))
+        return button
+
+    def _select(self, name: str) -> Select:
+        select = Select(value=getattr(Settings(), name), name=name, **NARROW)
+        select.on_change("value", lambda a, old, new: self._changed(name, new))
+        return select
+
+    def _number(self, name: str) -> NumericInput:
+        low, high = BOUNDS[name]
+        whole = isinstance(getattr(Settings, name), int)
+        number = NumericInput(
+            value=getattr(Settings(), name), low=low, high=high, mode="int" if whole else "float", name=name, **NARROW
+        )
+        number.on_change("value", lambda a, old, new: self._changed(name, new))
+        return number
+
+    def roots(self) -> dict[str, Any]:
+        """The groups of widgets by the place where they stand."""
+        number, choice, button = self.numbers, self.choices, self.buttons
+        files = [button[name] for name in ("link", "link_weights", "save", "save_csv")]
+        play = [button[name] for name in ("play", "step", "epoch", "reset")]
+        data = [number[name] for name in ("size", "noise", "train_share", "classes", "data_seed")]
+        rates = [number[name] for name in ("learning_rate", "momentum", "batch_size", "l1", "l2", "dropout", "seed")]
+        layers = [self.layers, *self.sizes, choice["activation"], choice["init"], choice["many"]]
+        return {
+            "bar": _flow(self.preset, *play, self.speed, *files, button["language"]),
+            "data": Column(
+                children=[
+                    _flow(choice["data"], *data),
+                    self.new_class,
+                    _flow(*(button[name] for name in ("regenerate", "delete", "clear"))),
+                ],
+                sizing_mode="stretch_width",
+            ),
+            "training": _flow(choice["loss"], choice["optimizer"], *rates),
+            "net_controls": Column(children=[self.features, _flow(*layers, self.weight)], sizing_mode="stretch_width"),
+            "warp_controls": _flow(self.warp_layer, *self.axes, self.turn),
+        }
+
+    # ------------------------------------------------------------ by hand
+
+    def _changed(self, name: str, value: Any) -> None:
+        if not self._quiet and value is not None:
+            self._change(name, value)
+
+    def _on_preset(self, attribute: str, old: str, new: str) -> None:
+        if not self._quiet and new:
+            self._act("preset")
+
+    def _on_features(self, attribute: str, old: Sequence[int], new: Sequence[int]) -> None:
+        self._changed("features", [FEATURES[i] for i in sorted(new)])
+
+    def _on_layers(self, attribute: str, old: Any, new: Any) -> None:
+        count = self.layers.value
+        sizes = [size.value for size in self.sizes]
+        if count is not None and None not in sizes:
+            self._changed("hidden", [int(size) for size in sizes[: int(count)] if size is not None])
+
+    # ------------------------------------------------------------ from the state
+
+    def show(self, settings: Settings, *, playing: bool, language: str) -> None:
+        """Let the widgets show the settings, without telling of it.
+
+        Args:
+            settings: the state.
+            playing: whether it trains.
+            language: en or zh.
+        """
+        self._quiet = True
+        try:
+            if language != self.language or not self.preset.options:
+                self.language = language
+                self._translate()
+            for name, widget in (*self.choices.items(), *self.numbers.items()):
+                _set(widget, "value", getattr(settings, name))
+            _set(self.speed, "value", min(SPEEDS, key=lambda speed: abs(int(speed) - settings.speed)))
+            _set(self.features, "active", [FEATURES.index(name) for name in settings.features])
+            _set(self.layers, "value", len(settings.hidden))
+            for i, size in enumerate(self.sizes):
+                _set(size, "visible", i < len(settings.hidden))
+                if i < len(settings.hidden):
+                    _set(size, "value", settings.hidden[i])
+            labels = ["-1", "+1"] if settings.regression else [str(i) for i in range(settings.classes)]
+            _set(self.new_class, "labels", labels)
+            _set(self.new_class, "active", min(self.new_class.active or 0, len(labels) - 1))
+            _set(self.choices["loss"], "disabled", settings.regression)
+            _set(self.numbers["momentum"], "disabled", settings.optimizer not in ("sgd", "nesterov"))
+            _set(self.buttons["play"], "label", word("pause" if playing else "play", language))
+        finally:
+            self._quiet = False
+
+    def show_warp(self, layers: int, neurons: int, view: tuple[int, tuple[int, int, int | None], float]) -> None:
+        """Let the controls of the warped grid show what there is to choose from.
+
+        Args:
+            layers: how many, inputs and scores included.
+            neurons: of the chosen layer.
+            view: layer, axes and angle.
+        """
+        layer, axes, turn = view
+        self._quiet = True
+        try:
+            hidden = [word("hidden", self.language).format(i) for i in range(1, layers - 1)]
+            names = [word("inputs", self.language), *hidden, word("scores", self.language)]
+            _set(self.warp_layer, "options", [(str(i), name) for i, name in enumerate(names)])
+            _set(self.warp_layer, "value", str(layer))
+            some = [(str(i), str(i + 1)) for i in range(neurons)]
+            for i, (axis, value) in enumerate(zip(self.axes, axes, strict=True)):
+                _set(axis, "options", [("", word("none", self.language)), *some] if i == 2 else some)
+                _set(axis, "value", "" if value is None else str(value))
+            _set(self.turn, "visible", axes[2] is not None)
+            _set(self.turn, "value", turn)
+        finally:
+            self._quiet = False
+
+    def _translate(self) -> None:
+        language = self.language
+        for name, widget in (*self.choices.items(), *self.numbers.items()):
+            widget.title = word(name, language) if name in WORDS else name
+        for name, select in self.choices.items():
+            select.options = [(value, name_of(value, language)) for value in CHOICES[name]]
+        for name, button in self.buttons.items():
+            button.label = word(name, language)
+        self.preset.title, self.speed.title = word("preset", language), word("speed", language)
+        titles = [(name, getattr(preset.title, language)) for name, preset in PRESETS.items()]
+        self.preset.options = [("", "—"), *titles]
+        self.speed.options = [(speed, f"{int(speed):,}" if speed != SPEEDS[-1] else "max") for speed in SPEEDS]
+        self.layers.title = word("layers", language)
+        for i, size in enumerate(self.sizes, start=1):
+            size.title = f"{word('layer', language)} {i}"
+        self.warp_layer.title = word("warp_layer", language)
+        for i, axis in enumerate(self.axes, start=1):
+            axis.title = word(f"axis_{i}", language)
+        self.turn.title = word("turn", language)
+        self.weight.title = word("weight", language)
+
+
+def _set(widget: Any, name: str, value: Any) -> None:
+    """Set what differs: what is equal needs no message to the browser."""
+    if getattr(widget, name) != value:
+        setattr(widget, name, value)

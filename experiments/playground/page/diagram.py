@@ -1,0 +1,143 @@
+"""The drawing of the network: a picture for each neuron, a link for each weight."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import numpy as np
+from bokeh.models import ColumnDataSource, CustomJS, HoverTool, LinearColorMapper, Range1d, TapTool
+
+from experiments.playground.engine.probe import COARSE
+from experiments.playground.engine.session import Frame
+from experiments.playground.page.figures import CLASSES, SIGNED, new_figure
+
+MAX_LINKS = 400
+"""Networks with more weights than this are drawn with fewer pictures a second."""
+
+
+class Net:
+    """The network: a picture for each neuron, a link for each weight."""
+
+    def __init__(self, hovered: CustomJS) -> None:
+        x_range, y_range = Range1d(start=-0.6, end=3.6), Range1d(start=0, end=1)
+        self.figure = new_figure("net", x_range=x_range, y_range=y_range, min_height=330)
+        self.figure.axis.visible = False
+        self.figure.grid.visible = False
+        self.links = ColumnDataSource({name: [] for name in ("x0", "y0", "x1", "y1", "weight", "width")})
+        self.colors = LinearColorMapper(palette=SIGNED[:96] + SIGNED[160:], low=-2, high=2)
+        self.segments = self.figure.segment(
+            "x0",
+            "y0",
+            "x1",
+            "y1",
+            source=self.links,
+            line_width="width",
+            line_color={"field": "weight", "transform": self.colors},
+        )
+        self.segments.nonselection_glyph = None
+        self.segments.selection_glyph = self.segments.glyph.clone(line_color="#000000")
+        self.images = ColumnDataSource({name: [] for name in ("image", "x", "y", "dw", "dh")})
+        mapper = LinearColorMapper(palette=SIGNED, low=0, high=255)
+        self.figure.image("image", "x", "y", "dw", "dh", source=self.images, color_mapper=mapper)
+        names = ("x", "y", "left", "w", "h", "color", "name")
+        self.neurons = ColumnDataSource({name: [] for name in names})
+        self.boxes = self.figure.rect(
+            "x", "y", "w", "h", source=self.neurons, fill_alpha=0.0, line_color="color", line_width=2
+        )
+        self.boxes.nonselection_glyph = None
+        self.boxes.selection_glyph = self.boxes.glyph.clone(line_color="#000000", line_width=4)
+        self.figure.text(
+            "left",
+            "y",
+            "name",
+            source=self.neurons,
+            text_font_size="11px",
+            text_align="right",
+            text_baseline="middle",
+            text_color="#333333",
+        )
+        hover = HoverTool(renderers=[self.boxes], tooltips=None, callback=hovered)
+        tap = TapTool(renderers=[self.boxes, self.segments])
+        self.figure.add_tools(hover, tap)
+        self.shape: Any = None
+        self.sizes: list[int] = []
+        self.tick = 0
+        self.where: list[tuple[int, int]] = []
+        """The layer (0 for the features) and the number of each neuron that is drawn."""
+
+    def show(self, frame: Frame, sizes: list[int], *, often: bool) -> None:
+        """Draw the network; large ones with fewer pictures a second."""
+        weights = sum(a * b for a, b in itertools.pairwise(sizes))
+        self.tick += 1
+        new = (frame.shape, sizes) != (self.shape, self.sizes)
+        if not (new or often) and self.tick % (6 if weights < MAX_LINKS else 15):
+            return
+        xs, ys, height = _layout(sizes)
+        if new:
+            self.shape, self.sizes = frame.shape, sizes
+            self.figure.x_range.update(start=-0.75, end=len(sizes) - 0.7)
+            self._new_layout(frame, sizes, xs, ys, height)
+        self.links.data = dict[str, Any](_links(frame, sizes, xs, ys))
+        images = [_column(a[:n]) for a, n in zip(frame.look.neurons, sizes, strict=True)]
+        wide = 0.34
+        self.images.data = {
+            "image": images,
+            "x": [x - wide / 2 for x in xs],
+            "y": [y[-1] - height / 2 for y in ys],
+            "dw": [wide for _ in xs],
+            "dh": [y[0] - y[-1] + height for y in ys],
+        }
+
+    def _new_layout(self, frame: Frame, sizes: list[int], xs: list[float], ys: list[np.ndarray], height: float) -> None:
+        rows = [
+            (x, y, layer, neuron)
+            for layer, (x, column) in enumerate(zip(xs, ys, strict=True))
+            for neuron, y in enumerate(column)
+        ]
+        last = len(sizes) - 1
+        self.where = [(layer, neuron) for *_, layer, neuron in rows]
+        self.neurons.data = {
+            "x": [x for x, *_ in rows],
+            "y": [y for _, y, *_ in rows],
+            "left": [x - 0.2 for x, *_ in rows],
+            "w": [0.34] * len(rows),
+            "h": [height] * len(rows),
+            "color": [
+                CLASSES[n % 5] if layer == last and frame.shape.loss != "value" else "#888888" for *_, layer, n in rows
+            ],
+            "name": [frame.shape.features[n] if layer == 0 else "" for *_, layer, n in rows],
+        }
+
+
+def _layout(sizes: list[int]) -> tuple[list[float], list[np.ndarray], float]:
+    """The columns' x, the neurons' y from above, and the height of a neuron."""
+    pitch = min(0.94 / max(sizes), 0.2)
+    xs = [float(i) for i in range(len(sizes))]
+    ys = [0.49 + pitch * ((n - 1) / 2 - np.arange(n)) for n in sizes]
+    return xs, ys, 0.7 * pitch
+
+
+def _links(frame: Frame, sizes: list[int], xs: list[float], ys: list[np.ndarray]) -> dict[str, np.ndarray]:
+    parts = []
+    for layer, (into, out) in enumerate(itertools.pairwise(sizes)):
+        w = frame.params[layer]["w"][:out, :into]
+        one = np.ones(w.size, np.float32)
+        y0 = np.tile(ys[layer], out).astype(np.float32)
+        y1 = np.repeat(ys[layer + 1], into).astype(np.float32)
+        parts.append((one * (xs[layer] + 0.17), y0, one * (xs[layer + 1] - 0.17), y1, w.ravel()))
+    x0, y0, x1, y1, w = (np.concatenate(column) for column in zip(*parts, strict=True))
+    w = np.nan_to_num(w)
+    width = 0.5 + 4.5 * np.minimum(np.abs(w) / 2.0, 1.0)
+    return {"x0": x0, "y0": y0, "x1": x1, "y1": y1, "weight": w, "width": width.astype(np.float32)}
+
+
+def _column(neurons: np.ndarray) -> np.ndarray:
+    """The pictures of a layer in one column, the first at the top, with gaps as in `_layout`."""
+    n = len(neurons)
+    pitch = round(COARSE / 0.7)
+    column = np.full((pitch * (n - 1) + COARSE, COARSE), 128, np.uint8)
+    for i, one in enumerate(neurons):
+        start = pitch * (n - 1 - i)
+        column[start : start + COARSE] = one
+    return column

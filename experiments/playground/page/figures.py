@@ -1,0 +1,257 @@
+"""The figures of the page: made once, then given new numbers; the browser draws."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import contourpy
+import numpy as np
+from bokeh.models import (
+    ColumnDataSource,
+    LinearColorMapper,
+    NumeralTickFormatter,
+    PointDrawTool,
+    Range1d,
+)
+from bokeh.plotting import figure
+from bokeh.transform import linear_cmap
+
+from experiments.playground.engine.points import Points
+from experiments.playground.engine.probe import COARSE, FINE, LEVELS
+from experiments.playground.engine.programs import EXTENT
+from experiments.playground.engine.session import Frame
+
+CLASSES = ("#E69F00", "#0072B2", "#009E73", "#CC79A7", "#D55E00")
+NEGATIVE, POSITIVE = CLASSES[0], CLASSES[1]
+
+
+def _mix(color: str, share: float) -> str:
+    parts = [int(color[i : i + 2], 16) for i in (1, 3, 5)]
+    return "#" + "".join(f"{round(255 + (part - 255) * share):02x}" for part in parts)
+
+
+REGIONS = [_mix(color, 0.12 + 0.68 * level / (LEVELS - 1)) for color in CLASSES for level in range(LEVELS)] + [
+    "#ffffff"
+]
+SIGNED = [_mix(NEGATIVE, (128 - i) / 128) for i in range(128)] + [
+    _mix(POSITIVE, (i - 128) / 127) for i in range(128, 256)
+]
+
+
+def new_figure(name: str, *, square: bool = False, **more: Any) -> Any:
+    """A figure that fills its place.
+
+    Args:
+        name: of the place.
+        square: as high as wide.
+        more: for Bokeh's figure.
+
+    Returns:
+        A Bokeh figure.
+    """
+    options: dict[str, Any] = {"toolbar_location": "above", "tools": "save", "output_backend": "canvas"}
+    options["sizing_mode"] = "scale_width" if square else "stretch_both"
+    if square:
+        options |= {"width": 400, "height": 400}
+    options |= more
+    made = figure(name=name, **options)
+    made.toolbar.logo = None
+    made.toolbar.autohide = True
+    made.grid.grid_line_color = "#eeeeee"
+    made.min_border = 4
+    return made
+
+
+class Plane:
+    """The decision regions, the margin, and the points, which can be edited."""
+
+    def __init__(self) -> None:
+        self.mapper = LinearColorMapper(palette=REGIONS, low=0, high=255)
+        x_range, y_range = (Range1d(start=-EXTENT, end=EXTENT) for _ in range(2))
+        self.figure = new_figure("plane", square=True, x_range=x_range, y_range=y_range)
+        self.image = ColumnDataSource({"image": [np.zeros((FINE, FINE), np.uint8)]})
+        side = 2 * EXTENT
+        self.figure.image(
+            "image", x=-EXTENT, y=-EXTENT, dw=side, dh=side, source=self.image, color_mapper=self.mapper, level="image"
+        )
+        self.margin = ColumnDataSource({"x": [], "y": []})
+        self.figure.line("x", "y", source=self.margin, color="#222222", line_dash="dashed", line_width=1.2)
+        self.border = ColumnDataSource({"x": [], "y": []})
+        self.figure.line("x", "y", source=self.border, color="#222222", line_width=1.6)
+        self.points = ColumnDataSource({"x": [], "y": [], "target": [], "number": []})
+        self.colors = linear_cmap("target", list(CLASSES), -0.5, 4.5)
+        self.drawn = self.figure.scatter(
+            "x", "y", source=self.points, size=8, color=self.colors, line_color="white", line_width=1.2
+        )
+        self.drawn.nonselection_glyph = None
+        self.drawn.selection_glyph = self.drawn.glyph.clone(line_color="#000000", size=12)
+        self.tests = ColumnDataSource({"x": [], "y": []})
+        self.figure.scatter("x", "y", source=self.tests, size=3, color="white", line_color=None)
+        self.draw_tool = PointDrawTool(renderers=[self.drawn], empty_value=0, num_objects=0)
+        self.figure.add_tools(self.draw_tool)
+        self.figure.toolbar.active_tap = self.draw_tool
+
+    def show_points(self, points: Points, regression: bool) -> None:
+        """Draw the points; test points carry a white dot."""
+        mapper: Any = self.colors.transform
+        mapper.update(palette=SIGNED if regression else list(CLASSES))
+        mapper.update(low=-1.0 if regression else -0.5, high=1.0 if regression else 4.5)
+        self.drawn.glyph.line_color = "#777777" if regression else "white"
+        x, y = points.places.T
+        self.points.data = {"x": x, "y": y, "target": points.targets, "number": np.arange(len(x), dtype=np.int32)}
+        self.tests.data = {"x": x[~points.train], "y": y[~points.train]}
+
+    def show(self, frame: Frame, enlarged: bool) -> None:
+        """Draw the regions, or one neuron over the plane."""
+        signed = enlarged or frame.shape.loss == "value"
+        palette = SIGNED if signed else REGIONS
+        if self.mapper.palette is not palette:
+            self.mapper.palette = palette
+        self.image.data = {"image": [frame.look.chosen if enlarged else frame.look.plane]}
+        for source, level, wanted in ((self.margin, 1.0, frame.shape.loss == "svm"), (self.border, 0.0, True)):
+            lines = _contour(frame, level) if wanted and not enlarged else []
+            if lines or len(source.data["x"]):
+                source.data = {"x": _joined(lines, 0), "y": _joined(lines, 1)}
+
+
+def _contour(frame: Frame, level: float) -> list[Any]:
+    """Where the highest score leads by the margin; for level 0, where the winning class changes."""
+    along = (np.arange(FINE) + 0.5) / FINE * 2 * EXTENT - EXTENT
+    if frame.shape.loss == "value":
+        return []
+    if level > 0:
+        values = frame.look.lead
+        return list(contourpy.contour_generator(along, along, values).lines(level)) if np.isfinite(values).all() else []
+    winners = frame.look.plane // LEVELS
+    found: list[Any] = []
+    for number in np.unique(winners)[1:]:
+        lead = np.where(winners == number, frame.look.lead, -frame.look.lead)
+        if np.isfinite(lead).all():
+            found += list(contourpy.contour_generator(along, along, lead).lines(0.0))
+    return found
+
+
+def _joined(lines: list[np.ndarray], axis: int) -> np.ndarray:
+    """One line with gaps."""
+    gap = np.array([np.nan], np.float32)
+    parts = [part for line in lines for part in (line[:, axis].astype(np.float32), gap)]
+    return np.concatenate(parts) if parts else np.zeros(0, np.float32)
+
+
+class Warp:
+    """The plane as two or three neurons of a layer see it."""
+
+    def __init__(self) -> None:
+        self.figure = new_figure("warp", square=True)
+        self.grid = ColumnDataSource({"x": [-1.0, 1.0], "y": [-1.0, 1.0]})
+        self.figure.line("x", "y", source=self.grid, color="#999999", line_width=0.8)
+        self.points = ColumnDataSource({"x": [0.0], "y": [0.0], "target": [0.0]})
+        self.colors = linear_cmap("target", list(CLASSES), -0.5, 4.5)
+        self.figure.scatter("x", "y", source=self.points, size=6, color=self.colors, line_color="white")
+
+    def show(self, frame: Frame, layer: int, axes: tuple[int, int, int | None], turn: float) -> None:
+        """Draw the grid and the points where the layer carries them."""
+        outputs = frame.look.outputs[min(layer, len(frame.look.outputs) - 1)]
+        seen = project(outputs, axes, turn)
+        grid = seen[: COARSE * COARSE].reshape(COARSE, COARSE, 2)
+        gap = np.full((len(grid), 1, 2), np.nan, np.float32)
+        lines = [np.concatenate([way, gap], axis=1).reshape(-1, 2) for way in (grid, grid.transpose(1, 0, 2))]
+        both = np.concatenate(lines).astype(np.float32)
+        self.grid.data = {"x": both[:, 0], "y": both[:, 1]}
+        order = np.argsort(~frame.points.train, kind="stable")
+        at = seen[COARSE * COARSE :][: len(order)].astype(np.float32)
+        regression = frame.settings.regression
+        mapper: Any = self.colors.transform
+        if mapper.high != (1.0 if regression else 4.5):
+            mapper.update(palette=SIGNED if regression else list(CLASSES))
+            mapper.update(low=-1.0 if regression else -0.5, high=1.0 if regression else 4.5)
+        self.points.data = {"x": at[:, 0], "y": at[:, 1], "target": frame.points.targets[order]}
+
+
+def project(outputs: np.ndarray, axes: tuple[int, int, int | None], turn: float) -> np.ndarray:
+    """Two neurons as x and y, or three seen from a direction that is turned about the second.
+
+    Args:
+        outputs: f32[M, n].
+        axes: which neurons; None for no third one.
+        turn: angle in degrees.
+
+    Returns:
+        f32[M, 2].
+    """
+    first, second, third = (None if i is None else outputs[:, min(i, outputs.shape[1] - 1)] for i in axes)
+    assert first is not None
+    assert second is not None
+    if third is None:
+        return np.stack([first, second], axis=1)
+    angle = np.deg2rad(turn)
+    across = np.cos(angle) * first + np.sin(angle) * third
+    depth = np.cos(angle) * third - np.sin(angle) * first
+    return np.stack([across, second + 0.3 * depth], axis=1)
+
+
+class Curves:
+    """Loss and accuracy against steps, and the gradient of each layer."""
+
+    def __init__(self) -> None:
+        self.source = ColumnDataSource(
+            {name: [0.5, 1.0] for name in ("step", "loss", "test_loss", "right", "test_right")}
+        )
+        self.loss = new_figure("loss", y_axis_type="log", min_height=150, toolbar_location=None)
+        self.right = new_figure("accuracy", y_range=Range1d(start=0, end=1.03), min_height=150, toolbar_location=None)
+        for made in (self.loss, self.right):
+            made.xaxis.ticker.desired_num_ticks = 3
+            made.xaxis.formatter = NumeralTickFormatter(format="0a")
+        for made, ours, others in ((self.loss, "loss", "test_loss"), (self.right, "right", "test_right")):
+            made.line("step", ours, source=self.source, color="#0072B2", line_width=2)
+            made.line("step", others, source=self.source, color="#D55E00", line_width=2, line_dash="dashed")
+        self.bars = ColumnDataSource({"layer": [1], "top": [1.0]})
+        self.gradients = new_figure(
+            "gradients", y_axis_type="log", y_range=Range1d(start=1e-8, end=10), min_height=150, toolbar_location=None
+        )
+        self.gradients.vbar("layer", 0.7, "top", 1e-12, source=self.bars, color="#009E73")
+        self.gradients.xaxis.ticker = list(range(1, 8))
+
+    def show(self, frame: Frame) -> None:
+        """Draw the history and the gradients of now."""
+        table = np.array([[p.step, *p.losses, *p.accuracies] for p in frame.history], np.float64).reshape(-1, 5)
+        table[:, 1:3] = np.maximum(table[:, 1:3], 1e-6)
+        names = ("step", "loss", "test_loss", "right", "test_right")
+        self.source.data = {name: column.copy() for name, column in zip(names, table.T, strict=True)}
+        norms = np.clip(np.nan_to_num(frame.look.gradients), 1e-12, 1e12)
+        self.bars.data = {"layer": np.arange(1, len(norms) + 1), "top": norms}
+
+
+class Many:
+    """Small pictures of many networks."""
+
+    def __init__(self, choose: Callable[[int], None]) -> None:
+        self.figure = new_figure(
+            "many",
+            x_range=Range1d(start=0, end=8),
+            y_range=Range1d(start=-3.2, end=0),
+            height=260,
+            sizing_mode="stretch_width",
+        )
+        self.figure.axis.visible = False
+        self.figure.grid.visible = False
+        self.mapper = LinearColorMapper(palette=REGIONS, low=0, high=255)
+        self.images = ColumnDataSource({"image": [], "x": [], "y": []})
+        self.figure.image("image", "x", "y", 0.94, 0.94, source=self.images, color_mapper=self.mapper)
+        self.names = ColumnDataSource({"x": [], "y": [], "name": []})
+        self.figure.text("x", "y", "name", source=self.names, text_font_size="11px", text_color="#222222")
+        self.figure.on_event("tap", lambda event: choose(int(event.x) + 8 * int(-event.y / 1.6)))
+
+    def show(self, frame: Frame, names: list[str]) -> None:
+        """Draw them in rows of eight."""
+        if frame.all_planes is None:
+            return
+        palette = SIGNED if frame.shape.loss == "value" else REGIONS
+        if self.mapper.palette is not palette:
+            self.mapper.palette = palette
+        count = len(frame.all_planes)
+        x = np.arange(count) % 8
+        y = -(np.arange(count) // 8) * 1.6
+        self.images.data = {"image": list(frame.all_planes), "x": x, "y": y - 0.94}
+        self.names.data = {"x": x + 0.02, "y": y - 1.45, "name": names}

@@ -1,0 +1,45 @@
+"""Serves the page: one session for each tab that is open."""
+
+from __future__ import annotations
+
+from bokeh.application import Application
+from bokeh.application.handlers.function import FunctionHandler
+from bokeh.document import Document
+from bokeh.server.server import Server
+
+from experiments.playground.engine.compiler import Compiler
+from experiments.playground.page.page import Page
+
+MAX_MESSAGE = 4_000_000
+"""Bytes that a browser may send at once."""
+
+
+def start(host: str, port: int, compiler: Compiler) -> Server:
+    """A server that listens.
+
+    Args:
+        host: address to listen on.
+        port: 0 for any that is free.
+        compiler: for all sessions.
+
+    Returns:
+        The server; its `io_loop` is still to be started.
+
+    Raises:
+        OSError: the port is taken, or the address is none of this computer's.
+    """
+
+    def open_page(document: Document) -> None:
+        Page(document, compiler)
+
+    server = Server(
+        {"/": Application(FunctionHandler(open_page))},
+        address=host,
+        port=port,
+        allow_websocket_origin=None,
+        websocket_max_message_size=MAX_MESSAGE,
+        unused_session_lifetime_milliseconds=5000,
+        check_unused_sessions_milliseconds=2000,
+    )
+    server.start()
+    return server

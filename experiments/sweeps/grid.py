@@ -1,0 +1,143 @@
+"""What a sweep tries: the values of each hyper-parameter, and the settings that they make."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import math
+from collections.abc import Mapping
+
+import numpy as np
+
+from experiments.classifier.config import Config, Settings
+from experiments.classifier.task import hyperparameters
+
+NAMES = {"learning_rates": "learning_rate", "l2s": "l2", "dropouts": "dropout", "widths": "width"}
+
+
+@dataclasses.dataclass(frozen=True)
+class SweepConfig(Config):
+    """The settings of a sweep: those of a training run, and the values to try."""
+
+    learning_rates: tuple[float, ...] = ()
+    """Learning rates to try."""
+    l2s: tuple[float, ...] = ()
+    """Factors of the penalty to try."""
+    dropouts: tuple[float, ...] = ()
+    """Shares of dropped hidden values to try."""
+    widths: tuple[int, ...] = ()
+    """Numbers of neurons to try, the same in every hidden layer."""
+    random: int | None = None
+    """Instead of the grid of all values, so many settings drawn between the smallest and the largest value of each:
+    dropout evenly, the others evenly on a logarithmic scale."""
+    seeds: int = 3
+    """Runs of each setting: initial weights, order of the examples, dropout. The validation split stays the same."""
+    group: tuple[int, int] | None = None
+    """Settings and seeds that are trained together; by default what fits the memory and is fast here."""
+    final: bool = True
+    """Train the best setting on training and validation examples together and read the test set."""
+
+
+def check_values(config: SweepConfig) -> None:
+    """Check what is to be tried before anything follows from it.
+
+    Args:
+        config: the user's settings.
+
+    Raises:
+        ValueError: a value is out of range, or does not go with the model.
+    """
+    for name, low, high in (("learning_rates", 0.0, math.inf), ("l2s", 0.0, math.inf), ("dropouts", 0.0, 1.0)):
+        for value in getattr(config, name):
+            if not low <= value < high:
+                raise ValueError(
+                    f"--{name.replace('_', '-')} {value:g}: each must be at least {low:g} and below {high:g}"
+                )
+    if config.widths and min(config.widths) < 1:
+        raise ValueError(f"--widths {min(config.widths)}: each must be at least 1 neuron")
+    if config.model == "linear" and (config.widths or config.dropouts):
+        raise ValueError("--widths and --dropouts need hidden layers, which --model linear does not have")
+    if config.model not in ("linear", "mlp") and config.widths:
+        raise ValueError(f"--widths are of the hidden layers of --model mlp, got --model {config.model}")
+    for name, value in (("seeds", config.seeds), ("random", config.random), ("group", min(config.group or (1,)))):
+        if value is not None and value < 1:
+            raise ValueError(f"--{name} {value} must be at least 1")
+
+
+def tried_values(config: SweepConfig, settings: Settings) -> dict[str, tuple[float, ...]]:
+    """The values to try.
+
+    Args:
+        config: the user's settings.
+        settings: the same, complete.
+
+    Returns:
+        The values in ascending order by the name of their option; five rates and five penalties if none is given.
+
+    Raises:
+        ValueError: settings cannot be drawn at random between the values.
+    """
+    values = {name: tuple(sorted(set(getattr(config, name)))) for name in NAMES if getattr(config, name)}
+    if not values:
+        rate, l2 = settings.learning_rate, settings.l2 or 1e-4
+        values = {
+            "learning_rates": tuple(rate * 2.0**i for i in range(-2, 3)),
+            "l2s": tuple(l2 * 10.0 ** (i / 2) for i in range(-2, 3)),
+        }
+    if config.random is not None:
+        for name, tried in values.items():
+            if len(tried) < 2 or (name != "dropouts" and tried[0] == 0):
+                raise ValueError(f"--random needs the smallest and the largest of --{name.replace('_', '-')}, above 0")
+    return values
+
+
+def hparams_of(
+    config: SweepConfig, settings: Settings, values: Mapping[str, tuple[float, ...]]
+) -> dict[str, np.ndarray]:
+    """Every setting of the sweep.
+
+    Args:
+        config: the user's settings.
+        settings: the same, complete.
+        values: as from `tried_values`.
+
+    Returns:
+        Every hyper-parameter of the task with a value for each setting, [H].
+    """
+    if config.random is None:
+        columns = dict(zip(values, np.array(list(itertools.product(*values.values()))).T, strict=True))
+    else:
+        draw = np.random.default_rng(config.seed).uniform(size=(len(values), config.random))
+        columns = {
+            name: low + u * (high - low) if name == "dropouts" else low * (high / low) ** u
+            for (name, (low, *_, high)), u in zip(values.items(), draw, strict=True)
+        }
+    count = len(next(iter(columns.values())))
+    fixed = {name: np.full(count, value, np.float32) for name, value in hyperparameters(settings).items()}
+    swept = {NAMES[name]: column.astype(np.float32) for name, column in columns.items()}
+    if "width" in swept:
+        swept["width"] = np.round(swept["width"]).astype(np.int32)
+    return fixed | swept
+
+
+def on_border(chosen: Mapping[str, float], values: Mapping[str, tuple[float, ...]]) -> list[str]:
+    """A warning for each value that was chosen at the end of what was tried, where a better one may lie beyond.
+
+    Args:
+        chosen: the best value of each hyper-parameter.
+        values: all that were tried.
+
+    Returns:
+        The warnings.
+    """
+    found = []
+    for name, value in chosen.items():
+        low, high = min(values[name]), max(values[name])
+        if low == high:
+            continue
+        near = 0.02 * (high - low) if name == "dropout" else 0.02 * value
+        if value >= high - near:
+            found.append(f"the best {name}, {value:.3g}, is the largest that was tried: try larger ones")
+        elif value <= low + near and low > 0 and not (name == "width" and low == 1):
+            found.append(f"the best {name}, {value:.3g}, is the smallest that was tried: try smaller ones")
+    return found

@@ -1,0 +1,112 @@
+"""The groups of a sweep on disk, so that a sweep that was stopped need not begin again."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from experiments.classifier import resume
+from experiments.cli import command, files, rescue
+from experiments.sweeps.grid import SweepConfig
+from jaxnn import training
+
+FOLDER = "groups"
+
+
+class Groups:
+    """Keeps what is wanted of each group of models, in a file of its own.
+
+    A group that cannot be written stays in memory and is tried again after the next.
+    """
+
+    def __init__(
+        self,
+        config: SweepConfig,
+        out: Path,
+        models: int,
+        signalled: Callable[[], int | None],
+        warn: Callable[[str], None],
+        advance: Callable[[int], None],
+    ) -> None:
+        """Begin.
+
+        Args:
+            config: the settings of the sweep.
+            out: its folder.
+            models: how many it trains.
+            signalled: as from `command.noticing_signals`.
+            warn: told of files that are damaged or cannot be written.
+            advance: told how many more models are done.
+        """
+        self.config, self.out, self.models = config, out, models
+        self.signalled, self.warn, self.advance = signalled, warn, advance
+        self.done = 0
+        self.unsaved: dict[str, Any] = {}
+
+    def recall(self, place: training.Group) -> Any:
+        """What was kept of a group.
+
+        Args:
+            place: its settings and seeds.
+
+        Returns:
+            The arrays by name; None where there are none, or they are damaged.
+        """
+        path = self.out / FOLDER / _name(place)
+        if not path.exists():
+            return None
+        try:
+            kept = files.read_flat(path)
+        except ValueError as error:
+            self.warn(f"{error}: this group is trained again")
+            return None
+        self._count(place)
+        return kept
+
+    def keep(self, place: training.Group, kept: dict[str, np.ndarray]) -> None:
+        """Keep what is wanted of a group.
+
+        Args:
+            place: its settings and seeds.
+            kept: the arrays by name.
+
+        Raises:
+            command.Stopped: there was a signal; all that is finished has been saved.
+            OSError: there was a signal, and it can be saved nowhere.
+        """
+        self.unsaved[_name(place)] = kept
+        try:
+            (self.out / FOLDER).mkdir(parents=True, exist_ok=True)
+            for name in list(self.unsaved):
+                files.write_arrays(self.out / FOLDER / name, self.unsaved[name])
+                del self.unsaved[name]
+        except OSError as error:
+            self.warn(f"{self.out / FOLDER / _name(place)} cannot be written ({error}); it is tried again")
+        self._count(place)
+        if (signum := self.signalled()) is None:
+            return
+        folder = self.out
+        if self.unsaved:
+            folder = rescue.rescue_folder(self.config, self.out)
+            shutil.copytree(self.out, folder, dirs_exist_ok=True)
+            for name, arrays in self.unsaved.items():
+                files.write_arrays(folder / FOLDER / name, arrays)
+        raise command.Stopped(
+            signum,
+            f"{signal.Signals(signum).name} after {self.done} of {self.models} models; saved in {folder / FOLDER}; go "
+            f"on with: {resume.resume_command('sweep', folder)}",
+        )
+
+    def _count(self, place: training.Group) -> None:
+        models = (place[0].stop - place[0].start) * (place[1].stop - place[1].start)
+        self.done += models
+        self.advance(models)
+
+
+def _name(place: training.Group) -> str:
+    return f"{place[0].start}-{place[1].start}.npz"

@@ -1,0 +1,28 @@
+"""Checkpoints: a run on disk, written whole or not at all, every byte checked before it is used again.
+
+Examples start from:
+    >>> from jaxnn import checkpoint
+    >>> from jaxnn.checkpoint import Checkpointer
+    >>> from jaxnn.data import toy
+    >>> data = training.Data(*map(jnp.asarray, toy.gauss(40)))
+    >>> def task(h):
+    ...     return training.Task(models.linear(2, 2), losses.softmax, optax.sgd(h["rate"]))
+    >>> key, h = jax.random.key(0), {"rate": 0.5}
+"""
+
+from jaxnn.checkpoint.checkpointer import Checkpointer
+from jaxnn.checkpoint.checksums import DamagedError
+from jaxnn.checkpoint.store import Checkpoint, latest, list_checkpoints, load, position, remove, restore, save
+
+__all__ = [
+    "Checkpoint",
+    "Checkpointer",
+    "DamagedError",
+    "latest",
+    "list_checkpoints",
+    "load",
+    "position",
+    "remove",
+    "restore",
+    "save",
+]

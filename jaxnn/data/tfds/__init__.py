@@ -1,0 +1,1 @@
+"""Image data sets of tensorflow-datasets: prepared, read and cached without TensorFlow."""

@@ -1,0 +1,173 @@
+"""Several processes of one training: joining them, waiting for them, noticing that one is lost.
+
+Examples start from:
+    >>> from jaxnn import distributed
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from jax.experimental import multihost_utils
+
+from jaxnn import sharding
+
+CONNECT_SECONDS = 120
+
+
+def initialize(
+    coordinator: str, processes: int | None = None, process: int | None = None, *, patience: int = 20
+) -> None:
+    """Join this process with the others of a training; to be called before anything is computed.
+
+    Args:
+        coordinator: HOST:PORT of process 0, the same in all processes; or "auto": all three are read from the variables
+            of the cluster (Slurm, Open MPI, MPI, Kubernetes, Cloud TPU) or from `JAX_COORDINATOR_ADDRESS`.
+        processes: how many processes there are.
+        process: which one this is, from 0.
+        patience: seconds after which a process that is not heard of is taken for dead; the others then end with an
+            error instead of waiting for it.
+
+    Raises:
+        ValueError: an argument is missing or out of range, or the variables of a cluster are not there.
+        OSError: the others were not found.
+
+    Example:
+        >>> distributed.initialize("10.0.0.1:1234", processes=2, process=2)
+        Traceback (most recent call last):
+            ...
+        ValueError: the number of this process must be from 0 to 1, got 2
+    """
+    address = None
+    if coordinator != "auto":
+        address = coordinator
+        host, _, port = coordinator.rpartition(":")
+        if not host or not port.isdecimal() or not 0 < int(port) < 65536:
+            raise ValueError(f"coordinator must be HOST:PORT of process 0, such as 10.0.0.1:1234, got {coordinator!r}")
+        if processes is None or process is None:
+            raise ValueError(f"coordinator {coordinator} needs the number of processes and the number of this one")
+    if processes is not None and processes < 1:
+        raise ValueError(f"the number of processes must be at least 1, got {processes}")
+    if process is not None and not 0 <= process < (processes or process + 1):
+        raise ValueError(f"the number of this process must be from 0 to {(processes or 1) - 1}, got {process}")
+    # all devices of this process: JAX looks for a cluster, which tells more, only where something is not given
+    try:
+        jax.distributed.initialize(
+            address,
+            processes,
+            process,
+            cluster_detection_method="deactivate" if address else None,
+            heartbeat_timeout_seconds=patience,
+            initialization_timeout=CONNECT_SECONDS,
+        )
+    except ValueError as error:
+        raise ValueError(f"coordinator auto: found no cluster ({error}); give the address of process 0") from error
+    except RuntimeError as error:
+        raise OSError(f"the processes did not find each other at {coordinator}: {error}") from error
+
+
+def barrier() -> None:
+    """Within `data_parallel`, communicate for the first time: while all processes are here, before they compile.
+
+    Gloo, which connects CPUs, gives up a first meeting for which a process is half a minute late; later ones wait.
+
+    Example:
+        >>> distributed.barrier()  # alone there is nobody to wait for
+    """
+    if jax.process_count() > 1:
+        ones = sharding.from_local(np.ones(jax.local_device_count(), np.float32))
+        jax.block_until_ready(jax.jit(jnp.sum)(ones))
+
+
+@contextlib.contextmanager
+def report_lost_peers() -> Iterator[None]:
+    """Within it, the failure of a computation with other processes is told as what it most likely is.
+
+    Yields:
+        None.
+
+    Raises:
+        ConnectionError: another process has ended or is out of reach.
+
+    Example:
+        >>> with distributed.report_lost_peers():
+        ...     print(jnp.ones(2).sum())
+        2.0
+    """
+    try:
+        yield
+    except jax.errors.JaxRuntimeError as error:
+        if jax.process_count() == 1:
+            raise
+        raise ConnectionError(
+            f"process {jax.process_index()} of {jax.process_count()} lost the others: one of them has ended or "
+            f"is out of reach; see what it said, and start all of them again ({str(error).splitlines()[0]})"
+        ) from error
+
+
+def exit_on_failure(status: int) -> int:
+    """End this process at once if it failed and is one of several: a usual end would wait for the others.
+
+    Args:
+        status: the exit status.
+
+    Returns:
+        The same, where it does not end.
+
+    Example:
+        >>> distributed.exit_on_failure(0)
+        0
+    """
+    if status and jax.distributed.is_initialized() and jax.process_count() > 1:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+    return status
+
+
+def all_gather(tree: Any) -> Any:
+    """The values of arrays that lie in parts on the devices of several processes.
+
+    Args:
+        tree: JAX arrays.
+
+    Returns:
+        NumPy arrays, in every process all of them.
+
+    Example:
+        >>> type(distributed.all_gather(jnp.ones(2))).__name__
+        'ndarray'
+    """
+
+    def whole(leaf: Any) -> np.ndarray:
+        if isinstance(leaf, Array) and not leaf.is_fully_addressable and not leaf.is_fully_replicated:
+            return multihost_utils.process_allgather(leaf, tiled=True)
+        return np.asarray(leaf)
+
+    return jax.tree.map(whole, tree)
+
+
+def broadcast_scalar(value: float) -> float:
+    """One value for all processes, so that they decide alike on what they have measured themselves.
+
+    Args:
+        value: what this process has.
+
+    Returns:
+        What process 0 has.
+
+    Example:
+        >>> distributed.broadcast_scalar(0.25)
+        0.25
+    """
+    if jax.process_count() == 1:
+        return value
+    return float(multihost_utils.broadcast_one_to_all(np.float32(value)))

@@ -1,0 +1,205 @@
+"""Random numbers that are cheap to compile and to draw: permutations without sorting, bits hashed from a key.
+
+Examples start from:
+    >>> key = jax.random.key(0)
+"""
+
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from jax.typing import ArrayLike
+
+ROUNDS = 8
+ROUNDS_OF_SMALL = 24  # for up to 100 numbers, whose orders 8 rounds leave unequally likely by a few percent
+
+
+def permutation(key: Array, n: int) -> Array:
+    """A random permutation of 0 ... n-1, several times cheaper than sorting random keys.
+
+    The numbers are laid out as (row, column) of a grid with at least n cells; each round shifts every column by a
+    random amount and then every row by another, which moves cells without ever joining two (a Feistel network). A
+    number that lands outside 0 ... n-1 is sent through the network again until it lands inside, which keeps the map a
+    permutation. The number of columns is even, so that odd permutations are reached as well as even ones.
+
+    On 2 CPU cores 50,000 numbers take about 2 ms, `jax.random.permutation` about 25 ms.
+
+    Args:
+        key: a PRNG key.
+        n: how many, at least 1; static.
+
+    Returns:
+        i32[n].
+
+    Raises:
+        ValueError: `n` is not positive.
+
+    Source: Luby & Rackoff 1988, "How to construct pseudorandom permutations from pseudorandom functions"; Black &
+    Rogaway 2002, "Ciphers with arbitrary finite domains" (walking the cycle until inside).
+
+    Example:
+        >>> from jaxnn import random
+        >>> order = np.asarray(random.permutation(key, 1000))
+        >>> bool((np.sort(order) == np.arange(1000)).all())
+        True
+    """
+    rows, columns = _grid(n)
+    words = draw_shifts(key, n)
+    down = (words[:, :columns] % jnp.uint32(rows)).astype(jnp.int32)
+    right = (words[:, columns:] % jnp.uint32(columns)).astype(jnp.int32)
+
+    def shift(position: Array, by: Array, size: int) -> Array:
+        position = position + by
+        return jnp.where(position >= size, position - size, position)
+
+    def shuffle(cell: tuple[Array, Array], shifts: tuple[Array, Array]) -> tuple[tuple[Array, Array], None]:
+        row, column = cell
+        row = shift(row, shifts[0].at[column].get(mode="promise_in_bounds"), rows)
+        column = shift(column, shifts[1].at[row].get(mode="promise_in_bounds"), columns)
+        return (row, column), None
+
+    def send(x_outside: tuple[Array, Array]) -> tuple[Array, Array]:
+        x, outside = x_outside
+        cell = jax.lax.div(x, jnp.int32(columns)), jax.lax.rem(x, jnp.int32(columns))  # // would look for signs
+        (row, column), _ = jax.lax.scan(shuffle, cell, (down, right))
+        x = jnp.where(outside, row * columns + column, x)
+        return x, x >= n
+
+    start = jnp.arange(n, dtype=jnp.int32), jnp.ones(n, bool)
+    return jax.lax.while_loop(lambda x_outside: x_outside[1].any(), send, start)[0]
+
+
+def epoch_key(key: Array, epoch: ArrayLike) -> Array:
+    """The key of the order of an epoch.
+
+    Args:
+        key: the key of the run.
+        epoch: i32[], counted from 0.
+
+    Returns:
+        A PRNG key.
+
+    Example:
+        >>> from jaxnn.random import epoch_key
+        >>> bool(epoch_key(key, 0) == epoch_key(key, 1))
+        False
+    """
+    return jax.random.fold_in(jax.random.fold_in(key, 1), epoch)
+
+
+def epoch_rows(key: Array, epoch: ArrayLike, n: int, batch_size: int) -> Array:
+    """Which examples each step of an epoch sees.
+
+    Args:
+        key: the key of the run.
+        epoch: i32[], counted from 0.
+        n: the number of training examples.
+        batch_size: examples a step; those left over are left out of the epoch.
+
+    Returns:
+        i32[steps, batch_size].
+
+    Example:
+        >>> from jaxnn.random import epoch_rows
+        >>> epoch_rows(key, 0, n=10, batch_size=4).shape  # two examples are left out
+        (2, 4)
+    """
+    order = permutation(epoch_key(key, epoch), n)
+    steps = n // batch_size
+    return order[: steps * batch_size].reshape(steps, batch_size)
+
+
+def draw_shifts(key: Array, n: int) -> Array:
+    """The random numbers that make the permutation of a key.
+
+    Args:
+        key, n: as `permutation`.
+
+    Returns:
+        u32[rounds, rows + columns] of the grid; about 16 sqrt(n) numbers.
+
+    Raises:
+        ValueError: as `permutation`.
+
+    Example:
+        >>> from jaxnn.random import draw_shifts
+        >>> draw_shifts(key, 1000).shape
+        (8, 64)
+    """
+    shape = ROUNDS if n > 100 else ROUNDS_OF_SMALL, sum(_grid(n))
+    return jax.random.bits(key, (math.prod(shape),), jnp.uint32).reshape(shape)  # one axis: compiled in half the time
+
+
+def numbers_at(places: np.ndarray, words: np.ndarray, n: int) -> np.ndarray:
+    """Some places of a permutation, without the others and without JAX: `permutation(key, n)[places]`.
+
+    Args:
+        places: int[k], each from 0 to n - 1.
+        words: u32[rounds, rows + columns], as from `draw_shifts(key, n)`.
+        n: how many numbers the permutation has.
+
+    Returns:
+        i64[k].
+
+    Example:
+        >>> from jaxnn.random import draw_shifts, numbers_at, permutation
+        >>> places = np.array([0, 500, 999])
+        >>> bool((numbers_at(places, np.asarray(draw_shifts(key, 1000)), 1000) == permutation(key, 1000)[places]).all())
+        True
+    """
+    rows, columns = _grid(n)
+    numbers = np.asarray(places, np.int64)
+    outside = np.ones(numbers.shape, bool)
+    while outside.any():
+        row, column = np.divmod(numbers[outside], columns)
+        for of_round in words:
+            row = (row + of_round[column] % rows) % rows
+            column = (column + of_round[columns + row] % columns) % columns
+        numbers = numbers.copy()
+        numbers[outside] = row * columns + column
+        outside = numbers >= n
+    return numbers
+
+
+def _grid(n: int) -> tuple[int, int]:
+    """Rows and columns of the grid for n numbers."""
+    if n < 1:
+        raise ValueError(f"permutation: n must be at least 1, got {n}")
+    rows = math.isqrt(n - 1) + 1
+    return rows, 2 * -(-n // (2 * rows))
+
+
+def hash_bits(key: Array, shape: tuple[int, ...]) -> Array:
+    """Random bits, each a hash of the key's words and of its index: elementwise, so that they fuse with their use.
+
+    Args:
+        key: a PRNG key.
+        shape: static.
+
+    Returns:
+        u32[shape].
+
+    Source: Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3" (bits as a keyed function of a counter);
+    the finalizer of Appleby's MurmurHash3.
+
+    Example:
+        >>> from jaxnn import random
+        >>> random.hash_bits(key, (2, 3)).shape
+        (2, 3)
+    """
+    words = jax.random.key_data(key)
+    first = _mix(words[..., 0], jnp.uint32(0x9E3779B9))
+    second = _mix(words[..., 1], first)
+    place = jnp.zeros(shape, jnp.uint32)
+    for axis, size in enumerate(shape):
+        place = place * jnp.uint32(size) + jax.lax.broadcasted_iota(jnp.uint32, shape, axis)
+    return _mix(place ^ first, second)
+
+
+def _mix(word: Array, key: Array) -> Array:
+    """A bijection of 32-bit words, another for each key: MurmurHash3's finalizer with the key in its middle."""
+    word = (word ^ word >> jnp.uint32(16)) * jnp.uint32(0x85EBCA6B) ^ key
+    word = (word ^ word >> jnp.uint32(13)) * jnp.uint32(0xC2B2AE35)
+    return word ^ word >> jnp.uint32(16)

@@ -1,0 +1,199 @@
+"""Many devices and many processes: the same `run`, `fit` and `sweep`, told where their arrays lie.
+
+A mesh is set with `jax.set_mesh` (or `data_parallel`, `model_parallel`); the functions of this room read it and do nothing
+where there is none. The compiler makes the communication: of a training step one all-reduce of the gradient (with the
+loss and the accuracy), of a sweep none.
+
+    with sharding.data_parallel():  # all devices of all processes
+        run, timing = training.fit(task, hparams, key, data, epochs=30, batch_size=256)
+
+The data lie whole on every device, so that a step fetches its examples without communication (`jaxnn.data.loader` is
+for those that do not fit); every device takes an equal part of each batch. The order of the examples, the augmentation
+and the dropout masks do not depend on how many devices there are; sums are made in another order, so that losses agree
+to rounding.
+
+Examples start from:
+    >>> from jaxnn import sharding
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
+
+DATA = "data"
+"""The axis of the mesh over which batches are split."""
+MODELS = "models"
+"""The axis of the mesh over which the models of a sweep are split."""
+
+
+def data_parallel(devices: Sequence[Any] | None = None) -> contextlib.AbstractContextManager[Any]:
+    """A context in which `run` and `fit` split every batch over devices.
+
+    Args:
+        devices: by default all, of all processes.
+
+    Returns:
+        A context manager.
+
+    Example:
+        >>> with sharding.data_parallel(jax.devices()[:1]):  # `training.fit` in here would split every batch
+        ...     print(sharding.axis_size(sharding.DATA), sharding.axis_size(sharding.MODELS))
+        1 1
+    """
+    return _over(DATA, devices)
+
+
+def model_parallel(devices: Sequence[Any] | None = None) -> contextlib.AbstractContextManager[Any]:
+    """A context in which `sweep` and `run_many` split the models over devices, which then share nothing.
+
+    Args:
+        devices: by default all, of all processes.
+
+    Returns:
+        A context manager.
+
+    Example:
+        >>> with sharding.model_parallel(jax.devices()[:1]):  # `training.sweep` in here would spread its models
+        ...     print(sharding.axis_size(sharding.DATA), sharding.axis_size(sharding.MODELS))
+        1 1
+    """
+    return _over(MODELS, devices)
+
+
+def _over(axis: str, devices: Sequence[Any] | None) -> contextlib.AbstractContextManager[Any]:
+    devices = sorted(devices or jax.devices(), key=lambda device: (device.process_index, device.id))
+    return jax.set_mesh(Mesh(np.array(devices), (axis,), axis_types=(AxisType.Auto,)))
+
+
+def axis_size(axis: str = DATA) -> int:
+    """Over how many devices the mesh that is set splits an axis.
+
+    Args:
+        axis: `DATA` or `MODELS`.
+
+    Returns:
+        A number, 1 where no mesh is set or it has no such axis.
+
+    Example:
+        >>> sharding.axis_size()
+        1
+    """
+    return jax.sharding.get_abstract_mesh().shape.get(axis, 1)
+
+
+def check_batch_size(batch_size: int) -> None:
+    """Check that a batch can be split into equal parts, one for each device.
+
+    Args:
+        batch_size: examples a step.
+
+    Raises:
+        ValueError: it cannot; the message names the nearest sizes that can.
+
+    Example:
+        >>> sharding.check_batch_size(100)  # without a mesh any can
+    """
+    devices = axis_size()
+    if batch_size % devices:
+        below, above = batch_size // devices * devices, -(-batch_size // devices) * devices
+        nearest = f"{below} or {above}" if below else str(above)
+        raise ValueError(
+            f"run: batch_size {batch_size} cannot be split over {devices} devices; "
+            f"the nearest sizes that can: {nearest}"
+        )
+
+
+def shard(tree: Any, axis: int = 0, over: str = DATA) -> Any:
+    """Inside a program: have each device compute its part of the arrays.
+
+    Args:
+        tree: arrays; an axis that is no multiple of the number of devices is filled up and masked by the compiler.
+        axis: which axis is split.
+        over: `DATA` or `MODELS`.
+
+    Returns:
+        The same values; where no mesh with that axis is set, the same arrays.
+
+    Example:
+        >>> print(jax.jit(lambda x: sharding.shard(x) ** 2)(jnp.arange(3.0)))
+        [0. 1. 4.]
+    """
+    if axis_size(over) == 1:
+        return tree
+    spec = PartitionSpec(*[None] * axis, over)
+    return jax.tree.map(lambda a: jax.lax.with_sharding_constraint(a, spec), tree)
+
+
+def replicate_inside(tree: Any) -> Any:
+    """Inside a program: have all of the arrays on every device.
+
+    Args:
+        tree: arrays.
+
+    Returns:
+        The same values; where no mesh is set, the same arrays.
+
+    Example:
+        >>> print(jax.jit(lambda x: sharding.replicate_inside(x) ** 2)(jnp.arange(3.0)))
+        [0. 1. 4.]
+    """
+    if jax.sharding.get_abstract_mesh().empty:
+        return tree
+    return jax.tree.map(lambda a: jax.lax.with_sharding_constraint(a, PartitionSpec()), tree)
+
+
+def replicate(tree: Any) -> Any:
+    """Put arrays on the devices, whole on each of them.
+
+    Args:
+        tree: numbers, NumPy arrays or JAX arrays, in every process the same.
+
+    Returns:
+        JAX arrays; where no mesh is set, on the default device.
+
+    Example:
+        >>> sharding.replicate({"rate": 0.1})["rate"].is_fully_replicated
+        True
+    """
+    if jax.sharding.get_abstract_mesh().empty:
+        return jax.tree.map(jnp.asarray, tree)
+    everywhere = NamedSharding(jax.sharding.get_mesh(), PartitionSpec())
+
+    def put(leaf: Any) -> Array:
+        if isinstance(leaf, Array) and leaf.sharding.is_equivalent_to(everywhere, leaf.ndim):
+            return leaf
+        if jax.process_count() == 1:
+            return jax.device_put(jnp.asarray(leaf), everywhere)
+        if jnp.issubdtype(getattr(leaf, "dtype", np.float32), jax.dtypes.prng_key):
+            return jax.random.wrap_key_data(put(jax.random.key_data(leaf)), impl=jax.random.key_impl(leaf))
+        values = np.asarray(leaf, jax.dtypes.canonicalize_dtype(np.result_type(leaf)))
+        return jax.make_array_from_callback(values.shape, everywhere, lambda place: values[place])
+
+    return jax.tree.map(put, tree)
+
+
+def from_local(tree: Any) -> Any:
+    """Put this process's part of a batch on its devices, an equal share on each.
+
+    Args:
+        tree: NumPy arrays; the parts of the processes in their order make up the batch.
+
+    Returns:
+        The batch as JAX arrays; where no mesh is set, on the default device.
+
+    Example:
+        >>> sharding.from_local(np.zeros((8, 2))).shape
+        (8, 2)
+    """
+    if jax.sharding.get_abstract_mesh().empty:
+        return jax.tree.map(jax.device_put, tree)
+    parts = NamedSharding(jax.sharding.get_mesh(), PartitionSpec(DATA))
+    return jax.tree.map(lambda a: jax.make_array_from_process_local_data(parts, a), tree)

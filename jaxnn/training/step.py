@@ -1,0 +1,255 @@
+"""One training step: `update(state, batch) -> (state, metrics)`, and scores in evaluation mode."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jax import Array
+from jax.typing import ArrayLike
+
+from jaxnn import sharding
+from jaxnn.metrics import accuracy
+from jaxnn.training.task import Batch, Metrics, Params, State, Statistics, StepKeys, Task, Weighted
+
+if TYPE_CHECKING:
+    pass
+
+
+def init_state(task: Task, key: Array) -> State:
+    """The state before the first step.
+
+    Args:
+        task: what is to be learned.
+        key: a PRNG key; parameters draw from one half, steps from the other.
+
+    Returns:
+        A `State` with step 0.
+
+    Example:
+        >>> state = training.init_state(task(h), key)
+        >>> int(state.step), state.params[0]["w"].shape
+        (0, (2, 2))
+    """
+    params_key, steps_key = jax.random.split(key)
+    params = task.model.init(params_key)
+    init_model_state = getattr(task.model, "init_state", None)
+    model_state = None if init_model_state is None else init_model_state(params_key)
+    return State(params, task.optimizer.init(params), jnp.int32(0), steps_key, model_state)
+
+
+def step_keys(key: Array, step: ArrayLike) -> StepKeys:
+    """The keys of a step: a function of the run's key and the number of the step.
+
+    Args:
+        key: `State.key`.
+        step: i32[], `State.step`.
+
+    Returns:
+        A `StepKeys`. A run derives those of a whole epoch at once, which costs less than one at a time.
+
+    Example:
+        >>> keys = training.step_keys(key, 0)
+        >>> keys._fields, bool(keys.model == training.step_keys(key, 1).model)
+        (('augment', 'mixup', 'model'), False)
+    """
+    of_step = jax.random.fold_in(key, step)
+    return StepKeys(*(jax.random.fold_in(of_step, i) for i in range(3)))  # what is not used is not computed
+
+
+def make_update(task: Task, statistics: Statistics = None) -> Callable[..., tuple[State, Metrics]]:
+    """The step function of a task: a pure function, to be jitted, scanned or vmapped.
+
+    Formula: `objective = mean loss + penalty`; `params += optimizer(gradient of objective)`. With weights the mean loss
+    is `mean(weight * loss)`: weights with the mean 1 keep the balance of loss and penalty.
+
+    Args:
+        task: what is to be learned.
+        statistics: what `task.transform` needs, as fitted on the training split.
+
+    Returns:
+        `update(state, (inputs[B, ...], labels[B])) -> (state, metrics)`; the batch may have weights f32[B] as its third
+        part, and a third argument may hand in the step's keys, `step_keys(state.key, state.step)`.
+
+    Source: the notes' forward pass, back-propagation and parameter update; Robbins & Monro 1951.
+
+    Example:
+        >>> update = jax.jit(training.make_update(task(h)))
+        >>> state, metrics = update(training.init_state(task(h), key), (data.inputs, data.labels))
+        >>> int(state.step), metrics.loss.shape
+        (1, ())
+    """
+    optimizer = optax.with_extra_args_support(task.optimizer)
+
+    def update(state: State, batch: Batch | Weighted, keys: StepKeys | None = None) -> tuple[State, Metrics]:
+        inputs, labels = jnp.asarray(batch[0]), jnp.asarray(batch[1])
+        weights = batch[2] if len(batch) > 2 else None
+        keys = keys or step_keys(state.key, state.step)
+        if task.augment is not None:
+            inputs = task.augment(keys.augment, inputs)
+        mixed = None
+        if task.mixup is not None:
+            mixed = task.mixup(keys.mixup, inputs)
+            inputs = mixed.images
+        x = task.transform(statistics, inputs)
+
+        def objective(params: Params) -> tuple[Array, tuple[Array, Array, Array, Any]]:
+            scores, model_state = _apply(task, params, state.model_state, x, keys.model)
+            loss = _mean_loss(task, scores, labels, weights)
+            if mixed is not None:
+                of_partner = weights if weights is None else jnp.asarray(weights)[mixed.partner]
+                other = _mean_loss(task, scores, labels[mixed.partner], of_partner)
+                loss = mixed.share * loss + (1.0 - mixed.share) * other
+            penalty = jnp.asarray(task.penalty(params), loss.dtype)
+            return loss + penalty, (loss, penalty, accuracy(scores, labels), model_state)
+
+        (value, aside), gradient = jax.value_and_grad(objective, has_aux=True)(state.params)
+        loss, penalty, share_right, model_state = aside
+        updates, opt_state = optimizer.update(
+            gradient,
+            state.opt_state,
+            state.params,
+            value=value,
+            grad=gradient,
+            value_fn=lambda params: objective(params)[0],
+        )
+        params = optax.apply_updates(state.params, updates)
+        update_norm = optax.tree.norm(updates)
+        skipped = _skipped(opt_state, update_norm)
+        if skipped is not None:  # what the batch did to the state is left out as well
+            model_state = jax.tree.map(lambda old, new: jnp.where(skipped, old, new), state.model_state, model_state)
+        metrics = Metrics(
+            loss,
+            penalty,
+            share_right,
+            learning_rate=_learning_rate(opt_state),
+            gradient_norm=optax.tree.norm(gradient),
+            update_norm=update_norm,
+            parameter_norm=optax.tree.norm(params),
+            skipped=skipped,
+        )
+        return State(params, opt_state, state.step + 1, state.key, model_state), metrics
+
+    return update
+
+
+def evaluated_params(state: State) -> Params:
+    """The parameters that are evaluated and kept: those of the state, or their mean where the optimizer makes one.
+
+    Args:
+        state: of a training.
+
+    Returns:
+        `state.params`; with `jaxnn.optimizers.averaged` the mean.
+
+    Example:
+        >>> state = training.init_state(task(h), key)
+        >>> training.evaluated_params(state) is state.params
+        True
+    """
+    found = optax.tree.get_all_with_path(state.opt_state, "averaged_params")
+    return found[0][1] if found else state.params
+
+
+def _apply(task: Task, params: Params, model_state: Any, x: Array, key: Array | None = None) -> tuple[Array, Any]:
+    """The scores, and the state after them, of either kind of model."""
+    apply: Callable[..., Any] = task.model.apply
+    return (apply(params, x, key=key), None) if model_state is None else apply(params, model_state, x, key=key)
+
+
+def _mean_loss(task: Task, scores: Array, labels: Array, weights: Array | np.ndarray | None) -> Array:
+    losses = task.loss(scores, labels)
+    return losses.mean() if weights is None else (losses * weights).mean()
+
+
+def _learning_rate(opt_state: Any) -> Array | None:
+    """The one learning rate in the optimizer's state; a schedule has a second entry of this name, its counter."""
+    found = [v for _, v in optax.tree.get_all_with_path(opt_state, "learning_rate") if isinstance(v, Array)]
+    return found[0] if len(found) == 1 else None
+
+
+def _skipped(opt_state: Any, update_norm: Array) -> Array | None:
+    """Whether `optax.apply_if_finite` left the update out; after too many in a row it lets one through."""
+    found = [v for _, v in optax.tree.get_all_with_path(opt_state, "last_finite")]
+    return ~found[0] & (update_norm == 0) if found else None
+
+
+def compute_scores(
+    task: Task,
+    params: Params,
+    inputs: ArrayLike,
+    statistics: Statistics = None,
+    *,
+    model_state: Any = None,
+    batch_size: int = 1000,
+) -> Array:
+    """The scores in evaluation mode: no dropout, no augmentation; in batches, so that memory stays small.
+
+    Args:
+        task: what was learned.
+        params: its parameters.
+        inputs: [N, ...] as stored, such as uint8 images; `task.transform` is applied here.
+        statistics: what `task.transform` needs.
+        model_state: of a model with a state, `State.model_state`.
+        batch_size: examples at a time; the last batch may be smaller, no example is dropped.
+
+    Returns:
+        f32[N, C].
+
+    Raises:
+        TypeError: `model_state` is missing, or the model has none.
+
+    Example:
+        >>> params = training.init_state(task(h), key).params
+        >>> training.compute_scores(task(h), params, data.inputs, batch_size=16).shape
+        (40, 2)
+    """
+    if (model_state is not None) != hasattr(task.model, "init_state"):
+        told = "the model has no state, but model_state was given" if model_state is not None else ""
+        raise TypeError(
+            f"compute_scores: {told or 'a model with a state needs model_state, such as State.model_state'}"
+        )
+    examples: Array = sharding.replicate_inside(jnp.asarray(inputs))
+
+    def some(x: Array) -> Array:
+        return score_batch(task, params, x, statistics, model_state=model_state)
+
+    batches = examples.shape[0] // batch_size
+    first, rest = examples[: batches * batch_size], examples[batches * batch_size :]
+    parts = []
+    if batches:
+        scores = jax.lax.map(some, first.reshape(batches, batch_size, *first.shape[1:]))
+        parts.append(scores.reshape(-1, scores.shape[-1]))
+    if len(rest) or not batches:
+        parts.append(some(rest))
+    return sharding.replicate_inside(jnp.concatenate(parts))
+
+
+def score_batch(
+    task: Task, params: Params, inputs: Array, statistics: Statistics = None, *, model_state: Any = None
+) -> Array:
+    """The scores of one batch in evaluation mode, each device its part.
+
+    Args:
+        task, params, statistics, model_state: as `compute_scores`.
+        inputs: [B, ...] as stored.
+
+    Returns:
+        f32[B, C].
+
+    Example:
+        >>> from jaxnn.training.step import score_batch
+        >>> params = training.init_state(task(h), key).params
+        >>> score_batch(task(h), params, data.inputs[:8]).shape
+        (8, 2)
+    """
+
+    def of(x: Array) -> Array:
+        return _apply(task, params, model_state, task.transform(statistics, x))[0]
+
+    x = sharding.shard(inputs)
+    return sharding.shard((of(x) + of(x[:, :, ::-1])) / 2 if task.mirror else of(x))
