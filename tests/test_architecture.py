@@ -113,7 +113,7 @@ def test_heavy_libraries_are_imported_in_their_rooms_and_only_when_needed(path):
     in_data = PACKAGE / "data" in path.parents
     allowed = set(HEAVY) - {"matplotlib", "tensorflow"} if in_data else set()
     allowed |= {"matplotlib"} if in_plots(path) else set()
-    allowed |= {"orbax"} if module_name(path) == "jaxnn.checkpoint.store" else set()
+    allowed |= {"orbax"} if module_name(path) == "jaxnn.checkpoint._store" else set()
     allowed |= {"sklearn"} if in_sklearn(path) else set()
     allowed |= {"flax"} if module_name(path) == "jaxnn.interop.flax" else set()
     assert tops(imports(path)) & set(HEAVY) <= allowed

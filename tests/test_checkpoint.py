@@ -196,7 +196,7 @@ def test_a_write_that_fails_leaves_nothing_and_the_former_in_place(step, written
 
     target = {
         "rename": "pathlib.Path.rename",
-        "seal": "jaxnn.checkpoint.checksums.write_sums",
+        "seal": "jaxnn.checkpoint._checksums.write_sums",
         "json": "pathlib.Path.write_text",
         "orbax": "orbax.checkpoint.Checkpointer.save",
     }[step]
@@ -222,7 +222,7 @@ def test_the_newest_and_the_best_are_kept(tmp_path):
 
 def test_a_checkpoint_is_due_by_the_clock(tmp_path, monkeypatch):
     now = 0.0
-    monkeypatch.setattr("jaxnn.checkpoint.checkpointer.time.monotonic", lambda: now)
+    monkeypatch.setattr("jaxnn.checkpoint._checkpointer.time.monotonic", lambda: now)
     keeper = Checkpointer(tmp_path, minutes=2)
     assert not keeper.due(1)
     now = 119.0

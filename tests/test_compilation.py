@@ -17,7 +17,7 @@ KEY = jax.random.key(0)
 H = {"learning_rate": 0.1, "l2": 1e-3, "dropout": 0.5}
 IMAGES = np.random.default_rng(0).integers(0, 256, (320, 48), dtype=np.uint8)
 DATA = training.Data(IMAGES, np.arange(320, dtype=np.int32) % 10, preprocess.fit_moments(IMAGES))
-fit_module = importlib.import_module("jaxnn.training.fit")
+fit_module = importlib.import_module("jaxnn.training._fit")
 
 
 def make_task(h, hidden=()):

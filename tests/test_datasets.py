@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from sklearn.datasets import load_digits
 
 from jaxnn.data import Dataset, load, toy
-from jaxnn.data.split import hold_out
+from jaxnn.data._split import hold_out
 
 ROOT = Path(__file__).parents[1]
 

@@ -10,8 +10,8 @@ import pytest
 
 from jaxnn import losses, models, training
 from jaxnn.data import toy
-from jaxnn.inspect.snapshots import snapshots
-from jaxnn.inspect.subnets import sample_subnets
+from jaxnn.inspect.dropout_masks import sample_subnets
+from jaxnn.inspect.trajectory import snapshots
 from jaxnn.plots import masks, regions, studies
 from jaxnn.plots.overlay import overlay
 

@@ -10,8 +10,8 @@ import references
 
 from experiments.lessons import score_function
 from jaxnn import models
-from jaxnn.inspect.contributions import contributions
-from jaxnn.plots.contributions import contributions as draw_contributions
+from jaxnn.inspect.attribution import contributions
+from jaxnn.plots.attribution import contributions as draw_contributions
 from jaxnn.plots.matrices import Matrix, equation
 from jaxnn.plots.planes import score_planes
 

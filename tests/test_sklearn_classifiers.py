@@ -17,7 +17,7 @@ from sklearn.svm import LinearSVC
 from sklearn.utils.estimator_checks import check_estimator
 
 from jaxnn.interop.sklearn import LinearClassifier, MLPClassifier
-from jaxnn.interop.sklearn.plans import even_batches
+from jaxnn.interop.sklearn._jobs import even_batches
 
 pytestmark = pytest.mark.usefixtures("standard_promotion")
 

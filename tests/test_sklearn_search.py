@@ -10,7 +10,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_random_state
 
-from jaxnn.interop.sklearn import LinearClassifier, MLPClassifier, VmapSearchCV, plans, search
+from jaxnn.interop.sklearn import LinearClassifier, MLPClassifier, VmapSearchCV, _jobs, _search
 
 pytestmark = pytest.mark.usefixtures("standard_promotion")
 
@@ -45,7 +45,7 @@ def same(ours, theirs):
 def alone(monkeypatch):
     """How many trainings the search has made one by one."""
     made = []
-    monkeypatch.setattr(search, "train", lambda plan: made.append(plan) or plans.train(plan))
+    monkeypatch.setattr(_search, "train", lambda plan: made.append(plan) or _jobs.train(plan))
     return made
 
 

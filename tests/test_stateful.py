@@ -10,7 +10,7 @@ import pytest
 from flax_nets import CLASSES, MODELS, SHAPE, assert_trees, examples, task_of
 
 from jaxnn import distributed, models, sharding, training
-from jaxnn.checkpoint import checkpointer, store
+from jaxnn.checkpoint import _checkpointer, _store
 
 KEY = jax.random.key(0)
 H = {"rate": 0.05, "l2": 1e-3}
@@ -84,16 +84,16 @@ def test_devices_train_as_one(kind, tasks):
 
 @each_kind
 def test_a_run_that_goes_on_from_a_checkpoint_ends_the_same_bit_for_bit(kind, tasks, tmp_path):
-    kept = checkpointer.Checkpointer(tmp_path, epochs=1, keep=9)
+    kept = _checkpointer.Checkpointer(tmp_path, epochs=1, keep=9)
 
     def save(run, timing):
         kept.save(int(run.epoch), run, {}, 0.0)
 
     whole, _ = training.fit(tasks[kind], H, KEY, DATA, **OPTIONS, on_chunk=save, chunk_ends=1)
     kept.close()
-    [path] = [path for path in store.list_checkpoints(tmp_path) if path.name == "000002"]
+    [path] = [path for path in _store.list_checkpoints(tmp_path) if path.name == "000002"]
     like = jax.eval_shape(lambda: training.start(tasks[kind], H, KEY, DATA, 4, 16, "validation_loss"))
-    stored = store.restore(store.load(path), like)
+    stored = _store.restore(_store.load(path), like)
     again, _ = training.fit(tasks[kind], H, KEY, DATA, **OPTIONS, progress=stored)
     assert_trees(again, whole)
 

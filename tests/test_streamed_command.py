@@ -22,7 +22,7 @@ from experiments import export, sweep, train
 from experiments.classifier import resume, saved
 from experiments.cli import command
 from jaxnn import checkpoint, training
-from jaxnn.data import datasets, load
+from jaxnn.data import _load, load
 from jaxnn.data.tfds import lazy
 
 SHAPE, TRAIN, TEST = (6, 5, 3), 300, 37
@@ -125,10 +125,10 @@ def test_predict_and_export_take_the_folder(data_dir, undisturbed, tmp_path):
 def test_what_would_fill_the_memory_is_streamed_and_told(data_dir, tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("JAXNN_CACHE_DIR", str(tmp_path / "cache"))
     size = (TRAIN + TEST) * np.prod(SHAPE)
-    monkeypatch.setattr(datasets, "memory", lambda: 2 * size)
+    monkeypatch.setattr(_load, "memory", lambda: 2 * size)
     given: dict[str, Any] = {"data_dir": data_dir, "memory_share": 0.5}
     assert isinstance(load("tiny", **given).train.inputs, np.ndarray)
-    monkeypatch.setattr(datasets, "memory", lambda: 2 * size - 1)
+    monkeypatch.setattr(_load, "memory", lambda: 2 * size - 1)
     assert isinstance(load("tiny", **given).train.inputs, lazy.Images)
     assert isinstance(load("tiny", data_dir=data_dir).train.inputs, np.ndarray)  # as without the option
     arguments = [*options(data_dir)[:4], *COUNTED, "--quick", "--epochs", "1"]

@@ -12,7 +12,7 @@ import optax
 
 from jaxnn import distributed, layers, losses, models, sharding, training
 from jaxnn.data import load, preprocess
-from jaxnn.data.split import take
+from jaxnn.data._split import take
 
 HPARAMS = {"learning_rate": 0.05, "l2": 1e-4, "dropout": 0.5}
 

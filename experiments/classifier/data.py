@@ -16,7 +16,7 @@ from experiments.classifier.results import Classifier
 from jaxnn import metrics, sharding, training
 from jaxnn.data import Dataset, Split, load, loader
 from jaxnn.data.tfds.lazy import Images
-from jaxnn.training.evaluate import Counted
+from jaxnn.training._evaluate import Counted
 
 MakeTask = Callable[[Mapping[str, Any]], training.Task]
 

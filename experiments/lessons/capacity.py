@@ -24,7 +24,7 @@ from experiments.lessons import lesson
 from experiments.lessons.lesson import Claim, Lesson, Options, Outcome, Rows, Text
 from jaxnn import initializers, losses, models, training
 from jaxnn.data import Dataset, load
-from jaxnn.inspect.snapshots import snapshots
+from jaxnn.inspect.trajectory import snapshots
 from jaxnn.plots import regions, studies
 
 WIDTHS = (1, 2, 3, 6, 20)

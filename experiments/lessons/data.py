@@ -9,7 +9,7 @@ import numpy as np
 
 from experiments.lessons.lesson import Options
 from jaxnn.data import Dataset, load, preprocess
-from jaxnn.data.split import Split, take
+from jaxnn.data._split import Split, take
 from jaxnn.data.tfds import cache, source
 from jaxnn.training import Data
 

@@ -33,7 +33,7 @@ from experiments.lessons.data import load_images
 from experiments.lessons.lesson import Claim, Lesson, Options, Outcome, Rows, Text
 from jaxnn import initializers, losses, metrics, models, training
 from jaxnn.data import Dataset, preprocess
-from jaxnn.data.split import Split, take
+from jaxnn.data._split import Split, take
 from jaxnn.plots import studies
 
 COMPONENTS = 100

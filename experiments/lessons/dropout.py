@@ -24,7 +24,7 @@ from experiments.lessons import lesson
 from experiments.lessons.lesson import Claim, Lesson, Options, Outcome, Rows, Text
 from jaxnn import layers, losses, models, training
 from jaxnn.data import load, preprocess
-from jaxnn.inspect.subnets import sample_subnets
+from jaxnn.inspect.dropout_masks import sample_subnets
 from jaxnn.plots import masks, studies
 
 RATES = (0.0, 0.2, 0.4, 0.5, 0.6, 0.8)

@@ -26,7 +26,7 @@ from experiments.lessons.data import few_points, load_images
 from experiments.lessons.lesson import Claim, Lesson, Options, Outcome, Rows, Text
 from jaxnn import losses, models, training
 from jaxnn.data import preprocess
-from jaxnn.data.split import Split
+from jaxnn.data._split import Split
 from jaxnn.plots import regions, studies
 
 WIDTHS = (3, 200)

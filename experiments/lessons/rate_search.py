@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 
 from jaxnn.plots import signals
 from jaxnn.training import Data, Run, sweep
-from jaxnn.training.task import MakeTask
+from jaxnn.training._task import MakeTask
 
 
 class Race(NamedTuple):

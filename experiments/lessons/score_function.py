@@ -26,8 +26,8 @@ from experiments.lessons.data import load_images
 from experiments.lessons.lesson import Claim, Lesson, Options, Outcome, Rows, Text
 from jaxnn import layers, losses, metrics, models, plots, training
 from jaxnn.data import Dataset, load, preprocess
-from jaxnn.inspect.contributions import contributions
-from jaxnn.plots.contributions import contributions as draw_contributions
+from jaxnn.inspect.attribution import contributions
+from jaxnn.plots.attribution import contributions as draw_contributions
 from jaxnn.plots.matrices import Matrix, equation
 from jaxnn.plots.planes import score_planes
 

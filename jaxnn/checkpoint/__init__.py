@@ -10,9 +10,9 @@ Examples start from:
     >>> key, h = jax.random.key(0), {"rate": 0.5}
 """
 
-from jaxnn.checkpoint.checkpointer import Checkpointer
-from jaxnn.checkpoint.checksums import DamagedError
-from jaxnn.checkpoint.store import Checkpoint, latest, list_checkpoints, load, position, remove, restore, save
+from jaxnn.checkpoint._checkpointer import Checkpointer
+from jaxnn.checkpoint._checksums import DamagedError
+from jaxnn.checkpoint._store import Checkpoint, latest, list_checkpoints, load, position, remove, restore, save
 
 __all__ = [
     "Checkpoint",

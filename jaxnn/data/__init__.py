@@ -4,7 +4,7 @@ Examples start from:
     >>> from jaxnn.data import augment, load, preprocess, toy
 """
 
-from jaxnn.data.datasets import load
-from jaxnn.data.split import Dataset, Split
+from jaxnn.data._load import load
+from jaxnn.data._split import Dataset, Split
 
 __all__ = ["Dataset", "Split", "load"]

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, ImageOps
 
-from jaxnn.data.split import Split
+from jaxnn.data._split import Split
 
 SIZE = 32
 """Pixels of each side of images that do not come in one size."""

@@ -26,7 +26,7 @@ import jax
 import numpy as np
 
 from jaxnn import sharding
-from jaxnn.data.memory import memory
+from jaxnn.data._memory import memory
 from jaxnn.data.tfds.records import Records
 from jaxnn.data.tfds.source import Source
 from jaxnn.random import draw_shifts, epoch_key, numbers_at

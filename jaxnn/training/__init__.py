@@ -11,14 +11,14 @@ Examples start from:
 """
 
 from jaxnn.random import permutation
-from jaxnn.training.evaluate import Examined, examine
-from jaxnn.training.fit import OnChunk, Timing, fit, per_epoch
-from jaxnn.training.nonfinite import NonFiniteError
-from jaxnn.training.run import advance, run, start
-from jaxnn.training.step import compute_scores, evaluated_params, init_state, make_update, step_keys
-from jaxnn.training.stream import Stream, fit_stream, start_stream, steps_under_way
-from jaxnn.training.sweep import Group, choose_group, run_many, sweep
-from jaxnn.training.task import Best, Data, Metrics, Run, State, StepKeys, Task
+from jaxnn.training._evaluate import Examined, examine
+from jaxnn.training._fit import OnChunk, Timing, fit, per_epoch
+from jaxnn.training._nonfinite import NonFiniteError
+from jaxnn.training._run import advance, run, start
+from jaxnn.training._step import compute_scores, evaluated_params, init_state, make_update, step_keys
+from jaxnn.training._stream import Stream, fit_stream, start_stream, steps_under_way
+from jaxnn.training._sweep import Group, choose_group, run_many, sweep
+from jaxnn.training._task import Best, Data, Metrics, Run, State, StepKeys, Task
 
 __all__ = [
     "Best",

@@ -18,7 +18,7 @@ from jax.typing import ArrayLike
 from experiments.playground.engine.settings import MAX_POINTS, Shape
 from jaxnn import initializers, layers, losses, models, training
 from jaxnn.random import permutation
-from jaxnn.training.task import StepKeys
+from jaxnn.training._task import StepKeys
 
 EXTENT = 6.0
 """The plane that is drawn reaches from -EXTENT to EXTENT in both directions."""

@@ -29,7 +29,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxnn.data.split import Dataset, Split, take
+from jaxnn.data._split import Dataset, Split, take
 
 FORMAT = 1
 MANIFEST = "manifest.json"

@@ -7,9 +7,9 @@ from typing import Any, cast
 
 import numpy as np
 
+from jaxnn.data._memory import memory
+from jaxnn.data._split import Dataset, Split, take
 from jaxnn.data.loader import OnDisk
-from jaxnn.data.memory import memory
-from jaxnn.data.split import Dataset, Split, take
 from jaxnn.data.tfds.records import check_labelled, test_split
 from jaxnn.data.tfds.source import Source
 

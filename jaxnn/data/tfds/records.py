@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from jaxnn.data.memory import memory
-from jaxnn.data.split import Dataset, Split, take
+from jaxnn.data._memory import memory
+from jaxnn.data._split import Dataset, Split, take
 from jaxnn.data.tfds.source import INFO, Source, how_to_repair
 
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}  # channels -> Pillow's name

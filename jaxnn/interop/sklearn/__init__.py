@@ -3,7 +3,7 @@
 from jaxnn.interop.sklearn import LinearClassifier, MLPClassifier, VmapSearchCV
 """
 
-from jaxnn.interop.sklearn.classifiers import LinearClassifier, MLPClassifier
-from jaxnn.interop.sklearn.search import VmapSearchCV
+from jaxnn.interop.sklearn._classifiers import LinearClassifier, MLPClassifier
+from jaxnn.interop.sklearn._search import VmapSearchCV
 
 __all__ = ["LinearClassifier", "MLPClassifier", "VmapSearchCV"]

@@ -12,9 +12,9 @@ import numpy as np
 from jax import Array
 
 from jaxnn.random import epoch_rows
-from jaxnn.training.run import advance, start
-from jaxnn.training.step import make_update
-from jaxnn.training.task import Data, Hparams, MakeTask, Run, State
+from jaxnn.training._run import advance, start
+from jaxnn.training._step import make_update
+from jaxnn.training._task import Data, Hparams, MakeTask, Run, State
 
 GROWN = 100.0
 """So many times as large as at the start, parameters are said to have grown."""
@@ -60,7 +60,7 @@ def explain(
         >>> training.fit(task, {"rate": np.inf}, key, data, epochs=3, batch_size=10)  # its error is made by `explain`
         Traceback (most recent call last):
             ...
-        jaxnn.training.nonfinite.NonFiniteError: the objective or the update became non-finite at step 1 ...
+        jaxnn.training._nonfinite.NonFiniteError: the objective or the update became non-finite at step 1 ...
     """
     step = int(after.bad_step)
     epoch = step // (data.inputs.shape[0] // batch_size)
@@ -83,7 +83,7 @@ def diagnose(after: Run, epoch: int, state: State, first_params: Any, finite: bo
         The error to raise.
 
     Example:
-        >>> from jaxnn.training.nonfinite import diagnose
+        >>> from jaxnn.training._nonfinite import diagnose
         >>> run = training.start(task, h, key, data, 5, 10, None)
         >>> diagnose(run._replace(bad_step=jnp.int32(3)), 0, run.state, run.state.params, False).cause
         'the inputs or their statistics hold NaN or infinite values: look for them in the data'
@@ -152,7 +152,7 @@ def is_finite(values: Any) -> bool:
         A bool.
 
     Example:
-        >>> from jaxnn.training.nonfinite import is_finite
+        >>> from jaxnn.training._nonfinite import is_finite
         >>> is_finite(jnp.array([1.0, jnp.inf])), is_finite(jnp.array([1, 2]))
         (False, True)
     """

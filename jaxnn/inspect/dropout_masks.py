@@ -33,7 +33,7 @@ def sample_subnets(apply: Callable[..., Array], params: Any, x: ArrayLike, key: 
     Source: Gal & Ghahramani 2016, "Dropout as a Bayesian approximation".
 
     Example:
-        >>> from jaxnn.inspect.subnets import sample_subnets
+        >>> from jaxnn.inspect.dropout_masks import sample_subnets
         >>> model = models.mlp(4, (5,), 3, dropout=0.5)
         >>> params = model.init(jax.random.key(0))
         >>> sample = jax.jit(lambda key: sample_subnets(model.apply, params, jnp.ones((2, 4)), key, samples=10))

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from jaxnn.data import toy
-from jaxnn.data.memory import memory
-from jaxnn.data.split import Dataset, Split, hold_out, take
+from jaxnn.data._memory import memory
+from jaxnn.data._split import Dataset, Split, hold_out, take
 from jaxnn.data.tfds import cache, records, source
 
 TOY = {function.__name__: function for function in (toy.circle, toy.spiral, toy.moons, toy.xor, toy.gauss)}

@@ -34,7 +34,7 @@ def contributions(
         ValueError: the shapes do not fit together.
 
     Example:
-        >>> from jaxnn.plots.contributions import contributions
+        >>> from jaxnn.plots.attribution import contributions
         >>> images, parts = np.zeros((1, 8, 8, 1)), np.ones((1, 2, 8, 8))
         >>> figure = contributions(images, parts, [["a three", "for 3", "for 8"]])
         >>> [axes.get_title() for axes in figure.axes[:3]]

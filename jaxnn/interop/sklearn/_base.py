@@ -17,7 +17,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from jaxnn import models, training
-from jaxnn.interop.sklearn.plans import LOSSES, SOLVERS, Plan, Recipe, answer, even_batches
+from jaxnn.interop.sklearn._jobs import LOSSES, SOLVERS, Plan, Recipe, answer, even_batches
 
 BATCH = 200
 """The most examples of a batch when `batch_size` is "auto", as in scikit-learn's MLPClassifier."""

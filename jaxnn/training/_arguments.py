@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jaxnn import sharding
 
 if TYPE_CHECKING:
-    from jaxnn.training.task import Data
+    from jaxnn.training._task import Data
 
 
 def check_arguments(data: Data, epochs: int, batch_size: int, select: str | None, patience: int | None) -> None:
@@ -22,7 +22,7 @@ def check_arguments(data: Data, epochs: int, batch_size: int, select: str | None
         TypeError, ValueError: as `run`.
 
     Example:
-        >>> from jaxnn.training.arguments import check_arguments
+        >>> from jaxnn.training._arguments import check_arguments
         >>> check_arguments(data, epochs=5, batch_size=50, select=None, patience=None)
         Traceback (most recent call last):
             ...

@@ -12,20 +12,10 @@ from jax import Array
 from jaxnn import sharding
 from jaxnn.metrics import accuracy
 from jaxnn.random import epoch_rows
-from jaxnn.training.arguments import check_arguments
-from jaxnn.training.history import lower_is_better, summarize, told
-from jaxnn.training.step import compute_scores, evaluated_params, init_state, make_update, step_keys
-from jaxnn.training.task import (
-    Best,
-    Data,
-    Hparams,
-    MakeTask,
-    Metrics,
-    Run,
-    State,
-    StepKeys,
-    Task,
-)
+from jaxnn.training._arguments import check_arguments
+from jaxnn.training._history import lower_is_better, summarize, told
+from jaxnn.training._step import compute_scores, evaluated_params, init_state, make_update, step_keys
+from jaxnn.training._task import Best, Data, Hparams, MakeTask, Metrics, Run, State, StepKeys, Task
 
 
 def run(
@@ -115,7 +105,7 @@ def before_epochs(state: State, measures: Sequence[str], epochs: int, select: st
         ValueError: `select` is not in the history.
 
     Example:
-        >>> from jaxnn.training.run import before_epochs
+        >>> from jaxnn.training._run import before_epochs
         >>> before_epochs(training.init_state(task(h), key), ["loss"], 5, "loss").best.value.item()
         inf
     """
@@ -175,7 +165,7 @@ def goes_on(progress: Run, patience: int | None) -> Array:
         bool[].
 
     Example:
-        >>> from jaxnn.training.run import goes_on
+        >>> from jaxnn.training._run import goes_on
         >>> run = training.start(task, h, key, data, 5, 10, None)
         >>> print(goes_on(run, None), goes_on(run._replace(bad_step=jnp.int32(7)), None))
         True False
@@ -198,7 +188,7 @@ def next_epoch(task: Task, key: Array, data: Data, progress: Run, batch_size: in
         The `Run`.
 
     Example:
-        >>> from jaxnn.training.run import next_epoch
+        >>> from jaxnn.training._run import next_epoch
         >>> run = training.start(task, h, key, data, 5, 10, None)
         >>> run = jax.eval_shape(lambda run: next_epoch(task(h), key, data, run, 10, None), run)
         >>> run.history["loss"].shape, run.epoch.shape
@@ -222,7 +212,7 @@ def after_epoch(progress: Run, state: State, measures: dict[str, Array], bad_ste
         The `Run`.
 
     Example:
-        >>> from jaxnn.training.run import after_epoch
+        >>> from jaxnn.training._run import after_epoch
         >>> run = training.start(task, h, key, data, 5, 10, None)
         >>> measures = dict.fromkeys(run.history, jnp.float32(0.5))
         >>> run = after_epoch(run, run.state, measures, jnp.int32(-1), None)

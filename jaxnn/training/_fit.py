@@ -14,11 +14,11 @@ import numpy as np
 from jax import Array
 
 from jaxnn import distributed, layers, sharding
-from jaxnn.training.arguments import check_arguments
-from jaxnn.training.nonfinite import explain
-from jaxnn.training.run import advance, start
-from jaxnn.training.step import compute_scores, init_state
-from jaxnn.training.task import Data, Hparams, MakeTask, Run
+from jaxnn.training._arguments import check_arguments
+from jaxnn.training._nonfinite import explain
+from jaxnn.training._run import advance, start
+from jaxnn.training._step import compute_scores, init_state
+from jaxnn.training._task import Data, Hparams, MakeTask, Run
 
 
 class Timing(NamedTuple):
@@ -150,7 +150,7 @@ def cut(progress: Run) -> Run:
         The `Run`.
 
     Example:
-        >>> from jaxnn.training.fit import cut
+        >>> from jaxnn.training._fit import cut
         >>> cut(training.start(task, h, key, data, 5, 10, None)).history["loss"].shape
         (0,)
     """
@@ -174,7 +174,7 @@ def with_room(progress: Run, like: Run) -> Run:
         ValueError: the shapes or the measures are of another training.
 
     Example:
-        >>> from jaxnn.training.fit import cut, with_room
+        >>> from jaxnn.training._fit import cut, with_room
         >>> run = training.start(task, h, key, data, 5, 10, None)
         >>> with_room(cut(run), run).history["loss"].shape
         (5,)

@@ -34,7 +34,7 @@ def snapshots(
     Source: the same steps as `training.run`: snapshots change nothing.
 
     Example:
-        >>> from jaxnn.inspect.snapshots import snapshots
+        >>> from jaxnn.inspect.trajectory import snapshots
         >>> task = lambda rate: training.Task(models.linear(2, 2), losses.softmax, optax.sgd(rate))
         >>> examples = training.Data(*data.toy.gauss(40))
         >>> params, run = snapshots(task, 0.1, jax.random.key(0), examples, epochs=(0, 1, 5), batch_size=20)

@@ -1,7 +1,7 @@
 """A folder sealed with the checksums of its files, so that any change of any byte is seen.
 
 Examples start from:
-    >>> from jaxnn.checkpoint import checksums
+    >>> from jaxnn.checkpoint import _checksums
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def verify(folder: Path) -> None:
         >>> checksums.verify(Path("changed"))
         Traceback (most recent call last):
             ...
-        jaxnn.checkpoint.checksums.DamagedError: changed/a.txt is damaged: its content is not what was written
+        jaxnn.checkpoint._checksums.DamagedError: changed/a.txt is damaged: its content is not what was written
     """
     if not (folder / SUMS).is_file():
         raise DamagedError(f"{folder / SUMS} is missing")

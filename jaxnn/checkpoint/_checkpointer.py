@@ -19,7 +19,7 @@ from typing import Any
 
 import jax
 
-from jaxnn.checkpoint.store import TEMPORARY, list_checkpoints, remove, save
+from jaxnn.checkpoint._store import TEMPORARY, list_checkpoints, remove, save
 
 
 class Checkpointer:
@@ -135,7 +135,7 @@ def prune(folder: Path, keep: int) -> None:
         OSError: one cannot be removed.
 
     Example:
-        >>> from jaxnn.checkpoint.checkpointer import prune
+        >>> from jaxnn.checkpoint._checkpointer import prune
         >>> for epoch, quality in ((1, 0.9), (2, 0.8), (3, 0.7)):
         ...     path = checkpoint.save(Path("prune"), epoch, {"w": jnp.ones(3)}, {"quality": quality})
         >>> prune(Path("prune"), keep=1)

@@ -44,7 +44,7 @@ def contributions(score: Callable[[Array], Array], x: ArrayLike, example_ndim: i
     Source: gradient times input, Shrikumar et al. 2016, "Not just a black box"; the notes' score function.
 
     Example:
-        >>> from jaxnn.inspect.contributions import contributions
+        >>> from jaxnn.inspect.attribution import contributions
         >>> w, x = jnp.array([[0.2, -0.5, 0.1, 2.0]]), jnp.array([56.0, 231.0, 24.0, 2.0])
         >>> found = contributions(lambda x: w @ x + 1.1, x)
         >>> print(found.inputs, found.rest, found.scores)

@@ -14,7 +14,7 @@ from jax.typing import ArrayLike
 
 from jaxnn import sharding
 from jaxnn.metrics import accuracy
-from jaxnn.training.task import Batch, Metrics, Params, State, Statistics, StepKeys, Task, Weighted
+from jaxnn.training._task import Batch, Metrics, Params, State, Statistics, StepKeys, Task, Weighted
 
 if TYPE_CHECKING:
     pass
@@ -242,7 +242,7 @@ def score_batch(
         f32[B, C].
 
     Example:
-        >>> from jaxnn.training.step import score_batch
+        >>> from jaxnn.training._step import score_batch
         >>> params = training.init_state(task(h), key).params
         >>> score_batch(task(h), params, data.inputs[:8]).shape
         (8, 2)

@@ -12,8 +12,8 @@ import numpy as np
 from jax import Array
 
 from jaxnn import layers, sharding
-from jaxnn.training.step import score_batch
-from jaxnn.training.task import Hparams, MakeTask, Statistics
+from jaxnn.training._step import score_batch
+from jaxnn.training._task import Hparams, MakeTask, Statistics
 
 Counted = tuple[Array | np.ndarray, Array | np.ndarray, int]
 """A batch, and how many of its first examples count."""

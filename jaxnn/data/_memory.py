@@ -16,7 +16,7 @@ def memory() -> int:
         container), and the limits of the process itself.
 
     Example:
-        >>> from jaxnn.data.memory import memory
+        >>> from jaxnn.data._memory import memory
         >>> memory() > 2**20
         True
     """

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from jaxnn.interop.sklearn.contract import ScoreClassifier
+from jaxnn.interop.sklearn._base import ScoreClassifier
 
 
 class LinearClassifier(ScoreClassifier):

@@ -5,7 +5,7 @@ The examples of this file start from:
     >>> inputs, labels = map(np.asarray, (data.inputs, data.labels))
     >>> def batches(first_step):
     ...     for step in range(first_step, 12):
-    ...         rows = order.epoch_rows(key, step // 4, n=40, batch_size=10)[step % 4]
+    ...         rows = random.epoch_rows(key, step // 4, n=40, batch_size=10)[step % 4]
     ...         yield inputs[rows], labels[rows]
     >>> stream = training.Stream(batches, 4, {"train": lambda: [(inputs[:10], labels[:10], 10)]})
 """
@@ -26,13 +26,13 @@ import numpy as np
 from jax import Array
 
 from jaxnn import distributed, layers, sharding
-from jaxnn.training.evaluate import Counted, examine
-from jaxnn.training.fit import OnChunk, Timing, cut, with_room
-from jaxnn.training.history import summarize
-from jaxnn.training.nonfinite import NonFiniteError, diagnose, is_finite
-from jaxnn.training.run import after_epoch, before_epochs, goes_on
-from jaxnn.training.step import evaluated_params, init_state, make_update
-from jaxnn.training.task import Batch, Hparams, MakeTask, Metrics, Run, Statistics
+from jaxnn.training._evaluate import Counted, examine
+from jaxnn.training._fit import OnChunk, Timing, cut, with_room
+from jaxnn.training._history import summarize
+from jaxnn.training._nonfinite import NonFiniteError, diagnose, is_finite
+from jaxnn.training._run import after_epoch, before_epochs, goes_on
+from jaxnn.training._step import evaluated_params, init_state, make_update
+from jaxnn.training._task import Batch, Hparams, MakeTask, Metrics, Run, Statistics
 
 AHEAD = 2
 """Steps that may wait for the device, each with its batch."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import jax.numpy as jnp
 from jax import Array
 
-from jaxnn.training.task import Metrics
+from jaxnn.training._task import Metrics
 
 
 def told(metrics: Metrics) -> Array:
@@ -18,7 +18,7 @@ def told(metrics: Metrics) -> Array:
         f32[3]: loss, penalty, accuracy; f32[4] with `skipped` where the optimizer may skip steps.
 
     Example:
-        >>> from jaxnn.training.history import told
+        >>> from jaxnn.training._history import told
         >>> update = training.make_update(task(h))
         >>> _, metrics = update(training.init_state(task(h), key), (data.inputs, data.labels))
         >>> told(metrics).shape
@@ -40,7 +40,7 @@ def summarize(per_step: Array, last: Metrics) -> tuple[dict[str, Array], Array]:
         0; -1 where there is none.
 
     Example:
-        >>> from jaxnn.training.history import summarize, told
+        >>> from jaxnn.training._history import summarize, told
         >>> update = training.make_update(task(h))
         >>> _, metrics = update(training.init_state(task(h), key), (data.inputs, data.labels))
         >>> measures, bad = summarize(jnp.stack([told(metrics), told(metrics)]), metrics)
@@ -74,7 +74,7 @@ def lower_is_better(measure: str) -> bool:
         A Python bool.
 
     Example:
-        >>> from jaxnn.training.history import lower_is_better
+        >>> from jaxnn.training._history import lower_is_better
         >>> lower_is_better("validation_loss"), lower_is_better("validation_accuracy")
         (True, False)
     """

@@ -47,7 +47,7 @@ def take(split: Split, rows: np.ndarray | slice) -> Split:
         The examples: a view for a slice, a copy for an array.
 
     Example:
-        >>> from jaxnn.data.split import take
+        >>> from jaxnn.data._split import take
         >>> take(load("digits").train, slice(0, 3)).inputs.shape
         (3, 8, 8, 1)
     """
@@ -75,7 +75,7 @@ def hold_out(
         ValueError: A class would be left with no example on one of the two sides.
 
     Example:
-        >>> from jaxnn.data.split import hold_out
+        >>> from jaxnn.data._split import hold_out
         >>> labels = np.array([0] * 10 + [1] * 20)
         >>> kept, held = hold_out(labels, 0.1, seed=[0], classes=("cat", "dog"), setting="share")
         >>> np.bincount(labels[held]).tolist(), len(kept)

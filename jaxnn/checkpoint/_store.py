@@ -29,8 +29,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxnn.checkpoint import checksums
-from jaxnn.checkpoint.checksums import DamagedError
+from jaxnn.checkpoint import _checksums
+from jaxnn.checkpoint._checksums import DamagedError
 
 TEMPORARY = ".tmp"
 FOR_FILES = 2**16
@@ -92,7 +92,7 @@ def save(folder: Path, epoch: int, tree: Any, about: Mapping[str, Any], step: in
             {**about, "epoch": epoch, "step": step, "keys": keys, "empty": empty}, indent=1, allow_nan=False
         )
         (temporary / "about.json").write_text(text + "\n", encoding="utf-8")
-        checksums.write_sums(temporary)
+        _checksums.write_sums(temporary)
         remove(target)
         temporary.rename(target)
     finally:
@@ -120,7 +120,7 @@ def load(path: Path) -> Checkpoint:
         ({'w': array([1., 1., 1.], dtype=float32)}, 'any JSON')
     """
     path = path.resolve()
-    checksums.verify(path)
+    _checksums.verify(path)
     try:
         about = json.loads((path / "about.json").read_text(encoding="utf-8"))
         with _orbax() as (ocp, checkpointer):

@@ -13,9 +13,9 @@ import numpy as np
 from jax import Array
 
 from jaxnn import distributed, sharding
-from jaxnn.training.arguments import check_arguments
-from jaxnn.training.run import goes_on, next_epoch, start
-from jaxnn.training.task import Data, Hparams, MakeTask, Run, State
+from jaxnn.training._arguments import check_arguments
+from jaxnn.training._run import goes_on, next_epoch, start
+from jaxnn.training._task import Data, Hparams, MakeTask, Run, State
 
 Group = tuple[slice, slice]
 """Settings and seeds that are trained together."""
@@ -243,7 +243,7 @@ def count_settings(hparams: Hparams) -> int:
         ValueError: the leaves do not all have the same number of values along one leading axis.
 
     Example:
-        >>> from jaxnn.training.sweep import count_settings
+        >>> from jaxnn.training._sweep import count_settings
         >>> count_settings({"rate": jnp.array([0.1, 0.5, 1.0]), "l2": jnp.zeros(3)})
         3
     """

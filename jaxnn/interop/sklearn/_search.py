@@ -14,7 +14,7 @@ from sklearn.utils import _safe_indexing, check_random_state, indexable
 from sklearn.utils.validation import _check_method_params
 
 from jaxnn import training
-from jaxnn.interop.sklearn.plans import Plan, answering, checked, train, train_many
+from jaxnn.interop.sklearn._jobs import Plan, answering, checked, train, train_many
 
 
 class VmapSearchCV(GridSearchCV):

@@ -1,7 +1,7 @@
 """What a classifier wants to have trained, as a value; and the trainings themselves, alone or many side by side.
 
 Examples start from:
-    >>> from jaxnn.interop.sklearn import plans
+    >>> from jaxnn.interop.sklearn import _jobs
     >>> recipe = plans.Recipe("softmax", "sgd", features=2, hidden=(), classes=2, activation="relu", dropout=False)
     >>> hparams = dict.fromkeys(plans.HPARAMS, np.float32(0.1))
     >>> plan = plans.Plan(recipe, 5, 10, None, None, hparams, seed=0, data=training.Data(*data.toy.gauss(40)))
