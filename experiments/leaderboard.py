@@ -32,7 +32,7 @@ from rich.table import Table
 from experiments.classifier import resume
 from experiments.classifier.config import Config
 from experiments.cli import command, environment, files
-from experiments.leaderboards.recipes import ROWS, epochs_of, spread
+from experiments.leaderboards.recipes import RECIPES, epochs_of, spread
 from experiments.train import train
 from jaxnn import plots
 from jaxnn.plots.losses import curves
@@ -40,7 +40,7 @@ from jaxnn.plots.losses import curves
 RESULTS = Path("experiments", "results")
 SHARES = (1 / 8, 1 / 4, 1 / 2, 1.0)
 """Of the epochs of a recipe."""
-ON_A_CPU = tuple(name for name, row in ROWS.items() if not row.gpu)
+ON_A_CPU = tuple(name for name, row in RECIPES.items() if not row.gpu)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,9 +81,9 @@ def run(options: Options, console: Console) -> dict[str, Any]:
         ValueError: an option is wrong, or a folder holds another run.
         OSError, ImportError: as `experiments.train`.
     """
-    if unknown := [name for name in options.row if name not in ROWS]:
-        raise ValueError(f"--row {' '.join(unknown)}: choose from {', '.join(ROWS)}")
-    if (large := [name for name in options.row if ROWS[name].gpu]) and not options.quick and not _has_gpu():
+    if unknown := [name for name in options.row if name not in RECIPES]:
+        raise ValueError(f"--row {' '.join(unknown)}: choose from {', '.join(RECIPES)}")
+    if (large := [name for name in options.row if RECIPES[name].gpu]) and not options.quick and not _has_gpu():
         raise ValueError(f"--row {' '.join(large)} needs a GPU, and JAX finds none here: try it with --quick")
     if options.seeds < 1:
         raise ValueError(f"--seeds {options.seeds} must be at least 1")
@@ -116,13 +116,13 @@ def write(out: Path, row: Mapping[str, Any]) -> None:
     """
     rows = json.loads(out.read_text())["rows"] if out.exists() else []
     rows = [other for other in rows if (other["row"], other["part"]) != (row["row"], row["part"])] + [dict(row)]
-    order = list(ROWS)
+    order = list(RECIPES)
     files.write_json(out, {"rows": sorted(rows, key=lambda row: order.index(row["row"]))})
 
 
 def _trained(name: str, options: Options, console: Console) -> Iterator[dict[str, Any]]:
     """The row of the leaderboard: trained on all training examples, the test set read once by each seed."""
-    row = ROWS[name]
+    row = RECIPES[name]
     runs = [_run_of(name, "all", row.recipe, seed, 0.0, options, console) for seed in range(options.seeds)]
     accuracies = [100 * run["test_accuracy"] for run in runs]
     peers = row.peers(options.seeds) if row.peers and not options.quick else []
@@ -132,7 +132,7 @@ def _trained(name: str, options: Options, console: Console) -> Iterator[dict[str
 
 def _ablated(name: str, options: Options, console: Console) -> Iterator[dict[str, Any]]:
     """The recipe, without each of its parts, and with what is not in it, measured on validation examples."""
-    row = ROWS[name]
+    row = RECIPES[name]
     recipe = _shortened(name, row.ablated)
     whole = np.array([])
     for part, changes in {"": {}, **row.parts, **row.others}.items():
@@ -159,7 +159,7 @@ def _budgeted(name: str, options: Options, console: Console) -> Iterator[dict[st
 
 def _shortened(name: str, share: float) -> dict[str, Any]:
     """The recipe with a share of its epochs."""
-    recipe = ROWS[name].recipe
+    recipe = RECIPES[name].recipe
     return {**recipe, "epochs": max(1, round(share * epochs_of(recipe)))} if share != 1 else dict(recipe)
 
 
@@ -209,7 +209,7 @@ def _run_of(
     if (out / "config.json").exists():
         stored = resume.find(out, lambda message: console.print(f"warning: {message}", soft_wrap=True))
         there = {name: stored.settings.get(name) for name in recipe}
-        if changed := resume.differences(there, json.loads(files.as_json(dict(recipe)))):
+        if changed := resume.changed_settings(there, json.loads(files.as_json(dict(recipe)))):
             raise ValueError(f"{out} holds a run of another recipe ({changed}): remove it")
     console.print(f"[bold]{name}[/bold] {part}, seed {seed}", highlight=False)
     return train(config, console, stored)
@@ -221,7 +221,7 @@ def _told(
     return {
         "row": name,
         "part": part,
-        "title": ROWS[name].title,
+        "title": RECIPES[name].title,
         "mean": float(np.mean(accuracies)),
         "std": spread(accuracies),
         "accuracies": accuracies,
@@ -269,7 +269,7 @@ def main(arguments: list[str] | None = None) -> int:
     when it was stopped by Control-C or SIGTERM; started again it goes on.
     """
     options = tyro.cli(Options, prog="python -m experiments.leaderboard", description=__doc__, args=arguments)
-    environment.keep_compiled()
+    environment.enable_compilation_cache()
     return command.run(run, options, Console())
 
 

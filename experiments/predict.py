@@ -30,7 +30,7 @@ from experiments.classifier.saved import describe, read_classifier
 from experiments.cli import command, environment
 from jaxnn import plots
 from jaxnn.data.files import read_image
-from jaxnn.inspect.attribution import Contributions, contributions
+from jaxnn.inspect.attribution import Attribution, attribution
 from jaxnn.plots.overlay import overlay
 
 
@@ -53,7 +53,7 @@ class Trained(NamedTuple):
 
     score: Callable[[Array], Array]
     """From one image f32[H, W, C], in the units of the training images, to its scores f32[classes]."""
-    explain: Callable[[Array], Contributions]
+    explain: Callable[[Array], Attribution]
     """What the difference of each pixel of such an image from the mean image adds to each score; compiled once."""
     mean: Array
     """The mean training image, f32[H, W, C]; zeros where nothing was centered."""
@@ -98,8 +98,8 @@ def read_run(folder: Path) -> Trained:
     scale = 16.0 if settings.dataset == "digits" else 255.0
 
     @jax.jit
-    def explain(image: Array) -> Contributions:
-        return contributions(lambda difference: score(mean + difference), image - mean, example_ndim=3)
+    def explain(image: Array) -> Attribution:
+        return attribution(lambda difference: score(mean + difference), image - mean, example_ndim=3)
 
     exact = len(classifier.params) == 1 and not settings.normalize_inputs
     return Trained(score, explain, mean, (shape[0], shape[1], shape[2]), scale, names, exact)
@@ -194,7 +194,7 @@ def predict(config: Config, console: Console) -> list[Prediction]:
 def main(arguments: list[str] | None = None) -> int:
     """The command: exit status 0, or 2 when something that was given is wrong."""
     config = tyro.cli(Config, prog="python -m experiments.predict", description=__doc__, args=arguments)
-    environment.keep_compiled()
+    environment.enable_compilation_cache()
     return command.run(predict, config, Console())
 
 

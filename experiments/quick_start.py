@@ -86,7 +86,7 @@ The test split is looked at once, at the end. No key, no dropout.
 """
 
 # %%
-scores = training.compute_scores(task(hparams), run.state.params, digits.test.inputs, statistics)
+scores = training.predict_scores(task(hparams), run.state.params, digits.test.inputs, statistics)
 predictions, labels = scores.argmax(-1), jnp.asarray(digits.test.labels)
 print(f"test accuracy {metrics.accuracy(scores, labels):.2%}")
 display(plots.confusion(metrics.confusion(labels, predictions, 10), digits.classes))

@@ -105,7 +105,7 @@ def read_summary(folder: Path) -> dict[str, Any]:
 def main(arguments: list[str] | None = None) -> int:
     """The command: exit status 0 when every claim held, 1 when one did not, 2 when something given is wrong."""
     config = tyro.cli(Config, prog="python -m experiments.report", description=__doc__, args=arguments)
-    environment.keep_compiled()
+    environment.enable_compilation_cache()
     return command.run(build, config)
 
 

@@ -66,7 +66,7 @@ def sweep(config: SweepConfig, console: Console) -> dict[str, Any]:
         OSError: a file or folder cannot be read or written. Results that could not be written are in the folder that
             the message names.
         ImportError: the dataset cannot be prepared without another package.
-        command.Stopped: there was a signal; the groups that are finished have been saved.
+        command.Interrupted: there was a signal; the groups that are finished have been saved.
     """
     if config.coordinator or config.num_processes or config.process_id:
         raise ValueError(
@@ -104,7 +104,7 @@ def _sweep(config: SweepConfig, console: Console, device: str) -> dict[str, Any]
     if config.group is not None:
         group = config.group
     elif settings.model in ("linear", "mlp"):
-        fits = training.choose_group(make_task, hparams, keys, data, settings.batch_size)
+        fits = training.choose_chunk(make_task, hparams, keys, data, settings.batch_size)
         # several groups, so that progress is seen and a stopped sweep need not begin again
         group = math.ceil(count / math.ceil(count / min(fits[0], max(16, math.ceil(count / 8))))), fits[1]
     else:  # one convolutional network keeps a device busy, and its activations are large
@@ -118,7 +118,7 @@ def _sweep(config: SweepConfig, console: Console, device: str) -> dict[str, Any]
     )
     columns = TextColumn("model {task.completed}/{task.total}"), BarColumn(bar_width=12), TimeRemainingColumn()
     clock = time.perf_counter()
-    with Progress(*columns, console=console) as bar, command.noticing_signals() as signalled:
+    with Progress(*columns, console=console) as bar, command.catch_signals() as signalled:
         row = bar.add_task("", total=count * config.seeds)
         groups = Groups(config, out, count * config.seeds, signalled, warn, lambda models: bar.advance(row, models))
         found = training.sweep(
@@ -207,7 +207,7 @@ def _folder(config: SweepConfig, dataset: Dataset, group: tuple[int, int]) -> Pa
     if file.exists():
         files.remove_unfinished(out)
         before = files.read_sealed(file)
-        if changed := resume.differences(before, asked):
+        if changed := resume.changed_settings(before, asked):
             raise ValueError(f"--out {out} holds a sweep with other settings ({changed}): choose another folder")
         if before["data"] != data:
             raise ValueError(
@@ -297,8 +297,8 @@ def _train_best(
         shutil.rmtree(folder)
     try:
         summary = train(dataclasses.replace(_plain(config), **changes), console, stored)
-    except command.Stopped as stopped:
-        raise command.Stopped(
+    except command.Interrupted as stopped:
+        raise command.Interrupted(
             stopped.signum,
             f"{signal.Signals(stopped.signum).name} while the best setting was trained; saved in {folder}; go on with: "
             f"{resume.resume_command('sweep', out)}",
@@ -327,7 +327,7 @@ def main(arguments: list[str] | None = None) -> int:
     143 when it was stopped by Control-C or SIGTERM.
     """
     config = tyro.cli(SweepConfig, prog=PROGRAM, description=__doc__, args=arguments)
-    environment.keep_compiled()
+    environment.enable_compilation_cache()
     return command.run(_run, config, Console(), arguments)
 
 
@@ -336,7 +336,7 @@ def _run(config: SweepConfig, console: Console, arguments: list[str] | None) -> 
         file = config.resume / "sweep.json"
         if not file.exists():
             raise ValueError(f"--resume {config.resume} holds no sweep: no sweep.json; give the --out of a sweep")
-        before = resume.as_config(SweepConfig, files.read_sealed(file), file)
+        before = resume.config_from_json(SweepConfig, files.read_sealed(file), file)
         config = tyro.cli(SweepConfig, prog=PROGRAM, description=__doc__, default=before, args=arguments)
         config = dataclasses.replace(config, out=config.resume)
     sweep(config, console)

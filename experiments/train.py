@@ -35,7 +35,7 @@ from experiments.classifier import data, loggers, multihost, resume
 from experiments.classifier.config import Config, Settings
 from experiments.classifier.loggers import Events, HistoryFile
 from experiments.classifier.preprocessing import fit_statistics
-from experiments.classifier.presets import resolve, with_recipe
+from experiments.classifier.presets import apply_preset, resolve
 from experiments.classifier.results import Classifier, figures, table
 from experiments.classifier.task import hyperparameters, task_maker
 from experiments.cli import command, environment, files, rescue
@@ -46,7 +46,7 @@ from jaxnn.data import Dataset
 PROGRAM = "python -m experiments.train"
 
 
-def train(config: Config, console: Console, stored: resume.Stored | None = None) -> dict[str, Any]:
+def train(config: Config, console: Console, stored: resume.SavedRun | None = None) -> dict[str, Any]:
     """Run one training from the settings to the files.
 
     Args:
@@ -61,7 +61,7 @@ def train(config: Config, console: Console, stored: resume.Stored | None = None)
         ValueError: a setting is wrong; nothing was written.
         OSError: a file or folder cannot be read or written, or a download failed. Results that could not be written are
             in the folder that the message names.
-        command.Stopped: there was a signal; the run has been saved.
+        command.Interrupted: there was a signal; the run has been saved.
         ImportError: the dataset cannot be prepared without another package; the message says which.
         training.NonFiniteError: training diverged; the settings and the history so far were written.
     """
@@ -80,7 +80,7 @@ def train(config: Config, console: Console, stored: resume.Stored | None = None)
             return _train(config, Console(quiet=True), stored, device)
 
 
-def _train(config: Config, console: Console, stored: resume.Stored | None, device: str) -> dict[str, Any]:
+def _train(config: Config, console: Console, stored: resume.SavedRun | None, device: str) -> dict[str, Any]:
     started = time.perf_counter()
 
     def warn(message: str) -> None:
@@ -92,7 +92,7 @@ def _train(config: Config, console: Console, stored: resume.Stored | None, devic
         as_first := bool(distributed.broadcast_scalar(streamed))
     ) != streamed:  # this machine has another memory than the first
         streamed, dataset = as_first, data.load_dataset(config, 0.0 if as_first else 1.0)
-    config, recipe = with_recipe(config)
+    config, recipe = apply_preset(config)
     settings = dataclasses.replace(resolve(config, dataset), memory_share=0.0 if streamed else 1.0)
     sharding.check_batch_size(settings.batch_size)
     if stored is not None:
@@ -122,10 +122,10 @@ def _train(config: Config, console: Console, stored: resume.Stored | None, devic
         console.print(f"the recipe for {dataset.name}: {recipe}", highlight=False, soft_wrap=True)
 
     examples = len(dataset.train.labels) // settings.batch_size * settings.batch_size
-    with bar_of_epochs(console) as bar, command.noticing_signals() as signalled:
+    with bar_of_epochs(console) as bar, command.catch_signals() as signalled:
         shown, events = Bar(bar, settings.epochs, examples), Events(out / "tensorboard", warn)
         rows = HistoryFile(out / "history.csv", begun.seconds, warn)
-        recorder = resume.Recorder(settings, dataset, statistics, begun.seconds, signalled, warn)
+        recorder = resume.CheckpointCallback(settings, dataset, statistics, begun.seconds, signalled, warn)
 
         def on_chunk(run: training.Run, timing: training.Timing) -> None:
             for callback in (shown, events, rows, recorder):
@@ -143,7 +143,7 @@ def _train(config: Config, console: Console, stored: resume.Stored | None, devic
             events.close()
     seconds = begun.seconds + timing.epochs
     history = {name: np.asarray(values) for name, values in run.history.items()}
-    reached = run.best or run.state._replace(params=training.evaluated_params(run.state))
+    reached = run.best or run.state._replace(params=training.eval_params(run.state))
     classifier = Classifier(statistics, reached.params, reached.model_state)
 
     tested, trained = (feed.examine(classifier, split) for split in (dataset.test, feed.trained))
@@ -204,7 +204,7 @@ def main(arguments: list[str] | None = None) -> int:
     it was stopped by Control-C or SIGTERM.
     """
     config = tyro.cli(Config, prog=PROGRAM, description=__doc__, args=arguments)
-    environment.keep_compiled()
+    environment.enable_compilation_cache()
     return distributed.exit_on_failure(command.run(_run, config, Console(), arguments))
 
 
@@ -215,8 +215,8 @@ def _run(config: Config, console: Console, arguments: list[str] | None) -> None:
         multihost.choose(resume.device(config.resume, config.device))
         folder, warn = config.resume, lambda message: console.print(f"warning: {message}", soft_wrap=True)
         with distributed.report_lost_peers():
-            stored = multihost.tell(resume.find(folder, warn) if jax.process_index() == 0 else None)
-        before = resume.as_config(Config, stored.settings, config.resume / "config.json")
+            stored = multihost.broadcast_run(resume.find(folder, warn) if jax.process_index() == 0 else None)
+        before = resume.config_from_json(Config, stored.settings, config.resume / "config.json")
         config = tyro.cli(Config, prog=PROGRAM, description=__doc__, default=before, args=arguments)
     train(config, console, stored)
 

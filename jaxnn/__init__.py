@@ -12,4 +12,6 @@ Examples start from:
     >>> np.set_printoptions(precision=3, suppress=True)
 """
 
+__all__ = ["__version__"]
+
 __version__ = "0.1.0"

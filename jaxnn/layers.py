@@ -15,6 +15,8 @@ from jax.typing import ArrayLike
 
 from jaxnn import random
 
+__all__ = ["Weights", "check_rate", "dropout", "linear", "normalize", "small_products_as_sums"]
+
 SMALL = 1024
 """So many multiplications at most are a small product."""
 _as_sums = contextvars.ContextVar("as_sums", default=False)

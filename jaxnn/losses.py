@@ -6,6 +6,8 @@ import numpy as np
 from jax import Array
 from jax.core import Tracer
 
+__all__ = ["l1", "l2", "softmax", "svm", "weights"]
+
 
 def svm(scores: Array, labels: Array, *, margin: float = 1.0) -> Array:
     """The multiclass SVM (hinge) loss, summed over the wrong classes.

@@ -5,6 +5,8 @@ import numpy as np
 from jax import Array
 from jax.core import Tracer
 
+__all__ = ["accuracy", "confusion", "correct", "recall"]
+
 
 def correct(scores: Array, labels: Array) -> Array:
     """Whether the highest score is the right class's; of equal scores the lowest class number is taken.

@@ -1,6 +1,6 @@
 """Models as pure functions: `init(key) -> params` and `apply(params, x, *, key=None) -> scores`.
 
-A second contract beside it, `Stateful`, is for what training changes without a gradient, such as running means.
+A second contract beside it, `StatefulModel`, is for what training changes without a gradient, such as running means.
 """
 
 import itertools
@@ -18,6 +18,8 @@ from jax.typing import ArrayLike
 
 from jaxnn import initializers, layers
 from jaxnn.initializers import Initializer
+
+__all__ = ["Model", "StatefulModel", "freeze_state", "linear", "mlp", "with_compute_dtype"]
 
 Activation = Callable[[Array], Array]
 
@@ -44,7 +46,7 @@ class Model(NamedTuple):
     apply: Callable[..., Array]
 
 
-class Stateful(NamedTuple):
+class StatefulModel(NamedTuple):
     """A model with a state that training changes without a gradient, such as the running statistics of batches.
 
     A key means training, as in `Model`: with one, `apply` may use the batch as a whole and the state moves on; without
@@ -198,7 +200,7 @@ def mlp(
     return Model(initialize, apply)
 
 
-def settle(model: Model | Stateful, state: Any) -> Model:
+def freeze_state(model: Model | StatefulModel, state: Any) -> Model:
     """The model with a state that no longer changes: what is evaluated, drawn and taken elsewhere.
 
     Args:
@@ -210,7 +212,7 @@ def settle(model: Model | Stateful, state: Any) -> Model:
 
     Example:
         >>> model = models.linear(2, 2)
-        >>> models.settle(model, None) is model
+        >>> models.freeze_state(model, None) is model
         True
     """
     if isinstance(model, Model):
@@ -219,14 +221,14 @@ def settle(model: Model | Stateful, state: Any) -> Model:
 
 
 @overload
-def compute_in(model: Model, dtype: Any) -> Model: ...
+def with_compute_dtype(model: Model, dtype: Any) -> Model: ...
 
 
 @overload
-def compute_in(model: Stateful, dtype: Any) -> Stateful: ...
+def with_compute_dtype(model: StatefulModel, dtype: Any) -> StatefulModel: ...
 
 
-def compute_in(model: Model | Stateful, dtype: Any) -> Model | Stateful:
+def with_compute_dtype(model: Model | StatefulModel, dtype: Any) -> Model | StatefulModel:
     """The model computed in another precision: parameters stay as they are and are cast on the way in.
 
     In bfloat16 the products run on the tensor cores of a GPU or the matrix units of a TPU and take half the memory; the
@@ -245,13 +247,13 @@ def compute_in(model: Model | Stateful, dtype: Any) -> Model | Stateful:
     Source: Micikevicius et al. 2018, "Mixed precision training".
 
     Example:
-        >>> model = models.compute_in(models.mlp(4, (5,), 3), jnp.bfloat16)
+        >>> model = models.with_compute_dtype(models.mlp(4, (5,), 3), jnp.bfloat16)
         >>> params = model.init(jax.random.key(0))
         >>> params[0]["w"].dtype.name, model.apply(params, jnp.ones((2, 4))).dtype.name
         ('float32', 'float32')
     """
     if not jnp.issubdtype(dtype, jnp.floating):
-        raise TypeError(f"compute_in: dtype must be a floating-point type, such as jnp.bfloat16, got {dtype!r}")
+        raise TypeError(f"with_compute_dtype: dtype must be a floating-point type, such as jnp.bfloat16, got {dtype!r}")
 
     def cast(params: Any) -> Any:
         return jax.tree.map(lambda p: p.astype(dtype), params)

@@ -18,13 +18,15 @@ from jax.typing import ArrayLike
 
 from jaxnn import layers
 
+__all__ = ["BetaLassoState", "EmaState", "beta_lasso", "with_ema"]
 
-class Averaged(NamedTuple):
-    """The state of `averaged`.
+
+class EmaState(NamedTuple):
+    """The state of `with_ema`.
 
     Attributes:
         inner: that of the optimizer whose steps are averaged.
-        averaged_params: the mean so far, in the place of the parameters; what `training.evaluated_params` finds.
+        averaged_params: the mean so far, in the place of the parameters; what `training.eval_params` finds.
         steps: i32[], how many.
     """
 
@@ -33,7 +35,7 @@ class Averaged(NamedTuple):
     steps: Array
 
 
-def averaged(optimizer: optax.GradientTransformation, decay: ArrayLike) -> optax.GradientTransformationExtraArgs:
+def with_ema(optimizer: optax.GradientTransformation, decay: ArrayLike) -> optax.GradientTransformationExtraArgs:
     """An optimizer whose parameters are averaged along the way: the mean is evaluated and kept, the steps are the same.
 
     Formula: after step t, `mean = d mean + (1 - d) params` with `d = min(decay, (1 + t) / (10 + t))`, so that the first
@@ -50,7 +52,7 @@ def averaged(optimizer: optax.GradientTransformation, decay: ArrayLike) -> optax
         TypeError, ValueError: `decay` is not a number in [0, 1).
 
     Example:
-        >>> optimizer = optimizers.averaged(optax.sgd(1.0), 0.9)
+        >>> optimizer = optimizers.with_ema(optax.sgd(1.0), 0.9)
         >>> state = optimizer.init(jnp.array(1.0))
         >>> step, state = optimizer.update(jnp.array(0.5), state, jnp.array(1.0))  # from 1 to 0.5
         >>> print(step, f"{state.averaged_params:.2f}")  # 0.1 * 1 + 0.9 * 0.5
@@ -62,10 +64,10 @@ def averaged(optimizer: optax.GradientTransformation, decay: ArrayLike) -> optax
     layers.check_rate("averaged: decay", decay)
     inner = optax.with_extra_args_support(optimizer)
 
-    def init(params: Any) -> Averaged:
-        return Averaged(inner.init(params), params, jnp.int32(0))
+    def init(params: Any) -> EmaState:
+        return EmaState(inner.init(params), params, jnp.int32(0))
 
-    def update(updates: Any, state: Any, params: Any = None, **extra: Any) -> tuple[Any, Averaged]:
+    def update(updates: Any, state: Any, params: Any = None, **extra: Any) -> tuple[Any, EmaState]:
         if params is None:
             raise ValueError("averaged: update needs params, the parameters that are averaged")
         updates, of_inner = inner.update(updates, state.inner, params, **extra)
@@ -76,12 +78,12 @@ def averaged(optimizer: optax.GradientTransformation, decay: ArrayLike) -> optax
             return old + (1.0 - keep).astype(old.dtype) * (new - old)
 
         after = jax.tree.map(mean, state.averaged_params, optax.apply_updates(params, updates))
-        return updates, Averaged(of_inner, after, state.steps + 1)
+        return updates, EmaState(of_inner, after, state.steps + 1)
 
     return optax.GradientTransformationExtraArgs(init, update)
 
 
-class Cut(NamedTuple):
+class BetaLassoState(NamedTuple):
     """The state of `beta_lasso`.
 
     Attributes:
@@ -131,10 +133,10 @@ def beta_lasso(
             raise ValueError(f"beta_lasso: {name} must be at least 0, got {value}")
     inner = optax.with_extra_args_support(optimizer)
 
-    def init(params: Any) -> Cut:
-        return Cut(inner.init(params), jnp.int32(0))
+    def init(params: Any) -> BetaLassoState:
+        return BetaLassoState(inner.init(params), jnp.int32(0))
 
-    def update(updates: Any, state: Any, params: Any = None, **extra: Any) -> tuple[Any, Cut]:
+    def update(updates: Any, state: Any, params: Any = None, **extra: Any) -> tuple[Any, BetaLassoState]:
         if params is None:
             raise ValueError("beta_lasso: update needs params, the weights that are cut")
         updates, of_inner = inner.update(updates, state.inner, params, **extra)
@@ -147,6 +149,6 @@ def beta_lasso(
             after = w + step - rate * factor * jnp.sign(w)
             return jnp.where(jnp.abs(after) < cut_off * factor, -w, after - w)
 
-        return jax.tree.map(cut, updates, params), Cut(of_inner, state.steps + 1)
+        return jax.tree.map(cut, updates, params), BetaLassoState(of_inner, state.steps + 1)
 
     return optax.GradientTransformationExtraArgs(init, update)

@@ -12,6 +12,8 @@ import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
+__all__ = ["epoch_key", "epoch_rows", "feistel_keys", "hash_bits", "permutation", "permutation_at"]
+
 ROUNDS = 8
 ROUNDS_OF_SMALL = 24  # for up to 100 numbers, whose orders 8 rounds leave unequally likely by a few percent
 
@@ -46,7 +48,7 @@ def permutation(key: Array, n: int) -> Array:
         True
     """
     rows, columns = _grid(n)
-    words = draw_shifts(key, n)
+    words = feistel_keys(key, n)
     down = (words[:, :columns] % jnp.uint32(rows)).astype(jnp.int32)
     right = (words[:, columns:] % jnp.uint32(columns)).astype(jnp.int32)
 
@@ -111,7 +113,7 @@ def epoch_rows(key: Array, epoch: ArrayLike, n: int, batch_size: int) -> Array:
     return order[: steps * batch_size].reshape(steps, batch_size)
 
 
-def draw_shifts(key: Array, n: int) -> Array:
+def feistel_keys(key: Array, n: int) -> Array:
     """The random numbers that make the permutation of a key.
 
     Args:
@@ -124,29 +126,29 @@ def draw_shifts(key: Array, n: int) -> Array:
         ValueError: as `permutation`.
 
     Example:
-        >>> from jaxnn.random import draw_shifts
-        >>> draw_shifts(key, 1000).shape
+        >>> from jaxnn.random import feistel_keys
+        >>> feistel_keys(key, 1000).shape
         (8, 64)
     """
     shape = ROUNDS if n > 100 else ROUNDS_OF_SMALL, sum(_grid(n))
     return jax.random.bits(key, (math.prod(shape),), jnp.uint32).reshape(shape)  # one axis: compiled in half the time
 
 
-def numbers_at(places: np.ndarray, words: np.ndarray, n: int) -> np.ndarray:
+def permutation_at(places: np.ndarray, words: np.ndarray, n: int) -> np.ndarray:
     """Some places of a permutation, without the others and without JAX: `permutation(key, n)[places]`.
 
     Args:
         places: int[k], each from 0 to n - 1.
-        words: u32[rounds, rows + columns], as from `draw_shifts(key, n)`.
+        words: u32[rounds, rows + columns], as from `feistel_keys(key, n)`.
         n: how many numbers the permutation has.
 
     Returns:
         i64[k].
 
     Example:
-        >>> from jaxnn.random import draw_shifts, numbers_at, permutation
+        >>> from jaxnn.random import feistel_keys, permutation_at, permutation
         >>> places = np.array([0, 500, 999])
-        >>> bool((numbers_at(places, np.asarray(draw_shifts(key, 1000)), 1000) == permutation(key, 1000)[places]).all())
+        >>> bool((permutation_at(places, np.asarray(feistel_keys(key, 1000)), 1000) == permutation(key, 1000)[places]).all())
         True
     """
     rows, columns = _grid(n)

@@ -28,6 +28,19 @@ import numpy as np
 from jax import Array
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
+__all__ = [
+    "DATA",
+    "MODELS",
+    "axis_size",
+    "check_batch_size",
+    "data_parallel",
+    "from_local",
+    "model_parallel",
+    "replicate",
+    "replicate_inside",
+    "shard",
+]
+
 DATA = "data"
 """The axis of the mesh over which batches are split."""
 MODELS = "models"
@@ -52,7 +65,7 @@ def data_parallel(devices: Sequence[Any] | None = None) -> contextlib.AbstractCo
 
 
 def model_parallel(devices: Sequence[Any] | None = None) -> contextlib.AbstractContextManager[Any]:
-    """A context in which `sweep` and `run_many` split the models over devices, which then share nothing.
+    """A context in which `sweep` and `run_grid` split the models over devices, which then share nothing.
 
     Args:
         devices: by default all, of all processes.

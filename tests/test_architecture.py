@@ -3,7 +3,6 @@
 import ast
 import importlib
 import inspect
-import pkgutil
 import re
 import sys
 from pathlib import Path
@@ -87,7 +86,7 @@ def test_models_import_only_what_they_are_made_of():
 def test_training_is_handed_its_functions():
     for path in (PACKAGE / "training").rglob("*.py"):
         tells_how = (
-            {"jaxnn.layers"} if path.name in ("fit.py", "stream.py", "evaluate.py") else set()
+            {"jaxnn.layers"} if path.name in ("_fit.py", "_stream.py", "_evaluate.py") else set()
         )  # how layers are to be traced
         assert of_jaxnn(imports(path)) <= {
             "jaxnn.metrics",
@@ -148,15 +147,23 @@ def test_import_makes_no_array_and_starts_no_device(run_python):
 # ---------------------------------------------------------------- documentation
 
 
+def is_public(name: str) -> bool:
+    """Whether a module is part of the public face: no part of its name begins with an underscore."""
+    return not any(part.startswith("_") for part in name.split("."))
+
+
 def public_names() -> list:
-    """Every public function and class that a module of the package defines itself."""
-    found = []
-    for info in pkgutil.walk_packages([str(PACKAGE)], "jaxnn."):
-        module = importlib.import_module(info.name)
-        for name, value in vars(module).items():
-            if not name.startswith("_") and getattr(value, "__module__", None) == info.name and callable(value):
-                found.append(pytest.param(value, id=f"{info.name.removeprefix('jaxnn.')}.{name}"))
-    return found
+    """Every function and class of a literal `__all__`, once, under the shortest name it has there."""
+    found = {}
+    for path in sorted(FILES, key=lambda path: len(path.parts)):
+        name = module_name(path)
+        if is_public(name):
+            module = importlib.import_module(name)
+            for public in module.__all__:
+                value = getattr(module, public)
+                if callable(value) and getattr(value, "__module__", "").startswith("jaxnn"):
+                    found.setdefault(id(value), pytest.param(value, id=f"{name.removeprefix('jaxnn.')}.{public}"))
+    return list(found.values())
 
 
 def parameters_of(function):
@@ -175,6 +182,19 @@ def test_every_public_name_is_documented_in_parts(value):
             assert re.search(rf"^    (.*, )?\*{{0,2}}{name}(, .*)?: ", doc, re.MULTILINE), f"{name} is not described"
         if inspect.signature(value).return_annotation not in (None, "None"):
             assert "\nReturns:\n" in doc or "\nYields:\n" in doc
+
+
+@each_file
+def test_every_public_module_says_literally_what_is_public(path):
+    if not is_public(module_name(path)):
+        return
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    lists = [n.value for n in tree.body if isinstance(n, ast.Assign) and ast.unparse(n.targets[0]) == "__all__"]
+    assert len(lists) == 1, "no literal __all__"
+    names = ast.literal_eval(lists[0])
+    assert len(set(names)) == len(names)
+    module = importlib.import_module(module_name(path))
+    assert all(hasattr(module, name) for name in names)
 
 
 @each_file

@@ -16,9 +16,9 @@ def module(name):
 
 initializers, layers, losses, metrics, models = map(module, ["initializers", "layers", "losses", "metrics", "models"])
 augment, preprocess, toy, load = *map(module, ["data.augment", "data.preprocess", "data.toy"]), module("data").load
-training, contributions, curvature = map(module, ["training", "inspect.contributions", "inspect.curvature"])
+training, contributions, curvature = map(module, ["training", "inspect.attribution", "inspect.curvature"])
 descent, gradients, graph = map(module, ["inspect.descent", "inspect.gradients", "inspect.graph"])
-snapshots, subnets = map(module, ["inspect.snapshots", "inspect.subnets"])
+snapshots, subnets = map(module, ["inspect.trajectory", "inspect.subnets"])
 
 KEY = jax.random.key(0)
 X = jnp.ones((4, 3))
@@ -28,7 +28,7 @@ IMAGES = np.zeros((4, 8, 8, 3), np.uint8)
 PARAMS = {"w": jnp.ones((2, 3)), "b": jnp.ones(2)}
 DATA = training.Data(X, Y)
 MOMENTS = preprocess.fit_moments(IMAGES, "pixel")
-PRINCIPAL = preprocess.fit_principal(np.random.default_rng(0).normal(size=(6, 4)).astype(np.float32))
+PRINCIPAL = preprocess.fit_pca(np.random.default_rng(0).normal(size=(6, 4)).astype(np.float32))
 NAN, INF = float("nan"), float("inf")
 
 
@@ -107,7 +107,7 @@ WRONG = {
         VALUE,
         r"x\[2, 9, 8, 3\].*\[8, 8, 3\]",
     ),
-    "compute in integers": (lambda: models.compute_in(models.linear(3, 2), jnp.int32), TYPE, "int32"),
+    "compute in integers": (lambda: models.with_compute_dtype(models.linear(3, 2), jnp.int32), TYPE, "int32"),
     # augmentation, preprocessing
     "flip: one image": (lambda: augment.flip(KEY, IMAGES[0]), VALUE, r"8, 8, 3"),
     "flip: integers": (lambda: augment.flip(KEY, IMAGES.astype(np.int32)), TYPE, "int32"),
@@ -125,10 +125,10 @@ WRONG = {
     "moments: per what": (lambda: preprocess.fit_moments(IMAGES, "row"), VALUE, "'row'.*'pixel'"),
     "center: other size": (lambda: preprocess.center(MOMENTS, np.zeros((2, 9, 8, 3), np.uint8)), VALUE, "9, 8, 3"),
     "standardize: integers": (lambda: preprocess.standardize(MOMENTS, IMAGES.astype(np.int64)), TYPE, "int"),
-    "principal: one example": (lambda: preprocess.fit_principal(np.zeros((1, 3), np.float32)), VALUE, "1"),
-    "principal: too many": (lambda: preprocess.fit_principal(np.eye(4, dtype=np.float32), 9), VALUE, "9"),
-    "principal: no component": (lambda: preprocess.fit_principal(np.eye(4, dtype=np.float32), 0), VALUE, "0"),
-    "principal: half a component": (lambda: preprocess.fit_principal(np.eye(4, dtype=np.float32), 1.5), TYPE, r"1\.5"),
+    "principal: one example": (lambda: preprocess.fit_pca(np.zeros((1, 3), np.float32)), VALUE, "1"),
+    "principal: too many": (lambda: preprocess.fit_pca(np.eye(4, dtype=np.float32), 9), VALUE, "9"),
+    "principal: no component": (lambda: preprocess.fit_pca(np.eye(4, dtype=np.float32), 0), VALUE, "0"),
+    "principal: half a component": (lambda: preprocess.fit_pca(np.eye(4, dtype=np.float32), 1.5), TYPE, r"1\.5"),
     "pca: other size": (lambda: preprocess.pca(PRINCIPAL, np.zeros((2, 5), np.float32)), VALUE, "5"),
     "whiten: epsilon": (lambda: preprocess.whiten(PRINCIPAL, np.zeros((2, 4), np.float32), -1.0), VALUE, r"-1\.0"),
     # datasets
@@ -214,8 +214,8 @@ WRONG = {
         VALUE,
         r"3",
     ),
-    "minima: empty interval": (lambda: descent.minima_between(bowl, 1.0, 0.0), VALUE, r"1\.0.*0\.0"),
-    "minima: one sample": (lambda: descent.minima_between(bowl, 0.0, 1.0, samples=1), VALUE, "1"),
+    "minima: empty interval": (lambda: descent.local_minima(bowl, 1.0, 0.0), VALUE, r"1\.0.*0\.0"),
+    "minima: one sample": (lambda: descent.local_minima(bowl, 0.0, 1.0, samples=1), VALUE, "1"),
     "eigenvalues: none": (lambda: curvature.top_eigenvalues(bowl, jnp.ones(3), KEY, 0), VALUE, "0"),
     "eigenvalues: more than parameters": (lambda: curvature.top_eigenvalues(bowl, jnp.ones(3), KEY, 5), VALUE, "5"),
     "plane: places": (
@@ -233,7 +233,7 @@ WRONG = {
         VALUE,
         r"2, 1",
     ),
-    "subnets: none": (lambda: subnets.sample_subnets(lambda p, x, key: x, PARAMS, X, KEY, 0), VALUE, "0"),
+    "subnets: none": (lambda: subnets.sample_dropout_masks(lambda p, x, key: x, PARAMS, X, KEY, 0), VALUE, "0"),
 }
 
 

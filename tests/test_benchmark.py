@@ -41,7 +41,7 @@ def trained_by_us(work, batches, start=None):
     if start is not None:
         state = state._replace(params=start)
     first = jax.tree.map(np.asarray, state.params)
-    update = jax.jit(training.make_update(make_task(h)))
+    update = jax.jit(training.make_train_step(make_task(h)))
     for batch in batches:
         state, _ = update(state, batch)
     return first, jax.tree.map(np.asarray, state.params)

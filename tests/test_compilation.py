@@ -38,7 +38,7 @@ def step_text(make):
     state = training.init_state(make(H), KEY)
 
     def step(h, state, batch, keys):
-        return training.make_update(make(h), DATA.statistics)(state, batch, keys)[0]
+        return training.make_train_step(make(h), DATA.statistics)(state, batch, keys)[0]
 
     keys = training.step_keys(state.key, state.step)
     return jax.jit(step).lower(H, state, (IMAGES[:32], DATA.labels[:32]), keys).as_text()
@@ -66,7 +66,7 @@ def test_a_whole_run_is_a_small_program_with_one_step_in_it(make, most):
 
 def test_random_numbers_are_drawn_along_one_axis():
     """XLA for CPUs takes up to twice the time to compile the hash of a table with short rows."""
-    draw = jax.make_jaxpr(lambda key: (initializers.he(key, (64, 32)), random.draw_shifts(key, 1000)))(KEY)
+    draw = jax.make_jaxpr(lambda key: (initializers.he(key, (64, 32)), random.feistel_keys(key, 1000)))(KEY)
     drawn = re.findall(r"u32\[([\d,]+)\] = random_bits", str(draw))
     assert drawn == ["2048", "512"]
 
@@ -76,8 +76,8 @@ def test_a_whole_fit_compiles_two_programs_and_a_second_one_none(compiled):
         options = {"epochs": 4, "batch_size": 32, "chunk_seconds": 0.0}
         training.fit(with_dropout, H, KEY, DATA, **options)
         assert sorted(name for name in compiled() if "start" in name or "advance" in name) == [
-            "jit(advance)",
-            "jit(start)",
+            "jit(train_until)",
+            "jit(init_run)",
         ]
         training.fit(with_dropout, H | {"dropout": 0.1, "learning_rate": 0.2}, jax.random.key(1), DATA, **options)
         assert [name for name in compiled() if "start" in name or "advance" in name] == []
@@ -88,7 +88,7 @@ def test_data_are_arguments_and_not_constants():
     whole = jax.make_jaxpr(lambda h, key, data: training.run(with_dropout, h, key, data, epochs=2, batch_size=32))
     constants = sum(np.asarray(constant).nbytes for constant in whole(H, KEY, data).consts)
     assert constants == 0
-    many = jax.make_jaxpr(lambda h, keys, data: training.run_many(with_dropout, h, keys, data, epochs=2, batch_size=32))
+    many = jax.make_jaxpr(lambda h, keys, data: training.run_grid(with_dropout, h, keys, data, epochs=2, batch_size=32))
     rates = {name: jnp.full(3, value) for name, value in H.items()}
     assert sum(np.asarray(c).nbytes for c in many(rates, KEY[None], data).consts) == 0
 
@@ -98,7 +98,7 @@ def test_the_state_is_updated_in_place():
     data = jax.tree.map(jnp.asarray, DATA)
     progress = fit_module._compiled_start(with_dropout, H, KEY, data, 4, 32, "loss")
     options = {"batch_size": 32, "select": "loss", "patience": None}
-    advance = jax.jit(training.advance, static_argnames=("make_task", *options), donate_argnames="progress")
+    advance = jax.jit(training.train_until, static_argnames=("make_task", *options), donate_argnames="progress")
     after = advance(with_dropout, H, KEY, data, progress, jnp.int32(2), **options)
     assert int(after.epoch) == 2
     arrays = [leaf for leaf in jax.tree.leaves(progress) if not jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)]
@@ -131,7 +131,7 @@ os.environ["JAXNN_CACHE_DIR"] = {str(tmp_path)!r}
 del os.environ["JAX_COMPILATION_CACHE_DIR"]
 import jax, jax.numpy as jnp
 from experiments.cli import files
-artifacts.keep_compiled()
+artifacts.enable_compilation_cache()
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
 jax.jit(lambda x: jnp.sin(x) @ x)(jnp.ones((9, 9))).block_until_ready()
 """

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from sklearn.datasets import load_digits
 
 from jaxnn.data import Dataset, load, toy
-from jaxnn.data._split import hold_out
+from jaxnn.data._split import stratified_split
 
 ROOT = Path(__file__).parents[1]
 
@@ -86,9 +86,9 @@ def test_hold_out_partitions_and_rounds(counts, share, seed):
     possible = all(n == 0 or 0 < k < n for n, k in zip(counts, expected, strict=True))
     if not possible:
         with pytest.raises(ValueError, match=r"share=.* of class 'class \d'"):
-            hold_out(labels, share, seed=[seed], classes=names, setting="share")
+            stratified_split(labels, share, seed=[seed], classes=names, setting="share")
         return
-    kept, held = hold_out(labels, share, seed=[seed], classes=names, setting="share")
+    kept, held = stratified_split(labels, share, seed=[seed], classes=names, setting="share")
     np.testing.assert_array_equal(np.sort(np.concatenate([kept, held])), np.arange(len(labels)))
     np.testing.assert_array_equal(np.bincount(labels[held], minlength=len(counts)), expected)
     np.testing.assert_array_equal(kept, np.sort(kept))
@@ -99,7 +99,7 @@ def test_hold_out_gives_every_example_the_same_chance():
     labels = np.repeat([0, 1], 10)
     held = np.zeros(20)
     for seed in range(2000):
-        held[hold_out(labels, 0.3, seed=[seed], classes="ab", setting="share")[1]] += 1
+        held[stratified_split(labels, 0.3, seed=[seed], classes="ab", setting="share")[1]] += 1
     np.testing.assert_allclose(held / 2000, 0.3, atol=0.05)  # five standard deviations
 
 

@@ -49,18 +49,18 @@ def test_beyond_two_over_l_the_distance_grows_by_the_exact_factor():
 
 
 def test_minima_are_those_of_scipy():
-    minima = descent.minima_between(gradient_descent.waves, -14.0, 14.0)
+    minima = descent.local_minima(gradient_descent.waves, -14.0, 14.0)
     x = np.linspace(0.5, 14, 2_000_001)
     slope = np.sin(x) + x * np.cos(x)
     exact = x[1:][(slope[:-1] < 0) & (slope[1:] >= 0)]
     np.testing.assert_allclose(minima, [*-exact[::-1], 0, *exact], atol=1e-4)
-    assert descent.minima_between(lambda x: x, 0.0, 1.0).shape == (0,)
+    assert descent.local_minima(lambda x: x, 0.0, 1.0).shape == (0,)
     with pytest.raises(ValueError, match="low < high"):
-        descent.minima_between(gradient_descent.waves, 1.0, 1.0)
+        descent.local_minima(gradient_descent.waves, 1.0, 1.0)
 
 
 def test_basins_follow_the_slope_and_end_at_the_bound():
-    minima = descent.minima_between(gradient_descent.waves, -14.0, 14.0)
+    minima = descent.local_minima(gradient_descent.waves, -14.0, 14.0)
     starts = np.array([1.9, 2.2, 7.8, 8.2, -1.9, 14.0])
     found = descent.basins(gradient_descent.waves, starts, np.array([0.01, 0.3]), minima, steps=1500)
     assert found[:, 0].tolist() == [2, 3, 3, 4, 2, 4]
@@ -77,7 +77,7 @@ def test_basins_of_points_and_of_those_that_run_away():
 
 def test_steps_to_counts_until_the_value_stays_down():
     values = np.array([[5.0, 1.0, 3.0, 1.0, 0.5], [5.0, 4.0, 3.0, 2.0, np.nan], [0.0, 0.0, 0.0, 0.0, 0.0]])
-    assert descent.steps_to(values, 1.0).tolist() == [3, 5, 0]
+    assert descent.steps_to_reach(values, 1.0).tolist() == [3, 5, 0]
 
 
 def test_descent_is_a_pure_function_that_can_be_differentiated():

@@ -24,7 +24,7 @@ WITHOUT = {
     "data.tfds.cifar.Cifar100": DOWNLOADS,
     "data.tfds.cifar.prepare": DOWNLOADS,
     "data.tfds.source.prepare": DOWNLOADS,
-    "interop.sklearn.contract.ScoreClassifier": SHARED,
+    "interop.sklearn._base.BaseClassifier": SHARED,
 }
 SLOW = {"interop.export.to_onnx"}  # loads the converter
 

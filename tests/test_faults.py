@@ -134,13 +134,13 @@ def stopped(tmp_path_factory):
     """A short run, stopped by Control-C after its second epoch, in this process."""
     out, handlers = tmp_path_factory.mktemp("stopped") / "run", [signal.getsignal(each) for each in command.SIGNALS]
 
-    def interrupt(self, run, timing, on_chunk=resume.Recorder.__call__):
+    def interrupt(self, run, timing, on_chunk=resume.CheckpointCallback.__call__):
         if int(run.epoch) == 2:
             signal.raise_signal(signal.SIGINT)
         on_chunk(self, run, timing)
 
     with jax.numpy_dtype_promotion("standard"), pytest.MonkeyPatch.context() as patch:
-        patch.setattr(resume.Recorder, "__call__", interrupt)
+        patch.setattr(resume.CheckpointCallback, "__call__", interrupt)
         assert train.main([*SHORT, "--out", str(out)]) == 130
     assert [signal.getsignal(each) for each in command.SIGNALS] == handlers  # as they were
     assert [path.name for path in checkpoint.list_checkpoints(out / "checkpoints")] == ["000002", "000001"]
@@ -281,9 +281,9 @@ def test_settings_survive_json_and_are_dataclasses_again():
     config = Config(hidden=(4, 2), data_dir=Path("data"), augment=("flip",), out=Path("x"), device="cpu", dropout=0.25)
     config = dataclasses.replace(config, checkpoint_every=7, rescue=Path("y"))
     plain = json.loads(files.as_json(config))
-    assert vars(resume.as_config(Config, plain, Path("x"))) == vars(config) | {"out": None}
+    assert vars(resume.config_from_json(Config, plain, Path("x"))) == vars(config) | {"out": None}
     with pytest.raises(ValueError, match="it lacks seed"):
-        resume.as_config(Config, {name: value for name, value in plain.items() if name != "seed"}, Path("x"))
+        resume.config_from_json(Config, {name: value for name, value in plain.items() if name != "seed"}, Path("x"))
 
 
 def test_the_fingerprint_sees_every_example_label_shape_and_type():

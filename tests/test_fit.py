@@ -7,7 +7,7 @@ import optax
 import pytest
 
 from jaxnn import layers, losses, models
-from jaxnn.training import Data, NonFiniteError, Run, Task, Timing, compute_scores, fit, run
+from jaxnn.training import Data, NonFiniteError, Run, Task, Timing, fit, predict_scores, run
 
 KEY = jax.random.key(0)
 EPOCHS = 8
@@ -189,7 +189,7 @@ def test_the_best_parameters_are_those_that_were_measured():
     assert float(result.best.value) == np.min(result.history["validation_loss"])
     assert data.evaluate is not None
     inputs, labels = data.evaluate["validation"]
-    scores = np.asarray(compute_scores(noisy_task(NOISY), result.best.params, inputs), np.float64)
+    scores = np.asarray(predict_scores(noisy_task(NOISY), result.best.params, inputs), np.float64)
     shares = np.exp(scores) / np.exp(scores).sum(1, keepdims=True)
     np.testing.assert_allclose(-np.log(shares[np.arange(30), labels]).mean(), result.best.value, rtol=1e-5)
     assert int(result.best.epoch) == int(result.epoch) - 7  # these are not simply the last

@@ -58,9 +58,9 @@ def streamed(prepared, whole):
     train, test = loader.OnDisk(prepared, "train"), loader.OnDisk(prepared, "test")
 
     def batches(first_step):
-        return loader.batches(train, KEY, batch_size=BATCH, epochs=4, first_step=first_step, threads=2)
+        return loader.shuffled_batches(train, KEY, batch_size=BATCH, epochs=4, first_step=first_step, threads=2)
 
-    evaluate = {"held": lambda: loader.in_order(test, batch_size=BATCH, threads=1)}
+    evaluate = {"held": lambda: loader.sequential_batches(test, batch_size=BATCH, threads=1)}
     return training.Stream(batches, COUNT // BATCH, evaluate, whole.statistics)
 
 
@@ -163,7 +163,7 @@ def test_stopped_in_the_middle_of_an_epoch_it_goes_on_bit_for_bit(chunks, stream
         training.fit_stream(task, H, KEY, streamed, **OPTIONS, on_chunk=keep, chunk_seconds=0.0)  # a step a chunk
     run, timing = kept[-1]
     epoch, steps = divmod(chunks, COUNT // BATCH)
-    assert (int(run.epoch), training.steps_under_way(run)) == (epoch, steps)
+    assert (int(run.epoch), training.steps_into_epoch(run)) == (epoch, steps)
     assert {len(values) for values in run.history.values()} == {epoch}
     assert timing.under_way > 0
     path = checkpoint.save(tmp_path, epoch, run, {}, steps)
@@ -237,8 +237,8 @@ def test_what_is_not_finite_is_found_at_its_step(bad, step):
 def test_every_example_is_examined_once_and_counted(size, prepared, whole):
     params = task(H).model.init(KEY)
     test = records.decode(prepared).test
-    batches = loader.in_order(loader.OnDisk(prepared, "test"), batch_size=size, threads=2)
-    found = training.examine(task, H, whole.statistics, params, None, batches)
+    batches = loader.sequential_batches(loader.OnDisk(prepared, "test"), batch_size=size, threads=2)
+    found = training.evaluate(task, H, whole.statistics, params, None, batches)
     x = (test.inputs.astype(np.float64) - np.asarray(whole.statistics.mean)) / np.asarray(whole.statistics.std)
     hidden = np.maximum(x.reshape(21, -1) @ np.asarray(params[0]["w"], np.float64).T, 0)
     scores = hidden @ np.asarray(params[1]["w"], np.float64).T
@@ -270,4 +270,4 @@ def test_an_unknown_measure_and_a_stream_that_ends_too_early_are_refused(streame
     with pytest.raises(ValueError, match="the stream has no batch"):
         training.fit_stream(task, H, KEY, streamed._replace(batches=lambda first: []), epochs=1)
     with pytest.raises(ValueError, match="there are no examples"):
-        training.examine(task, H, None, None, None, [])
+        training.evaluate(task, H, None, None, None, [])

@@ -28,7 +28,7 @@ SUMS = {"rtol": 2e-5, "atol": 2e-6}
 
 def test_linen_scores_are_those_of_the_module():
     model, module = linen_model(Whole(), SHAPE), Whole()
-    assert isinstance(model, models.Stateful)
+    assert isinstance(model, models.StatefulModel)
     params, state = model.init(KEY), model.init_state(KEY)
     expected = module.init({"params": KEY}, X, train=False)
     assert_trees({"params": params, **state}, expected)
@@ -46,7 +46,7 @@ def test_linen_scores_are_those_of_the_module():
 
 def test_nnx_scores_are_those_of_the_module():
     model, module = nnx_model(lambda rngs: WholeNnx(rngs), SHAPE), WholeNnx(nnx.Rngs(KEY))
-    assert isinstance(model, models.Stateful)
+    assert isinstance(model, models.StatefulModel)
     params, state = model.init(KEY), model.init_state(KEY)
     assert_trees(params, nnx.to_pure_dict(nnx.state(module, nnx.Param)))
     assert_trees(state, nnx.to_pure_dict(nnx.state(module, nnx.BatchStat)))
@@ -126,7 +126,7 @@ def test_all_variables_beside_the_parameters_are_the_state():
             return linen.Dense(CLASSES)(x)
 
     model = linen_model(Counting(), 4)
-    assert isinstance(model, models.Stateful)
+    assert isinstance(model, models.StatefulModel)
     params, state = model.init(KEY), model.init_state(KEY)
     _, after = model.apply(params, state, jnp.ones((8, 4)), key=KEY)
     assert_trees(after, {"seen": {"count": jnp.float32(8)}})
@@ -174,7 +174,7 @@ def objective_of(scores, labels, kernels):
 def test_linen_is_trained_as_by_its_own_loop():
     task = task_of(linen_model(Whole(), SHAPE))(H)
     state = training.init_state(task, KEY)
-    update = jax.jit(training.make_update(task))
+    update = jax.jit(training.make_train_step(task))
     module, optimizer = Whole(), optax.sgd(H["rate"], momentum=0.9)
     params, stats = state.params, state.model_state["batch_stats"]
     opt_state = optimizer.init(params)
@@ -201,7 +201,7 @@ def test_linen_is_trained_as_by_its_own_loop():
     assert jnp.abs(state.model_state["batch_stats"]["BatchNorm_0"]["mean"]).max() > 0.1
     x = examples(30, 99)[0]
     expected: Any = module.apply({"params": params, "batch_stats": stats}, x, train=False)
-    found = training.compute_scores(task, state.params, x, model_state=state.model_state, batch_size=7)
+    found = training.predict_scores(task, state.params, x, model_state=state.model_state, batch_size=7)
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
 
 
@@ -211,7 +211,7 @@ WEIGHTS = (("Conv_0", "kernel"), ("BatchNorm_0", "scale"), ("Dense_0", "kernel")
 def test_nnx_is_trained_as_by_its_own_loop():
     task = task_of(nnx_model(lambda rngs: WholeNnx(rngs), SHAPE))(H)
     state = training.init_state(task, KEY)
-    update = jax.jit(training.make_update(task))
+    update = jax.jit(training.make_train_step(task))
     module = WholeNnx(nnx.Rngs(jax.random.split(KEY)[0]))
     assert_trees(state.params, nnx.to_pure_dict(nnx.state(module, nnx.Param)))
     module.train()
@@ -235,7 +235,7 @@ def test_nnx_is_trained_as_by_its_own_loop():
     assert_trees(state.model_state, nnx.to_pure_dict(nnx.state(module, nnx.BatchStat)), **SUMS)
     x = examples(30, 99)[0]
     module.eval()
-    found = training.compute_scores(task, state.params, x, model_state=state.model_state, batch_size=7)
+    found = training.predict_scores(task, state.params, x, model_state=state.model_state, batch_size=7)
     np.testing.assert_allclose(found, module(x), rtol=1e-4, atol=1e-5)
 
 
@@ -243,7 +243,7 @@ def test_nnx_is_trained_as_by_its_own_loop():
 def test_it_is_inspected_like_any_model(kind):
     model = MODELS[kind]()
     params = model.init(KEY)
-    settled = models.settle(model, model.init_state(KEY))
+    settled = models.freeze_state(model, model.init_state(KEY))
 
     def loss(params):
         return losses.softmax(settled.apply(params, X[:4]), jnp.asarray(Y[:4])).mean()

@@ -115,7 +115,7 @@ def moments(draw: Any) -> None:
 
 def principal(draw: Any) -> None:
     train, x = draw(arrays()), draw(arrays())
-    found = preprocess.fit_principal(train, draw(st.one_of(st.none(), anything)))
+    found = preprocess.fit_pca(train, draw(st.one_of(st.none(), anything)))
     assert preprocess.pca(found, x).shape[-1] == preprocess.whiten(found, x).shape[-1] == len(found.components)
 
 

@@ -12,15 +12,15 @@ from experiments import leaderboard
 from experiments.classifier.config import Config
 from experiments.classifier.presets import resolve
 from experiments.leaderboard import Options
-from experiments.leaderboards.recipes import ROWS, Row, peers_on_digits
+from experiments.leaderboards.recipes import RECIPES, Recipe, peers_on_digits
 from jaxnn.data import load
 
-TINY = Row("tiny", "-", 50.0, {"dataset": "digits", "hidden": (8,), "epochs": 2}, {"dropout": {"dropout": 0.0}})
+TINY = Recipe("tiny", "-", 50.0, {"dataset": "digits", "hidden": (8,), "epochs": 2}, {"dropout": {"dropout": 0.0}})
 
 
 @pytest.fixture
 def tiny(monkeypatch):
-    monkeypatch.setitem(ROWS, "tiny", TINY)
+    monkeypatch.setitem(RECIPES, "tiny", TINY)
 
 
 @pytest.fixture
@@ -81,7 +81,7 @@ def test_what_a_part_brings_is_counted_seed_by_seed(monkeypatch, tmp_path):
 def test_an_ablation_adds_what_is_not_in_the_recipe_and_may_be_shorter(monkeypatch, tmp_path):
     others = {"label smoothing": {"smoothing": 0.1}}
     recipe = {**TINY.recipe, "epochs": 8}
-    monkeypatch.setitem(ROWS, "tiny", TINY._replace(recipe=recipe, others=others, ablated=0.25))
+    monkeypatch.setitem(RECIPES, "tiny", TINY._replace(recipe=recipe, others=others, ablated=0.25))
     seen = []
 
     def train(config, console, stored):
@@ -100,7 +100,7 @@ def test_an_ablation_adds_what_is_not_in_the_recipe_and_may_be_shorter(monkeypat
 
 
 def test_the_budget_is_a_part_of_the_epochs_on_validation_examples(monkeypatch, trained, tmp_path):
-    monkeypatch.setitem(ROWS, "tiny", TINY._replace(recipe={**TINY.recipe, "epochs": 8}))
+    monkeypatch.setitem(RECIPES, "tiny", TINY._replace(recipe={**TINY.recipe, "epochs": 8}))
     rows = run(tmp_path, budget=True, seeds=2)["rows"]
     assert [(config.epochs, config.seed) for config in trained] == [(e, s) for e in (1, 2, 4, 8) for s in (0, 1)]
     assert {config.validation_share for config in trained} == {0.1}
@@ -118,9 +118,9 @@ def test_the_figure_of_the_budget_starts_from_the_whole_recipe():
     assert [tick.get_text() for tick in axes.get_xticklabels()] == ["1/8", "1/4", "1/2", "1"]
 
 
-@pytest.mark.parametrize("count", range(1, len(ROWS)))
+@pytest.mark.parametrize("count", range(1, len(RECIPES)))
 def test_the_names_of_the_models_are_not_cut_off(count):
-    titles = [row.title for row in ROWS.values()][:count]
+    titles = [row.title for row in RECIPES.values()][:count]
     figure = leaderboard.budget_figure([{"title": title, "mean": mean} for title in titles for mean in range(4)])
     figure.draw_without_rendering()
     [axes] = figure.axes
@@ -145,7 +145,7 @@ def test_finished_runs_are_used_again_and_another_recipe_is_refused(tmp_path, mo
     written = (tmp_path / "runs/tiny/all/0/summary.json").stat().st_mtime_ns
     assert run(tmp_path, seeds=1)["rows"][0]["accuracies"] == first["rows"][0]["accuracies"]
     assert (tmp_path / "runs/tiny/all/0/summary.json").stat().st_mtime_ns == written
-    monkeypatch.setitem(ROWS, "tiny", TINY._replace(recipe={**TINY.recipe, "epochs": 3}))
+    monkeypatch.setitem(RECIPES, "tiny", TINY._replace(recipe={**TINY.recipe, "epochs": 3}))
     with pytest.raises(ValueError, match=r"another recipe .*epochs 2 there, 3 now"):
         run(tmp_path, seeds=1)
 
@@ -153,7 +153,7 @@ def test_finished_runs_are_used_again_and_another_recipe_is_refused(tmp_path, mo
 @pytest.mark.usefixtures("trained")
 def test_a_row_without_a_goal_is_to_reach_its_best_peer(monkeypatch, tmp_path):
     peers = lambda seeds: [{"name": "a", "mean": 40.0 + seeds}, {"name": "b", "mean": 41.0}]
-    monkeypatch.setitem(ROWS, "tiny", TINY._replace(goal=None, peers=peers))
+    monkeypatch.setitem(RECIPES, "tiny", TINY._replace(goal=None, peers=peers))
     [row] = run(tmp_path)["rows"]
     assert (row["goal"], [peer["name"] for peer in row["peers"]]) == (43.0, ["a", "b"])
     assert run(tmp_path, quick=True)["rows"][0]["peers"] == []
@@ -169,9 +169,9 @@ def test_the_peers_are_what_scikit_learn_gives():
     assert 96 < network["mean"] < 100
 
 
-@pytest.mark.parametrize("name", ROWS)
+@pytest.mark.parametrize("name", RECIPES)
 def test_every_recipe_and_what_replaces_its_parts_can_be_trained(name):
-    row = ROWS[name]
+    row = RECIPES[name]
     digits = load("digits", validation_share=0)
     for changes in ({}, *row.parts.values(), *row.others.values()):
         recipe = {**row.recipe, **changes}
@@ -206,5 +206,5 @@ def test_wrong_options_are_refused(arguments, said, tmp_path, capsys):
 def test_the_results_are_of_rows_that_exist():
     path = leaderboard.RESULTS / "leaderboard.json"
     for row in json.loads(path.read_text())["rows"] if path.exists() else []:
-        assert row["row"] in ROWS
-        assert row["config"] == json.loads(json.dumps(dict(ROWS[row["row"]].recipe)))
+        assert row["row"] in RECIPES
+        assert row["config"] == json.loads(json.dumps(dict(RECIPES[row["row"]].recipe)))

@@ -14,15 +14,15 @@ from matplotlib.figure import Figure
 
 from experiments.lessons import lesson, rate_search
 from experiments.lessons.data import few_points, fit_global, load_digits
-from experiments.lessons.lesson import Claim, Lesson, Options, Outcome, Rows, Text
+from experiments.lessons.lesson import Claim, Findings, Lesson, Options, ResultTable, Text
 from jaxnn import losses, models, training
 from jaxnn.data import load, toy
 
 
-def part(name: str, held: bool = True) -> Outcome:
+def part(name: str, held: bool = True) -> Findings:
     claim = Claim(Text(name, name), {"number": 1.5}, held)
-    rows = Rows(name, ["a"], [[1]])
-    return Outcome([claim], {name: Figure(figsize=(2, 1))}, [rows], {f"{name} moves": [Figure()]}, 3, 0.5)
+    rows = ResultTable(name, ["a"], [[1]])
+    return Findings([claim], {name: Figure(figsize=(2, 1))}, [rows], {f"{name} moves": [Figure()]}, 3, 0.5)
 
 
 def test_joined_parts_keep_their_order_and_add_up():
@@ -54,7 +54,7 @@ def test_a_claim_decides_the_exit_status(tmp_path, capsys, held, status):
 
 def test_what_is_not_finite_is_stored_as_a_word_and_ends_in_a_claim_not_in_an_error(tmp_path):
     measured = {"a": math.inf, "b": np.float32("nan"), "c": 1.0, "d": 2, "e": "text"}
-    outcome = Outcome([Claim(Text("t", "t"), measured, False)], {})
+    outcome = Findings([Claim(Text("t", "t"), measured, False)], {})
     made = Lesson("toy", Text("t", "t"), Text("q", "q"), lambda options: outcome)
     assert lesson.main(made, None, ["--out", str(tmp_path)]) == 1
     stored = json.loads((tmp_path / "summary.json").read_text())["claims"][0]["measured"]
@@ -87,7 +87,7 @@ def task(h):
 def test_a_race_trains_every_kind_with_every_rate_and_finds_the_best():
     bent, rates = np.array([0.0, 1.0], np.float32), [0.01, 0.5, 1e20]
     data = training.Data(*toy.circle(40), evaluate={"validation": toy.circle(20, seed=1)})
-    raced = rate_search.race(task, {"bent": bent}, rates, data, seed=4, seeds=2, epochs=6, batch_size=10)
+    raced = rate_search.search_rates(task, {"bent": bent}, rates, data, seed=4, seeds=2, epochs=6, batch_size=10)
     assert raced.history["loss"].shape == (2, 3, 2, 6)
     assert raced.models == 12
     keys = jax.random.split(jax.random.key(4), 2)

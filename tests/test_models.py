@@ -298,7 +298,7 @@ def test_integer_images_must_be_cast_first():
 @pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float16])
 def test_a_model_computed_in_16_bits_is_close_and_keeps_its_parameters(dtype):
     plain = models.mlp(20, (64,), 5)
-    model = models.compute_in(plain, dtype)
+    model = models.with_compute_dtype(plain, dtype)
     params, x = plain.init(KEY), jax.random.normal(jax.random.key(1), (30, 20))
     scores, exact = model.apply(params, x), plain.apply(params, x)
     assert scores.dtype == jnp.float32
@@ -306,8 +306,8 @@ def test_a_model_computed_in_16_bits_is_close_and_keeps_its_parameters(dtype):
     assert 1e-5 < error < 3 * float(jnp.finfo(dtype).eps)
     gradient = jax.grad(lambda p: model.apply(p, x).sum())(params)
     assert {leaf.dtype for leaf in jax.tree.leaves(gradient)} == {jnp.dtype("float32")}
-    with pytest.raises(TypeError, match="compute_in: dtype must be a floating-point type"):
-        models.compute_in(plain, jnp.int32)
+    with pytest.raises(TypeError, match="with_compute_dtype: dtype must be a floating-point type"):
+        models.with_compute_dtype(plain, jnp.int32)
 
 
 def test_sums_of_16_bits_are_held_in_32():

@@ -13,14 +13,14 @@ import sklearn.linear_model
 from small_tasks import KEY, RATE, batches, linear_task
 
 from jaxnn import losses, optimizers
-from jaxnn.training import Data, evaluated_params, fit, init_state, make_update
+from jaxnn.training import Data, eval_params, fit, init_state, make_train_step
 
 L2 = 0.05
 
 
 def train(task, steps, batch):
     """The state after the steps on one batch, and the metrics of each."""
-    update = make_update(task)
+    update = make_train_step(task)
     return jax.jit(lambda state: jax.lax.scan(lambda s, _: update(s, batch), state, length=steps))(
         init_state(task, KEY)
     )
@@ -56,7 +56,7 @@ def test_the_optimizer_is_given_the_value_the_gradient_and_the_objective():
     probe = optax.GradientTransformationExtraArgs(init, cast(Any, update))
     task = linear_task(optimizer=probe, penalty=lambda params: L2 * losses.l2(params))
     state, (x, labels) = init_state(task, KEY), batches(1)[0]
-    seen = make_update(task)(state, (jnp.asarray(x), jnp.asarray(labels)))[0].opt_state
+    seen = make_train_step(task)(state, (jnp.asarray(x), jnp.asarray(labels)))[0].opt_state
     for factor, name in ((1.0, "value"), (2.0, "doubled")):
         params = {name: factor * np.asarray(p, np.float64) for name, p in state.params[0].items()}
         mean, penalty, _, gradient = references.linear_step(
@@ -115,27 +115,27 @@ def test_two_learning_rates_are_none_to_record():
 
 def test_averaged_parameters_are_the_loop_and_the_steps_are_as_without():
     decay, steps, batch = 0.9, 25, one_batch()
-    task = linear_task(optimizer=optimizers.averaged(optax.sgd(RATE, momentum=0.5), decay))
+    task = linear_task(optimizer=optimizers.with_ema(optax.sgd(RATE, momentum=0.5), decay))
     plain = linear_task(optimizer=optax.sgd(RATE, momentum=0.5))
     averaged, without = init_state(task, KEY), init_state(plain, KEY)
-    updates = [jax.jit(make_update(one)) for one in (task, plain)]
-    np.testing.assert_array_equal(evaluated_params(averaged)[0]["w"], averaged.params[0]["w"])
+    updates = [jax.jit(make_train_step(one)) for one in (task, plain)]
+    np.testing.assert_array_equal(eval_params(averaged)[0]["w"], averaged.params[0]["w"])
     mean = np.asarray(averaged.params[0]["w"], np.float64)
     for t in range(steps):
         averaged, without = updates[0](averaged, batch)[0], updates[1](without, batch)[0]
         d = min(decay, (1 + t) / (10 + t))
         mean = d * mean + (1 - d) * np.asarray(without.params[0]["w"], np.float64)
     np.testing.assert_array_equal(averaged.params[0]["w"], without.params[0]["w"])
-    np.testing.assert_allclose(evaluated_params(averaged)[0]["w"], mean, rtol=1e-5)
-    assert evaluated_params(without) is without.params
+    np.testing.assert_allclose(eval_params(averaged)[0]["w"], mean, rtol=1e-5)
+    assert eval_params(without) is without.params
 
 
 def test_a_run_measures_and_keeps_the_averaged_parameters():
     x, labels = one_batch(size=64)
-    task = linear_task(optimizer=optimizers.averaged(optax.sgd(1.0), 0.99))
+    task = linear_task(optimizer=optimizers.with_ema(optax.sgd(1.0), 0.99))
     options = {"epochs": 6, "batch_size": 8, "select": "validation_loss"}
     run, _ = fit(lambda _: task, {}, KEY, Data(x, labels, evaluate={"validation": (x, labels)}), **options)
-    mean = evaluated_params(run.state)
+    mean = eval_params(run.state)
     assert np.abs(mean[0]["w"] - run.state.params[0]["w"]).max() > 0.01
     assert run.best is not None
     measured = losses.softmax(task.model.apply(mean, x), labels).mean()
@@ -149,7 +149,7 @@ def test_a_run_measures_and_keeps_the_averaged_parameters():
 @pytest.mark.parametrize("decay", [1.0, -0.1, float("nan")])
 def test_a_wrong_decay_is_refused(decay):
     with pytest.raises(ValueError, match="averaged: decay"):
-        optimizers.averaged(optax.sgd(0.1), decay)
+        optimizers.with_ema(optax.sgd(0.1), decay)
 
 
 # ---------------------------------------------------------------- beta_lasso

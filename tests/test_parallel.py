@@ -16,7 +16,7 @@ from train_in_parallel import HPARAMS, digits, task
 
 from experiments.benchmark.communication import collectives
 from jaxnn import distributed, sharding, training
-from jaxnn.training import run_many
+from jaxnn.training import run_grid
 
 KEY = jax.random.key(0)
 RELATIVE = 1e-6
@@ -53,7 +53,7 @@ def test_every_example_is_evaluated(count):
     params = task(HPARAMS).model.init(KEY)
 
     def scores(params, inputs, statistics):
-        return training.compute_scores(task(HPARAMS), params, inputs, statistics)
+        return training.predict_scores(task(HPARAMS), params, inputs, statistics)
 
     with sharding.data_parallel():
         found = jax.jit(scores)(*sharding.replicate((params, inputs, data.statistics)))
@@ -65,8 +65,8 @@ def test_every_example_is_evaluated(count):
 def test_a_training_goes_on_with_another_number_of_devices():
     data = jax.tree.map(jnp.asarray, digits(645))
     options = {"batch_size": 64, "select": None, "patience": None}
-    train = jax.jit(training.advance, static_argnums=0, static_argnames=tuple(options))
-    progress = training.start(task, HPARAMS, KEY, data, 6, 64, None)
+    train = jax.jit(training.train_until, static_argnums=0, static_argnames=tuple(options))
+    progress = training.init_run(task, HPARAMS, KEY, data, 6, 64, None)
     for stop, devices in ((2, 4), (4, 1), (6, 8)):
         with sharding.data_parallel(jax.devices()[:devices]):
             arguments = sharding.replicate((HPARAMS, KEY, data, progress))
@@ -217,7 +217,7 @@ def test_a_sweep_over_devices_is_the_same_and_sends_next_to_nothing(count, seeds
     with sharding.model_parallel(jax.devices()[:4]):
         found = training.sweep(task, settings(count), keys, data, **options)
         arguments = sharding.replicate((settings(count), keys, data))
-        program = compiled_program(run_many, task, *arguments, **options)
+        program = compiled_program(run_grid, task, *arguments, **options)
     for name, values in alone.history.items():
         np.testing.assert_allclose(found.history[name], values, rtol=1e-5, err_msg=name)
     np.testing.assert_array_equal(found.best.epoch, alone.best.epoch)

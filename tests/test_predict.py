@@ -41,7 +41,7 @@ def store(
     settings = resolve(Config(model=model, hidden=hidden or None, preprocess=how, **options), digits)
     pixels = digits.train.inputs
     if how in ("pca", "whiten"):
-        statistics, inputs = preprocess.fit_principal(pixels, 10), 10
+        statistics, inputs = preprocess.fit_pca(pixels, 10), 10
     else:
         statistics, inputs = preprocess.fit_moments(pixels, "pixel" if how == "standardize" else "global"), 64
     sizes = [inputs, *hidden, 10]

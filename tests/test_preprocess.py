@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from jaxnn.data import preprocess
-from jaxnn.data.preprocess import Moments, Principal
+from jaxnn.data.preprocess import Moments, PCAStatistics
 
 
 def random_images(seed: int = 0, shape: tuple[int, ...] = (40, 6, 5, 3)) -> np.ndarray:
@@ -21,7 +21,7 @@ def bad_at(value: float) -> np.ndarray:
     return train
 
 
-@pytest.mark.parametrize("fit", [preprocess.fit_moments, preprocess.fit_principal])
+@pytest.mark.parametrize("fit", [preprocess.fit_moments, preprocess.fit_pca])
 @pytest.mark.parametrize(
     ("train", "error", "message"),
     [
@@ -69,17 +69,17 @@ def test_bad_grouping(per, message):
 )
 def test_bad_components(components, error, message):
     with pytest.raises(error, match=message):
-        preprocess.fit_principal(random_images(shape=(5, 9)), components)
+        preprocess.fit_pca(random_images(shape=(5, 9)), components)
 
 
 def test_one_example_has_no_principal_directions():
     with pytest.raises(ValueError, match="1 example"):
-        preprocess.fit_principal(random_images(shape=(1, 9)))
+        preprocess.fit_pca(random_images(shape=(1, 9)))
 
 
 MOMENTS = Moments(jnp.zeros((4, 4, 3)), jnp.ones((4, 4, 3)))
 CHANNELS = Moments(jnp.zeros(3), jnp.ones(3))
-PRINCIPAL = Principal(jnp.zeros((4, 4, 3)), jnp.ones((2, 48)), jnp.ones(2))
+PRINCIPAL = PCAStatistics(jnp.zeros((4, 4, 3)), jnp.ones((2, 48)), jnp.ones(2))
 
 
 @pytest.mark.parametrize("compiled", [False, True])

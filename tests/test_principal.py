@@ -8,7 +8,7 @@ from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
 
 from jaxnn.data import preprocess
-from jaxnn.data.preprocess import Principal
+from jaxnn.data.preprocess import PCAStatistics
 
 
 def random_images(seed: int = 0, shape: tuple[int, ...] = (40, 6, 5, 3)) -> np.ndarray:
@@ -25,7 +25,7 @@ def digits() -> np.ndarray:
 def test_principal_directions_are_those_of_scikit_learn(digits, dtype, components):
     train, test = digits[:1200], digits[1200:]
     reference = PCA(components, svd_solver="full").fit(train.astype(np.float64))
-    principal = preprocess.fit_principal(train.astype(dtype), components)
+    principal = preprocess.fit_pca(train.astype(dtype), components)
     real = reference.explained_variance_ > 1e-9  # three pixels are constant: their directions are arbitrary
     count = int(real.sum())
     directions = np.asarray(reference.components_)
@@ -40,7 +40,7 @@ def test_principal_directions_are_those_of_scikit_learn(digits, dtype, component
 
 def test_whiten_is_that_of_scikit_learn_and_has_unit_variance(digits):
     reference = PCA(40, svd_solver="full", whiten=True).fit(digits.astype(np.float64))
-    principal = preprocess.fit_principal(digits, 40)
+    principal = preprocess.fit_pca(digits, 40)
     whitened = np.asarray(preprocess.whiten(principal, digits, epsilon=0.0))
     np.testing.assert_allclose(whitened, reference.transform(digits), atol=1e-4)
     default = np.asarray(preprocess.whiten(principal, digits), np.float64)
@@ -48,7 +48,7 @@ def test_whiten_is_that_of_scikit_learn_and_has_unit_variance(digits):
 
 
 def test_whiten_adds_epsilon_to_the_variance(digits):
-    principal = preprocess.fit_principal(digits, 10)
+    principal = preprocess.fit_pca(digits, 10)
     expected = np.asarray(preprocess.pca(principal, digits)) / np.sqrt(np.asarray(principal.std) ** 2 + 50.0)
     np.testing.assert_allclose(preprocess.whiten(principal, digits, 50.0), expected, rtol=1e-5, atol=1e-6)
     traced = jax.jit(preprocess.whiten)(principal, digits, jnp.float32(50.0))
@@ -58,13 +58,13 @@ def test_whiten_adds_epsilon_to_the_variance(digits):
 @pytest.mark.parametrize("epsilon", [0.0, 1e-5])
 def test_directions_without_variance_whiten_to_zero_with_finite_gradients(epsilon):
     plane = np.random.default_rng(0).normal(size=(200, 2)) @ np.random.default_rng(1).normal(size=(2, 6))
-    principal = preprocess.fit_principal(plane)
+    principal = preprocess.fit_pca(plane)
     whitened = preprocess.whiten(principal, plane, epsilon)
     np.testing.assert_array_equal(principal.std[2:], 0.0)
     np.testing.assert_array_equal(whitened[:, 2:], 0.0)
     np.testing.assert_allclose(np.var(whitened[:, :2], axis=0, ddof=1), 1.0, rtol=1e-4)
 
-    def total(principal: Principal, x: jax.Array) -> jax.Array:
+    def total(principal: PCAStatistics, x: jax.Array) -> jax.Array:
         return preprocess.whiten(principal, x, epsilon).sum()
 
     gradients = jax.grad(total, argnums=(0, 1))(principal, jnp.asarray(plane, jnp.float32))
@@ -73,7 +73,7 @@ def test_directions_without_variance_whiten_to_zero_with_finite_gradients(epsilo
 
 def test_fewer_examples_than_features():
     train = random_images(shape=(5, 4, 4, 3))
-    principal = preprocess.fit_principal(train)
+    principal = preprocess.fit_pca(train)
     assert principal.mean.shape == (4, 4, 3)
     assert principal.components.shape == (5, 48)
     assert float(principal.std[3]) > 1  # five points span four directions
@@ -87,9 +87,9 @@ def test_principal_is_exact_over_many_blocks_and_for_the_largest_values():
     train = np.where(np.random.default_rng(0).random((3000, 12)) < 0.5, 0, 255).astype(np.uint8)
     train[:, 1] = train[:, 0] ^ (np.arange(3000) % 500 == 0)  # nearly the same pixel: a tiny variance
     covariance = np.cov(train.astype(np.float64).T)
-    principal = preprocess.fit_principal(train)
+    principal = preprocess.fit_pca(train)
     np.testing.assert_allclose(np.square(principal.std), np.linalg.eigvalsh(covariance)[::-1], rtol=1e-6)
-    again = preprocess.fit_principal(train)
+    again = preprocess.fit_pca(train)
     for one, other in zip(principal, again, strict=True):
         np.testing.assert_array_equal(one, other)
 
@@ -98,7 +98,7 @@ def test_principal_is_exact_over_many_blocks_and_for_the_largest_values():
 def test_images_and_flat_examples_project_alike(function):
     images = random_images(shape=(60, 4, 4, 3))
     flat = images.reshape(60, 48)
-    of_images, of_flat = preprocess.fit_principal(images, 7), preprocess.fit_principal(flat, 7)
+    of_images, of_flat = preprocess.fit_pca(images, 7), preprocess.fit_pca(flat, 7)
     assert of_images.mean.shape == (4, 4, 3)
     assert of_flat.mean.shape == (48,)
     expected = function(of_flat, flat)

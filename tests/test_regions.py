@@ -10,8 +10,8 @@ import pytest
 
 from jaxnn import losses, models, training
 from jaxnn.data import toy
-from jaxnn.inspect.dropout_masks import sample_subnets
-from jaxnn.inspect.trajectory import snapshots
+from jaxnn.inspect.dropout_masks import sample_dropout_masks
+from jaxnn.inspect.trajectory import trajectory
 from jaxnn.plots import masks, regions, studies
 from jaxnn.plots.overlay import overlay
 
@@ -128,7 +128,7 @@ def task(h):
 @pytest.mark.slow
 def test_snapshots_are_the_parameters_of_shorter_runs():
     data, key, h = training.Data(*toy.circle(40)), jax.random.key(1), {"learning_rate": jnp.float32(0.1)}
-    kept, last = jax.jit(lambda h: snapshots(task, h, key, data, (0, 2, 5), 10))(h)
+    kept, last = jax.jit(lambda h: trajectory(task, h, key, data, (0, 2, 5), 10))(h)
     alone = jax.jit(lambda h: training.run(task, h, key, data, epochs=2, batch_size=10))(h)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a[1], b, rtol=1e-6), kept, alone.state.params)
     before = training.init_state(task(h), jax.random.fold_in(key, 0)).params
@@ -139,7 +139,7 @@ def test_snapshots_are_the_parameters_of_shorter_runs():
 @pytest.mark.parametrize("epochs", [(), (2, 1), (-1, 3), (0,), (1.5,)])
 def test_snapshots_refuse_epochs_that_do_not_rise(epochs):
     with pytest.raises(ValueError, match="epochs must"):
-        snapshots(task, {"learning_rate": 0.1}, jax.random.key(0), training.Data(*toy.circle(40)), epochs, 10)
+        trajectory(task, {"learning_rate": 0.1}, jax.random.key(0), training.Data(*toy.circle(40)), epochs, 10)
 
 
 def test_the_mean_of_all_sub_networks_is_the_network_without_dropout():
@@ -154,9 +154,9 @@ def test_the_mean_of_all_sub_networks_is_the_network_without_dropout():
         mask = np.array([bits >> k & 1 for k in range(4)])
         mean += np.prod(np.where(mask, 1 - rate, rate)) * (hidden * mask / (1 - rate)) @ w[1].T
     np.testing.assert_allclose(model.apply(params, x), mean, atol=1e-5)
-    scores = sample_subnets(model.apply, params, x, jax.random.key(2), 4000)
+    scores = sample_dropout_masks(model.apply, params, x, jax.random.key(2), 4000)
     assert scores.shape == (4000, 5, 2)
     error = np.asarray(scores).std(0) / np.sqrt(4000)
     assert (np.abs(np.asarray(scores).mean(0) - mean) < 5 * error + 1e-6).all()
     with pytest.raises(ValueError, match="at least 1"):
-        sample_subnets(model.apply, params, x, jax.random.key(2), 0)
+        sample_dropout_masks(model.apply, params, x, jax.random.key(2), 0)

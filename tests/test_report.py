@@ -12,7 +12,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from experiments import lessons, report
-from experiments.lessons.lesson import Claim, Lesson, Options, Outcome, Rows, Text, write
+from experiments.lessons.lesson import Claim, Findings, Lesson, Options, ResultTable, Text, write
 
 NASTY = "<script>alert(\"x\")</script> & 'quoted'"
 
@@ -23,11 +23,11 @@ def picture(text: str) -> Figure:
     return figure
 
 
-def outcome(options: Options, held: bool = True) -> Outcome:
+def outcome(options: Options, held: bool = True) -> Findings:
     claim = Claim(Text(f"a claim {NASTY}", "论断"), {NASTY: 0.123456, "count": 7}, held)
-    wide = Rows(NASTY, [f"column {i}" for i in range(20)], [[f"a long cell {i}" for i in range(20)]])
+    wide = ResultTable(NASTY, [f"column {i}" for i in range(20)], [[f"a long cell {i}" for i in range(20)]])
     frames = [picture(f"frame {i}") for i in range(3)]
-    return Outcome([claim], {"one": picture("one")}, [wide], {"moving": frames}, models=5, training_seconds=1.5)
+    return Findings([claim], {"one": picture("one")}, [wide], {"moving": frames}, models=5, training_seconds=1.5)
 
 
 def make(folder, name: str, held: bool = True) -> None:

@@ -10,8 +10,8 @@ import references
 
 from experiments.lessons import score_function
 from jaxnn import models
-from jaxnn.inspect.attribution import contributions
-from jaxnn.plots.attribution import contributions as draw_contributions
+from jaxnn.inspect.attribution import attribution
+from jaxnn.plots.attribution import attribution as draw_contributions
 from jaxnn.plots.matrices import Matrix, equation
 from jaxnn.plots.planes import score_planes
 
@@ -42,7 +42,7 @@ def test_contributions_of_a_linear_classifier_are_its_weights_times_the_inputs()
     params = model.init(jax.random.key(0))
     params[0]["b"] = jnp.arange(4.0)
     x = jax.random.normal(jax.random.key(1), (5, 2, 3, 1))
-    found = contributions(lambda one: model.apply(params, one), x, 3)
+    found = attribution(lambda one: model.apply(params, one), x, 3)
     expected = np.asarray(params[0]["w"]).reshape(4, 2, 3, 1) * np.asarray(x)[:, None]
     np.testing.assert_allclose(found.inputs, expected, atol=1e-6)
     np.testing.assert_allclose(found.rest, np.tile(np.arange(4.0), (5, 1)), atol=1e-5)
@@ -53,18 +53,18 @@ def test_contributions_of_a_relu_network_without_biases_add_up_to_the_score():
     model = models.mlp(6, (8,), 3)
     params = model.init(jax.random.key(0))
     x = jax.random.normal(jax.random.key(1), (6,))
-    found = contributions(lambda one: model.apply(params, one), x)
+    found = attribution(lambda one: model.apply(params, one), x)
     np.testing.assert_allclose(found.inputs.sum(-1), model.apply(params, x), atol=1e-5)
     np.testing.assert_allclose(found.rest, 0, atol=1e-5)
 
 
 def test_wrong_inputs_are_refused():
     with pytest.raises(TypeError, match="standardize images first"):
-        contributions(lambda x: x, np.zeros(3, np.uint8))
+        attribution(lambda x: x, np.zeros(3, np.uint8))
     with pytest.raises(ValueError, match="fewer axes"):
-        contributions(lambda x: x, np.zeros(3, np.float32), 2)
+        attribution(lambda x: x, np.zeros(3, np.float32), 2)
     with pytest.raises(ValueError, match=r"must give scores\[C\]"):
-        contributions(jnp.sum, np.zeros(3, np.float32))
+        attribution(jnp.sum, np.zeros(3, np.float32))
     with pytest.raises(ValueError, match="at least one Matrix"):
         equation(["="], "nothing")
     with pytest.raises(ValueError, match="W has 1 row names, expected 2"):

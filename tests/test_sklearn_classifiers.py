@@ -17,7 +17,7 @@ from sklearn.svm import LinearSVC
 from sklearn.utils.estimator_checks import check_estimator
 
 from jaxnn.interop.sklearn import LinearClassifier, MLPClassifier
-from jaxnn.interop.sklearn._jobs import even_batches
+from jaxnn.interop.sklearn._jobs import padded_batch_size
 
 pytestmark = pytest.mark.usefixtures("standard_promotion")
 
@@ -203,7 +203,7 @@ def test_a_network_has_its_layers_as_scikit_learn_shapes_them():
     [(15, 200, 16, 16), (200, 200, 200, 200), (1437, 200, 184, 1472), (1438, 200, 184, 1472), (1000, 1, 8, 8000)],
 )
 def test_batches_are_even_and_leave_nothing_out(examples, at_most, size, rows):
-    assert even_batches(examples, at_most) == (size, rows)
+    assert padded_batch_size(examples, at_most) == (size, rows)
 
 
 # ---------------------------------------------------------------- what is refused

@@ -92,7 +92,7 @@ def test_a_run_that_goes_on_from_a_checkpoint_ends_the_same_bit_for_bit(kind, ta
     whole, _ = training.fit(tasks[kind], H, KEY, DATA, **OPTIONS, on_chunk=save, chunk_ends=1)
     kept.close()
     [path] = [path for path in _store.list_checkpoints(tmp_path) if path.name == "000002"]
-    like = jax.eval_shape(lambda: training.start(tasks[kind], H, KEY, DATA, 4, 16, "validation_loss"))
+    like = jax.eval_shape(lambda: training.init_run(tasks[kind], H, KEY, DATA, 4, 16, "validation_loss"))
     stored = _store.restore(_store.load(path), like)
     again, _ = training.fit(tasks[kind], H, KEY, DATA, **OPTIONS, progress=stored)
     assert_trees(again, whole)
@@ -102,7 +102,7 @@ def test_an_update_that_is_left_out_leaves_the_state_as_well(standard_promotion)
     model = MODELS["linen"]()
     task = task_of(model, optimizer=optax.apply_if_finite(optax.sgd(0.1), 5))(H)
     before = training.init_state(task, KEY)
-    update = jax.jit(training.make_update(task))
+    update = jax.jit(training.make_train_step(task))
     images, labels = examples(8)
     images[3, 2, 1, 0] = np.nan
     after, metrics = update(before, (images, labels))
@@ -118,9 +118,9 @@ def test_an_update_that_is_left_out_leaves_the_state_as_well(standard_promotion)
 def test_a_settled_model_is_a_plain_one(kind):
     model = MODELS[kind]()
     params, state = model.init(KEY), jax.tree.map(lambda a: a + 0.2, model.init_state(KEY))
-    settled = models.settle(model, state)
+    settled = models.freeze_state(model, state)
     assert isinstance(settled, models.Model)
-    assert models.settle(settled, None) is settled
+    assert models.freeze_state(settled, None) is settled
     x = examples(5)[0]
     np.testing.assert_array_equal(settled.apply(params, x), model.apply(params, state, x)[0])
     np.testing.assert_array_equal(settled.apply(params, x, key=KEY), model.apply(params, state, x, key=KEY)[0])
@@ -129,7 +129,7 @@ def test_a_settled_model_is_a_plain_one(kind):
 @each_kind
 def test_in_another_precision_parameters_and_state_stay_as_they_are(kind, standard_promotion):
     model = MODELS[kind]()
-    half = models.compute_in(model, jnp.bfloat16)
+    half = models.with_compute_dtype(model, jnp.bfloat16)
     params, state, x = half.init(KEY), half.init_state(KEY), examples(64)[0]
     assert_trees(params, model.init(KEY))
     scores, after = half.apply(params, state, x, key=KEY)
@@ -144,16 +144,16 @@ def test_in_another_precision_parameters_and_state_stay_as_they_are(kind, standa
 def test_the_state_is_asked_for():
     task = task_of(MODELS["linen"]())(H)
     params = task.model.init(KEY)
-    with pytest.raises(TypeError, match="compute_scores: a model with a state needs model_state"):
-        training.compute_scores(task, params, np.zeros((2, *SHAPE), np.float32))
+    with pytest.raises(TypeError, match="predict_scores: a model with a state needs model_state"):
+        training.predict_scores(task, params, np.zeros((2, *SHAPE), np.float32))
     plain = task_of(models.linear(SHAPE, CLASSES))(H)
-    with pytest.raises(TypeError, match="compute_scores: the model has no state, but model_state was given"):
-        training.compute_scores(plain, plain.model.init(KEY), np.zeros((2, *SHAPE), np.float32), model_state={})
+    with pytest.raises(TypeError, match="predict_scores: the model has no state, but model_state was given"):
+        training.predict_scores(plain, plain.model.init(KEY), np.zeros((2, *SHAPE), np.float32), model_state={})
 
 
 def test_a_model_without_a_state_stores_none():
     task = task_of(models.linear(SHAPE, CLASSES))
-    run = training.start(task, H, KEY, DATA, 2, 16, "loss")
+    run = training.init_run(task, H, KEY, DATA, 2, 16, "loss")
     assert run.best is not None
     assert (run.state.model_state, run.best.model_state) == (None, None)
     places = jax.tree_util.tree_leaves_with_path(run)

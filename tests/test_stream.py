@@ -17,7 +17,7 @@ from experiments.benchmark import streaming
 from jaxnn import losses, models, sharding, training
 from jaxnn.data import load, loader
 from jaxnn.data.tfds import records, source
-from jaxnn.random import draw_shifts, epoch_key, numbers_at, permutation
+from jaxnn.random import epoch_key, feistel_keys, permutation, permutation_at
 
 KEY = jax.random.key(4)
 COUNT, BATCH = 50, 8
@@ -44,11 +44,11 @@ def test_places_of_an_order_are_those_of_the_whole(n):
     key = jax.random.key(n)
     whole = np.asarray(permutation(key, n))
     places = np.random.default_rng(0).integers(0, n, 200)
-    np.testing.assert_array_equal(numbers_at(places, np.asarray(draw_shifts(key, n)), n), whole[places])
+    np.testing.assert_array_equal(permutation_at(places, np.asarray(feistel_keys(key, n)), n), whole[places])
 
 
 def batches(examples, **options):
-    found = loader.batches(examples, KEY, **{"batch_size": BATCH, "epochs": 3, "threads": 2} | options)
+    found = loader.shuffled_batches(examples, KEY, **{"batch_size": BATCH, "epochs": 3, "threads": 2} | options)
     return [tuple(np.asarray(part) for part in batch) for batch in found]
 
 
@@ -72,7 +72,7 @@ def assert_equal(found, wanted):
 
 @pytest.mark.parametrize("on_disk", [True, False])
 def test_the_batches_are_those_of_a_run_in_memory(on_disk, prepared, decoded):
-    examples = loader.choose(prepared, "train", memory_share=0.0 if on_disk else 1.0)
+    examples = loader.open_examples(prepared, "train", memory_share=0.0 if on_disk else 1.0)
     assert isinstance(examples, loader.OnDisk if on_disk else loader.InMemory)
     assert_equal(batches(examples), expected(decoded))
 
@@ -100,7 +100,7 @@ def test_each_process_reads_its_part(prepared, decoded, monkeypatch):
 
 def test_a_batch_lies_split_over_the_devices(prepared, decoded):
     with sharding.data_parallel():
-        [first, *_] = loader.batches(loader.OnDisk(prepared, "train"), KEY, batch_size=BATCH, epochs=1)
+        [first, *_] = loader.shuffled_batches(loader.OnDisk(prepared, "train"), KEY, batch_size=BATCH, epochs=1)
     assert [shard.data.shape for shard in first[0].addressable_shards] == [(1, *SHAPE)] * 8
     np.testing.assert_array_equal(np.asarray(first[0]), expected(decoded)[0][0])
 
@@ -113,9 +113,9 @@ def test_the_same_update_trains_to_the_parameters_of_a_run_in_memory(prepared, d
 
     run, _ = training.fit(task, {"rate": 0.1}, KEY, training.Data(*decoded), epochs=3, batch_size=BATCH)
     state = training.init_state(task({"rate": 0.1}), jax.random.fold_in(KEY, 0))
-    update = jax.jit(training.make_update(task({"rate": 0.1})))
+    update = jax.jit(training.make_train_step(task({"rate": 0.1})))
     losses_of_steps = []
-    for batch in loader.batches(loader.OnDisk(prepared, "train"), KEY, batch_size=BATCH, epochs=3):
+    for batch in loader.shuffled_batches(loader.OnDisk(prepared, "train"), KEY, batch_size=BATCH, epochs=3):
         state, metrics = update(state, batch)
         losses_of_steps.append(float(metrics.loss))
     np.testing.assert_allclose(np.reshape(losses_of_steps, (3, -1)).mean(1), run.history["loss"], rtol=1e-6)
@@ -135,9 +135,9 @@ def test_a_part_of_a_split(prepared):
 def test_what_fits_is_decoded_and_what_does_not_is_streamed(prepared, monkeypatch):
     size = COUNT * 5 * 4 * 3
     monkeypatch.setattr(loader, "memory", lambda: 2 * size)
-    assert isinstance(loader.choose(prepared, "train"), loader.InMemory)
+    assert isinstance(loader.open_examples(prepared, "train"), loader.InMemory)
     monkeypatch.setattr(loader, "memory", lambda: 2 * size - 1)
-    assert isinstance(loader.choose(prepared, "train"), loader.OnDisk)
+    assert isinstance(loader.open_examples(prepared, "train"), loader.OnDisk)
 
 
 def test_a_set_larger_than_the_memory_is_refused_before_it_is_decoded(prepared, tmp_path, monkeypatch):
@@ -185,7 +185,7 @@ def test_the_benchmark_reads_every_example_once(tmp_path, monkeypatch):
     streaming.make_images(tmp_path, 44, 16)
     found = source.find(streaming.NAME, tmp_path)
     assert found is not None
-    whole = loader.choose(found, "train")
+    whole = loader.open_examples(found, "train")
     assert [len(whole), *np.unique(whole.take(np.arange(44))[1])] == [44, *range(10)]
     rows = {reader: streaming.read(reader, tmp_path, options) for reader in ("memory", "memory, training")}
     monkeypatch.setattr(loader, "memory", lambda: 1000)
@@ -226,7 +226,7 @@ def test_an_unknown_split_and_a_wrong_share_are_refused(prepared):
     with pytest.raises(ValueError, match="tiny has no split 'trian'"):
         loader.OnDisk(prepared, "trian")
     with pytest.raises(ValueError, match=r"memory_share must be from 0 to 1, got 1\.5"):
-        loader.choose(prepared, "train", memory_share=1.5)
+        loader.open_examples(prepared, "train", memory_share=1.5)
 
 
 @pytest.mark.parametrize("kind", ["truncated", "emptied", "bit", "deleted"])

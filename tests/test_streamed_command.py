@@ -129,7 +129,7 @@ def test_what_would_fill_the_memory_is_streamed_and_told(data_dir, tmp_path, mon
     given: dict[str, Any] = {"data_dir": data_dir, "memory_share": 0.5}
     assert isinstance(load("tiny", **given).train.inputs, np.ndarray)
     monkeypatch.setattr(_load, "memory", lambda: 2 * size - 1)
-    assert isinstance(load("tiny", **given).train.inputs, lazy.Images)
+    assert isinstance(load("tiny", **given).train.inputs, lazy.DiskImages)
     assert isinstance(load("tiny", data_dir=data_dir).train.inputs, np.ndarray)  # as without the option
     arguments = [*options(data_dir)[:4], *COUNTED, "--quick", "--epochs", "1"]
     assert train.main([*arguments, "--out", str(tmp_path / "run")]) == 0
@@ -157,8 +157,8 @@ def test_the_statistics_are_of_a_part_that_fits(data_dir, monkeypatch):
     monkeypatch.setattr(preprocessing, "FITTED_BYTES", images.nbytes // 3 - 1)
     found = preprocessing.fit_statistics(Config(preprocess="standardize"), images)
     np.testing.assert_allclose(found.mean, np.asarray(images)[::4].mean(0), rtol=1e-6)
-    assert preprocessing.spacing(images) == 4
-    assert preprocessing.spacing(np.asarray(images)) == 1
+    assert preprocessing.subsample_stride(images) == 4
+    assert preprocessing.subsample_stride(np.asarray(images)) == 1
 
 
 def test_images_on_disk_are_told_apart(data_dir):
@@ -187,15 +187,15 @@ def test_stopped_in_the_middle_of_an_epoch_it_ends_as_if_it_had_not_been(
 ):
     every_chunk_a_step(monkeypatch)
 
-    def interrupt(self, run, timing, on_chunk=resume.Recorder.__call__):
-        if (int(run.epoch), training.steps_under_way(run)) == (epoch, step):
+    def interrupt(self, run, timing, on_chunk=resume.CheckpointCallback.__call__):
+        if (int(run.epoch), training.steps_into_epoch(run)) == (epoch, step):
             signal.raise_signal(signal.SIGTERM)
         on_chunk(self, run, timing)
 
     out = tmp_path / "run"
     handlers = [signal.getsignal(each) for each in command.SIGNALS]
     with monkeypatch.context() as patch:
-        patch.setattr(resume.Recorder, "__call__", interrupt)
+        patch.setattr(resume.CheckpointCallback, "__call__", interrupt)
         assert train.main([*options(data_dir), "--checkpoint-every", "1", "--out", str(out)]) == 143
     said = capsys.readouterr().err
     assert f"stopped: SIGTERM after epoch {epoch} and {step} steps of the next of 3; saved in " in said
@@ -296,11 +296,11 @@ test = dict(told["splits"][0], name="test", filepathTemplate="tiles-train.{{FILE
 told["splits"].append(test)
 info.write_text(json.dumps(told))
 seen = []
-call = resume.Recorder.__call__
+call = resume.CheckpointCallback.__call__
 def watch(self, run, timing):
     seen.append(streaming._own_mib())
     call(self, run, timing)
-resume.Recorder.__call__ = watch
+resume.CheckpointCallback.__call__ = watch
 options = ["--dataset", "tiles", "--data-dir", str(folder), "--memory-share", "0", "--epochs", "2", "--hidden", "16"]
 assert train.main([*options, "--batch-size", "64", "--preprocess", "none", "--out", str(folder / "run")]) == 0
 print()

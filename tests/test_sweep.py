@@ -116,7 +116,7 @@ def test_the_runs_of_one_seed_share_their_batches(compiled):
         )
 
     rates = {"learning_rate": jnp.ones(5)}
-    lowered = jax.jit(lambda rates: training.run_many(linear, rates, KEYS[:1], data, epochs=2, batch_size=16)).lower(
+    lowered = jax.jit(lambda rates: training.run_grid(linear, rates, KEYS[:1], data, epochs=2, batch_size=16)).lower(
         rates
     )
     text = lowered.as_text()
@@ -186,10 +186,10 @@ def test_wrong_group_and_width():
 
 
 def test_a_group_is_smaller_where_memory_is():
-    size = training.choose_group(task, SETTINGS, KEYS, DATA, 16, memory=1e9)
+    size = training.choose_chunk(task, SETTINGS, KEYS, DATA, 16, memory=1e9)
     assert size == (4, 3)
     settings = {name: np.resize(values, 1000) for name, values in SETTINGS.items()}
-    h, s = training.choose_group(task, settings, KEYS, DATA, 16, memory=2e7)
+    h, s = training.choose_chunk(task, settings, KEYS, DATA, 16, memory=2e7)
     assert s == 1
     assert 10 < h < 1000
-    assert training.choose_group(task, settings, KEYS, DATA, 16, memory=1.0) == (1, 1)
+    assert training.choose_chunk(task, settings, KEYS, DATA, 16, memory=1.0) == (1, 1)

@@ -102,8 +102,8 @@ def test_what_one_process_has_found_of_a_run_is_the_same_in_the_others():
         "b": np.int32(7).reshape(()),
         "c": np.zeros((0, 2), "u1"),
     }
-    one = resume.Stored(Path("run"), {"seed": 1}, checkpoint.Checkpoint(Path("run/000003"), arrays, {"epoch": 3}))
-    other = multihost.unpacked(multihost.packed(one))
+    one = resume.SavedRun(Path("run"), {"seed": 1}, checkpoint.Checkpoint(Path("run/000003"), arrays, {"epoch": 3}))
+    other = multihost.from_bytes(multihost.to_bytes(one))
     assert (other.folder, other.settings, other.summary) == (one.folder, one.settings, None)
     assert other.checkpoint is not None
     assert (other.checkpoint.path, other.checkpoint.about) == (Path("run/000003"), {"epoch": 3})
@@ -111,6 +111,6 @@ def test_what_one_process_has_found_of_a_run_is_the_same_in_the_others():
     for name, array in arrays.items():
         assert other.checkpoint.arrays[name].dtype == array.dtype
         np.testing.assert_array_equal(other.checkpoint.arrays[name], array)
-    bare = resume.Stored(Path("run"), {}, None, {"test_accuracy": 0.5})
-    assert multihost.unpacked(multihost.packed(bare)) == bare
-    assert multihost.tell(one) is one
+    bare = resume.SavedRun(Path("run"), {}, None, {"test_accuracy": 0.5})
+    assert multihost.from_bytes(multihost.to_bytes(bare)) == bare
+    assert multihost.broadcast_run(one) is one

@@ -16,7 +16,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from experiments import train
 from experiments.classifier.config import Config
 from experiments.classifier.preprocessing import fit_statistics
-from experiments.classifier.presets import DEFAULTS, RECIPES, resolve, with_recipe
+from experiments.classifier.presets import DEFAULTS, RECIPES, apply_preset, resolve
 from experiments.classifier.task import hyperparameters, task_maker
 from experiments.cli import files
 from jaxnn.data import load
@@ -335,7 +335,7 @@ def test_a_config_written_as_json_says_every_setting(quick_run):
 
 
 def test_a_recipe_is_taken_whole_where_nothing_is_given_in_its_place():
-    config, told = with_recipe(Config(dataset="cifar10", seed=3, epochs=2))
+    config, told = apply_preset(Config(dataset="cifar10", seed=3, epochs=2))
     assert vars(config) == vars(Config(dataset="cifar10", seed=3, epochs=2)) | RECIPES["cifar10"] | {"epochs": 2}
     assert "--hidden 2048" in told
     assert "--augment flip crop" in told
@@ -343,7 +343,7 @@ def test_a_recipe_is_taken_whole_where_nothing_is_given_in_its_place():
     assert "--mirror " in told
     assert "--mirror True" not in told
     for other in (Config(dataset="digits"), Config(dataset="cifar10", model="linear"), Config("cifar10", dropout=0.5)):
-        assert with_recipe(other) == (other, "")
+        assert apply_preset(other) == (other, "")
 
 
 @pytest.mark.parametrize("name", RECIPES)

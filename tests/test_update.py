@@ -9,7 +9,7 @@ import references
 from small_tasks import KEY, RATE, batches, linear_task
 
 from jaxnn import losses, models
-from jaxnn.training import State, compute_scores, init_state, make_update
+from jaxnn.training import State, init_state, make_train_step, predict_scores
 
 L2 = 0.05
 
@@ -52,7 +52,7 @@ LOSSES = {
 @pytest.mark.parametrize("loss", LOSSES.values(), ids=LOSSES)
 def test_steps_and_their_metrics_are_those_made_by_hand(optimizer, by_rule, loss):
     task = linear_task(loss=loss[0], optimizer=optimizer, penalty=lambda params: L2 * losses.l2(params))
-    update, state = jax.jit(make_update(task)), init_state(task, KEY)
+    update, state = jax.jit(make_train_step(task)), init_state(task, KEY)
     params = {name: np.asarray(value, np.float64) for name, value in state.params[0].items()}
     memory: dict[str, dict] = {"w": {}, "b": {}}
     for i, (x, labels) in enumerate(batches(5), start=1):
@@ -76,7 +76,7 @@ def test_descent_of_a_parabola():
     """The worked numbers of the notes: f(x) = (x - 1)^2 + 1 from 6 at a rate of 0.05."""
     model = models.Model(lambda key: jnp.array(6.0), lambda params, x, *, key=None: jnp.full((1, 1), params))
     task = linear_task(model=model, loss=lambda s, y: (s[:, 0] - 1) ** 2 + 1, optimizer=optax.sgd(0.05))
-    update, batch = make_update(task), (jnp.zeros((1, 1)), jnp.zeros(1, int))
+    update, batch = make_train_step(task), (jnp.zeros((1, 1)), jnp.zeros(1, int))
 
     def step(state, _):
         state, metrics = update(state, batch)
@@ -117,7 +117,7 @@ def test_augment_then_mixup_then_transform():
         transform=lambda statistics, x: (x.astype(jnp.float32) - statistics["mean"]) * statistics["scale"],
     )
     state = init_state(task, KEY)
-    _, metrics = jax.jit(make_update(task, statistics))(state, (jnp.asarray(x), jnp.asarray(labels)))
+    _, metrics = jax.jit(make_train_step(task, statistics))(state, (jnp.asarray(x), jnp.asarray(labels)))
     mixed = 0.75 * 2 * x + 0.25 * 2 * x[partner]
     seen, params_before = (mixed - 17.5) * 0.1, state.params
     params = params_before[0]
@@ -127,7 +127,7 @@ def test_augment_then_mixup_then_transform():
     np.testing.assert_allclose(metrics.accuracy, np.mean(np.argmax(scores, 1) == labels), rtol=1e-6)
 
     # In evaluation only the transform is applied.
-    scores = jax.jit(lambda params, x: compute_scores(task, params, x, statistics))(params_before, x)
+    scores = jax.jit(lambda params, x: predict_scores(task, params, x, statistics))(params_before, x)
     plain = (x.astype(np.float64) - 17.5) * 0.1
     expected = [references.linear(params["w"], params["b"], one) for one in plain]
     np.testing.assert_allclose(scores, expected, rtol=1e-4, atol=1e-6)
@@ -155,7 +155,7 @@ def test_the_randomness_of_a_step_is_a_function_of_key_and_step():
         return Mixed(images, jnp.arange(9), jnp.float32(1))
 
     task = linear_task(model=models.Model(models.linear(4, 3).init, apply), augment=augment, mixup=mixup)
-    ((x, labels),), update, state = batches(1), make_update(task), init_state(task, KEY)
+    ((x, labels),), update, state = batches(1), make_train_step(task), init_state(task, KEY)
     batch = jnp.asarray(x), jnp.asarray(labels)
     for _ in range(3):
         state, _ = update(state, batch)
@@ -170,7 +170,7 @@ def test_the_randomness_of_a_step_is_a_function_of_key_and_step():
 
 def test_dropout_masks_differ_between_steps_and_repeat_with_the_state():
     task = linear_task(model=models.mlp(4, (20,), 3, dropout=0.5), optimizer=optax.sgd(0.0))
-    ((x, labels),), update, state = batches(1), jax.jit(make_update(task)), init_state(task, KEY)
+    ((x, labels),), update, state = batches(1), jax.jit(make_train_step(task)), init_state(task, KEY)
     batch = jnp.asarray(x), jnp.asarray(labels)
     after, first = update(state, batch)
     again, repeated = update(state, batch)
@@ -196,7 +196,7 @@ def test_initial_parameters_and_steps_draw_from_different_keys():
 def test_every_example_gets_its_scores(count, size):
     task = linear_task(model=models.mlp(4, (5,), 3, activation=jnp.tanh, dropout=0.5, input_dropout=0.5))
     state, x = init_state(task, KEY), np.random.default_rng(0).normal(size=(count, 4)).astype(np.float32)
-    scores = jax.jit(lambda params, x: compute_scores(task, params, x, batch_size=size))(state.params, jnp.asarray(x))
+    scores = jax.jit(lambda params, x: predict_scores(task, params, x, batch_size=size))(state.params, jnp.asarray(x))
     assert scores.shape == (count, 3)
     expected = [references.mlp(state.params, one, np.tanh) for one in x[-50:]]
     np.testing.assert_allclose(scores[-50:], np.reshape(expected, (-1, 3)), rtol=1e-4, atol=1e-5)
@@ -209,7 +209,7 @@ def test_with_mirror_the_scores_are_the_mean_over_the_image_and_its_mirror_image
     transform = lambda _, x: x.astype(jnp.float32) / 255
     task = linear_task(model=models.mlp((2, 3, 1), (4,), 3), transform=transform)
     params = init_state(task, KEY).params
-    both = [compute_scores(task, params, x) for x in (images, images[:, :, ::-1])]
-    got = compute_scores(task._replace(mirror=True), params, images, batch_size=3)
+    both = [predict_scores(task, params, x) for x in (images, images[:, :, ::-1])]
+    got = predict_scores(task._replace(mirror=True), params, images, batch_size=3)
     np.testing.assert_allclose(got, (both[0] + both[1]) / 2, rtol=1e-5, atol=1e-6)
     assert np.abs(both[0] - both[1]).max() > 0.01

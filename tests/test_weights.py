@@ -12,7 +12,7 @@ from small_tasks import KEY, RATE, batches, linear_task
 
 from jaxnn import losses, models
 from jaxnn.data import augment
-from jaxnn.training import Data, Task, init_state, make_update, run, run_many
+from jaxnn.training import Data, Task, init_state, make_train_step, run, run_grid
 
 L2 = 0.05
 
@@ -34,7 +34,7 @@ def test_a_weighted_step_is_the_one_made_by_hand():
     (x, labels), weights = batches(1)[0], np.linspace(0.0, 2.0, 9, dtype=np.float32)
     state = init_state(task, KEY)
     loss, w, b = weighted_step(x, labels, weights, state.params)
-    after, metrics = jax.jit(make_update(task))(state, (x, labels, weights))
+    after, metrics = jax.jit(make_train_step(task))(state, (x, labels, weights))
     np.testing.assert_allclose(metrics.loss, loss, rtol=1e-5)
     np.testing.assert_allclose(after.params[0]["w"], w, rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(after.params[0]["b"], b, rtol=1e-5, atol=1e-6)
@@ -77,7 +77,7 @@ def test_weights_follow_their_examples_through_the_batches():
         compiled_run(Data(inputs, labels, weights=weights), epochs=5, batch_size=6) for inputs in (x, other)
     )
     np.testing.assert_array_equal(first.state.params[0]["w"], second.state.params[0]["w"])
-    many = jax.jit(functools.partial(run_many, task, epochs=5, batch_size=6))(
+    many = jax.jit(functools.partial(run_grid, task, epochs=5, batch_size=6))(
         {name: jnp.full(2, value) for name, value in H.items()}, KEY[None], Data(x, labels, weights=weights)
     )
     np.testing.assert_allclose(many.state.params[0]["w"][1, 0], first.state.params[0]["w"], rtol=1e-5, atol=1e-6)
@@ -87,7 +87,7 @@ def test_mixed_images_have_the_weights_of_both():
     task = linear_task(mixup=augment.mixup, model=models.linear((2, 2, 1), 3))
     images, labels = np.random.default_rng(0).random((4, 2, 2, 1), np.float32), np.array([0, 1, 2, 0])
     state = init_state(task, KEY)
-    update = jax.jit(make_update(task))
+    update = jax.jit(make_train_step(task))
     plain = update(state, (images, labels))[1].loss
     np.testing.assert_allclose(update(state, (images, labels, np.full(4, 2, np.float32)))[1].loss, 2 * plain, rtol=1e-6)
     each = [float(update(state, (images, labels, row))[1].loss) for row in np.eye(4, dtype=np.float32)]

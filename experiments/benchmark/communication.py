@@ -124,7 +124,7 @@ def step_program(options: Options) -> str:
     )
 
     def step(state: training.State, inputs: jax.Array, labels: jax.Array) -> tuple[training.State, list[jax.Array]]:
-        state, metrics = training.make_update(task)(state, sharding.shard((inputs, labels)))
+        state, metrics = training.make_train_step(task)(state, sharding.shard((inputs, labels)))
         return state, [metrics.loss, metrics.penalty, metrics.accuracy]
 
     state = jax.eval_shape(lambda: training.init_state(task, jax.random.key(0)))

@@ -21,7 +21,7 @@ def main(given: str) -> None:
         given: the settings, as JSON: hidden, dropout, learning_rate, momentum, l2, batch_size, epochs.
     """
     settings = json.loads(given)
-    environment.keep_compiled()
+    environment.enable_compilation_cache()
     digits = load("digits")
     statistics = preprocess.fit_moments(digits.train.inputs, "global")
     steps = len(digits.train.labels) // settings["batch_size"] * settings["epochs"]
@@ -43,7 +43,7 @@ def main(given: str) -> None:
 
     @jax.jit
     def accuracy(inputs: jax.Array, labels: jax.Array) -> jax.Array:
-        return metrics.accuracy(training.compute_scores(task(h), run.state.params, inputs, statistics), labels)
+        return metrics.accuracy(training.predict_scores(task(h), run.state.params, inputs, statistics), labels)
 
     print(json.dumps({f"{name}_accuracy": float(accuracy(*getattr(digits, name))) for name in ("train", "test")}))
 

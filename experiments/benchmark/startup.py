@@ -96,7 +96,7 @@ def measure(repetitions: int, quick: bool, say: Callable[[str], None]) -> list[d
 
 
 def cache_in(folder: Path) -> dict[str, str]:
-    """Environment variables that keep compiled programs in a folder, as `artifacts.keep_compiled` does.
+    """Environment variables that keep compiled programs in a folder, as `artifacts.enable_compilation_cache` does.
 
     Args:
         folder: where.

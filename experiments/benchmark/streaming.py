@@ -125,10 +125,10 @@ def read(reader: str, folder: Path, options: Options) -> dict[str, Any]:
     assert found is not None
     clock = time.perf_counter()
     if "stream" in reader:
-        examples = loader.choose(found, "train")
+        examples = loader.open_examples(found, "train")
         assert isinstance(examples, loader.OnDisk), "it would fit in memory"
     else:
-        examples = loader.choose(found, "train", memory_share=0.0 if "records" in reader else 1.0)
+        examples = loader.open_examples(found, "train", memory_share=0.0 if "records" in reader else 1.0)
     batches = _torch_batches(examples, options) if reader in TORCH else _batches(examples, options)
     step = _training(options) if "training" in reader else lambda batch: None
     step(next(batches))
@@ -158,7 +158,7 @@ def _batches(examples: Any, options: Options) -> Iterator[Any]:
     from jaxnn.data import loader
 
     key = jax.random.key(0)
-    return loader.batches(examples, key, batch_size=options.batch_size, epochs=1, threads=options.workers)
+    return loader.shuffled_batches(examples, key, batch_size=options.batch_size, epochs=1, threads=options.workers)
 
 
 def _training(options: Options) -> Callable[[Any], None]:
@@ -174,7 +174,7 @@ def _training(options: Options) -> Callable[[Any], None]:
         transform=lambda _, x: x.astype(np.float32) / 255,
     )
     state = jax.jit(lambda: training.init_state(task, jax.random.key(0)))()
-    update = jax.jit(training.make_update(task), donate_argnums=0)
+    update = jax.jit(training.make_train_step(task), donate_argnums=0)
 
     def step(batch: Any) -> None:
         nonlocal state

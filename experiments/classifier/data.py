@@ -11,12 +11,12 @@ import numpy as np
 from jax import Array
 
 from experiments.classifier.config import Config, Settings
-from experiments.classifier.preprocessing import spacing
+from experiments.classifier.preprocessing import subsample_stride
 from experiments.classifier.results import Classifier
 from jaxnn import metrics, sharding, training
 from jaxnn.data import Dataset, Split, load, loader
-from jaxnn.data.tfds.lazy import Images
-from jaxnn.training._evaluate import Counted
+from jaxnn.data.tfds.lazy import DiskImages
+from jaxnn.training._evaluate import PaddedBatch
 
 MakeTask = Callable[[Mapping[str, Any]], training.Task]
 
@@ -28,7 +28,7 @@ class Feed(NamedTuple):
     """A run with the shapes of the arrays of this one in their place."""
     fit: Callable[..., tuple[training.Run, training.Timing]]
     """Train: with `progress`, `under_way` and `on_chunk` as of `training.fit_stream`."""
-    examine: Callable[[Classifier, Split], training.Examined]
+    examine: Callable[[Classifier, Split], training.Evaluation]
     """What a classifier says of a part of the examples."""
     trained: Split
     """The training examples of which the finished classifier is measured."""
@@ -43,7 +43,7 @@ def is_streamed(dataset: Dataset) -> bool:
     Returns:
         A bool.
     """
-    return isinstance(dataset.train.inputs, Images)
+    return isinstance(dataset.train.inputs, DiskImages)
 
 
 def told(dataset: Dataset) -> str:
@@ -56,7 +56,7 @@ def told(dataset: Dataset) -> str:
         A line.
     """
     images: Any = dataset.train.inputs
-    every = spacing(images)
+    every = subsample_stride(images)
     part = "all training examples" if every == 1 else f"every {every}th training example"
     return (
         f"the training images, {images.nbytes / 2**30:,.2f} GiB when decoded, are read from "
@@ -79,7 +79,7 @@ def from_memory(
         A `Feed`.
     """
     data, select = training.Data(*dataset.train, statistics, evaluate=_measured(dataset)), _select(settings)
-    begin = functools.partial(training.start, make_task, epochs=1, batch_size=settings.batch_size, select=select)
+    begin = functools.partial(training.init_run, make_task, epochs=1, batch_size=settings.batch_size, select=select)
 
     def fit(progress: training.Run | None, under_way: float, on_chunk: training.OnChunk) -> Any:
         return training.fit(
@@ -97,15 +97,15 @@ def from_memory(
         )
 
     @jax.jit
-    def examined(classifier: Classifier, inputs: Array, labels: Array) -> training.Examined:
+    def examined(classifier: Classifier, inputs: Array, labels: Array) -> training.Evaluation:
         task, (statistics, params, model_state) = make_task(hparams), classifier
-        scores = training.compute_scores(task, params, inputs, statistics, model_state=model_state)
+        scores = training.predict_scores(task, params, inputs, statistics, model_state=model_state)
         losses, right = task.loss(scores, labels), metrics.correct(scores, labels)
         found: Any = (losses, scores.argmax(-1).astype(np.int32), jax.nn.softmax(scores).max(-1), right)
-        return training.Examined(*sharding.replicate_inside(found))
+        return training.Evaluation(*sharding.replicate_inside(found))
 
-    def examine(classifier: Classifier, split: Split) -> training.Examined:
-        return training.Examined(*map(np.asarray, examined(classifier, *split)))
+    def examine(classifier: Classifier, split: Split) -> training.Evaluation:
+        return training.Evaluation(*map(np.asarray, examined(classifier, *split)))
 
     return Feed(lambda: jax.eval_shape(begin, hparams, key, data), fit, examine, dataset.train)
 
@@ -116,7 +116,7 @@ def from_disk(
     """A run whose examples are read and decoded while it trains.
 
     Args:
-        dataset, statistics, make_task, hparams, key, settings: as `from_memory`; the inputs are `lazy.Images`.
+        dataset, statistics, make_task, hparams, key, settings: as `from_memory`; the inputs are `lazy.DiskImages`.
 
     Returns:
         A `Feed`.
@@ -124,10 +124,12 @@ def from_disk(
     size, train = settings.batch_size, dataset.train
 
     def batches(first_step: int) -> Iterator[tuple[Array, Array]]:
-        return loader.batches(_examples(train), key, batch_size=size, epochs=settings.epochs, first_step=first_step)
+        return loader.shuffled_batches(
+            _examples(train), key, batch_size=size, epochs=settings.epochs, first_step=first_step
+        )
 
-    def in_order(split: Split) -> Iterator[Counted]:
-        return loader.in_order(_examples(split), batch_size=size)
+    def in_order(split: Split) -> Iterator[PaddedBatch]:
+        return loader.sequential_batches(_examples(split), batch_size=size)
 
     measured = _measured(dataset)
     evaluate = {name: functools.partial(in_order, split) for name, split in measured.items()}
@@ -149,8 +151,8 @@ def from_disk(
             on_chunk=on_chunk,
         )
 
-    def examine(classifier: Classifier, split: Split) -> training.Examined:
-        return training.examine(make_task, hparams, *classifier, in_order(split))
+    def examine(classifier: Classifier, split: Split) -> training.Evaluation:
+        return training.evaluate(make_task, hparams, *classifier, in_order(split))
 
     begin = functools.partial(training.start_stream, make_task, hparams, key, source, example, 1, select)
     return Feed(

@@ -22,7 +22,7 @@ INITIALIZERS: dict[str, initializers.Initializer] = {
 
 def make_model(
     config: Settings, h: Mapping[str, Any], shape: Sequence[int], classes: int
-) -> models.Model | models.Stateful:
+) -> models.Model | models.StatefulModel:
     """The model that the settings name.
 
     Args:
@@ -56,4 +56,4 @@ def make_model(
         large = config.model == "cnn-large"
         net = CNN(classes, config.hidden, 1 if large else 2, large, activation, dropout)
         model = linen_model(net, shape)
-    return model if config.precision == "float32" else models.compute_in(model, jnp.bfloat16)
+    return model if config.precision == "float32" else models.with_compute_dtype(model, jnp.bfloat16)

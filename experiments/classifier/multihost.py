@@ -11,11 +11,11 @@ import numpy as np
 from jax.experimental import multihost_utils
 
 from experiments.classifier.config import Config
-from experiments.classifier.resume import Stored
+from experiments.classifier.resume import SavedRun
 from jaxnn import checkpoint, distributed, sharding
 
 
-def tell(stored: Stored | None) -> Stored:
+def broadcast_run(stored: SavedRun | None) -> SavedRun:
     """What process 0 has found in the folder of a run, which the others need not see.
 
     Args:
@@ -27,15 +27,15 @@ def tell(stored: Stored | None) -> Stored:
     if jax.process_count() == 1:
         assert stored is not None
         return stored
-    content = b"" if stored is None else packed(stored)
+    content = b"" if stored is None else to_bytes(stored)
     with sharding.data_parallel():
         distributed.barrier()
         size = int(multihost_utils.broadcast_one_to_all(np.int32(len(content))))
         of_this = np.frombuffer(content.ljust(size, b"\0")[:size], np.uint8)
-        return unpacked(np.asarray(multihost_utils.broadcast_one_to_all(of_this)).tobytes())
+        return from_bytes(np.asarray(multihost_utils.broadcast_one_to_all(of_this)).tobytes())
 
 
-def packed(stored: Stored) -> bytes:
+def to_bytes(stored: SavedRun) -> bytes:
     """A run as bytes.
 
     Args:
@@ -56,8 +56,8 @@ def packed(stored: Stored) -> bytes:
     return b"".join([json.dumps(about).encode(), b"\n", *(array.tobytes() for array in arrays.values())])
 
 
-def unpacked(content: bytes) -> Stored:
-    """The run that `packed` made bytes of.
+def from_bytes(content: bytes) -> SavedRun:
+    """The run that `to_bytes` made bytes of.
 
     Args:
         content: the bytes.
@@ -74,7 +74,7 @@ def unpacked(content: bytes) -> Stored:
     if about["checkpoint"] is not None:
         path, of_checkpoint = about["checkpoint"]
         found = checkpoint.Checkpoint(Path(path), arrays, of_checkpoint)
-    return Stored(Path(about["folder"]), about["settings"], found, about["summary"])
+    return SavedRun(Path(about["folder"]), about["settings"], found, about["summary"])
 
 
 def connect(config: Config) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 from jax import Array
 
 from jaxnn.data import preprocess
-from jaxnn.data.tfds.lazy import Images
+from jaxnn.data.tfds.lazy import DiskImages
 
 if TYPE_CHECKING:
     from experiments.classifier.config import Config
@@ -36,14 +36,14 @@ def fit_statistics(config: Config, inputs: np.ndarray) -> Any:
 
     Args:
         config: the settings.
-        inputs: the training inputs [N, ...]; of `lazy.Images` every k-th is taken, see `spacing`.
+        inputs: the training inputs [N, ...]; of `lazy.DiskImages` every k-th is taken, see `subsample_stride`.
 
     Returns:
-        `preprocess.Moments`, `preprocess.Principal`, or None.
+        `preprocess.Moments`, `preprocess.PCAStatistics`, or None.
     """
     if config.preprocess == "none":
         return None
-    inputs = np.asarray(inputs[:: spacing(inputs)])
+    inputs = np.asarray(inputs[:: subsample_stride(inputs)])
     match config.preprocess:
         case "center" | "standardize":
             return preprocess.fit_moments(inputs, "pixel")
@@ -52,19 +52,19 @@ def fit_statistics(config: Config, inputs: np.ndarray) -> Any:
         case "standardize-global":
             return preprocess.fit_moments(inputs, "global")
         case "pca" | "whiten":
-            return preprocess.fit_principal(inputs, config.components)
+            return preprocess.fit_pca(inputs, config.components)
 
 
-def spacing(inputs: np.ndarray) -> int:
+def subsample_stride(inputs: np.ndarray) -> int:
     """Of which training inputs the statistics are taken: of every k-th.
 
     Args:
-        inputs: all of them; an array or `lazy.Images`.
+        inputs: all of them; an array or `lazy.DiskImages`.
 
     Returns:
         k: 1 for an array; for images that stay on disk as large as it must be for a part of at most `FITTED_BYTES`.
     """
-    return max(1, math.ceil(inputs.nbytes / FITTED_BYTES)) if isinstance(inputs, Images) else 1
+    return max(1, math.ceil(inputs.nbytes / FITTED_BYTES)) if isinstance(inputs, DiskImages) else 1
 
 
 def statistics_like(config: Config) -> Any:
@@ -74,9 +74,9 @@ def statistics_like(config: Config) -> Any:
         config: the settings.
 
     Returns:
-        `preprocess.Moments`, `preprocess.Principal`, or None.
+        `preprocess.Moments`, `preprocess.PCAStatistics`, or None.
     """
-    kind: Any = preprocess.Principal if config.preprocess in ("pca", "whiten") else preprocess.Moments
+    kind: Any = preprocess.PCAStatistics if config.preprocess in ("pca", "whiten") else preprocess.Moments
     return None if config.preprocess == "none" else kind._make(range(len(kind._fields)))
 
 

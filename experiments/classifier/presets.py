@@ -93,7 +93,7 @@ BESIDE_A_RECIPE = NO_SETTINGS | {
 """The options that a recipe leaves to the user."""
 
 
-def with_recipe(config: Config) -> tuple[Config, str]:
+def apply_preset(config: Config) -> tuple[Config, str]:
     """The settings with those of the dataset's recipe, if there is one and the user gave no setting in its place.
 
     Args:

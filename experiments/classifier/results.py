@@ -27,7 +27,7 @@ def figures(
     dataset: Dataset,
     history: dict[str, np.ndarray],
     classifier: Classifier,
-    tested: training.Examined,
+    tested: training.Evaluation,
     summary: dict[str, Any],
 ) -> dict[str, Figure]:
     """The figures of a run.
@@ -72,7 +72,7 @@ def _templates(dataset: Dataset, classifier: Classifier) -> tuple[np.ndarray, tu
         pixels = kernel.reshape(*kernel.shape[:2], side, side, -1, kernel.shape[3]).transpose(5, 0, 2, 1, 3, 4)
         return pixels.reshape(kernel.shape[3], kernel.shape[0] * side, kernel.shape[1] * side, -1), None
     weights = np.asarray(classifier.params[0]["w"])
-    if isinstance(classifier.statistics, preprocess.Principal):
+    if isinstance(classifier.statistics, preprocess.PCAStatistics):
         weights = weights @ np.asarray(classifier.statistics.components)
     names = dataset.classes if len(classifier.params) == 1 else None
     return weights.reshape(-1, *dataset.train.inputs.shape[1:]), names

@@ -23,14 +23,14 @@ from experiments.cli import command, files, rescue
 from jaxnn import checkpoint, distributed, training
 from jaxnn.checkpoint import Checkpointer
 from jaxnn.data import Dataset
-from jaxnn.data.tfds.lazy import Images
+from jaxnn.data.tfds.lazy import DiskImages
 
 FOLDER = "checkpoints"
 C = TypeVar("C", bound=Config)
 Warn = Callable[[str], None]
 
 
-class Stored(NamedTuple):
+class SavedRun(NamedTuple):
     """A run as its folder holds it."""
 
     folder: Path
@@ -42,7 +42,7 @@ class Stored(NamedTuple):
     """Of a run that is finished; else None."""
 
 
-def find(folder: Path, warn: Warn) -> Stored:
+def find(folder: Path, warn: Warn) -> SavedRun:
     """Look for a run to go on with, and remove what was left half-written.
 
     Args:
@@ -50,7 +50,7 @@ def find(folder: Path, warn: Warn) -> Stored:
         warn: told of damaged checkpoints that are passed over.
 
     Returns:
-        A `Stored`.
+        A `SavedRun`.
 
     Raises:
         ValueError: the folder holds no run, its checkpoints are damaged, or its settings were changed.
@@ -64,11 +64,11 @@ def find(folder: Path, warn: Warn) -> Stored:
     summary = json.loads(ended.read_text(encoding="utf-8")) if ended.exists() else None
     newest = checkpoint.latest(folder / FOLDER, warn)
     if newest is None:
-        return Stored(folder, files.read_sealed(file), None, summary)
+        return SavedRun(folder, files.read_sealed(file), None, summary)
     settings = newest.about["settings"]
     try:
         beside = json.loads(file.read_text(encoding="utf-8"))
-        changed = differences(settings, {name: beside[name] for name in settings if name in beside})
+        changed = changed_settings(settings, {name: beside[name] for name in settings if name in beside})
     except (OSError, ValueError, TypeError) as error:
         warn(f"{file} is missing or damaged ({error}); the settings are taken from {newest.path}")
     else:
@@ -77,7 +77,7 @@ def find(folder: Path, warn: Warn) -> Stored:
                 f"{file} was changed since {newest.path} was written ({changed}): put it back, or delete it to go on "
                 f"with the settings of the checkpoint"
             )
-    return Stored(folder, settings, newest, summary)
+    return SavedRun(folder, settings, newest, summary)
 
 
 def device(folder: Path, given: str) -> str:
@@ -97,7 +97,7 @@ def device(folder: Path, given: str) -> str:
     return given if given != "auto" else str(began)
 
 
-def as_config(kind: type[C], settings: Mapping[str, Any], file: Path) -> C:
+def config_from_json(kind: type[C], settings: Mapping[str, Any], file: Path) -> C:
     """Settings as JSON has them, as the dataclass they came from.
 
     Args:
@@ -123,7 +123,7 @@ def as_config(kind: type[C], settings: Mapping[str, Any], file: Path) -> C:
     return kind(**values)
 
 
-def differences(there: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+def changed_settings(there: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     """The settings that differ, in words.
 
     Args:
@@ -149,7 +149,7 @@ def fingerprint(dataset: Dataset) -> str:
     """
     found = hashlib.sha256(repr((dataset.name, tuple(dataset.classes))).encode())
     for split in (dataset.train, dataset.validation, dataset.test):
-        if isinstance(split.inputs, Images):  # on disk: known by their files
+        if isinstance(split.inputs, DiskImages):  # on disk: known by their files
             found.update(split.inputs.fingerprint.encode())
             split = split._replace(inputs=split.labels)
         for array in map(np.ascontiguousarray, split):
@@ -158,7 +158,7 @@ def fingerprint(dataset: Dataset) -> str:
     return found.hexdigest()
 
 
-def check_same(stored: Stored, settings: Settings, dataset: Dataset, warn: Warn) -> None:
+def check_same(stored: SavedRun, settings: Settings, dataset: Dataset, warn: Warn) -> None:
     """Check that a run goes on as what it was.
 
     Args:
@@ -170,7 +170,7 @@ def check_same(stored: Stored, settings: Settings, dataset: Dataset, warn: Warn)
     Raises:
         ValueError: the settings or the data are others.
     """
-    if changed := differences(stored.settings, json.loads(files.as_json(settings))):
+    if changed := changed_settings(stored.settings, json.loads(files.as_json(settings))):
         raise ValueError(
             f"--resume {stored.folder}: a run goes on with its own settings alone ({changed}); leave these options "
             f"out, or start another run"
@@ -195,7 +195,7 @@ def versions() -> dict[str, str]:
     return {"jax": jax.__version__, "jaxnn": jaxnn.__version__}
 
 
-class Recorder:
+class CheckpointCallback:
     """Writes the checkpoints of a run, each at its time, and the last when the run is stopped by a signal."""
 
     def __init__(
@@ -214,7 +214,7 @@ class Recorder:
             dataset: the data of the run.
             statistics: what was fitted on the training inputs.
             earlier: the seconds of the epochs that were done before the run was stopped.
-            signalled: as from `command.noticing_signals`.
+            signalled: as from `command.catch_signals`.
             warn: told of checkpoints that could not be written.
         """
         assert settings.out is not None
@@ -237,11 +237,11 @@ class Recorder:
             timing: of the epochs in this process.
 
         Raises:
-            command.Stopped: there was a signal; the run has been saved.
+            command.Interrupted: there was a signal; the run has been saved.
             OSError: there was a signal, and the run can be saved nowhere.
         """
         epoch, signum = int(run.epoch), int(distributed.broadcast_scalar(self.signalled() or 0)) or None
-        step = training.steps_under_way(run)
+        step = training.steps_into_epoch(run)
         if int(run.bad_step) >= 0 or (signum is None and not self.keeper.due(epoch, step)):
             return
         self.data = self.data or fingerprint(self.dataset)
@@ -265,7 +265,7 @@ class Recorder:
         if path is None and jax.process_index() == 0:
             folder = rescue.rescue_folder(self.settings, self.out)
             path = checkpoint.save(folder / FOLDER, epoch, tree, about, step)
-        raise command.Stopped(
+        raise command.Interrupted(
             signum,
             f"{signal.Signals(signum).name} after {_reached(run)} of {self.settings.epochs}; saved in "
             f"{os.path.relpath(path or folder)}; go on with: {resume_command('train', folder)}",
@@ -291,7 +291,7 @@ def resume_command(name: str, folder: Path) -> str:
     return f"python -m experiments.{name} --resume {shlex.quote(str(folder))}"
 
 
-class Begun(NamedTuple):
+class StartPoint(NamedTuple):
     """Where a run begins."""
 
     progress: training.Run | None
@@ -310,7 +310,7 @@ class Begun(NamedTuple):
         return f", going on after {_reached(self.progress)}"
 
 
-def start_from(stored: Stored | None, like: training.Run | None, statistics: Any) -> Begun:
+def start_from(stored: SavedRun | None, like: training.Run | None, statistics: Any) -> StartPoint:
     """Where a run begins.
 
     Args:
@@ -319,18 +319,18 @@ def start_from(stored: Stored | None, like: training.Run | None, statistics: Any
         statistics: what was fitted on the training inputs now.
 
     Returns:
-        A `Begun`.
+        A `StartPoint`.
 
     Raises:
         ValueError: the checkpoint is of another training.
     """
     if stored is None or stored.checkpoint is None:
-        return Begun(None, statistics, [])
+        return StartPoint(None, statistics, [])
     about = stored.checkpoint.about
     found = checkpoint.restore(stored.checkpoint, {"run": like, "statistics": statistics})
-    return Begun(found["run"], found["statistics"], about["seconds"], about["under_way"])
+    return StartPoint(found["run"], found["statistics"], about["seconds"], about["under_way"])
 
 
 def _reached(run: training.Run) -> str:
-    step = training.steps_under_way(run)
+    step = training.steps_into_epoch(run)
     return f"epoch {int(run.epoch)}" + (f" and {step:,} steps of the next" if step else "")

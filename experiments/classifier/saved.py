@@ -31,7 +31,7 @@ class Described(NamedTuple):
     """Of one example."""
 
 
-class Stored(NamedTuple):
+class SavedClassifier(NamedTuple):
     """A classifier as it was stored, of images or of points."""
 
     classifier: Classifier
@@ -67,7 +67,7 @@ def describe(folder: Path) -> Described:
         raise ValueError(f"{path} is damaged or of another version ({error}): train again") from error
 
 
-def read_classifier(folder: Path, described: Described) -> Stored:
+def read_classifier(folder: Path, described: Described) -> SavedClassifier:
     """Read the classifier itself.
 
     Args:
@@ -115,7 +115,7 @@ def read_classifier(folder: Path, described: Described) -> Stored:
     return _stored(settings, classifier, model)
 
 
-def _read_convolutional(folder: Path, described: Described) -> Stored:
+def _read_convolutional(folder: Path, described: Described) -> SavedClassifier:
     settings, names, shape = described
     try:
         model = make_model(dataclasses.replace(settings, precision="float32"), {}, shape, len(names))
@@ -126,10 +126,10 @@ def _read_convolutional(folder: Path, described: Described) -> Stored:
     like = Classifier(statistics_like(settings), params, state)
     stored = files.read_arrays(folder / "classifier.npz", like)
     classifier = Classifier(*jax.tree.map(jnp.asarray, tuple(stored)))
-    return _stored(settings, classifier, models.settle(model, classifier.model_state))
+    return _stored(settings, classifier, models.freeze_state(model, classifier.model_state))
 
 
-def _stored(settings: Settings, classifier: Classifier, model: models.Model) -> Stored:
+def _stored(settings: Settings, classifier: Classifier, model: models.Model) -> SavedClassifier:
     transform = transform_of(settings)
 
     def of(examples: Array) -> Array:
@@ -138,4 +138,4 @@ def _stored(settings: Settings, classifier: Classifier, model: models.Model) -> 
     def score(examples: Array) -> Array:
         return (of(examples) + of(examples[..., ::-1, :])) / 2 if settings.mirror else of(examples)
 
-    return Stored(classifier, score)
+    return SavedClassifier(classifier, score)

@@ -104,7 +104,7 @@ def _optimizer(config: Settings, h: Mapping[str, Any], steps: int) -> optax.Grad
             made = optax.inject_hyperparams(optax.adamw, "mask")(rate, weight_decay=h["weight_decay"], mask=_weights)
         case "rmsprop":
             made = optax.inject_hyperparams(optax.rmsprop)(rate)
-    return optimizers.averaged(made, config.average) if config.average else made
+    return optimizers.with_ema(made, config.average) if config.average else made
 
 
 def _weights(params: Any) -> Any:

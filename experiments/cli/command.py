@@ -14,7 +14,7 @@ from jaxnn.training import NonFiniteError
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
-class Stopped(Exception):
+class Interrupted(Exception):
     """The user, or the system, has stopped the work, which has been saved."""
 
     def __init__(self, signum: int, message: str) -> None:
@@ -24,7 +24,7 @@ class Stopped(Exception):
 
 
 @contextlib.contextmanager
-def noticing_signals() -> Iterator[Callable[[], int | None]]:
+def catch_signals() -> Iterator[Callable[[], int | None]]:
     """Within, the first SIGINT or SIGTERM is only noted, so that the work can be saved; the second ends the process.
 
     Outside of the main thread, which alone is told of signals, nothing is changed.
@@ -67,7 +67,7 @@ def run(work: Callable[..., object], *arguments: object) -> int:
         return _tell(error, 1)
     except (ValueError, OSError, ImportError) as error:
         return _tell(error, 2)
-    except Stopped as stopped:
+    except Interrupted as stopped:
         return _tell(stopped, 128 + stopped.signum, "stopped")
     except KeyboardInterrupt:
         return _tell("nothing was under way that could be saved", 128 + signal.SIGINT, "stopped")

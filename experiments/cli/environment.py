@@ -18,7 +18,7 @@ from jaxnn.data.tfds import cache
 PACKAGES = ("jax", "jaxlib", "optax", "flax", "numpy", "tensorflow-datasets", "scikit-learn")
 
 
-def keep_compiled() -> None:
+def enable_compilation_cache() -> None:
     """Keep compiled programs in the user's cache folder, so that the same command starts faster the next time.
 
     They are kept in `compiled` beside the decoded images (`JAXNN_CACHE_DIR`, by default `~/.cache/jaxnn`). A folder

@@ -52,7 +52,7 @@ class Bar:
         """
         epoch, share, seconds = int(run.epoch), 0.0, timing.epochs[-1] if timing.epochs else 0.0
         measures = {name: float(values[-1]) for name, values in run.history.items() if epoch}
-        if run.partial is not None and (steps := training.steps_under_way(run)):
+        if run.partial is not None and (steps := training.steps_into_epoch(run)):
             share, seconds = steps / len(run.partial), timing.under_way
             measures["loss"], _, measures["accuracy"] = np.asarray(run.partial)[:steps, :3].mean(0)
         text = f"loss {measures['loss']:.3f} train {measures['accuracy']:.1%}"

@@ -13,7 +13,7 @@ from experiments.classifier.presets import DEFAULTS, RECIPES
 from jaxnn.data import load
 
 
-class Row(NamedTuple):
+class Recipe(NamedTuple):
     """One model of the notes, trained well."""
 
     title: str
@@ -84,20 +84,20 @@ _MIRROR: dict[str, Any] = {"augment": ("flip",), "mirror": True}
 _PARTS_OF_MIRROR = {"mirror images in training": {"augment": ()}, "mirror images in evaluation": {"mirror": False}}
 _SVM: dict[str, Any] = {"model": "linear", "loss": "svm", "learning_rate": 0.00025, "l2": 0.1}
 _WHITENED: dict[str, Any] = {"preprocess": "whiten", "components": 400, "whiten_epsilon": 5000.0}
-ROWS = {
-    "linear-softmax": Row(
+RECIPES = {
+    "linear-softmax": Recipe(
         "linear softmax, raw pixels",
         "40.7 best found in print, courses 38-39",
         42.0,
         {"model": "linear"},
         {"the penalty": {"l2": 0.0}},
     ),
-    "linear-softmax-mirror": Row(
+    "linear-softmax-mirror": Recipe(
         "linear softmax, mirror images", "-", 42.5, {"model": "linear", **_MIRROR}, _PARTS_OF_MIRROR
     ),
-    "linear-svm": Row("linear SVM, raw pixels", "courses 39", 40.5, _SVM, {"the penalty": {"l2": 0.0}}),
-    "linear-svm-mirror": Row("linear SVM, mirror images", "courses 39", 41.5, {**_SVM, **_MIRROR}, _PARTS_OF_MIRROR),
-    "one-hidden": Row(
+    "linear-svm": Recipe("linear SVM, raw pixels", "courses 39", 40.5, _SVM, {"the penalty": {"l2": 0.0}}),
+    "linear-svm-mirror": Recipe("linear SVM, mirror images", "courses 39", 41.5, {**_SVM, **_MIRROR}, _PARTS_OF_MIRROR),
+    "one-hidden": Recipe(
         "one hidden layer, no augmentation",
         "54.8 best found (ensemble), courses 52",
         58.5,
@@ -113,7 +113,7 @@ ROWS = {
         },
         ablated=1 / 4,
     ),
-    "one-hidden-augmented": Row(
+    "one-hidden-augmented": Recipe(
         "one hidden layer, flips and crops",
         "57 found",
         65.0,
@@ -130,7 +130,7 @@ ROWS = {
         },
         ablated=1 / 8,
     ),
-    "deep": Row(
+    "deep": Recipe(
         "two hidden layers, dropout, no augmentation",
         "usual 56-59, kernel methods 63",
         62.0,
@@ -146,7 +146,7 @@ ROWS = {
         },
         others={"normalized inputs": {"normalize_inputs": True}, "label smoothing": {"smoothing": 0.1}},
     ),
-    "deep-augmented": Row(
+    "deep-augmented": Recipe(
         "two hidden layers, flips and crops",
         "71-75 after 500-5,000 epochs",
         70.0,
@@ -166,7 +166,7 @@ ROWS = {
         },
         ablated=1 / 8,
     ),
-    "digits": Row(
+    "digits": Recipe(
         "digits, one hidden layer",
         "scikit-learn on the same split",
         None,
@@ -174,7 +174,7 @@ ROWS = {
         {"dropout": {"dropout": 0.0}, "dropout of the inputs": {"input_dropout": 0.0}},
         peers_on_digits,
     ),
-    "deep-gpu": Row(
+    "deep-gpu": Recipe(
         "deep, all augmentation, on a GPU",
         "78.6 with pre-training and deformations",
         78.7,
@@ -187,7 +187,7 @@ ROWS = {
         {"mixup": {"augment": ("flip", "crop", "cutout")}, "averaged weights": {"average": 0.0}},
         gpu=True,
     ),
-    "beta-lasso-gpu": Row(
+    "beta-lasso-gpu": Recipe(
         "wide, beta-LASSO, on a GPU",
         "85.2 after 4,000 epochs",
         85.2,

@@ -20,8 +20,8 @@ from jax import Array
 
 from experiments.lessons import lesson
 from experiments.lessons.data import load_digits
-from experiments.lessons.lesson import Claim, Lesson, Options, Outcome, Rows, Text
-from experiments.lessons.rate_search import Race, curves, race
+from experiments.lessons.lesson import Claim, Findings, Lesson, Options, ResultTable, Text
+from experiments.lessons.rate_search import RateSearch, curves, search_rates
 from jaxnn import losses, models
 from jaxnn.data import preprocess
 from jaxnn.inspect.gradients import layer_statistics
@@ -62,7 +62,7 @@ def make_task(h: dict[str, Array]) -> Task:
     )
 
 
-def study(options: Options) -> Outcome:
+def study(options: Options) -> Findings:
     """Derivatives, gradients against depth, dead neurons and training curves of all activations.
 
     Args:
@@ -72,7 +72,7 @@ def study(options: Options) -> Outcome:
         What was found.
     """
     data = load_digits(options)
-    trained = lesson.begin(_train, data, options)
+    trained = lesson.in_background(_train, data, options)
     norms, first = lesson.timed(_gradient_norms, data, options)
     parts = [_functions(), _depth(norms)]
     (raced, dead), second = trained()
@@ -80,7 +80,7 @@ def study(options: Options) -> Outcome:
     return found._replace(training_seconds=first + second)
 
 
-def _functions() -> Outcome:
+def _functions() -> Findings:
     """Values and derivatives of all activations."""
     z = jnp.linspace(-6.0, 6.0, 241)
 
@@ -103,7 +103,7 @@ def _functions() -> Outcome:
         and min(largest["relu"], largest["tanh"]) > 0.99,
     )
     in_order = [{name: array[name] for name in NAMES} for array in (values, slopes)]
-    return Outcome([claim], {"functions": pictures.activation_functions(z, *in_order)})
+    return Findings([claim], {"functions": pictures.activation_functions(z, *in_order)})
 
 
 def _gradient_norms(data: Data, options: Options) -> np.ndarray:
@@ -134,7 +134,7 @@ def _gradient_norms(data: Data, options: Options) -> np.ndarray:
     return np.asarray(norms(np.arange(len(NAMES)), GAINS, hidden, last, data.inputs[:256], data.labels[:256]))
 
 
-def _depth(norms: np.ndarray) -> Outcome:
+def _depth(norms: np.ndarray) -> Findings:
     """What is left of the gradient in the first layer."""
     layers, seeds = norms.shape[2] - 1, norms.shape[1]
     ratio = np.median(norms[:, :, 0] / norms[:, :, -1], axis=1)
@@ -155,10 +155,10 @@ def _depth(norms: np.ndarray) -> Outcome:
         [(caption, "layer, the first at the left", "norm of the gradient of W (log scale)", curves)],
         logarithmic=[True],
     )
-    return Outcome([claim], {"gradients": figure}, models=len(NAMES) * seeds)
+    return Findings([claim], {"gradients": figure}, models=len(NAMES) * seeds)
 
 
-def _train(data: Data, options: Options) -> tuple[Race, np.ndarray]:
+def _train(data: Data, options: Options) -> tuple[RateSearch, np.ndarray]:
     """Every activation with every learning rate and seed, in one program; then the share of neurons that died.
 
     Returns:
@@ -166,7 +166,7 @@ def _train(data: Data, options: Options) -> tuple[Race, np.ndarray]:
         neurons to count.
     """
     rates = [0.1, 1.0] if options.quick else [0.03, 0.1, 0.3, 1.0]
-    raced = race(
+    raced = search_rates(
         make_task,
         {"activation": np.arange(len(NAMES), dtype=np.int32), "gain": GAINS},
         rates,
@@ -193,7 +193,7 @@ def _train(data: Data, options: Options) -> tuple[Race, np.ndarray]:
     return raced, np.where(np.isfinite(raced.history["loss"][BOTH][..., -1]), shares, np.nan)
 
 
-def _training(raced: Race) -> Outcome:
+def _training(raced: RateSearch) -> Findings:
     """What each activation learns with its best learning rate."""
     top = dict(zip(NAMES, (float(a.mean()) for a in raced.at_best(raced.last("validation_accuracy"))), strict=True))
     claim = Claim(
@@ -210,11 +210,11 @@ def _training(raced: Race) -> Outcome:
         for name, shown, gain, rate in zip(NAMES, SHOWN, GAINS, raced.best_rates, strict=True)
     ]
     columns = ("activation", "variance of W", "best rate", "validation accuracy")
-    table = Rows("Digits, six hidden layers of 32", columns, rows)
-    return Outcome([claim], {"training": curves(title, SHOWN, raced, classes=10)}, [table], models=raced.models)
+    table = ResultTable("Digits, six hidden layers of 32", columns, rows)
+    return Findings([claim], {"training": curves(title, SHOWN, raced, classes=10)}, [table], models=raced.models)
 
 
-def _dying(raced: Race, dead: np.ndarray) -> Outcome:
+def _dying(raced: RateSearch, dead: np.ndarray) -> Findings:
     """Neurons that no example activates, against the learning rate."""
     shares = {
         float(rate): float(np.nanmedian(row))
@@ -245,7 +245,7 @@ def _dying(raced: Race, dead: np.ndarray) -> Outcome:
         ],
         "learning rate (log scale)",
     )
-    return Outcome([claim], {"dead": figure})
+    return Findings([claim], {"dead": figure})
 
 
 LESSON = Lesson(

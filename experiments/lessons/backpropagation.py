@@ -21,7 +21,7 @@ from jax.flatten_util import ravel_pytree
 from matplotlib.figure import Figure
 
 from experiments.lessons import lesson
-from experiments.lessons.lesson import Claim, Lesson, Options, Outcome, Rows, Text
+from experiments.lessons.lesson import Claim, Findings, Lesson, Options, ResultTable, Text
 from jaxnn import losses, models
 from jaxnn.inspect.gradients import check_gradient
 from jaxnn.inspect.graph import computation_graph
@@ -33,7 +33,7 @@ NEURON = {"w0": -0.197, "x0": 0.393, "w1": -0.393, "x1": -0.590, "w2": 0.197}
 MISTAKES = ("the mean over the batch forgotten", "the penalty's factor 2 forgotten", "the ReLU passed over")
 
 
-def study(options: Options) -> Outcome:
+def study(options: Options) -> Findings:
     """The two small graphs, then a network."""
     product = computation_graph(lambda x, y, z: (x + y) * z, -2.0, 5.0, -4.0)
     found = {node.name: _number(node.gradient) for node in product if node.kind == "input"}
@@ -61,7 +61,7 @@ def study(options: Options) -> Outcome:
         "product": graph(product, "f = (x + y) z: values forward, gradients backward"),
         "neuron": graph(neuron, "A sigmoid neuron, 1 / (1 + exp(-(w0 x0 + w1 x1 + w2)))"),
     } | figures
-    return Outcome([small, sigmoid, *claims], figures, tables)
+    return Findings([small, sigmoid, *claims], figures, tables)
 
 
 def _neuron(w0: Array, x0: Array, w1: Array, x1: Array, w2: Array) -> Array:
@@ -72,7 +72,7 @@ def _number(gradient: np.ndarray | None) -> float:
     return float("nan") if gradient is None else float(gradient)
 
 
-def _network(options: Options) -> tuple[list[Claim], list[Rows], dict[str, Any]]:
+def _network(options: Options) -> tuple[list[Claim], list[ResultTable], dict[str, Any]]:
     """A two-layer network: three ways to its gradient, mistakes, and the choice of the step."""
     inputs, hidden, classes, batch = (6, 5, 3, 8) if options.quick else (20, 16, 5, 32)
     model = models.mlp(inputs, (hidden,), classes)
@@ -124,7 +124,7 @@ def _network(options: Options) -> tuple[list[Claim], list[Rows], dict[str, Any]]
         {"right": worst} | errors,
         min(errors.values()) > 1e5 * worst and min(errors.values()) > 1e-3,
     )
-    table = Rows(
+    table = ResultTable(
         "relative errors of the gradient of a two-layer network",
         ("weights", "how many", "norm", "by hand and jax.grad", "by hand and differences", "kinks"),
         rows,

@@ -21,10 +21,10 @@ from jax import Array
 from matplotlib.figure import Figure
 
 from experiments.lessons import lesson
-from experiments.lessons.lesson import Claim, Lesson, Options, Outcome, Rows, Text
+from experiments.lessons.lesson import Claim, Findings, Lesson, Options, ResultTable, Text
 from jaxnn import initializers, losses, models, training
 from jaxnn.data import Dataset, load
-from jaxnn.inspect.trajectory import snapshots
+from jaxnn.inspect.trajectory import trajectory
 from jaxnn.plots import regions, studies
 
 WIDTHS = (1, 2, 3, 6, 20)
@@ -52,7 +52,7 @@ def folding_task(h: dict[str, Any]) -> training.Task:
     )
 
 
-def study(options: Options) -> Outcome:
+def study(options: Options) -> Findings:
     """Train every width with every seed on every set, then watch one network learn."""
     epochs, seeds = (100, 5) if options.quick else (200, 40)
     datasets = {
@@ -63,7 +63,7 @@ def study(options: Options) -> Outcome:
     for name, dataset in datasets.items():
         data = training.Data(*dataset.train, evaluate={"test": dataset.test})
         widths = {"width": np.array(WIDTHS)}
-        trained[name] = lesson.begin(training.sweep, task, widths, keys, data, epochs=epochs, batch_size=40)
+        trained[name] = lesson.in_background(training.sweep, task, widths, keys, data, epochs=epochs, batch_size=40)
     frames = learning_frames(options, datasets["circle"])
     found = {name: wait() for name, wait in trained.items()}
     runs, seconds = {name: run for name, (run, _) in found.items()}, sum(took for _, took in found.values())
@@ -94,10 +94,10 @@ def study(options: Options) -> Outcome:
         for width, row in zip(WIDTHS, accuracy, strict=True)
     ]
     columns = ["set", "hidden neurons", "worst seed", "median", "best seed"]
-    return Outcome(
+    return Findings(
         claims,
         {"regions": draw_best(datasets, runs, test, seeds), "widths": draw_widths(test, seeds), "bent": frames[-1]},
-        [Rows(f"Test accuracy of {seeds} seeds after {epochs} epochs", columns, rows)],
+        [ResultTable(f"Test accuracy of {seeds} seeds after {epochs} epochs", columns, rows)],
         {"learning": frames},
         models=len(WIDTHS) * seeds * len(SETS),
         training_seconds=seconds,
@@ -141,7 +141,7 @@ def learning_frames(options: Options, dataset: Dataset) -> list[Figure]:
     @jax.jit
     def look(learning_rate: Array, key: Array, data: training.Data) -> tuple[Array, ...]:
         h = {"learning_rate": learning_rate}
-        kept, _ = snapshots(folding_task, h, key, data, epochs, 40)
+        kept, _ = trajectory(folding_task, h, key, data, epochs, 40)
         folded = jax.vmap(lambda params, x: jnp.tanh(layer.apply(params[:-1], x)), (0, None))
         scores = jax.vmap(model.apply, (0, None))(kept, places)
         accuracy = jax.vmap(lambda p: (model.apply(p, data.inputs).argmax(-1) == data.labels).mean())(kept)

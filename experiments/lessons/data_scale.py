@@ -30,7 +30,7 @@ from sklearn.svm import SVC
 
 from experiments.lessons import lesson
 from experiments.lessons.data import load_images
-from experiments.lessons.lesson import Claim, Lesson, Options, Outcome, Rows, Text
+from experiments.lessons.lesson import Claim, Findings, Lesson, Options, ResultTable, Text
 from jaxnn import initializers, losses, metrics, models, training
 from jaxnn.data import Dataset, preprocess
 from jaxnn.data._split import Split, take
@@ -76,7 +76,7 @@ PLANS = {
 PLANS["quick"] = PLANS["digits"]._replace(sizes=(100, 1437), repeats=2, epochs={1437: 40})
 
 
-def study(options: Options) -> Outcome:
+def study(options: Options) -> Findings:
     """Every learner on every size."""
     dataset = load_images(options, validation_share=0)
     plan = PLANS["quick" if options.quick else dataset.name]
@@ -188,7 +188,7 @@ def report(
     accuracy: Mapping[str, np.ndarray],
     seconds: Mapping[str, float],
     models_trained: int,
-) -> Outcome:
+) -> Findings:
     """The claims, the figure and the table."""
     mean = {name: np.ma.masked_invalid(values).mean(1).filled(np.nan) for name, values in accuracy.items()}
     few = {name: float(values[0]) for name, values in mean.items()}
@@ -247,14 +247,14 @@ def report(
     ]
     cells.append(["seconds in all", *(f"{value:.1f}" for value in seconds.values())])
     panels = [studies.Panel(accuracy, f"{dataset.name}: {len(dataset.classes)} classes", "test accuracy (%)")]
-    return Outcome(
+    return Findings(
         claims,
         {
             "data_scale": studies.study(
                 sizes, panels, "Test accuracy against training examples", "training examples", log=True
             )
         },
-        [Rows(f"Test accuracy on {dataset.name}{note}", ["examples", *mean], cells)],
+        [ResultTable(f"Test accuracy on {dataset.name}{note}", ["examples", *mean], cells)],
         models=models_trained,
         training_seconds=sum(seconds[name] for name in NETWORKS),
     )

@@ -20,7 +20,7 @@ import numpy as np
 
 from experiments.lessons import lesson
 from experiments.lessons.data import load_images, load_named
-from experiments.lessons.lesson import Claim, Lesson, Options, Outcome, Rows, Text
+from experiments.lessons.lesson import Claim, Findings, Lesson, Options, ResultTable, Text
 from jaxnn.data import preprocess
 from jaxnn.plots.dataset import class_counts, image_table, pixel_values
 
@@ -35,7 +35,7 @@ class DatasetOptions(Options):
     """digits, cifar10, or another TFDS image set that is prepared; by default CIFAR-10 where that is, else digits."""
 
 
-def study(options: DatasetOptions) -> Outcome:
+def study(options: DatasetOptions) -> Findings:
     """Count, average and show."""
     if options.dataset is None:
         dataset = load_images(options, validation_share=0)
@@ -108,7 +108,9 @@ def study(options: DatasetOptions) -> Outcome:
         for split in splits
         for c in range(channels)
     ]
-    table = Rows(f"{dataset.name}: pixel values 0 to {size - 1}", ("split", "images", "channel", "mean", "std"), rows)
+    table = ResultTable(
+        f"{dataset.name}: pixel values 0 to {size - 1}", ("split", "images", "channel", "mean", "std"), rows
+    )
     random = np.random.default_rng(options.seed)
     shown = kinds[:MOST_ROWS]
     samples = []
@@ -137,7 +139,7 @@ def study(options: DatasetOptions) -> Outcome:
             f"{dataset.name}: how often each pixel value occurs; vertical lines: means",
         ),
     }
-    return Outcome(claims, figures, [table])
+    return Findings(claims, figures, [table])
 
 
 def _nearest(means: np.ndarray, kinds: np.ndarray, images: np.ndarray, labels: np.ndarray) -> float:

@@ -21,10 +21,10 @@ import optax
 from jax import Array
 
 from experiments.lessons import lesson
-from experiments.lessons.lesson import Claim, Lesson, Options, Outcome, Rows, Text
+from experiments.lessons.lesson import Claim, Findings, Lesson, Options, ResultTable, Text
 from jaxnn import layers, losses, models, training
 from jaxnn.data import load, preprocess
-from jaxnn.inspect.dropout_masks import sample_subnets
+from jaxnn.inspect.dropout_masks import sample_dropout_masks
 from jaxnn.plots import masks, studies
 
 RATES = (0.0, 0.2, 0.4, 0.5, 0.6, 0.8)
@@ -43,7 +43,7 @@ def task(h: dict[str, Any]) -> training.Task:
     )
 
 
-def study(options: Options) -> Outcome:
+def study(options: Options) -> Findings:
     """The sweep over rates, then the sub-networks of one of its models."""
     epochs, seeds = (40, 5) if options.quick else (80, 15)
     digits = load("digits", validation_share=0)
@@ -95,7 +95,7 @@ def study(options: Options) -> Outcome:
         for rate, a, b, c in zip(RATES, accuracy["train"].mean(1), accuracy["test"].mean(1), gap.mean(1), strict=True)
     ]
     title = f"{EXAMPLES} digits, {HIDDEN} hidden neurons, {seeds} seeds: what dropout does to training and test"
-    return Outcome(
+    return Findings(
         claims,
         {
             "masks": picture,
@@ -103,7 +103,7 @@ def study(options: Options) -> Outcome:
             "subnets": average_figure,
         },
         [
-            Rows(f"Means over {seeds} seeds after {epochs} epochs, measured without dropout", columns, rows),
+            ResultTable(f"Means over {seeds} seeds after {epochs} epochs, measured without dropout", columns, rows),
             average_rows,
         ],
         models=len(RATES) * seeds,
@@ -134,11 +134,11 @@ def scaling_of(params: Any, x: Array, key: Array) -> tuple[Claim, Any]:
     return claim, masks.dropout_masks(np.asarray(hidden[rows, columns]), np.asarray(dropped[rows, columns]), RATE)
 
 
-def subnets(params: Any, x: Array, labels: np.ndarray, key: Array) -> tuple[list[Claim], Any, Rows]:
+def subnets(params: Any, x: Array, labels: np.ndarray, key: Array) -> tuple[list[Claim], Any, ResultTable]:
     """How near the mean of K sub-networks comes to the whole network, and how often they are right."""
     model = models.mlp((8, 8, 1), (HIDDEN,), 10, dropout=RATE)
     scores = np.asarray(
-        jax.jit(lambda p, x: sample_subnets(model.apply, p, x, key, max(COUNTS)))(params, x), np.float64
+        jax.jit(lambda p, x: sample_dropout_masks(model.apply, p, x, key, max(COUNTS)))(params, x), np.float64
     )
     whole = np.asarray(model.apply(params, x), np.float64)
     each = 100 * (scores.argmax(-1) == labels).mean(1)
@@ -180,7 +180,7 @@ def subnets(params: Any, x: Array, labels: np.ndarray, key: Array) -> tuple[list
     title = f"The network without dropout is the average of its sub-networks (rate {RATE:g})"
     figure = studies.study(COUNTS, panels, title, "K, sub-networks in the mean", log=True)
     rows = [[count, f"{a:.3f}", f"{b:.2f} %"] for count, a, b in zip(COUNTS, error, right, strict=True)]
-    return claims, figure, Rows("Means of K sub-networks", ["K", "error of the scores", "test accuracy"], rows)
+    return claims, figure, ResultTable("Means of K sub-networks", ["K", "error of the scores", "test accuracy"], rows)
 
 
 LESSON = Lesson(

@@ -23,7 +23,7 @@ from jax import Array
 
 from experiments.lessons import lesson
 from experiments.lessons.data import load_images
-from experiments.lessons.lesson import Claim, Lesson, Options, Outcome, Rows, Text
+from experiments.lessons.lesson import Claim, Findings, Lesson, Options, ResultTable, Text
 from jaxnn import initializers, losses, models, training
 from jaxnn.data import Dataset, preprocess
 from jaxnn.inspect.gradients import layer_outputs
@@ -33,7 +33,7 @@ L2 = 1e-3
 BATCH = 64
 
 
-def study(options: Options) -> Outcome:
+def study(options: Options) -> Findings:
     """The stages before and after training."""
     dataset = load_images(options)
     moments = preprocess.fit_moments(dataset.train.inputs, "global")
@@ -67,7 +67,7 @@ def study(options: Options) -> Outcome:
         ),
     ]
     name = dataset.classes[label]
-    table = Rows(
+    table = ResultTable(
         f"stages of one image ({dataset.name}, class {name})",
         ("stage", "made by", "shape", "type", "smallest", "mean", "largest"),
         [
@@ -80,7 +80,7 @@ def study(options: Options) -> Outcome:
         "untrained": pipeline(list(before.values()), f"Forward pass before training ({dataset.name}, class {name})"),
         "trained": pipeline(list(after.values()), f"Forward pass after training ({dataset.name}, class {name})"),
     }
-    return Outcome(claims, figures, [table], models=1, training_seconds=seconds)
+    return Findings(claims, figures, [table], models=1, training_seconds=seconds)
 
 
 def _task(shape: tuple[int, ...], hidden: int, classes: int, h: Any) -> training.Task:
@@ -146,7 +146,7 @@ def _mean(dataset: Dataset, task: training.Task, params: Any, moments: preproces
     """What the training step measures on a batch: the mean of its examples' losses, and the penalty once."""
     inputs, labels = jnp.asarray(dataset.test.inputs[:BATCH]), jnp.asarray(dataset.test.labels[:BATCH])
     state = training.State(params, task.optimizer.init(params), jnp.int32(0), jax.random.key(0))
-    _, step = jax.jit(training.make_update(task, moments))(state, (inputs, labels))
+    _, step = jax.jit(training.make_train_step(task, moments))(state, (inputs, labels))
 
     def loss(x: Array, label: Array) -> Array:
         return task.loss(task.model.apply(params, preprocess.standardize(moments, x)), label)

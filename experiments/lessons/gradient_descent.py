@@ -19,7 +19,7 @@ from jax import Array
 from matplotlib.figure import Figure
 
 from experiments.lessons import lesson
-from experiments.lessons.lesson import Claim, Lesson, Options, Outcome, Rows, Text
+from experiments.lessons.lesson import Claim, Findings, Lesson, Options, ResultTable, Text
 from jaxnn.inspect import descent
 from jaxnn.plots import descent as on_curves
 from jaxnn.plots import surfaces
@@ -50,7 +50,7 @@ def narrow(x: Array) -> Array:
     return (jnp.square(x[0]) + STEEP * jnp.square(x[1])) / 2.0
 
 
-def study(options: Options) -> Outcome:
+def study(options: Options) -> Findings:
     """Run all descents of the lesson.
 
     Args:
@@ -70,7 +70,7 @@ def _curve(function: descent.Function, low: float, high: float) -> np.ndarray:
     return np.stack([x, jax.vmap(function)(x)])
 
 
-def _one_curve(quick: bool) -> Outcome:
+def _one_curve(quick: bool) -> Findings:
     """The worked example: from 6 with 0.05, a thousand steps."""
     paths, seconds = lesson.timed(descent.descend_many, parabola, np.array([START]), np.array([RATE]), steps=STEPS)
     path = jax.tree.map(lambda a: np.asarray(a[0, 0]), paths)
@@ -104,10 +104,10 @@ def _one_curve(quick: bool) -> Outcome:
         for step in ([0, 8] if quick else [*range(16), 20, 25, 30, 40])
     ]
     figures = {"path": on_curves.descent_path(curve, *shown, RATE)}
-    return Outcome(claims, figures, frames={"descent": frames}, models=1, training_seconds=seconds)
+    return Findings(claims, figures, frames={"descent": frames}, models=1, training_seconds=seconds)
 
 
-def _step_sizes() -> Outcome:
+def _step_sizes() -> Findings:
     """The same start with step sizes up to and beyond 2/L."""
     curvature = float(jax.grad(jax.grad(parabola))(1.0))
     best, bound = 1.0 / curvature, 2.0 / curvature
@@ -149,15 +149,15 @@ def _step_sizes() -> Outcome:
     rows = [
         (name, f"{rate:.3g}", f"{factors[i]:.3f}", f"{after[name]:.3g}") for i, (name, rate) in enumerate(kinds.items())
     ]
-    table = Rows(
+    table = ResultTable(
         "Step sizes on (x - 1)^2 + 1", ("kind", "step size", "factor per step", "distance after 40 steps"), rows
     )
-    return Outcome(claims, {"step_sizes": figure}, [table], models=points.shape[0], training_seconds=seconds)
+    return Findings(claims, {"step_sizes": figure}, [table], models=points.shape[0], training_seconds=seconds)
 
 
-def _many_starts(quick: bool) -> Outcome:
+def _many_starts(quick: bool) -> Findings:
     """Every start with every step size on x sin x, as one program."""
-    minima = descent.minima_between(waves, -14.0, 14.0)
+    minima = descent.local_minima(waves, -14.0, 14.0)
     bounds = 2.0 / np.asarray(jax.vmap(jax.grad(jax.grad(waves)))(minima))
     depth = np.asarray(jax.vmap(waves)(minima))
     size = 120 if quick else 400  # even: no start lies in the minimum at 0
@@ -193,10 +193,10 @@ def _many_starts(quick: bool) -> Outcome:
         ),
     ]
     figure = on_curves.basin_map(_curve(waves, -14.0, 14.0), minima, starts, rates, found, bounds, "x sin x")
-    return Outcome(claims, {"basins": figure}, models=found.size, training_seconds=seconds)
+    return Findings(claims, {"basins": figure}, models=found.size, training_seconds=seconds)
 
 
-def _surface(random: np.random.Generator) -> Outcome:
+def _surface(random: np.random.Generator) -> Findings:
     """Two descents on a surface with two minima, and the parts of a gradient."""
     starts = np.array([[2.1, 1.4], [-2.0, -1.3]]) + random.uniform(-0.05, 0.05, (2, 2))
     found, seconds = lesson.timed(descent.descend_many, two_valleys, starts, np.array([RATE]), steps=120)
@@ -230,17 +230,17 @@ def _surface(random: np.random.Generator) -> Outcome:
     }
     title = "Gradient descent on a surface: from another start it may end in another minimum"
     figure = surfaces.descent_surface(x1, x2, z, tracks, starts[0], gradient, title)
-    return Outcome(claims, {"surface": figure}, models=2, training_seconds=seconds)
+    return Findings(claims, {"surface": figure}, models=2, training_seconds=seconds)
 
 
-def _valley(random: np.random.Generator, quick: bool) -> Outcome:
+def _valley(random: np.random.Generator, quick: bool) -> Findings:
     """Every step size with every momentum in a narrow valley, as one program."""
     start = np.array([[10.0, 1.0]]) * random.uniform(0.9, 1.1, (1, 2))
     rates, momenta = np.geomspace(1e-3, 0.1, 30 if quick else 60), np.linspace(0.0, 0.98, 25 if quick else 50)
     limit = 400 if quick else 1500
     eta, kept = (axis.ravel() for axis in np.meshgrid(rates, momenta))
     paths, seconds = lesson.timed(descent.descend_many, narrow, start, eta, kept, steps=limit - 1)
-    steps = descent.steps_to(paths.values[0], ARRIVED).reshape(len(momenta), len(rates))
+    steps = descent.steps_to_reach(paths.values[0], ARRIVED).reshape(len(momenta), len(rates))
     plain, best = int(steps[0].min()), int(steps.min())
     row, column = np.unravel_index(steps.argmin(), steps.shape)
     rate = float(rates[steps[0].argmin()])
@@ -270,7 +270,7 @@ def _valley(random: np.random.Generator, quick: bool) -> Outcome:
     tracks = {name: paths.points[0, i, :200] for name, i in chosen.items()}
     values = {name: np.asarray(paths.values[0, i, : plain + 20]) for name, i in chosen.items()}
     figure: Figure = surfaces.valley(x1, x2, z, tracks, values, rates, momenta, steps, limit, ARRIVED)
-    return Outcome(claims, {"momentum": figure}, models=steps.size, training_seconds=seconds)
+    return Findings(claims, {"momentum": figure}, models=steps.size, training_seconds=seconds)
 
 
 LESSON = Lesson(

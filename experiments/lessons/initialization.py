@@ -21,8 +21,8 @@ from jax import Array
 
 from experiments.lessons import lesson
 from experiments.lessons.data import load_digits
-from experiments.lessons.lesson import Claim, Lesson, Options, Outcome, Rows, Text
-from experiments.lessons.rate_search import Race, curves, of_run, settings
+from experiments.lessons.lesson import Claim, Findings, Lesson, Options, ResultTable, Text
+from experiments.lessons.rate_search import RateSearch, curves, of_run, settings
 from jaxnn import initializers, losses, models
 from jaxnn.data import preprocess
 from jaxnn.inspect.gradients import distinct_neurons
@@ -64,7 +64,7 @@ def make_task(h: dict[str, Array]) -> Task:
     )
 
 
-def study(options: Options) -> Outcome:
+def study(options: Options) -> Findings:
     """Signals at the start and training curves for every rule, and training for many scales.
 
     Args:
@@ -74,7 +74,7 @@ def study(options: Options) -> Outcome:
         What was found.
     """
     data = load_digits(options)
-    trained = lesson.begin(_train, data, options)
+    trained = lesson.in_background(_train, data, options)
     signals, first = lesson.timed(_look, data, options)
     before = _signals(*signals)
     (raced, accuracy, scales), second = trained()
@@ -126,7 +126,7 @@ def _look(data: Data, options: Options) -> tuple[Signals, Signals]:
     return tanh, relu
 
 
-def _signals(tanh: Signals, relu: Signals) -> Outcome:
+def _signals(tanh: Signals, relu: Signals) -> Findings:
     """How far the signal comes."""
     _, seeds, layers = tanh.spread.shape
     spreads = {"tanh": dict(zip(NAMES, tanh.spread, strict=True)), "relu": dict(zip(NAMES, relu.spread, strict=True))}
@@ -175,10 +175,10 @@ def _signals(tanh: Signals, relu: Signals) -> Outcome:
         [(f"{kind} network", "layer", "standard deviation (log scale)", positive[kind]) for kind in spreads],
         logarithmic=[True, True],
     )
-    return Outcome(claims, {"histograms": histograms, "spread": depth}, models=2 * len(NAMES) * seeds)
+    return Findings(claims, {"histograms": histograms, "spread": depth}, models=2 * len(NAMES) * seeds)
 
 
-def _train(data: Data, options: Options) -> tuple[Race, np.ndarray, np.ndarray]:
+def _train(data: Data, options: Options) -> tuple[RateSearch, np.ndarray, np.ndarray]:
     """Every rule with several learning rates, and He times many factors, all in one program.
 
     Returns:
@@ -200,7 +200,7 @@ def _train(data: Data, options: Options) -> tuple[Race, np.ndarray, np.ndarray]:
     return raced, np.nan_to_num(run.history["validation_accuracy"][own:, :, -1].astype(np.float64), nan=0.1), scales
 
 
-def _rules(raced: Race) -> Outcome:
+def _rules(raced: RateSearch) -> Findings:
     """What each rule learns with its best learning rate."""
     top = dict(zip(NAMES, (float(a.mean()) for a in raced.at_best(raced.last("validation_accuracy"))), strict=True))
     second = [jnp.asarray(w) for w in raced.at_best(raced.params[1]["w"])]
@@ -242,11 +242,11 @@ def _rules(raced: Race) -> Outcome:
         for name, rate in zip(NAMES, raced.best_rates, strict=True)
     ]
     columns = ("rule", "best learning rate", "validation accuracy", "distinct neurons of 32")
-    table = Rows("Digits, ReLU, five hidden layers of 32", columns, rows)
-    return Outcome(claims, {"training": figure}, [table], models=raced.models)
+    table = ResultTable("Digits, ReLU, five hidden layers of 32", columns, rows)
+    return Findings(claims, {"training": figure}, [table], models=raced.models)
 
 
-def _scales(scales: np.ndarray, accuracy: np.ndarray) -> Outcome:
+def _scales(scales: np.ndarray, accuracy: np.ndarray) -> Findings:
     """The standard deviation of the weights from far too small to far too large."""
     mean, seeds = accuracy.mean(1), accuracy.shape[1]
     at_he = float(np.exp(np.interp(0.0, np.log(scales), np.log(mean))))
@@ -272,7 +272,7 @@ def _scales(scales: np.ndarray, accuracy: np.ndarray) -> Outcome:
         {"He": 1.0, "Xavier": math.sqrt(0.5)},
         height=4.2,
     )
-    return Outcome([claim], {"scales": figure}, models=accuracy.size)
+    return Findings([claim], {"scales": figure}, models=accuracy.size)
 
 
 LESSON = Lesson(

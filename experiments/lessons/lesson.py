@@ -52,7 +52,7 @@ class Claim(NamedTuple):
     """Whether the statement follows from the numbers."""
 
 
-class Rows(NamedTuple):
+class ResultTable(NamedTuple):
     """A short table to print and to show in the report."""
 
     title: str
@@ -60,13 +60,13 @@ class Rows(NamedTuple):
     rows: Sequence[Sequence[Any]]
 
 
-class Outcome(NamedTuple):
+class Findings(NamedTuple):
     """What a lesson found."""
 
     claims: Sequence[Claim]
     figures: Mapping[str, Figure]
     """By file name, in the order in which they are to be read."""
-    tables: Sequence[Rows] = ()
+    tables: Sequence[ResultTable] = ()
     frames: Mapping[str, Sequence[Figure]] = {}
     """Motion: pictures of one size in their order, by name; the report gives them a slider."""
     models: int = 0
@@ -75,7 +75,7 @@ class Outcome(NamedTuple):
     """In how many seconds, compilation included."""
 
 
-def join(parts: Iterable[Outcome]) -> Outcome:
+def join(parts: Iterable[Findings]) -> Findings:
     """The parts of a lesson as one outcome.
 
     Args:
@@ -85,7 +85,7 @@ def join(parts: Iterable[Outcome]) -> Outcome:
         Their claims, figures, tables and frames one after the other, their models and seconds added up.
     """
     parts = list(parts)
-    return Outcome(
+    return Findings(
         [claim for part in parts for claim in part.claims],
         {name: figure for part in parts for name, figure in part.figures.items()},
         [table for part in parts for table in part.tables],
@@ -116,7 +116,7 @@ def timed(train: Callable[..., Result], *arguments: Any, **options: Any) -> tupl
 _threads = ThreadPoolExecutor(2)
 
 
-def begin(train: Callable[..., Result], *arguments: Any, **options: Any) -> Callable[[], tuple[Result, float]]:
+def in_background(train: Callable[..., Result], *arguments: Any, **options: Any) -> Callable[[], tuple[Result, float]]:
     """Call a function that trains in another thread, so that its program is compiled while this thread goes on.
 
     Args:
@@ -141,7 +141,7 @@ class Lesson(NamedTuple):
     """The module, `experiments.lessons.NAME`."""
     title: Text
     question: Text
-    study: Callable[[Any], Outcome]
+    study: Callable[[Any], Findings]
     """From the options to what was found; raises ValueError, OSError or ImportError when it cannot run."""
     options: type[Options] = Options
 
@@ -160,7 +160,7 @@ def main(lesson: Lesson, doc: str | None, arguments: list[str] | None = None) ->
     options = tyro.cli(
         lesson.options, prog=f"python -m experiments.lessons.{lesson.name}", description=doc, args=arguments
     )
-    environment.keep_compiled()
+    environment.enable_compilation_cache()
     if options.quick:
         compile_in_haste()
     return command.run(_show, lesson, options, Console())
@@ -197,7 +197,7 @@ def _show(lesson: Lesson, options: Options, console: Console) -> bool:
     return all(claim.held for claim in outcome.claims)
 
 
-def write(lesson: Lesson, options: Options, outcome: Outcome, out: Path, seconds: float) -> dict[str, Any]:
+def write(lesson: Lesson, options: Options, outcome: Findings, out: Path, seconds: float) -> dict[str, Any]:
     """Write the figures, the frames and `summary.json` of a lesson.
 
     Args:

@@ -18,7 +18,7 @@ import numpy as np
 from jax import Array
 
 from experiments.lessons import lesson
-from experiments.lessons.lesson import Claim, Lesson, Options, Outcome, Rows, Text
+from experiments.lessons.lesson import Claim, Findings, Lesson, Options, ResultTable, Text
 from jaxnn import initializers, layers, losses
 from jaxnn.plots.losses import curves, margins, softmax_steps
 
@@ -30,17 +30,17 @@ PROBABILITIES = np.array([0.130, 0.869, 0.001])
 COUNTS = (2, 3, 5, 10, 20, 50, 100)
 
 
-def study(options: Options) -> Outcome:
+def study(options: Options) -> Findings:
     """The worked examples, then the properties."""
     claims, tables, figures = _worked()
     for part in (_start, _lead, _temperature, _stability):
         claim, figure = part(options)
         claims.append(claim)
         figures |= figure
-    return Outcome(claims, figures, tables)
+    return Findings(claims, figures, tables)
 
 
-def _worked() -> tuple[list[Claim], list[Rows], dict]:
+def _worked() -> tuple[list[Claim], list[ResultTable], dict]:
     svm = np.asarray(losses.svm(jnp.asarray(SCORES), jnp.asarray(LABELS)), np.float64)
     probabilities = np.asarray(jax.nn.softmax(jnp.asarray(SCORES[0])), np.float64)
     loss = float(losses.softmax(jnp.asarray(SCORES[0]), jnp.int32(0)))
@@ -65,7 +65,7 @@ def _worked() -> tuple[list[Claim], list[Rows], dict]:
         ),
     ]
     rows = zip(CLASSES, SCORES[0], exponentials, probabilities, -np.log(probabilities), strict=True)
-    table = Rows(
+    table = ResultTable(
         "softmax of a cat, step by step",
         ("class", "score", "exp", "probability", "-log"),
         [(c, f"{s:g}", f"{e:.4g}", f"{p:.3f}", f"{n:.3f}") for c, s, e, p, n in rows],

@@ -20,7 +20,7 @@ import numpy as np
 import optax
 
 from experiments.lessons import lesson
-from experiments.lessons.lesson import Claim, Lesson, Options, Outcome, Rows, Text
+from experiments.lessons.lesson import Claim, Findings, Lesson, Options, ResultTable, Text
 from jaxnn import losses, models, training
 from jaxnn.data import load
 from jaxnn.inspect.gradients import layer_outputs
@@ -40,7 +40,7 @@ def _task(h: dict[str, Any]) -> training.Task:
     )
 
 
-def study(options: Options) -> Outcome:
+def study(options: Options) -> Findings:
     """Train, draw, and compare with and without the activation."""
     seeds = 6 if options.quick else 16
     dataset = load("circle", size=600, seed=options.seed, validation_share=0)
@@ -102,10 +102,10 @@ def study(options: Options) -> Outcome:
         (name, f"{np.min(a):.1%}", f"{np.median(a):.1%}", f"{np.max(a):.1%}")
         for name, a in zip(("no activation", "ReLU"), accuracy, strict=True)
     ]
-    table = Rows(
+    table = ResultTable(
         f"test accuracy of {seeds} networks 2-{HIDDEN}-2 each", ("hidden layer", "least", "median", "best"), rows
     )
-    return Outcome(claims, _figures(params, dataset.test.inputs), [table], models=2 * seeds, training_seconds=seconds)
+    return Findings(claims, _figures(params, dataset.test.inputs), [table], models=2 * seeds, training_seconds=seconds)
 
 
 def _parameters(inputs: int, hidden: tuple[int, ...], outputs: int) -> tuple[int, int]:

@@ -22,8 +22,8 @@ from jax import Array
 
 from experiments.lessons import lesson
 from experiments.lessons.data import load_digits
-from experiments.lessons.lesson import Claim, Lesson, Options, Outcome, Rows, Text
-from experiments.lessons.rate_search import Race, race
+from experiments.lessons.lesson import Claim, Findings, Lesson, Options, ResultTable, Text
+from experiments.lessons.rate_search import RateSearch, search_rates
 from jaxnn import losses, models
 from jaxnn.data import preprocess
 from jaxnn.inspect import curvature, descent
@@ -69,7 +69,7 @@ def make_task(h: dict[str, Array]) -> Task:
     )
 
 
-def study(options: Options) -> Outcome:
+def study(options: Options) -> Findings:
     """Mini-batch noise, one sweep over optimizers and learning rates, and the curvature around a solution.
 
     Args:
@@ -80,12 +80,12 @@ def study(options: Options) -> Outcome:
     """
     data = load_digits(options)
     with jax.numpy_dtype_promotion("standard"):  # Adam's counters mix whole numbers and floats
-        trained = lesson.begin(_train, data, options)
+        trained = lesson.in_background(_train, data, options)
     noise, curvature = _noise(data, options), _curvature(data, options)
     return lesson.join([noise, _race(*trained()), curvature])
 
 
-def _noise(data: Data, options: Options) -> Outcome:
+def _noise(data: Data, options: Options) -> Findings:
     """How far the gradient of a mini-batch is from that of all examples, for many sizes."""
 
     @jax.jit
@@ -136,12 +136,12 @@ def _noise(data: Data, options: Options) -> Outcome:
     for axes in figure.axes:
         axes.axhline(length, color="#777777", linestyle=":")
         axes.annotate("length of the full gradient", (1, length), xytext=(0, 4), textcoords="offset points")
-    return Outcome([claim], {"noise": figure})
+    return Findings([claim], {"noise": figure})
 
 
-def _train(data: Data, options: Options) -> Race:
+def _train(data: Data, options: Options) -> RateSearch:
     """Every optimizer with every learning rate and seed: one program."""
-    return race(
+    return search_rates(
         make_task,
         {"optimizer": np.arange(len(OPTIMIZERS), dtype=np.int32)},
         np.geomspace(1e-3, 10.0, 5 if options.quick else 13).tolist(),
@@ -152,7 +152,7 @@ def _train(data: Data, options: Options) -> Race:
     )
 
 
-def _race(raced: Race, seconds: float) -> Outcome:
+def _race(raced: RateSearch, seconds: float) -> Findings:
     """Learning rates of plain descent, and all optimizers with their best ones."""
     rates, best, loss = raced.rates, raced.best, raced.history["loss"]
     seeds, epochs = loss.shape[2:]
@@ -238,12 +238,14 @@ def _race(raced: Race, seconds: float) -> Outcome:
         logarithmic=[True],
     )
     rows = [(name, f"{rates[best[i]]:.3g}", f"{middle[i, best[i]]:.4f}") for i, name in enumerate(OPTIMIZERS)]
-    table = Rows(f"Digits, tanh network of 32, {epochs} epochs", ("optimizer", "best rate", "training loss"), rows)
+    table = ResultTable(
+        f"Digits, tanh network of 32, {epochs} epochs", ("optimizer", "best rate", "training loss"), rows
+    )
     figures = {"learning_rates": curves, "optimizers": race, "rates": against}
-    return Outcome(claims, figures, [table], models=raced.models, training_seconds=seconds)
+    return Findings(claims, figures, [table], models=raced.models, training_seconds=seconds)
 
 
-def _curvature(data: Data, options: Options) -> Outcome:
+def _curvature(data: Data, options: Options) -> Findings:
     """The surface and the curvature around a solution, and which step sizes run away from it."""
     count, key = 300, jax.random.key(options.seed)
     x = preprocess.standardize(data.statistics, jnp.asarray(data.inputs[:count]))
@@ -323,8 +325,8 @@ def _curvature(data: Data, options: Options) -> Outcome:
     rows = []
     for i, (value, residual) in enumerate(np.stack([spectrum.values, spectrum.residuals], 1).tolist()):
         rows.append((i + 1, f"{value:.4g}", f"{residual:.1e}", f"{2 / value:.4g}"))
-    table = Rows("Largest eigenvalues of the Hessian", ("", "eigenvalue", "residual", "2 / eigenvalue"), rows)
-    return Outcome(
+    table = ResultTable("Largest eigenvalues of the Hessian", ("", "eigenvalue", "residual", "2 / eigenvalue"), rows)
+    return Findings(
         [claim], {"surface": surface, "bound": runaway}, [table], models=len(rates) + 1, training_seconds=seconds + more
     )
 

@@ -23,7 +23,7 @@ from matplotlib.figure import Figure
 
 from experiments.lessons import lesson
 from experiments.lessons.data import few_points, load_images
-from experiments.lessons.lesson import Claim, Lesson, Options, Outcome, Rows, Text
+from experiments.lessons.lesson import Claim, Findings, Lesson, Options, ResultTable, Text
 from jaxnn import losses, models, training
 from jaxnn.data import preprocess
 from jaxnn.data._split import Split
@@ -44,11 +44,11 @@ def task(h: dict[str, Any]) -> training.Task:
     return training.Task(network(h["width"]), losses.softmax, optax.adam(0.02))
 
 
-def study(options: Options) -> Outcome:
+def study(options: Options) -> Findings:
     """Few points, a narrow and a wide network; then 50 images by heart."""
     epochs, seeds = (500, 4) if options.quick else (1000, 20)
     train, test = few_points(POINTS, 700, options)
-    trained = lesson.begin(
+    trained = lesson.in_background(
         training.sweep,
         task,
         {"width": np.array(WIDTHS)},
@@ -112,10 +112,10 @@ def study(options: Options) -> Outcome:
         f"A sanity check: {IMAGES} images learned by heart",
         "epoch",
     )
-    return Outcome(
+    return Findings(
         claims,
         {"regions": draw(run, train), "curves": draw_curves(epoch, mean, seeds), "by_heart": by_heart_figure},
-        [Rows(f"{POINTS} training points, means over {seeds} seeds after {epochs} epochs", columns, rows)],
+        [ResultTable(f"{POINTS} training points, means over {seeds} seeds after {epochs} epochs", columns, rows)],
         models=len(WIDTHS) * seeds + 2,
         training_seconds=first + second,
     )

@@ -20,8 +20,8 @@ from jax import Array
 
 from experiments.lessons import lesson
 from experiments.lessons.data import load_digits
-from experiments.lessons.lesson import Claim, Lesson, Options, Outcome, Rows, Text
-from experiments.lessons.rate_search import Race, curves, race
+from experiments.lessons.lesson import Claim, Findings, Lesson, Options, ResultTable, Text
+from experiments.lessons.rate_search import RateSearch, curves, search_rates
 from jaxnn import losses, models
 from jaxnn.data import preprocess
 from jaxnn.inspect import curvature
@@ -36,12 +36,12 @@ class Fitted(NamedTuple):
     """What the transforms need, fitted on the training split."""
 
     moments: preprocess.Moments
-    principal: preprocess.Principal
+    principal: preprocess.PCAStatistics
 
 
 def fit(train: np.ndarray) -> Fitted:
     """Mean and standard deviation of each feature, and the principal directions, of the training examples."""
-    return Fitted(preprocess.fit_moments(train), preprocess.fit_principal(train))
+    return Fitted(preprocess.fit_moments(train), preprocess.fit_pca(train))
 
 
 def every_form(fitted: Fitted, x: Array, epsilon: float) -> tuple[Array, ...]:
@@ -74,7 +74,7 @@ def make_task(h: dict[str, Array]) -> Task:
     )
 
 
-def study(options: Options) -> Outcome:
+def study(options: Options) -> Findings:
     """The forms of a cloud in the plane and of the digits, and training on each.
 
     Args:
@@ -84,14 +84,14 @@ def study(options: Options) -> Outcome:
         What was found.
     """
     data = load_digits(options, fit)
-    trained = lesson.begin(_train, data, options)
+    trained = lesson.in_background(_train, data, options)
     largest, first = lesson.timed(_largest_eigenvalues, data, options)
     parts = [_cloud(options), _images(data)]
     raced, second = trained()
     return lesson.join([*parts, _training(raced, largest)])._replace(training_seconds=first + second)
 
 
-def _cloud(options: Options) -> Outcome:
+def _cloud(options: Options) -> Findings:
     """A slanted cloud away from the origin, in all forms."""
     random = np.random.default_rng(options.seed)
     mix = np.array([[2.0, 0.0], [0.9, 0.5]])
@@ -119,10 +119,10 @@ def _cloud(options: Options) -> Outcome:
         },
         max(mean, spread, slant, whole) < 1e-3,
     )
-    return Outcome([claim], {"clouds": clouds.clouds(forms)})
+    return Findings([claim], {"clouds": clouds.clouds(forms)})
 
 
-def _images(data: Data) -> Outcome:
+def _images(data: Data) -> Findings:
     """Some digits in all forms, and put together again from a few principal directions."""
     fitted: Fitted = data.statistics
     x = jnp.asarray(np.asarray(data.inputs)[:8])
@@ -146,12 +146,12 @@ def _images(data: Data) -> Outcome:
         share[19] > 0.85 and back < 1e-2,
     )
     images = {name: row.reshape(-1, 8, 8) for name, row in rows.items()}
-    return Outcome([claim], {"images": clouds.image_rows(images, "The same digits, raw and preprocessed")})
+    return Findings([claim], {"images": clouds.image_rows(images, "The same digits, raw and preprocessed")})
 
 
-def _train(data: Data, options: Options) -> Race:
+def _train(data: Data, options: Options) -> RateSearch:
     """Every form with every learning rate and seed, in one program."""
-    return race(
+    return search_rates(
         make_task,
         {"kind": np.arange(len(KINDS), dtype=np.int32)},
         np.geomspace(1e-4, 3.0, 6 if options.quick else 14).tolist(),
@@ -179,7 +179,7 @@ def _largest_eigenvalues(data: Data, options: Options) -> dict[str, float]:
     }
 
 
-def _training(raced: Race, top: dict[str, float]) -> Outcome:
+def _training(raced: RateSearch, top: dict[str, float]) -> Findings:
     """Which learning rates work for each form, and what is reached with them."""
     last = raced.last("loss")
     lowest = dict(zip(KINDS, (float(np.median(a)) for a in raced.at_best(last)), strict=True))
@@ -225,9 +225,9 @@ def _training(raced: Race, top: dict[str, float]) -> Outcome:
         for n, rate in zip(KINDS, raced.best_rates, strict=True)
     ]
     columns = ("form", "L of the linear classifier", "2/L", "best rate of the MLP", "training loss")
-    table = Rows(f"Digits, {epochs} epochs", columns, rows)
+    table = ResultTable(f"Digits, {epochs} epochs", columns, rows)
     figures = {"training": curves(title, KINDS, raced, log=True), "rates": against}
-    return Outcome(claims, figures, [table], models=raced.models)
+    return Findings(claims, figures, [table], models=raced.models)
 
 
 LESSON = Lesson(

@@ -15,7 +15,7 @@ from jaxnn.training import Data, Run, sweep
 from jaxnn.training._task import MakeTask
 
 
-class Race(NamedTuple):
+class RateSearch(NamedTuple):
     """K kinds, each trained with R learning rates and S seeds for E epochs."""
 
     rates: np.ndarray
@@ -47,7 +47,7 @@ class Race(NamedTuple):
         return [row[i] for row, i in zip(values, self.best, strict=True)]
 
 
-def race(
+def search_rates(
     make_task: MakeTask,
     kinds: Mapping[str, ArrayLike],
     rates: Sequence[float],
@@ -58,7 +58,7 @@ def race(
     epochs: int,
     batch_size: int = 64,
     by: str = "loss",
-) -> Race:
+) -> RateSearch:
     """Train every kind with every learning rate and seed in one compiled sweep.
 
     Args:
@@ -73,7 +73,7 @@ def race(
         by: the measure whose median over the seeds after the last epoch decides which rate is best.
 
     Returns:
-        A `Race`.
+        A `RateSearch`.
     """
     keys = jax.random.split(jax.random.key(seed), seeds)
     run = sweep(make_task, settings(kinds, rates), keys, data, epochs=epochs, batch_size=batch_size)
@@ -84,7 +84,7 @@ def settings(kinds: Mapping[str, ArrayLike], rates: Sequence[float]) -> dict[str
     """The hyper-parameters of a race: every kind with every rate.
 
     Args:
-        kinds, rates: as `race`.
+        kinds, rates: as `search_rates`.
 
     Returns:
         Each [K * R]; the rates of a kind stand together.
@@ -94,15 +94,15 @@ def settings(kinds: Mapping[str, ArrayLike], rates: Sequence[float]) -> dict[str
     return repeated | {"learning_rate": np.tile(np.asarray(rates, np.float32), count)}
 
 
-def of_run(run: Run, rates: Sequence[float], by: str = "loss") -> Race:
+def of_run(run: Run, rates: Sequence[float], by: str = "loss") -> RateSearch:
     """A race from the run of a sweep.
 
     Args:
         run: leaves [K * R, S, ...], of `settings`.
-        rates, by: as `race`.
+        rates, by: as `search_rates`.
 
     Returns:
-        A `Race`.
+        A `RateSearch`.
     """
 
     def by_kind(leaf: ArrayLike) -> np.ndarray:
@@ -111,12 +111,14 @@ def of_run(run: Run, rates: Sequence[float], by: str = "loss") -> Race:
 
     history = {name: by_kind(values).astype(np.float64) for name, values in run.history.items()}
     params = jax.tree.map(by_kind, run.state.params)
-    found = Race(np.asarray(rates, np.float32), history, np.zeros(len(history["loss"]), int), params)
+    found = RateSearch(np.asarray(rates, np.float32), history, np.zeros(len(history["loss"]), int), params)
     middle = np.median(found.last(by), -1)
     return found._replace(best=middle.argmin(1) if by.endswith("loss") else middle.argmax(1))
 
 
-def curves(title: str, names: Sequence[str], found: Race, *, log: bool = False, classes: int | None = None) -> Figure:
+def curves(
+    title: str, names: Sequence[str], found: RateSearch, *, log: bool = False, classes: int | None = None
+) -> Figure:
     """Training loss and validation accuracy of every kind with its best learning rate, a band over the seeds.
 
     Args:

@@ -21,7 +21,7 @@ from matplotlib.figure import Figure
 
 from experiments.lessons import lesson
 from experiments.lessons.data import few_points
-from experiments.lessons.lesson import Claim, Lesson, Options, Outcome, Rows, Text
+from experiments.lessons.lesson import Claim, Findings, Lesson, Options, ResultTable, Text
 from jaxnn import layers, losses, models, training
 from jaxnn.plots import regions, studies
 
@@ -36,7 +36,7 @@ def task(h: dict[str, Any]) -> training.Task:
     return training.Task(MODEL, losses.softmax, optax.adam(0.02), penalty=lambda params: h["l2"] * losses.l2(params))
 
 
-def study(options: Options) -> Outcome:
+def study(options: Options) -> Findings:
     """The two vectors of the notes, then the sweep over l2."""
     claim, rows, picture = two_vectors()
     epochs, seeds = (150, 4) if options.quick else (400, 10)
@@ -102,7 +102,7 @@ def study(options: Options) -> Outcome:
         )
     ]
     title = f"Training against test over l2: 100 noisy points, 50 hidden neurons, {seeds} seeds"
-    return Outcome(
+    return Findings(
         claims,
         {
             "two_vectors": picture,
@@ -111,7 +111,7 @@ def study(options: Options) -> Outcome:
             ),
             "l2": studies.study(L2, curves, title, "l2, the factor of the penalty", log=True),
         },
-        [rows, Rows(f"Means over {seeds} seeds after {epochs} epochs", columns, table)],
+        [rows, ResultTable(f"Means over {seeds} seeds after {epochs} epochs", columns, table)],
         models=len(L2) * seeds,
         training_seconds=seconds,
     )
@@ -122,7 +122,7 @@ def first_seed(leaf: Any) -> Any:
     return leaf[:, 0]
 
 
-def two_vectors() -> tuple[Claim, Rows, Figure]:
+def two_vectors() -> tuple[Claim, ResultTable, Figure]:
     """Two weight vectors that give one input the same score: what the penalty says of them."""
     x, weights = jnp.ones(4), {"w1": jnp.array([1.0, 0.0, 0.0, 0.0]), "w2": jnp.full(4, 0.25)}
     params = {name: layers.Weights(w=w[None], b=jnp.zeros(1)) for name, w in weights.items()}
@@ -135,7 +135,7 @@ def two_vectors() -> tuple[Claim, Rows, Figure]:
         scores == {"w1": 1.0, "w2": 1.0} and penalties == {"w1": 1.0, "w2": 0.25},
     )
     rows = [[name, np.asarray(w).tolist(), scores[name], penalties[name]] for name, w in weights.items()]
-    table = Rows("Input x = [1, 1, 1, 1]", ["", "weights", "score w x", "penalty, sum of squares"], rows)
+    table = ResultTable("Input x = [1, 1, 1, 1]", ["", "weights", "score w x", "penalty, sum of squares"], rows)
     captions = {name: f"{name}: score {scores[name]:g}, penalty {penalties[name]:g}" for name in weights}
     title = "The same score from one pixel or from all: the penalty prefers all"
     return claim, table, studies.bars({captions[name]: np.asarray(w) for name, w in weights.items()}, title, "pixel")

@@ -23,11 +23,11 @@ from jax import Array
 
 from experiments.lessons import lesson
 from experiments.lessons.data import load_images
-from experiments.lessons.lesson import Claim, Lesson, Options, Outcome, Rows, Text
+from experiments.lessons.lesson import Claim, Findings, Lesson, Options, ResultTable, Text
 from jaxnn import layers, losses, metrics, models, plots, training
 from jaxnn.data import Dataset, load, preprocess
-from jaxnn.inspect.attribution import contributions
-from jaxnn.plots.attribution import contributions as draw_contributions
+from jaxnn.inspect.attribution import attribution
+from jaxnn.plots.attribution import attribution as draw_contributions
 from jaxnn.plots.matrices import Matrix, equation
 from jaxnn.plots.planes import score_planes
 
@@ -38,7 +38,7 @@ SCORES = np.array([-96.8, 437.9, 60.75])
 CLASSES = ("cat", "dog", "ship")
 
 
-def study(options: Options) -> Outcome:
+def study(options: Options) -> Findings:
     """The four parts of the lesson."""
     scores = np.asarray(layers.linear({"w": jnp.asarray(W), "b": jnp.asarray(B)}, jnp.asarray(X)), np.float64)
     error = float(np.abs(scores - SCORES).max())
@@ -67,12 +67,12 @@ def study(options: Options) -> Outcome:
     figures = {"example": equation(parts, "The score function: four pixels, three classes, f(x, W, b) = Wx + b")}
     pixels, image_figures = _pixels(dataset, params, statistics, options.seed)
     planes, plane_figures = _planes(points, plane_params, options.seed)
-    table = Rows(
+    table = ResultTable(
         "scores of the four-pixel example",
         ("class", *(f"W x{i + 1}" for i in range(4)), "b", "score"),
         [(c, *(f"{v:.4g}" for v in (*row * X, b, s))) for c, row, b, s in zip(CLASSES, W, B, scores, strict=True)],
     )
-    return Outcome(
+    return Findings(
         [worked, *pixels, *planes],
         figures | image_figures | plane_figures,
         [table],
@@ -133,7 +133,7 @@ def _pixels(
     @jax.jit
     def measure(images: Array, key: Array) -> tuple[Array, ...]:
         x = preprocess.standardize(moments, images)
-        parts, _, scores = contributions(score, x, 3)
+        parts, _, scores = attribution(score, x, 3)
         wrong_sum = jnp.abs(scores - parts.reshape(count, classes, -1).sum(-1) - params["b"][None]).max()
         order = jnp.argsort(-scores, axis=-1)
         first, second = order[:, 0], order[:, 1]

@@ -78,7 +78,7 @@ def _loopback(host: str) -> bool:
 def main(arguments: list[str] | None = None) -> int:
     """The command: exit status 0, or 2 when something that was given is wrong."""
     options = tyro.cli(Options, prog="python -m experiments.playground", description=__doc__, args=arguments)
-    environment.keep_compiled()
+    environment.enable_compilation_cache()
     return command.run(serve, options)
 
 

@@ -21,7 +21,7 @@ import tyro
 
 from experiments.cli import command, files
 from experiments.leaderboard import with_spread
-from experiments.leaderboards.recipes import ROWS, epochs_of
+from experiments.leaderboards.recipes import RECIPES, epochs_of
 from experiments.lessons import NAMES
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -121,7 +121,7 @@ def ablation() -> str:
     rows = []
     for row in _read("ablation.json")["rows"]:
         if row["part"]:
-            kept = "yes" if row["part"] in ROWS[row["row"]].parts else "no"
+            kept = "yes" if row["part"] in RECIPES[row["row"]].parts else "no"
             brings = f"{with_spread(row, 'brings')} points"
             rows.append(
                 [row["title"], row["part"], kept, brings, str(epochs_of(row["config"])), str(len(row["seeds"]))]

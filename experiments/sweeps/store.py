@@ -39,7 +39,7 @@ class Groups:
             config: the settings of the sweep.
             out: its folder.
             models: how many it trains.
-            signalled: as from `command.noticing_signals`.
+            signalled: as from `command.catch_signals`.
             warn: told of files that are damaged or cannot be written.
             advance: told how many more models are done.
         """
@@ -48,7 +48,7 @@ class Groups:
         self.done = 0
         self.unsaved: dict[str, Any] = {}
 
-    def recall(self, place: training.Group) -> Any:
+    def recall(self, place: training.Chunk) -> Any:
         """What was kept of a group.
 
         Args:
@@ -68,7 +68,7 @@ class Groups:
         self._count(place)
         return kept
 
-    def keep(self, place: training.Group, kept: dict[str, np.ndarray]) -> None:
+    def keep(self, place: training.Chunk, kept: dict[str, np.ndarray]) -> None:
         """Keep what is wanted of a group.
 
         Args:
@@ -76,7 +76,7 @@ class Groups:
             kept: the arrays by name.
 
         Raises:
-            command.Stopped: there was a signal; all that is finished has been saved.
+            command.Interrupted: there was a signal; all that is finished has been saved.
             OSError: there was a signal, and it can be saved nowhere.
         """
         self.unsaved[_name(place)] = kept
@@ -96,17 +96,17 @@ class Groups:
             shutil.copytree(self.out, folder, dirs_exist_ok=True)
             for name, arrays in self.unsaved.items():
                 files.write_arrays(folder / FOLDER / name, arrays)
-        raise command.Stopped(
+        raise command.Interrupted(
             signum,
             f"{signal.Signals(signum).name} after {self.done} of {self.models} models; saved in {folder / FOLDER}; go "
             f"on with: {resume.resume_command('sweep', folder)}",
         )
 
-    def _count(self, place: training.Group) -> None:
+    def _count(self, place: training.Chunk) -> None:
         models = (place[0].stop - place[0].start) * (place[1].stop - place[1].start)
         self.done += models
         self.advance(models)
 
 
-def _name(place: training.Group) -> str:
+def _name(place: training.Chunk) -> str:
     return f"{place[0].start}-{place[1].start}.npz"

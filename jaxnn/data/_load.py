@@ -14,7 +14,7 @@ import numpy as np
 
 from jaxnn.data import toy
 from jaxnn.data._memory import memory
-from jaxnn.data._split import Dataset, Split, hold_out, take
+from jaxnn.data._split import Dataset, Split, stratified_split, take
 from jaxnn.data.tfds import cache, records, source
 
 TOY = {function.__name__: function for function in (toy.circle, toy.spiral, toy.moons, toy.xor, toy.gauss)}
@@ -65,7 +65,7 @@ def load(
         image_size: Of "folder:PATH": pixels of each side; by default the images' own size, else 32.
         strict: Of your own data: refuse what would be skipped.
         memory_share: Of a TFDS set: where all its images, decoded, take more than this share of the memory they stay on
-            disk, as `jaxnn.data.tfds.lazy.Images`, and are decoded when they are asked for; 0 leaves any such set on disk.
+            disk, as `jaxnn.data.tfds.lazy.DiskImages`, and are decoded when they are asked for; 0 leaves any such set on disk.
             By default all is decoded, and a set that takes more than the memory is refused.
         **toy_options: For the toy sets alone: `size` (points in all three splits together), `noise`, `classes`.
 
@@ -108,7 +108,7 @@ def load(
         dataset = _tfds(name, source.root(data_dir), cache.root(cache_dir), memory_share)
     if validation_share == 0:
         return dataset
-    kept, held = hold_out(
+    kept, held = stratified_split(
         dataset.train.labels,
         validation_share,
         seed=[VALIDATION_SEED, seed],
@@ -182,7 +182,9 @@ def _check_draw(validation_share: float, seed: int) -> None:
 
 def _with_test(name: str, classes: tuple[str, ...], everything: Split) -> Dataset:
     """Parts the fixed test split from a set that comes in one piece."""
-    kept, held = hold_out(everything.labels, TEST_SHARE, seed=[TEST_SEED], classes=classes, setting="the test share")
+    kept, held = stratified_split(
+        everything.labels, TEST_SHARE, seed=[TEST_SEED], classes=classes, setting="the test share"
+    )
     train = take(everything, kept)
     return Dataset(name, classes, train, take(train, slice(0)), take(everything, held))
 

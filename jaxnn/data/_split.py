@@ -10,7 +10,7 @@ class Split(NamedTuple):
     """Examples with their labels.
 
     Attributes:
-        inputs: uint8[N, H, W, C] images, or float32[N, D] points; images that stay on disk are `lazy.Images`.
+        inputs: uint8[N, H, W, C] images, or float32[N, D] points; images that stay on disk are `lazy.DiskImages`.
         labels: int32[N], indices into the classes of the data set.
     """
 
@@ -54,7 +54,7 @@ def take(split: Split, rows: np.ndarray | slice) -> Split:
     return Split(split.inputs[rows], split.labels[rows])
 
 
-def hold_out(
+def stratified_split(
     labels: np.ndarray, share: float, *, seed: Sequence[int], classes: Sequence[str], setting: str
 ) -> tuple[np.ndarray, np.ndarray]:
     """Holds out the same share of every class, drawn at random.
@@ -75,9 +75,9 @@ def hold_out(
         ValueError: A class would be left with no example on one of the two sides.
 
     Example:
-        >>> from jaxnn.data._split import hold_out
+        >>> from jaxnn.data._split import stratified_split
         >>> labels = np.array([0] * 10 + [1] * 20)
-        >>> kept, held = hold_out(labels, 0.1, seed=[0], classes=("cat", "dog"), setting="share")
+        >>> kept, held = stratified_split(labels, 0.1, seed=[0], classes=("cat", "dog"), setting="share")
         >>> np.bincount(labels[held]).tolist(), len(kept)
         ([1, 2], 27)
     """

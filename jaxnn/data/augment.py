@@ -16,6 +16,8 @@ from jax import Array
 from jax.core import Tracer
 from jax.typing import ArrayLike
 
+__all__ = ["Mixed", "crop", "cutout", "flip", "mixup"]
+
 
 class Mixed(NamedTuple):
     """`images` f32[B, H, W, C], the `partner` i32[B] of each, and the `share` f32[] that is not the partner's."""

@@ -15,6 +15,8 @@ from PIL import Image, ImageOps
 
 from jaxnn.data._split import Split
 
+__all__ = ["ReadResult", "read_csv", "read_folder", "read_image", "read_npz"]
+
 SIZE = 32
 """Pixels of each side of images that do not come in one size."""
 TOLD = 50
@@ -23,7 +25,7 @@ NAMES = (("inputs", "labels"), ("x", "y"), ("x_train", "y_train"))
 TEST_NAMES = ("x_test", "y_test")
 
 
-class Own(NamedTuple):
+class ReadResult(NamedTuple):
     """What was read.
 
     Attributes:
@@ -47,7 +49,7 @@ class Own(NamedTuple):
         return f"{len(self.skipped):,} of {self.of:,} were skipped: {'; '.join(self.skipped[:TOLD])}{rest}"
 
 
-def read_folder(folder: Path, size: int | None = None) -> Own:
+def read_folder(folder: Path, size: int | None = None) -> ReadResult:
     """Read the images of a folder that has one folder for each class.
 
     Every kind of image that Pillow reads; turned upright, laid on white. Images of more than one size are cut to their
@@ -103,10 +105,10 @@ def read_folder(folder: Path, size: int | None = None) -> Own:
         pixels = pixels[..., :1]
     names = tuple(place.name for place in places)
     split = Split(np.ascontiguousarray(pixels), np.array(labels, np.int32))
-    return Own(names, split, None, tuple(skipped), len(images) + len(skipped))
+    return ReadResult(names, split, None, tuple(skipped), len(images) + len(skipped))
 
 
-def read_csv(file: Path, label: str | None) -> Own:
+def read_csv(file: Path, label: str | None) -> ReadResult:
     """Read a table: a column with the classes, every other column a number.
 
     Args:
@@ -167,10 +169,10 @@ def read_csv(file: Path, label: str | None) -> Own:
     if not kept:
         raise ValueError(f"{file} has no row of numbers with a {label}")
     classes, labels = _classes(np.array(found))
-    return Own(classes, Split(np.array(kept, np.float32), labels), None, tuple(skipped), len(lines))
+    return ReadResult(classes, Split(np.array(kept, np.float32), labels), None, tuple(skipped), len(lines))
 
 
-def read_npz(file: Path) -> Own:
+def read_npz(file: Path) -> ReadResult:
     """Read arrays: `inputs` and `labels`, or `x` and `y`, or `x_train`, `y_train`, `x_test` and `y_test`.
 
     Args:
@@ -220,7 +222,7 @@ def read_npz(file: Path) -> Own:
     test = Split(parts[1][0], labels[len(parts[0][1]) :]) if len(parts) > 1 else None
     if len(split.labels) == 0 or (test is not None and split.inputs.shape[1:] != test.inputs.shape[1:]):
         raise ValueError(f"{file} has no examples, or those of the test have another shape")
-    return Own(classes, split, test, tuple(skipped), of)
+    return ReadResult(classes, split, test, tuple(skipped), of)
 
 
 def read_image(path: Path) -> Image.Image:

@@ -1,7 +1,7 @@
 """Examples that are read while training goes on, for data sets larger than memory.
 
-    source = loader.choose(source.find("imagenet_resized/64x64", data_dir), "train")
-    for batch in loader.batches(source, key, batch_size=256, epochs=90, first_step=int(state.step)):
+    source = loader.open_examples(source.find("imagenet_resized/64x64", data_dir), "train")
+    for batch in loader.shuffled_batches(source, key, batch_size=256, epochs=90, first_step=int(state.step)):
         state, metrics = update(state, batch)
 
 Any place of the order of an epoch can be computed alone, so that the batch of a step is a function of (key, step): the
@@ -29,7 +29,9 @@ from jaxnn import sharding
 from jaxnn.data._memory import memory
 from jaxnn.data.tfds.records import Records
 from jaxnn.data.tfds.source import Source
-from jaxnn.random import draw_shifts, epoch_key, numbers_at
+from jaxnn.random import epoch_key, feistel_keys, permutation_at
+
+__all__ = ["Examples", "InMemory", "OnDisk", "open_examples", "sequential_batches", "shuffled_batches"]
 
 MEMORY_SHARE = 0.5
 """A data set that takes more than this share of the memory, decoded, is streamed."""
@@ -129,7 +131,7 @@ class _Steps:
 
 def _rows_of_step(words: np.ndarray, n: int, batch_size: int, part: tuple[int, int], step: int) -> np.ndarray:
     epoch, batch = divmod(step, n // batch_size)
-    return numbers_at(batch * batch_size + np.arange(*part), words[epoch], n)
+    return permutation_at(batch * batch_size + np.arange(*part), words[epoch], n)
 
 
 def _rows_in_order(n: int, batch_size: int, part: tuple[int, int], step: int) -> np.ndarray:
@@ -166,7 +168,7 @@ def _read(source: _Steps, first_step: int, threads: int | None, workers: int) ->
     yield from on_device
 
 
-def batches(
+def shuffled_batches(
     examples: Examples,
     key: jax.Array,
     *,
@@ -179,7 +181,7 @@ def batches(
     """The batches of a training, on the device (split over the mesh, if one is set) before they are needed.
 
     Args:
-        examples: as from `choose`.
+        examples: as from `open_examples`.
         key: as `training.run`: the batches are those that a run with this key trains on.
         batch_size: examples a step, in all processes together.
         epochs: how many.
@@ -198,7 +200,7 @@ def batches(
     Example:
         >>> from jaxnn.data import loader
         >>> examples = loader.InMemory(*load("digits").train)
-        >>> found = loader.batches(examples, jax.random.key(0), batch_size=64, epochs=1, threads=1)
+        >>> found = loader.shuffled_batches(examples, jax.random.key(0), batch_size=64, epochs=1, threads=1)
         >>> inputs, labels = next(found)
         >>> inputs.shape, labels.shape
         ((64, 8, 8, 1), (64,))
@@ -212,18 +214,18 @@ def batches(
     steps = epochs * (n // batch_size)
     if not 0 <= first_step <= steps:
         raise ValueError(f"stream: first_step must be from 0 to {steps}, the number of steps; got {first_step}")
-    words = np.stack([np.asarray(draw_shifts(epoch_key(key, epoch), n)) for epoch in range(epochs)])
+    words = np.stack([np.asarray(feistel_keys(epoch_key(key, epoch), n)) for epoch in range(epochs)])
     rows = functools.partial(_rows_of_step, words, n, batch_size, part)
     yield from _read(_Steps(examples, steps, rows), first_step, threads, workers)
 
 
-def in_order(
+def sequential_batches(
     examples: Examples, *, batch_size: int, threads: int | None = None, workers: int = 0
 ) -> Iterator[tuple[jax.Array, jax.Array, int]]:
     """Batches of all examples once, in their order, for evaluation: none is left out.
 
     Args:
-        examples, threads, workers: as `batches`.
+        examples, threads, workers: as `shuffled_batches`.
         batch_size: examples in a batch, in all processes together; may be more than there are.
 
     Yields:
@@ -231,12 +233,12 @@ def in_order(
         where there are no more, so that all batches are of one shape.
 
     Raises:
-        ValueError, OSError: as `batches`.
+        ValueError, OSError: as `shuffled_batches`.
 
     Example:
         >>> from jaxnn.data import loader
         >>> examples = loader.InMemory(*load("digits").test)
-        >>> [(labels.shape, count) for _, labels, count in loader.in_order(examples, batch_size=300)]
+        >>> [(labels.shape, count) for _, labels, count in loader.sequential_batches(examples, batch_size=300)]
         [((300,), 300), ((300,), 59)]
     """
     n = len(examples)
@@ -247,7 +249,7 @@ def in_order(
         yield inputs, labels, min(batch_size, n - step * batch_size)
 
 
-def choose(source: Source, split: str, *, memory_share: float = MEMORY_SHARE) -> Examples:
+def open_examples(source: Source, split: str, *, memory_share: float = MEMORY_SHARE) -> Examples:
     """The examples of a prepared data set: decoded into memory if they fit, else read while training goes on.
 
     Args:
@@ -266,9 +268,9 @@ def choose(source: Source, split: str, *, memory_share: float = MEMORY_SHARE) ->
         >>> from jaxnn.data import loader
         >>> from jaxnn.data.tfds import source
         >>> found = source.find("tiny", Path("prepared"))
-        >>> type(loader.choose(found, "train")).__name__
+        >>> type(loader.open_examples(found, "train")).__name__
         'InMemory'
-        >>> type(loader.choose(found, "train", memory_share=0.0)).__name__
+        >>> type(loader.open_examples(found, "train", memory_share=0.0)).__name__
         'OnDisk'
     """
     if not 0 <= memory_share <= 1:

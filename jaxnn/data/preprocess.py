@@ -18,7 +18,9 @@ from jax import Array
 from jax.core import Tracer
 from jax.typing import ArrayLike
 
-_ROWS = 1024  # rows a block. In fit_principal 1024 * 128**2 = 2**24: sums of uint8 products are exact in float32
+__all__ = ["Moments", "PCAStatistics", "center", "fit_moments", "fit_pca", "pca", "standardize", "whiten"]
+
+_ROWS = 1024  # rows a block. In fit_pca 1024 * 128**2 = 2**24: sums of uint8 products are exact in float32
 
 
 class Moments(NamedTuple):
@@ -28,7 +30,7 @@ class Moments(NamedTuple):
     std: Array
 
 
-class Principal(NamedTuple):
+class PCAStatistics(NamedTuple):
     """Principal directions: mean `f32[x.shape[1:]]`, unit rows `components` `f32[k, D]`, `std` `f32[k]`."""
 
     mean: Array
@@ -145,7 +147,7 @@ def standardize(moments: Moments, x: ArrayLike) -> Array:
     return centered * jnp.broadcast_to(1 / moments.std, centered.shape)
 
 
-def fit_principal(train: ArrayLike, components: int | None = None) -> Principal:
+def fit_pca(train: ArrayLike, components: int | None = None) -> PCAStatistics:
     """Principal directions of the training examples: eigenvectors of their covariance, largest variance first.
 
     cov = sum((x - mean)(x - mean)^T) / (N - 1), as in scikit-learn's PCA; std is the square root of its eigenvalues.
@@ -171,7 +173,7 @@ def fit_principal(train: ArrayLike, components: int | None = None) -> Principal:
 
     Example:
         >>> train = np.array([[0.0, 0.0], [3.0, 4.0], [6.0, 8.0]])
-        >>> principal = preprocess.fit_principal(train)
+        >>> principal = preprocess.fit_pca(train)
         >>> print(principal.components[0], principal.std)  # all lie on one line
         [0.6 0.8] [5. 0.]
     """
@@ -209,16 +211,16 @@ def fit_principal(train: ArrayLike, components: int | None = None) -> Principal:
     directions = directions.astype(np.float32) * np.sign(largest)[:, None].astype(np.float32)
     floor = max(variance[0], 0.0) * max(n, size) * np.finfo(np.float64).eps
     std = np.sqrt(np.where(variance > floor, variance, 0.0))
-    return Principal(
+    return PCAStatistics(
         jnp.asarray(mean.reshape(x.shape[1:]), jnp.float32), jnp.asarray(directions), jnp.asarray(std, jnp.float32)
     )
 
 
-def pca(principal: Principal, x: ArrayLike) -> Array:
+def pca(principal: PCAStatistics, x: ArrayLike) -> Array:
     """Project on the principal directions: (x - mean) @ components^T.
 
     Args:
-        principal: from `fit_principal`.
+        principal: from `fit_pca`.
         x: uint8 or float, any leading axes, and last axes either as fitted, or flat `[..., D]`, or, if it was fitted
             on flat examples, images `[..., H, W, C]` with H * W * C = D.
 
@@ -233,7 +235,7 @@ def pca(principal: Principal, x: ArrayLike) -> Array:
 
     Example:
         >>> train = np.array([[0.0, 0.0], [3.0, 4.0], [6.0, 8.0]])
-        >>> print(preprocess.pca(preprocess.fit_principal(train, components=1), train))
+        >>> print(preprocess.pca(preprocess.fit_pca(train, components=1), train))
         [[-5.]
          [ 0.]
          [ 5.]]
@@ -255,7 +257,7 @@ def pca(principal: Principal, x: ArrayLike) -> Array:
     return jnp.matmul(centered, principal.components.T, precision=jax.lax.Precision.HIGHEST)
 
 
-def whiten(principal: Principal, x: ArrayLike, epsilon: ArrayLike = 1e-5) -> Array:
+def whiten(principal: PCAStatistics, x: ArrayLike, epsilon: ArrayLike = 1e-5) -> Array:
     """Project on the principal directions and give each unit variance: pca(x) / sqrt(std^2 + epsilon).
 
     Directions in which the training split does not vary (std 0) are exactly 0: dividing would only blow up rounding.
@@ -263,7 +265,7 @@ def whiten(principal: Principal, x: ArrayLike, epsilon: ArrayLike = 1e-5) -> Arr
     the squared units of x, damps them. With epsilon 0 it is scikit-learn's `PCA(whiten=True)`.
 
     Args:
-        principal: from `fit_principal`.
+        principal: from `fit_pca`.
         x: as in `pca`.
         epsilon: a variance, at least 0; the notes' value is 1e-5. May be traced.
 
@@ -277,7 +279,7 @@ def whiten(principal: Principal, x: ArrayLike, epsilon: ArrayLike = 1e-5) -> Arr
 
     Example:
         >>> train = np.array([[0.0, 0.0], [3.0, 4.0], [6.0, 8.0]])
-        >>> print(preprocess.whiten(preprocess.fit_principal(train, components=1), train))
+        >>> print(preprocess.whiten(preprocess.fit_pca(train, components=1), train))
         [[-1.]
          [ 0.]
          [ 1.]]

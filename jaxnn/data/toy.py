@@ -13,6 +13,8 @@ import numbers
 
 import numpy as np
 
+__all__ = ["circle", "gauss", "moons", "spiral", "xor"]
+
 Points = tuple[np.ndarray, np.ndarray]
 
 

@@ -10,8 +10,10 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
+__all__ = ["Attribution", "attribution"]
 
-class Contributions(NamedTuple):
+
+class Attribution(NamedTuple):
     """A score as a sum: `scores[..., c] = inputs[..., c].sum() + rest[..., c]`."""
 
     inputs: Array
@@ -22,7 +24,7 @@ class Contributions(NamedTuple):
     """f32[..., C]."""
 
 
-def contributions(score: Callable[[Array], Array], x: ArrayLike, example_ndim: int = 1) -> Contributions:
+def attribution(score: Callable[[Array], Array], x: ArrayLike, example_ndim: int = 1) -> Attribution:
     """The contribution of each input to each class's score.
 
     Formula: `x_i * (d score_c / d x_i)`. For the linear classifier f(x) = Wx + b this is `W[c, i] * x_i`, the sum
@@ -35,7 +37,7 @@ def contributions(score: Callable[[Array], Array], x: ArrayLike, example_ndim: i
         example_ndim: how many axes an example has: 1 for a vector, 3 for an image [H, W, channels].
 
     Returns:
-        `Contributions`.
+        `Attribution`.
 
     Raises:
         TypeError: x is not floating point.
@@ -44,9 +46,9 @@ def contributions(score: Callable[[Array], Array], x: ArrayLike, example_ndim: i
     Source: gradient times input, Shrikumar et al. 2016, "Not just a black box"; the notes' score function.
 
     Example:
-        >>> from jaxnn.inspect.attribution import contributions
+        >>> from jaxnn.inspect.attribution import attribution
         >>> w, x = jnp.array([[0.2, -0.5, 0.1, 2.0]]), jnp.array([56.0, 231.0, 24.0, 2.0])
-        >>> found = contributions(lambda x: w @ x + 1.1, x)
+        >>> found = attribution(lambda x: w @ x + 1.1, x)
         >>> print(found.inputs, found.rest, found.scores)
         [[  11.2 -115.5    2.4    4. ]] [1.1] [-96.8]
     """
@@ -60,10 +62,10 @@ def contributions(score: Callable[[Array], Array], x: ArrayLike, example_ndim: i
     if len(shape) != 1:
         raise ValueError(f"contributions: score must give scores[C] for one example, it gives {list(shape)}")
 
-    def of_one(x: Array) -> Contributions:
+    def of_one(x: Array) -> Attribution:
         scores = score(x)
         parts = jax.jacrev(score)(x) * jnp.broadcast_to(x, (*shape, *example))
-        return Contributions(parts, scores - parts.reshape(*shape, -1).sum(-1), scores)
+        return Attribution(parts, scores - parts.reshape(*shape, -1).sum(-1), scores)
 
     found = jax.vmap(of_one)(x.reshape(-1, *example))
     return jax.tree.map(lambda a: a.reshape(*lead, *a.shape[1:]), found)

@@ -18,6 +18,8 @@ import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
+__all__ = ["Spectrum", "filter_direction", "hessian_product", "largest_rate", "loss_plane", "top_eigenvalues"]
+
 Params = Any
 Loss = Callable[..., Array]
 """A function of the parameters, such as the mean loss of a data set; its value is one number."""

@@ -16,6 +16,8 @@ import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
+__all__ = ["Descent", "basins", "descend", "descend_many", "local_minima", "steps_to_reach"]
+
 Function = Callable[[Array], Array]
 """A differentiable function of one number f32[] or one point f32[D], with one number as its value."""
 
@@ -137,7 +139,7 @@ def basins(
 
     Args:
         function, starts, rates, momentum, steps: as `descend_many`.
-        minima: f32[M, *D], such as those of `minima_between`.
+        minima: f32[M, *D], such as those of `local_minima`.
         tolerance: a length.
 
     Returns:
@@ -160,7 +162,7 @@ def basins(
     return _basins(function, starts, rates, places, momentum, steps=steps, tolerance=tolerance)
 
 
-def minima_between(function: Function, low: float, high: float, *, samples: int = 2000) -> Array:
+def local_minima(function: Function, low: float, high: float, *, samples: int = 2000) -> Array:
     """The local minima of a function of one number in an interval, ends left out.
 
     Where the derivative turns from falling to rising between two of the sampled places, bisection finds its zero.
@@ -177,11 +179,11 @@ def minima_between(function: Function, low: float, high: float, *, samples: int 
         ValueError: the interval is empty, or there are fewer than two samples.
 
     Example:
-        >>> print(descent.minima_between(lambda x: x * jnp.sin(x), 0, 15))
+        >>> print(descent.local_minima(lambda x: x * jnp.sin(x), 0, 15))
         [ 4.913 11.086]
     """
     if not low < high or samples < 2:
-        raise ValueError(f"minima_between: expected low < high and samples >= 2, got {low}, {high} and {samples}")
+        raise ValueError(f"local_minima: expected low < high and samples >= 2, got {low}, {high} and {samples}")
     slope = jax.jit(jax.vmap(jax.grad(function)))
     # an odd shift: a minimum at a round number does not fall on a sample, where its derivative is neither - nor +
     places = jnp.linspace(low, high, samples) + (high - low) / samples * 0.0123
@@ -196,7 +198,7 @@ def minima_between(function: Function, low: float, high: float, *, samples: int 
     return (left + right) / 2
 
 
-def steps_to(values: ArrayLike, target: ArrayLike) -> np.ndarray:
+def steps_to_reach(values: ArrayLike, target: ArrayLike) -> np.ndarray:
     """How many steps a descent took to come down to a value for good.
 
     Args:
@@ -207,7 +209,7 @@ def steps_to(values: ArrayLike, target: ArrayLike) -> np.ndarray:
         int[...]: the first step after which no value is above the target (or NaN); steps + 1 if the last one is.
 
     Example:
-        >>> print(descent.steps_to([9.0, 4.0, 2.0, 1.0, 0.5], target=2.0))
+        >>> print(descent.steps_to_reach([9.0, 4.0, 2.0, 1.0, 0.5], target=2.0))
         2
     """
     above = ~(np.asarray(values) <= np.asarray(target))

@@ -19,6 +19,8 @@ from jax.typing import ArrayLike
 
 from jaxnn import layers
 
+__all__ = ["LayerStatistics", "LeafCheck", "check_gradient", "distinct_neurons", "layer_outputs", "layer_statistics"]
+
 _COARSE, _FINE = 6e-6, 6e-7  # steps, relative to max(1, |x|); the first is the cube root of float64's epsilon
 
 

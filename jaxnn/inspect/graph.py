@@ -12,6 +12,8 @@ import numpy as np
 from jax import Array
 from jax.extend import core
 
+__all__ = ["Node", "computation_graph", "depths"]
+
 Kind = Literal["input", "constant", "operation"]
 _INLINED = ("jit", "pjit", "closed_call", "core_call", "remat", "checkpoint")
 _KEPT = ("custom_jvp_call", "custom_vjp_call")  # taken apart they would lose their own gradient

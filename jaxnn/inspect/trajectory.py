@@ -9,10 +9,12 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from jaxnn.training import Data, Run, advance, start
+from jaxnn.training import Data, Run, init_run, train_until
+
+__all__ = ["trajectory"]
 
 
-def snapshots(
+def trajectory(
     make_task: Any, hparams: Any, key: Array, data: Data, epochs: Sequence[int], batch_size: int
 ) -> tuple[Any, Run]:
     """Train as `training.run` does, and keep the parameters after chosen epochs.
@@ -34,10 +36,10 @@ def snapshots(
     Source: the same steps as `training.run`: snapshots change nothing.
 
     Example:
-        >>> from jaxnn.inspect.trajectory import snapshots
+        >>> from jaxnn.inspect.trajectory import trajectory
         >>> task = lambda rate: training.Task(models.linear(2, 2), losses.softmax, optax.sgd(rate))
         >>> examples = training.Data(*data.toy.gauss(40))
-        >>> params, run = snapshots(task, 0.1, jax.random.key(0), examples, epochs=(0, 1, 5), batch_size=20)
+        >>> params, run = trajectory(task, 0.1, jax.random.key(0), examples, epochs=(0, 1, 5), batch_size=20)
         >>> params[0]["w"].shape, int(run.epoch)
         ((3, 2, 2), 5)
     """
@@ -49,9 +51,9 @@ def snapshots(
     data = jax.tree.map(jnp.asarray, data)
 
     def go_on(progress: Run, stop: Array) -> tuple[Run, Any]:
-        progress = advance(make_task, hparams, key, data, progress, stop, batch_size, None, None)
+        progress = train_until(make_task, hparams, key, data, progress, stop, batch_size, None, None)
         return progress, progress.state.params
 
-    begin = start(make_task, hparams, key, data, stops[-1], batch_size, None)
+    begin = init_run(make_task, hparams, key, data, stops[-1], batch_size, None)
     last, kept = jax.lax.scan(go_on, begin, jnp.asarray(stops, jnp.int32))
     return kept, last

@@ -15,6 +15,8 @@ import numpy as np
 from jax import Array, lax
 from jax.extend import core
 
+__all__ = ["with_fast_gradients"]
+
 _INLINED = ("jit", "pjit", "closed_call")
 
 

@@ -10,6 +10,8 @@ import jax
 from jax import Array, export
 from jax.typing import DTypeLike
 
+__all__ = ["to_jax", "to_onnx"]
+
 PLATFORMS = ("cpu", "cuda", "rocm", "tpu")
 
 

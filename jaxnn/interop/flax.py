@@ -29,7 +29,9 @@ from jax import Array
 
 from jaxnn.interop.convolution import with_fast_gradients
 from jaxnn.layers import Weights
-from jaxnn.models import Model, Stateful
+from jaxnn.models import Model, StatefulModel
+
+__all__ = ["linen_model", "nnx_model", "params_from_linen", "params_to_linen"]
 
 TRAINING = {"train": True, "training": True, "is_training": True, "deterministic": False, "use_running_average": False}
 """What arguments of a Linen module's call are in training, by the names that are usual for them."""
@@ -40,7 +42,7 @@ Inputs = int | Sequence[int] | jax.ShapeDtypeStruct
 
 def linen_model(
     module: linen.Module, inputs: Inputs, *, training: Mapping[str, bool] | None = None
-) -> Model | Stateful:
+) -> Model | StatefulModel:
     """A Linen module as a model.
 
     Its stream "dropout" is seeded with the key that `apply` is given; others draw from a key that is folded from it.
@@ -108,10 +110,10 @@ def linen_model(
         scores, after = _over_leading(lambda x: score({"params": params, **state}, x, key), x, example)
         return scores, state if key is None else after
 
-    return Stateful(init, init_state, apply_with_state) if collections else Model(init, apply)
+    return StatefulModel(init, init_state, apply_with_state) if collections else Model(init, apply)
 
 
-def nnx_model(make: Callable[[nnx.Rngs], nnx.Module], inputs: Inputs) -> Model | Stateful:
+def nnx_model(make: Callable[[nnx.Rngs], nnx.Module], inputs: Inputs) -> Model | StatefulModel:
     """An NNX module as a model.
 
     Whether it trains is told to the module by its own `train()` and `eval()`. In training its random streams are seeded
@@ -190,7 +192,7 @@ def nnx_model(make: Callable[[nnx.Rngs], nnx.Module], inputs: Inputs) -> Model |
 
     if not abstract[2]:
         return Model(lambda key: initialize(key)[0], apply)
-    return Stateful(lambda key: initialize(key)[0], lambda key: initialize(key)[2], apply_with_state)
+    return StatefulModel(lambda key: initialize(key)[0], lambda key: initialize(key)[2], apply_with_state)
 
 
 def params_to_linen(params: Sequence[Weights], names: Sequence[str] | None = None) -> dict[str, Any]:

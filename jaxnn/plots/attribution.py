@@ -9,9 +9,11 @@ from numpy.typing import ArrayLike
 
 from jaxnn.plots.style import STYLE, WIDTH, new_figure
 
+__all__ = ["attribution"]
+
 
 @matplotlib.rc_context(STYLE)
-def contributions(
+def attribution(
     images: ArrayLike,
     parts: ArrayLike,
     captions: Sequence[Sequence[str]],
@@ -34,9 +36,9 @@ def contributions(
         ValueError: the shapes do not fit together.
 
     Example:
-        >>> from jaxnn.plots.attribution import contributions
+        >>> from jaxnn.plots.attribution import attribution
         >>> images, parts = np.zeros((1, 8, 8, 1)), np.ones((1, 2, 8, 8))
-        >>> figure = contributions(images, parts, [["a three", "for 3", "for 8"]])
+        >>> figure = attribution(images, parts, [["a three", "for 3", "for 8"]])
         >>> [axes.get_title() for axes in figure.axes[:3]]
         ['a three', 'for 3', 'for 8']
     """

@@ -9,6 +9,8 @@ from numpy.typing import ArrayLike
 
 from jaxnn.plots.style import GRAY, ORANGE, STYLE, VERMILION, new_figure
 
+__all__ = ["clouds", "image_rows"]
+
 
 @matplotlib.rc_context(STYLE)
 def clouds(forms: Mapping[str, ArrayLike]) -> Figure:

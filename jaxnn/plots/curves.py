@@ -12,6 +12,8 @@ from numpy.typing import ArrayLike
 
 from jaxnn.plots.style import BLACK, BLUE, GRAY, GREEN, ORANGE, PURPLE, SKY, STYLE, VERMILION, count_of, new_figure
 
+__all__ = ["learning_curves"]
+
 
 @matplotlib.rc_context(STYLE)
 def learning_curves(history: Mapping[str, ArrayLike], best_epoch: int | None = None) -> Figure:

@@ -13,6 +13,8 @@ from numpy.typing import ArrayLike
 
 from jaxnn.plots.style import BLUE, GRAY, GREEN, ORANGE, STYLE, VERMILION, WIDTH, new_figure
 
+__all__ = ["class_counts", "image_table", "pixel_values"]
+
 
 @matplotlib.rc_context(STYLE)
 def image_table(

@@ -18,6 +18,8 @@ from numpy.typing import ArrayLike
 
 from jaxnn.plots.style import BLACK, BLUE, GRAY, GREEN, ORANGE, PURPLE, SKY, STYLE, VERMILION, new_figure
 
+__all__ = ["basin_map", "descent_frame", "descent_path", "step_sizes"]
+
 BASINS = (BLUE, ORANGE, GREEN, VERMILION, PURPLE, SKY)
 NONE = "#DDDDDD"
 

@@ -16,6 +16,8 @@ from matplotlib.path import Path
 from jaxnn.inspect.graph import Node
 from jaxnn.plots.style import BLUE, GRAY, STYLE, VERMILION, WIDTH, new_figure
 
+__all__ = ["Layout", "graph", "layered"]
+
 BOX = (1.22, 0.66)  # inches
 GAP = (0.42, 0.24)  # along the computation, across it
 PLAIN = ("broadcast_in_dim", "convert_element_type", "stop_gradient", "copy", "reshape", "squeeze", "expand_dims")

@@ -10,6 +10,8 @@ from numpy.typing import ArrayLike
 
 from jaxnn.plots.style import BLUE, STYLE, VERMILION, new_figure
 
+__all__ = ["heat_map", "spread_line"]
+
 
 @matplotlib.rc_context(STYLE)
 def heat_map(

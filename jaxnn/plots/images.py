@@ -13,6 +13,8 @@ from numpy.typing import ArrayLike
 
 from jaxnn.plots.style import PIXELS, STYLE, WIDTH, count_of, new_figure
 
+__all__ = ["confusion", "mistakes", "templates"]
+
 
 @matplotlib.rc_context(STYLE)
 def templates(weights: ArrayLike, names: Sequence[str] | None = None, limit: int = 64) -> Figure:

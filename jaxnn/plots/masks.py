@@ -7,6 +7,8 @@ from numpy.typing import ArrayLike
 
 from jaxnn.plots.style import STYLE, new_figure
 
+__all__ = ["dropout_masks"]
+
 
 @matplotlib.rc_context(STYLE)
 def dropout_masks(before: ArrayLike, after: ArrayLike, rate: float) -> Figure:

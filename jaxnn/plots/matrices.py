@@ -13,6 +13,8 @@ from numpy.typing import ArrayLike
 
 from jaxnn.plots.style import GRAY, STYLE, new_figure
 
+__all__ = ["Matrix", "equation"]
+
 
 class Matrix(NamedTuple):
     """One matrix of an equation."""

@@ -12,6 +12,8 @@ from numpy.typing import ArrayLike
 
 from jaxnn.plots.style import BLUE, GRAY, STYLE, VERMILION, WIDTH, new_figure
 
+__all__ = ["network"]
+
 
 @matplotlib.rc_context(STYLE)
 def network(

@@ -10,6 +10,8 @@ from numpy.typing import ArrayLike
 
 from jaxnn.plots.style import PIXELS, STYLE, WIDTH
 
+__all__ = ["overlay"]
+
 
 @matplotlib.rc_context(STYLE)
 def overlay(original: ArrayLike, seen: ArrayLike, maps: ArrayLike, captions: Sequence[str], title: str) -> Figure:

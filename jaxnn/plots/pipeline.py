@@ -13,6 +13,8 @@ from numpy.typing import ArrayLike
 
 from jaxnn.plots.style import BLUE, GRAY, GREEN, STYLE, VERMILION, WIDTH, new_figure
 
+__all__ = ["Stage", "pipeline"]
+
 
 class Stage(NamedTuple):
     """One stage."""

@@ -12,6 +12,8 @@ from numpy.typing import ArrayLike
 
 from jaxnn.plots.style import BLACK, BLUE, GREEN, ORANGE, PURPLE, STYLE, VERMILION, new_figure
 
+__all__ = ["score_planes"]
+
 COLORS = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, BLACK)
 MARKERS = ("o", "s", "^", "D", "v", "P")
 

@@ -22,6 +22,8 @@ from numpy.typing import ArrayLike
 
 from jaxnn.plots.style import BLACK, BLUE, GRAY, GREEN, ORANGE, PURPLE, SKY, STYLE, VERMILION, WIDTH, new_figure
 
+__all__ = ["Bent", "Regions", "bent_plane", "decision_regions", "draw_regions", "plane"]
+
 CLASS_COLORS = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, GRAY, BLACK)
 CLASS_MARKERS = "osD^vP*X"
 

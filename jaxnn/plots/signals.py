@@ -15,6 +15,8 @@ from numpy.typing import ArrayLike
 
 from jaxnn.plots.style import BLACK, BLUE, GRAY, GREEN, ORANGE, PURPLE, SKY, STYLE, VERMILION, label_decades, new_figure
 
+__all__ = ["activation_functions", "against_rate", "bands", "layer_histograms"]
+
 COLORS = (BLUE, SKY, VERMILION, ORANGE, GREEN, PURPLE, BLACK, GRAY)
 DASHES = ("-", "--", "-", "--", "-.", ":", "-", "--")
 

@@ -16,6 +16,8 @@ from numpy.typing import ArrayLike
 
 from jaxnn.plots.style import BLUE, GRAY, GREEN, ORANGE, PURPLE, SKY, STYLE, VERMILION, label_decades, new_figure
 
+__all__ = ["Panel", "bars", "curves", "study"]
+
 COLORS = (BLUE, VERMILION, GREEN, ORANGE, PURPLE, SKY, GRAY)
 MARKERS = "osD^vPX"
 

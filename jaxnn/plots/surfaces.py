@@ -20,6 +20,8 @@ from numpy.typing import ArrayLike
 
 from jaxnn.plots.style import BLACK, BLUE, GRAY, GREEN, ORANGE, STYLE, VERMILION, new_figure
 
+__all__ = ["descent_surface", "loss_surface", "valley"]
+
 PATHS = (VERMILION, GREEN, ORANGE, BLUE)
 
 

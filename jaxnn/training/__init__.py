@@ -11,20 +11,20 @@ Examples start from:
 """
 
 from jaxnn.random import permutation
-from jaxnn.training._evaluate import Examined, examine
+from jaxnn.training._evaluate import Evaluation, evaluate
 from jaxnn.training._fit import OnChunk, Timing, fit, per_epoch
 from jaxnn.training._nonfinite import NonFiniteError
-from jaxnn.training._run import advance, run, start
-from jaxnn.training._step import compute_scores, evaluated_params, init_state, make_update, step_keys
-from jaxnn.training._stream import Stream, fit_stream, start_stream, steps_under_way
-from jaxnn.training._sweep import Group, choose_group, run_many, sweep
+from jaxnn.training._run import init_run, run, train_until
+from jaxnn.training._step import eval_params, init_state, make_train_step, predict_scores, step_keys
+from jaxnn.training._stream import Stream, fit_stream, start_stream, steps_into_epoch
+from jaxnn.training._sweep import Chunk, choose_chunk, run_grid, sweep
 from jaxnn.training._task import Best, Data, Metrics, Run, State, StepKeys, Task
 
 __all__ = [
     "Best",
+    "Chunk",
     "Data",
-    "Examined",
-    "Group",
+    "Evaluation",
     "Metrics",
     "NonFiniteError",
     "OnChunk",
@@ -34,22 +34,22 @@ __all__ = [
     "Stream",
     "Task",
     "Timing",
-    "advance",
-    "choose_group",
-    "compute_scores",
-    "evaluated_params",
-    "examine",
+    "choose_chunk",
+    "eval_params",
+    "evaluate",
     "fit",
     "fit_stream",
+    "init_run",
     "init_state",
-    "make_update",
+    "make_train_step",
     "per_epoch",
     "permutation",
+    "predict_scores",
     "run",
-    "run_many",
-    "start",
+    "run_grid",
     "start_stream",
     "step_keys",
-    "steps_under_way",
+    "steps_into_epoch",
     "sweep",
+    "train_until",
 ]

@@ -15,11 +15,11 @@ from jaxnn import layers, sharding
 from jaxnn.training._step import score_batch
 from jaxnn.training._task import Hparams, MakeTask, Statistics
 
-Counted = tuple[Array | np.ndarray, Array | np.ndarray, int]
+PaddedBatch = tuple[Array | np.ndarray, Array | np.ndarray, int]
 """A batch, and how many of its first examples count."""
 
 
-class Examined(NamedTuple):
+class Evaluation(NamedTuple):
     """What a classifier says of examples, in evaluation mode.
 
     Attributes:
@@ -35,14 +35,14 @@ class Examined(NamedTuple):
     right: np.ndarray
 
 
-def examine(
+def evaluate(
     make_task: MakeTask,
     hparams: Hparams,
     statistics: Statistics,
     params: Any,
     model_state: Any,
-    batches: Iterable[Counted],
-) -> Examined:
+    batches: Iterable[PaddedBatch],
+) -> Evaluation:
     """What a classifier says of examples that come in batches.
 
     Args:
@@ -52,7 +52,7 @@ def examine(
         batches: of the examples, all of one shape.
 
     Returns:
-        An `Examined`, of the examples that count.
+        An `Evaluation`, of the examples that count.
 
     Raises:
         ValueError: there is no batch.
@@ -60,7 +60,7 @@ def examine(
     Example:
         >>> inputs, labels = map(np.asarray, (data.inputs, data.labels))
         >>> state = training.init_state(task(h), key)
-        >>> found = training.examine(task, h, None, state.params, None, [(inputs, labels, 30), (inputs, labels, 7)])
+        >>> found = training.evaluate(task, h, None, state.params, None, [(inputs, labels, 30), (inputs, labels, 7)])
         >>> found.losses.shape, bool((found.right == (found.predictions == np.append(labels[:30], labels[:7]))).all())
         ((37,), True)
     """
@@ -71,7 +71,7 @@ def examine(
         parts.append([np.asarray(values)[:count] for values in found])
     if not parts:
         raise ValueError("examine: there are no examples")
-    return Examined(*map(np.concatenate, zip(*parts, strict=True)))
+    return Evaluation(*map(np.concatenate, zip(*parts, strict=True)))
 
 
 @functools.partial(jax.jit, static_argnames="make_task")

@@ -15,9 +15,9 @@ from jax import Array
 
 from jaxnn import distributed, layers, sharding
 from jaxnn.training._arguments import check_arguments
-from jaxnn.training._nonfinite import explain
-from jaxnn.training._run import advance, start
-from jaxnn.training._step import compute_scores, init_state
+from jaxnn.training._nonfinite import replay_to_bad_step
+from jaxnn.training._run import init_run, train_until
+from jaxnn.training._step import init_state, predict_scores
 from jaxnn.training._task import Data, Hparams, MakeTask, Run
 
 
@@ -114,7 +114,7 @@ def fit(
     key, data, hparams = jax.block_until_ready(sharding.replicate((key, data, hparams)))
     clock = time.perf_counter()
     begin = functools.partial(_compiled_start, make_task, hparams, key, data, epochs, batch_size, select)
-    now: Run = begin() if progress is None else sharding.replicate(with_room(progress, jax.eval_shape(begin)))
+    now: Run = begin() if progress is None else sharding.replicate(pad_history(progress, jax.eval_shape(begin)))
     train_until = functools.partial(
         _compiled_advance, make_task, hparams, key, data, batch_size=batch_size, select=select, patience=patience
     )
@@ -132,15 +132,15 @@ def fit(
             break
         timing.epochs.extend([elapsed / ran] * ran)
         if on_chunk is not None:
-            on_chunk(cut(now), timing._replace(epochs=[*timing.epochs]))
+            on_chunk(trim_history(now), timing._replace(epochs=[*timing.epochs]))
         if int(now.bad_step) >= 0:
-            raise explain(make_task, hparams, key, data, before, now, batch_size)
+            raise replay_to_bad_step(make_task, hparams, key, data, before, now, batch_size)
         done += ran
         chunk = max(1, math.floor(min(chunk_seconds * ran / elapsed, epochs)))
-    return cut(now), timing
+    return trim_history(now), timing
 
 
-def cut(progress: Run) -> Run:
+def trim_history(progress: Run) -> Run:
     """The run with a history of the epochs done alone.
 
     Args:
@@ -150,8 +150,8 @@ def cut(progress: Run) -> Run:
         The `Run`.
 
     Example:
-        >>> from jaxnn.training._fit import cut
-        >>> cut(training.start(task, h, key, data, 5, 10, None)).history["loss"].shape
+        >>> from jaxnn.training._fit import trim_history
+        >>> trim_history(training.init_run(task, h, key, data, 5, 10, None)).history["loss"].shape
         (0,)
     """
     done = int(progress.epoch)
@@ -160,7 +160,7 @@ def cut(progress: Run) -> Run:
     )
 
 
-def with_room(progress: Run, like: Run) -> Run:
+def pad_history(progress: Run, like: Run) -> Run:
     """The run with room in its history for the epochs to come.
 
     Args:
@@ -174,9 +174,9 @@ def with_room(progress: Run, like: Run) -> Run:
         ValueError: the shapes or the measures are of another training.
 
     Example:
-        >>> from jaxnn.training._fit import cut, with_room
-        >>> run = training.start(task, h, key, data, 5, 10, None)
-        >>> with_room(cut(run), run).history["loss"].shape
+        >>> from jaxnn.training._fit import trim_history, pad_history
+        >>> run = training.init_run(task, h, key, data, 5, 10, None)
+        >>> pad_history(trim_history(run), run).history["loss"].shape
         (5,)
     """
 
@@ -193,9 +193,9 @@ def with_room(progress: Run, like: Run) -> Run:
     return progress
 
 
-_compiled_start = jax.jit(start, static_argnames=("make_task", "epochs", "batch_size", "select"))
+_compiled_start = jax.jit(init_run, static_argnames=("make_task", "epochs", "batch_size", "select"))
 _compiled_advance = jax.jit(
-    layers.small_products_as_sums()(advance), static_argnames=("make_task", "batch_size", "select", "patience")
+    layers.small_products_as_sums()(train_until), static_argnames=("make_task", "batch_size", "select", "patience")
 )
 
 
@@ -205,7 +205,7 @@ def _check_labels(make_task: MakeTask, hparams: Hparams, key: Array, data: Data)
     def scores(hparams: Hparams, key: Array, data: Data) -> Array:
         task = make_task(hparams)
         state = init_state(task, key)
-        return compute_scores(task, state.params, data.inputs[:1], data.statistics, model_state=state.model_state)
+        return predict_scores(task, state.params, data.inputs[:1], data.statistics, model_state=state.model_state)
 
     classes = jax.eval_shape(scores, hparams, key, data).shape[-1]
     for name, (_, labels) in {"training": (data.inputs, data.labels), **(data.evaluate or {})}.items():

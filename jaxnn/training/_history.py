@@ -8,7 +8,7 @@ from jax import Array
 from jaxnn.training._task import Metrics
 
 
-def told(metrics: Metrics) -> Array:
+def step_metrics(metrics: Metrics) -> Array:
     """What every step of an epoch has to tell; the norms, which cost a pass over all parameters, are not in it.
 
     Args:
@@ -18,21 +18,21 @@ def told(metrics: Metrics) -> Array:
         f32[3]: loss, penalty, accuracy; f32[4] with `skipped` where the optimizer may skip steps.
 
     Example:
-        >>> from jaxnn.training._history import told
-        >>> update = training.make_update(task(h))
+        >>> from jaxnn.training._history import step_metrics
+        >>> update = training.make_train_step(task(h))
         >>> _, metrics = update(training.init_state(task(h), key), (data.inputs, data.labels))
-        >>> told(metrics).shape
+        >>> step_metrics(metrics).shape
         (3,)
     """
     values = [metrics.loss, metrics.penalty, metrics.accuracy]
     return jnp.stack(values if metrics.skipped is None else [*values, metrics.skipped.astype(jnp.float32)])
 
 
-def summarize(per_step: Array, last: Metrics) -> tuple[dict[str, Array], Array]:
+def epoch_metrics(per_step: Array, last: Metrics) -> tuple[dict[str, Array], Array]:
     """The measures of an epoch.
 
     Args:
-        per_step: f32[steps, 3 or 4], of each step what `told` makes of it.
+        per_step: f32[steps, 3 or 4], of each step what `step_metrics` makes of it.
         last: all that is known of the last step.
 
     Returns:
@@ -40,10 +40,10 @@ def summarize(per_step: Array, last: Metrics) -> tuple[dict[str, Array], Array]:
         0; -1 where there is none.
 
     Example:
-        >>> from jaxnn.training._history import summarize, told
-        >>> update = training.make_update(task(h))
+        >>> from jaxnn.training._history import epoch_metrics, step_metrics
+        >>> update = training.make_train_step(task(h))
         >>> _, metrics = update(training.init_state(task(h), key), (data.inputs, data.labels))
-        >>> measures, bad = summarize(jnp.stack([told(metrics), told(metrics)]), metrics)
+        >>> measures, bad = epoch_metrics(jnp.stack([step_metrics(metrics), step_metrics(metrics)]), metrics)
         >>> bool(measures["loss"] == metrics.loss), int(bad)
         (True, -1)
     """

@@ -12,8 +12,8 @@ import numpy as np
 from jax import Array
 
 from jaxnn.random import epoch_rows
-from jaxnn.training._run import advance, start
-from jaxnn.training._step import make_update
+from jaxnn.training._run import init_run, train_until
+from jaxnn.training._step import make_train_step
 from jaxnn.training._task import Data, Hparams, MakeTask, Run, State
 
 GROWN = 100.0
@@ -43,7 +43,7 @@ class NonFiniteError(FloatingPointError):
         self.state, self.norms, self.cause = state, norms, cause
 
 
-def explain(
+def replay_to_bad_step(
     make_task: MakeTask, hparams: Hparams, key: Array, data: Data, before: Run, after: Run, batch_size: int
 ) -> NonFiniteError:
     """Go again from an earlier point of the run to the bad step, and look around there.
@@ -57,7 +57,7 @@ def explain(
         The error to raise.
 
     Example:
-        >>> training.fit(task, {"rate": np.inf}, key, data, epochs=3, batch_size=10)  # its error is made by `explain`
+        >>> training.fit(task, {"rate": np.inf}, key, data, epochs=3, batch_size=10)  # its error is made by `replay_to_bad_step`
         Traceback (most recent call last):
             ...
         jaxnn.training._nonfinite.NonFiniteError: the objective or the update became non-finite at step 1 ...
@@ -66,10 +66,10 @@ def explain(
     epoch = step // (data.inputs.shape[0] // batch_size)
     state, first = _approach(make_task, hparams, key, data, before, jnp.int32(epoch), after.bad_step, batch_size)
     finite = all(is_finite(leaf) for leaf in jax.tree.leaves((data.inputs, data.statistics)))
-    return diagnose(after, epoch, state, first.params, finite)
+    return likely_cause(after, epoch, state, first.params, finite)
 
 
-def diagnose(after: Run, epoch: int, state: State, first_params: Any, finite: bool) -> NonFiniteError:
+def likely_cause(after: Run, epoch: int, state: State, first_params: Any, finite: bool) -> NonFiniteError:
     """What most likely went wrong, from the state that the bad step began with.
 
     Args:
@@ -83,9 +83,9 @@ def diagnose(after: Run, epoch: int, state: State, first_params: Any, finite: bo
         The error to raise.
 
     Example:
-        >>> from jaxnn.training._nonfinite import diagnose
-        >>> run = training.start(task, h, key, data, 5, 10, None)
-        >>> diagnose(run._replace(bad_step=jnp.int32(3)), 0, run.state, run.state.params, False).cause
+        >>> from jaxnn.training._nonfinite import likely_cause
+        >>> run = training.init_run(task, h, key, data, 5, 10, None)
+        >>> likely_cause(run._replace(bad_step=jnp.int32(3)), 0, run.state, run.state.params, False).cause
         'the inputs or their statistics hold NaN or infinite values: look for them in the data'
     """
     norms = _norms(state.params)
@@ -122,8 +122,8 @@ def _approach(
     of_splits = {f"{name}_{measure}" for name in data.evaluate or {} for measure in ("loss", "accuracy")}
     history = {name: values for name, values in before.history.items() if name not in of_splits}
     progress = before._replace(history=history, best=None)
-    at_epoch = advance(make_task, hparams, key, plain, progress, epoch, batch_size, None, None)
-    update = make_update(make_task(hparams), data.statistics)
+    at_epoch = train_until(make_task, hparams, key, plain, progress, epoch, batch_size, None, None)
+    update = make_train_step(make_task(hparams), data.statistics)
     n = data.inputs.shape[0]
     rows = epoch_rows(key, epoch, n, batch_size)
 
@@ -132,7 +132,7 @@ def _approach(
         return update(state, jax.tree.map(lambda a: jnp.asarray(a)[rows[state.step % len(rows)]], examples))[0]
 
     state = jax.lax.while_loop(lambda state: state.step < bad_step, step, at_epoch.state)
-    return state, start(make_task, hparams, key, plain, 1, batch_size, None).state
+    return state, init_run(make_task, hparams, key, plain, 1, batch_size, None).state
 
 
 def _norms(params: Any) -> dict[str, float]:

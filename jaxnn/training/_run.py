@@ -13,8 +13,8 @@ from jaxnn import sharding
 from jaxnn.metrics import accuracy
 from jaxnn.random import epoch_rows
 from jaxnn.training._arguments import check_arguments
-from jaxnn.training._history import lower_is_better, summarize, told
-from jaxnn.training._step import compute_scores, evaluated_params, init_state, make_update, step_keys
+from jaxnn.training._history import epoch_metrics, lower_is_better, step_metrics
+from jaxnn.training._step import eval_params, init_state, make_train_step, predict_scores, step_keys
 from jaxnn.training._task import Best, Data, Hparams, MakeTask, Metrics, Run, State, StepKeys, Task
 
 
@@ -61,11 +61,11 @@ def run(
     """
     check_arguments(data, epochs, batch_size, select, patience)
     data = sharding.replicate_inside(jax.tree.map(jnp.asarray, data))
-    progress = start(make_task, hparams, key, data, epochs, batch_size, select)
-    return advance(make_task, hparams, key, data, progress, jnp.int32(epochs), batch_size, select, patience)
+    progress = init_run(make_task, hparams, key, data, epochs, batch_size, select)
+    return train_until(make_task, hparams, key, data, progress, jnp.int32(epochs), batch_size, select, patience)
 
 
-def start(
+def init_run(
     make_task: MakeTask, hparams: Hparams, key: Array, data: Data, epochs: int, batch_size: int, select: str | None
 ) -> Run:
     """The run before its first epoch.
@@ -80,17 +80,17 @@ def start(
         ValueError: `select` is not in the history.
 
     Example:
-        >>> run = training.start(task, h, key, data, epochs=5, batch_size=10, select=None)
+        >>> run = training.init_run(task, h, key, data, epochs=5, batch_size=10, select=None)
         >>> int(run.epoch), run.history["loss"].shape
         (0, (5,))
     """
     task = make_task(hparams)
     state = init_state(task, jax.random.fold_in(key, 0))
     measures = jax.eval_shape(functools.partial(_epoch, task, key, data, batch_size), state, jnp.int32(0))[1]
-    return before_epochs(state, list(measures), epochs, select)
+    return empty_run(state, list(measures), epochs, select)
 
 
-def before_epochs(state: State, measures: Sequence[str], epochs: int, select: str | None) -> Run:
+def empty_run(state: State, measures: Sequence[str], epochs: int, select: str | None) -> Run:
     """The run before its first epoch, from its state.
 
     Args:
@@ -105,8 +105,8 @@ def before_epochs(state: State, measures: Sequence[str], epochs: int, select: st
         ValueError: `select` is not in the history.
 
     Example:
-        >>> from jaxnn.training._run import before_epochs
-        >>> before_epochs(training.init_state(task(h), key), ["loss"], 5, "loss").best.value.item()
+        >>> from jaxnn.training._run import empty_run
+        >>> empty_run(training.init_state(task(h), key), ["loss"], 5, "loss").best.value.item()
         inf
     """
     if select is not None and select not in measures:
@@ -115,11 +115,11 @@ def before_epochs(state: State, measures: Sequence[str], epochs: int, select: st
     best = None
     if select is not None:
         worst = jnp.float32(jnp.inf if lower_is_better(select) else -jnp.inf)
-        best = Best(evaluated_params(state), worst, jnp.int32(-1), state.model_state)
+        best = Best(eval_params(state), worst, jnp.int32(-1), state.model_state)
     return Run(state, history, best, jnp.int32(0), jnp.int32(-1))
 
 
-def advance(
+def train_until(
     make_task: MakeTask,
     hparams: Hparams,
     key: Array,
@@ -141,20 +141,20 @@ def advance(
         The `Run`, with more epochs done.
 
     Example:
-        >>> run = training.start(task, h, key, data, 5, 10, None)
-        >>> run = training.advance(task, h, key, data, run, jnp.int32(2), 10, None, None)
+        >>> run = training.init_run(task, h, key, data, 5, 10, None)
+        >>> run = training.train_until(task, h, key, data, run, jnp.int32(2), 10, None, None)
         >>> int(run.epoch), np.isnan(run.history["loss"]).tolist()
         (2, [False, False, True, True, True])
     """
     task = make_task(hparams)
     return jax.lax.while_loop(
-        lambda progress: (progress.epoch < stop) & goes_on(progress, patience),
-        lambda progress: next_epoch(task, key, data, progress, batch_size, select),
+        lambda progress: (progress.epoch < stop) & should_continue(progress, patience),
+        lambda progress: train_epoch(task, key, data, progress, batch_size, select),
         progress,
     )
 
 
-def goes_on(progress: Run, patience: int | None) -> Array:
+def should_continue(progress: Run, patience: int | None) -> Array:
     """Whether a run may train another epoch: all is finite, and patience is not at its end.
 
     Args:
@@ -165,9 +165,9 @@ def goes_on(progress: Run, patience: int | None) -> Array:
         bool[].
 
     Example:
-        >>> from jaxnn.training._run import goes_on
-        >>> run = training.start(task, h, key, data, 5, 10, None)
-        >>> print(goes_on(run, None), goes_on(run._replace(bad_step=jnp.int32(7)), None))
+        >>> from jaxnn.training._run import should_continue
+        >>> run = training.init_run(task, h, key, data, 5, 10, None)
+        >>> print(should_continue(run, None), should_continue(run._replace(bad_step=jnp.int32(7)), None))
         True False
     """
     on = progress.bad_step < 0
@@ -176,7 +176,7 @@ def goes_on(progress: Run, patience: int | None) -> Array:
     return on
 
 
-def next_epoch(task: Task, key: Array, data: Data, progress: Run, batch_size: int, select: str | None) -> Run:
+def train_epoch(task: Task, key: Array, data: Data, progress: Run, batch_size: int, select: str | None) -> Run:
     """The run after one more epoch.
 
     Args:
@@ -188,17 +188,17 @@ def next_epoch(task: Task, key: Array, data: Data, progress: Run, batch_size: in
         The `Run`.
 
     Example:
-        >>> from jaxnn.training._run import next_epoch
-        >>> run = training.start(task, h, key, data, 5, 10, None)
-        >>> run = jax.eval_shape(lambda run: next_epoch(task(h), key, data, run, 10, None), run)
+        >>> from jaxnn.training._run import train_epoch
+        >>> run = training.init_run(task, h, key, data, 5, 10, None)
+        >>> run = jax.eval_shape(lambda run: train_epoch(task(h), key, data, run, 10, None), run)
         >>> run.history["loss"].shape, run.epoch.shape
         ((5,), ())
     """
     state, measures, bad_step = _epoch(task, key, data, batch_size, progress.state, progress.epoch)
-    return after_epoch(progress, state, measures, bad_step, select)
+    return record_epoch(progress, state, measures, bad_step, select)
 
 
-def after_epoch(progress: Run, state: State, measures: dict[str, Array], bad_step: Array, select: str | None) -> Run:
+def record_epoch(progress: Run, state: State, measures: dict[str, Array], bad_step: Array, select: str | None) -> Run:
     """The run with what an epoch has come to.
 
     Args:
@@ -212,10 +212,10 @@ def after_epoch(progress: Run, state: State, measures: dict[str, Array], bad_ste
         The `Run`.
 
     Example:
-        >>> from jaxnn.training._run import after_epoch
-        >>> run = training.start(task, h, key, data, 5, 10, None)
+        >>> from jaxnn.training._run import record_epoch
+        >>> run = training.init_run(task, h, key, data, 5, 10, None)
         >>> measures = dict.fromkeys(run.history, jnp.float32(0.5))
-        >>> run = after_epoch(run, run.state, measures, jnp.int32(-1), None)
+        >>> run = record_epoch(run, run.state, measures, jnp.int32(-1), None)
         >>> int(run.epoch), run.history["loss"][0].item()
         (1, 0.5)
     """
@@ -224,7 +224,7 @@ def after_epoch(progress: Run, state: State, measures: dict[str, Array], bad_ste
     if best is not None and select is not None:
         value = measures[select].astype(jnp.float32)
         better = value < best.value if lower_is_better(select) else value > best.value
-        now = Best(evaluated_params(state), value, progress.epoch, state.model_state)
+        now = Best(eval_params(state), value, progress.epoch, state.model_state)
         best = jax.tree.map(lambda new, old: jnp.where(better, new, old), now, best)
     return progress._replace(state=state, history=history, best=best, epoch=progress.epoch + 1, bad_step=bad_step)
 
@@ -237,7 +237,7 @@ def _epoch(
     steps = n // batch_size
     rows = epoch_rows(key, epoch, n, batch_size)
     first_step = state.step
-    update = make_update(task, data.statistics)
+    update = make_train_step(task, data.statistics)
 
     keys = jax.vmap(step_keys, in_axes=(None, 0))(state.key, first_step + jnp.arange(steps))
 
@@ -249,16 +249,16 @@ def _epoch(
 
     def light_step(state: State, rows_and_keys: tuple[Array, StepKeys]) -> tuple[State, Array]:
         state, metrics = step(state, *rows_and_keys)
-        return state, told(metrics)
+        return state, step_metrics(metrics)
 
     # The norms cost a pass over all parameters: only the last step computes them.
     state, means = jax.lax.scan(light_step, state, jax.tree.map(lambda a: a[:-1], (rows, keys)))
     state, last = step(state, *jax.tree.map(lambda a: a[-1], (rows, keys)))
-    measures, bad = summarize(jnp.concatenate([means, told(last)[None]]), last)
+    measures, bad = epoch_metrics(jnp.concatenate([means, step_metrics(last)[None]]), last)
     bad_step = jnp.where(bad < 0, -1, first_step + bad)
-    params = evaluated_params(state)
+    params = eval_params(state)
     for name, (inputs, labels) in (data.evaluate or {}).items():
-        scores = compute_scores(task, params, inputs, data.statistics, model_state=state.model_state)
+        scores = predict_scores(task, params, inputs, data.statistics, model_state=state.model_state)
         labels = jnp.asarray(labels)
         measures |= {f"{name}_loss": task.loss(scores, labels).mean(), f"{name}_accuracy": accuracy(scores, labels)}
     return state, measures, bad_step

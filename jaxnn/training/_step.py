@@ -61,7 +61,7 @@ def step_keys(key: Array, step: ArrayLike) -> StepKeys:
     return StepKeys(*(jax.random.fold_in(of_step, i) for i in range(3)))  # what is not used is not computed
 
 
-def make_update(task: Task, statistics: Statistics = None) -> Callable[..., tuple[State, Metrics]]:
+def make_train_step(task: Task, statistics: Statistics = None) -> Callable[..., tuple[State, Metrics]]:
     """The step function of a task: a pure function, to be jitted, scanned or vmapped.
 
     Formula: `objective = mean loss + penalty`; `params += optimizer(gradient of objective)`. With weights the mean loss
@@ -78,7 +78,7 @@ def make_update(task: Task, statistics: Statistics = None) -> Callable[..., tupl
     Source: the notes' forward pass, back-propagation and parameter update; Robbins & Monro 1951.
 
     Example:
-        >>> update = jax.jit(training.make_update(task(h)))
+        >>> update = jax.jit(training.make_train_step(task(h)))
         >>> state, metrics = update(training.init_state(task(h), key), (data.inputs, data.labels))
         >>> int(state.step), metrics.loss.shape
         (1, ())
@@ -137,18 +137,18 @@ def make_update(task: Task, statistics: Statistics = None) -> Callable[..., tupl
     return update
 
 
-def evaluated_params(state: State) -> Params:
+def eval_params(state: State) -> Params:
     """The parameters that are evaluated and kept: those of the state, or their mean where the optimizer makes one.
 
     Args:
         state: of a training.
 
     Returns:
-        `state.params`; with `jaxnn.optimizers.averaged` the mean.
+        `state.params`; with `jaxnn.optimizers.with_ema` the mean.
 
     Example:
         >>> state = training.init_state(task(h), key)
-        >>> training.evaluated_params(state) is state.params
+        >>> training.eval_params(state) is state.params
         True
     """
     found = optax.tree.get_all_with_path(state.opt_state, "averaged_params")
@@ -178,7 +178,7 @@ def _skipped(opt_state: Any, update_norm: Array) -> Array | None:
     return ~found[0] & (update_norm == 0) if found else None
 
 
-def compute_scores(
+def predict_scores(
     task: Task,
     params: Params,
     inputs: ArrayLike,
@@ -205,13 +205,13 @@ def compute_scores(
 
     Example:
         >>> params = training.init_state(task(h), key).params
-        >>> training.compute_scores(task(h), params, data.inputs, batch_size=16).shape
+        >>> training.predict_scores(task(h), params, data.inputs, batch_size=16).shape
         (40, 2)
     """
     if (model_state is not None) != hasattr(task.model, "init_state"):
         told = "the model has no state, but model_state was given" if model_state is not None else ""
         raise TypeError(
-            f"compute_scores: {told or 'a model with a state needs model_state, such as State.model_state'}"
+            f"predict_scores: {told or 'a model with a state needs model_state, such as State.model_state'}"
         )
     examples: Array = sharding.replicate_inside(jnp.asarray(inputs))
 
@@ -235,7 +235,7 @@ def score_batch(
     """The scores of one batch in evaluation mode, each device its part.
 
     Args:
-        task, params, statistics, model_state: as `compute_scores`.
+        task, params, statistics, model_state: as `predict_scores`.
         inputs: [B, ...] as stored.
 
     Returns:

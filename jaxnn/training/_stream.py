@@ -26,12 +26,12 @@ import numpy as np
 from jax import Array
 
 from jaxnn import distributed, layers, sharding
-from jaxnn.training._evaluate import Counted, examine
-from jaxnn.training._fit import OnChunk, Timing, cut, with_room
-from jaxnn.training._history import summarize
-from jaxnn.training._nonfinite import NonFiniteError, diagnose, is_finite
-from jaxnn.training._run import after_epoch, before_epochs, goes_on
-from jaxnn.training._step import evaluated_params, init_state, make_update
+from jaxnn.training._evaluate import PaddedBatch, evaluate
+from jaxnn.training._fit import OnChunk, Timing, pad_history, trim_history
+from jaxnn.training._history import epoch_metrics
+from jaxnn.training._nonfinite import NonFiniteError, is_finite, likely_cause
+from jaxnn.training._run import empty_run, record_epoch, should_continue
+from jaxnn.training._step import eval_params, init_state, make_train_step
 from jaxnn.training._task import Batch, Hparams, MakeTask, Metrics, Run, Statistics
 
 AHEAD = 2
@@ -51,11 +51,11 @@ class Stream(NamedTuple):
 
     batches: Callable[[int], Iterable[Batch]]
     steps: int
-    evaluate: Mapping[str, Callable[[], Iterable[Counted]]] | None = None
+    evaluate: Mapping[str, Callable[[], Iterable[PaddedBatch]]] | None = None
     statistics: Statistics = None
 
 
-def steps_under_way(run: Run) -> int:
+def steps_into_epoch(run: Run) -> int:
     """How many steps of the epoch that comes next a run has done.
 
     Args:
@@ -65,7 +65,7 @@ def steps_under_way(run: Run) -> int:
         0 for a run that is not from a stream.
 
     Example:
-        >>> training.steps_under_way(training.start(task, h, key, data, 5, 10, None))
+        >>> training.steps_into_epoch(training.init_run(task, h, key, data, 5, 10, None))
         0
     """
     return 0 if run.partial is None else int(run.state.step) % run.partial.shape[0]
@@ -95,7 +95,7 @@ def fit_stream(
         stream: see `Stream`; its labels must be classes of the model.
         progress: where to go on, as `on_chunk` or `fit_stream` gave it with the same arguments; by default the start.
         under_way: the seconds that the epoch which `progress` is in the middle of has taken so far.
-        on_chunk: as in `fit`; called in the middle of an epoch too (see `steps_under_way`), with the history of the
+        on_chunk: as in `fit`; called in the middle of an epoch too (see `steps_into_epoch`), with the history of the
             epochs before it.
         chunk_seconds: how long a chunk of steps should last; a chunk ends at the end of an epoch as well.
 
@@ -122,21 +122,21 @@ def fit_stream(
     batches = iter(stream.batches(done))
     first = next(batches, None)
     if first is None and progress is not None:  # it had done its last epoch
-        return cut(progress), Timing(0.0, [])
+        return trim_history(progress), Timing(0.0, [])
     if first is None:
         raise ValueError("fit_stream: the stream has no batch")
     clock = time.perf_counter()
     begin = functools.partial(start_stream, make_task, hparams, key, stream, first, epochs, select)
-    now: Run = begin() if progress is None else sharding.replicate(with_room(progress, jax.eval_shape(begin)))
+    now: Run = begin() if progress is None else sharding.replicate(pad_history(progress, jax.eval_shape(begin)))
     step = functools.partial(_step, make_task, hparams, statistics)
     # compiles; what comes out is not used
-    examine(make_task, hparams, statistics, *_evaluated(now), [(*first[:2], 1)])
+    evaluate(make_task, hparams, statistics, *_evaluated(now), [(*first[:2], 1)])
     jax.block_until_ready(step(now, first))
     batches = itertools.chain([first], batches)
     timing = Timing(time.perf_counter() - clock, [], under_way)
 
     chunk = 1
-    while int(now.epoch) < epochs and bool(goes_on(now, patience)):
+    while int(now.epoch) < epochs and bool(should_continue(now, patience)):
         end = (int(now.epoch) + 1) * stream.steps
         stop = min(done + chunk, end)
         clock, before, now = time.perf_counter(), now, _advance(step, now, batches, stop - done)
@@ -151,10 +151,10 @@ def fit_stream(
         if done == end:
             timing = Timing(timing.compile, [*timing.epochs, timing.under_way])
         if on_chunk is not None:
-            on_chunk(cut(now), timing._replace(epochs=[*timing.epochs]))
+            on_chunk(trim_history(now), timing._replace(epochs=[*timing.epochs]))
         if int(now.bad_step) >= 0:
             raise _explained(step, stream, before, now, begin)
-    return cut(now), timing
+    return trim_history(now), timing
 
 
 def start_stream(
@@ -201,11 +201,11 @@ def _start(
 ) -> Run:
     task = make_task(hparams)
     state = init_state(task, jax.random.fold_in(key, 0))
-    metrics: Metrics = jax.eval_shape(make_update(task, statistics), state, example)[1]
+    metrics: Metrics = jax.eval_shape(make_train_step(task, statistics), state, example)[1]
     names = [name for name, value in metrics._asdict().items() if value is not None]
     measures = [*names, *(f"{split}_{measure}" for split in evaluated for measure in ("loss", "accuracy"))]
     partial = jnp.full((steps, len(names)), jnp.nan, jnp.float32)
-    return before_epochs(state, measures, epochs, select)._replace(partial=partial)
+    return empty_run(state, measures, epochs, select)._replace(partial=partial)
 
 
 @functools.partial(jax.jit, static_argnames="make_task")
@@ -214,7 +214,7 @@ def _step(make_task: MakeTask, hparams: Hparams, statistics: Statistics, progres
     """The run after one more step."""
     assert progress.partial is not None
     before = progress.state
-    state, metrics = make_update(make_task(hparams), statistics)(before, sharding.shard(batch))
+    state, metrics = make_train_step(make_task(hparams), statistics)(before, sharding.shard(batch))
     row = jnp.stack([jnp.asarray(value, jnp.float32) for value in metrics if value is not None])
     bad = ~jnp.isfinite(metrics.loss + metrics.penalty)
     if metrics.skipped is not None:
@@ -233,10 +233,10 @@ def _end_epoch(progress: Run, evaluated: dict[str, Array], *, select: str | None
     names = [name for name in Metrics._fields if name not in optional]
     last: dict[str, Any] = {**dict.fromkeys(optional), **dict(zip(names, partial[-1], strict=True))}
     told = [names.index(name) for name in ("loss", "penalty", "accuracy", "skipped") if name in names]
-    measures, bad = summarize(partial[:, np.array(told)], Metrics(**last))
+    measures, bad = epoch_metrics(partial[:, np.array(told)], Metrics(**last))
     bad_step = jnp.where(bad < 0, -1, progress.epoch * len(partial) + bad)
     bad_step = jnp.where(progress.bad_step < 0, bad_step, progress.bad_step)
-    run = after_epoch(progress, progress.state, measures | evaluated, bad_step, select)
+    run = record_epoch(progress, progress.state, measures | evaluated, bad_step, select)
     return run._replace(partial=jnp.full_like(partial, jnp.nan))
 
 
@@ -256,7 +256,7 @@ def _advance(step: Callable[[Run, Batch], Run], run: Run, batches: Iterator[Batc
 
 def _evaluated(run: Run) -> tuple[Any, Any]:
     """The parameters, and the state of a model that has one, that are evaluated."""
-    return evaluated_params(run.state), run.state.model_state
+    return eval_params(run.state), run.state.model_state
 
 
 def _evaluate(
@@ -264,7 +264,7 @@ def _evaluate(
 ) -> dict[str, np.float32]:
     measures = {}
     for name, examples in (stream.evaluate or {}).items():
-        found = examine(make_task, hparams, statistics, *_evaluated(run), examples())
+        found = evaluate(make_task, hparams, statistics, *_evaluated(run), examples())
         measures[f"{name}_loss"] = np.float32(found.losses.mean(dtype=np.float64))
         measures[f"{name}_accuracy"] = np.float32(found.right.mean(dtype=np.float64))
     return measures
@@ -277,4 +277,4 @@ def _explained(
     first, bad = int(before.state.step), int(after.bad_step)
     state = _advance(step, before, iter(stream.batches(first)), bad - first).state
     finite = all(is_finite(leaf) for leaf in jax.tree.leaves(stream.statistics))
-    return diagnose(after, bad // stream.steps, state, begin().state.params, finite)
+    return likely_cause(after, bad // stream.steps, state, begin().state.params, finite)

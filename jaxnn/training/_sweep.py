@@ -14,10 +14,10 @@ from jax import Array
 
 from jaxnn import distributed, sharding
 from jaxnn.training._arguments import check_arguments
-from jaxnn.training._run import goes_on, next_epoch, start
+from jaxnn.training._run import init_run, should_continue, train_epoch
 from jaxnn.training._task import Data, Hparams, MakeTask, Run, State
 
-Group = tuple[slice, slice]
+Chunk = tuple[slice, slice]
 """Settings and seeds that are trained together."""
 
 # Which leaves of a `Run` have an axis of their own: of the settings of one key, then of the keys. The number of epochs
@@ -26,7 +26,7 @@ _MODELS: Any = Run._make((State._make((0, 0, None, None, 0)), 0, 0, None, 0, Non
 _SEEDS: Any = Run._make((State._make((0, 0, None, 0, 0)), 0, 0, None, 0, None))
 
 
-def run_many(
+def run_grid(
     make_task: MakeTask,
     hparams: Hparams,
     keys: Array,
@@ -57,7 +57,7 @@ def run_many(
 
     Example:
         >>> rates, keys = {"rate": jnp.array([0.1, 0.5, 1.0])}, jax.random.split(key, 2)
-        >>> train = lambda h, keys: training.run_many(task, h, keys, data, epochs=3, batch_size=10)
+        >>> train = lambda h, keys: training.run_grid(task, h, keys, data, epochs=3, batch_size=10)
         >>> runs = jax.eval_shape(jax.jit(train), rates, keys)
         >>> runs.history["loss"].shape  # settings, seeds, epochs
         (3, 2, 3)
@@ -68,11 +68,11 @@ def run_many(
     steps = data.inputs.shape[0] // batch_size
 
     def begin(hparams: Hparams, key: Array) -> Run:
-        return start(make_task, hparams, key, data, epochs, batch_size, select)
+        return init_run(make_task, hparams, key, data, epochs, batch_size, select)
 
     def train(hparams: Hparams, key: Array, progress: Run) -> tuple[Run, Array]:
-        after = next_epoch(make_task(hparams), key, data, progress, batch_size, select)
-        return after, goes_on(after, patience)
+        after = train_epoch(make_task(hparams), key, data, progress, batch_size, select)
+        return after, should_continue(after, patience)
 
     def over_all(function: Callable[..., Any], *in_and_out: Any) -> Callable[..., Any]:
         """A function of (setting, key, ...) for all settings and keys; what all runs share stays one value."""
@@ -124,16 +124,16 @@ def sweep(
     patience: int | None = None,
     group: tuple[int, int] | None = None,
     keep: Callable[[Run], Any] = lambda run: run,
-    on_group: Callable[[Group, Any], None] | None = None,
-    recall: Callable[[Group], Any] = lambda group: None,
+    on_group: Callable[[Chunk, Any], None] | None = None,
+    recall: Callable[[Chunk], Any] = lambda group: None,
 ) -> Any:
-    """Every setting with every seed, in groups that fit the memory, each group by one compiled `run_many`.
+    """Every setting with every seed, in groups that fit the memory, each group by one compiled `run_grid`.
 
     Within `sharding.model_parallel` the models of a group are spread over devices.
 
     Args:
-        make_task, hparams, keys, data, epochs, batch_size, select, patience: as `run_many`.
-        group: how many settings and how many seeds are trained together; by default `choose_group`. (1, 1) is a loop.
+        make_task, hparams, keys, data, epochs, batch_size, select, patience: as `run_grid`.
+        group: how many settings and how many seeds are trained together; by default `choose_chunk`. (1, 1) is a loop.
         keep: what is wanted of each group's `Run`, such as `lambda run: run.history`; by default all of it but
             `state.key`, parameters of every run included.
         on_group: called with each group that was trained and what is kept of it, NumPy arrays [settings, seeds, ...].
@@ -143,7 +143,7 @@ def sweep(
         What is kept, as NumPy arrays [H, S, ...].
 
     Raises:
-        TypeError, ValueError: as `run_many`; also a ValueError for a group below (1, 1).
+        TypeError, ValueError: as `run_grid`; also a ValueError for a group below (1, 1).
 
     Example:
         >>> rates, keys = {"rate": jnp.array([0.1, 0.5, 1.0])}, jax.random.split(key, 2)
@@ -156,7 +156,7 @@ def sweep(
     settings, seeds = count_settings(hparams), len(keys)
     check_arguments(data, epochs, batch_size, select, patience)
     data, hparams, keys = sharding.replicate((data, hparams, keys))
-    size = group or choose_group(make_task, hparams, keys, data, batch_size)
+    size = group or choose_chunk(make_task, hparams, keys, data, batch_size)
     rows = []
     for settings_of_row in _slices(settings, size[0]):
         row = []
@@ -183,7 +183,7 @@ def sweep(
     return jax.tree.map(lambda *parts: np.concatenate(parts), *rows)
 
 
-def choose_group(
+def choose_chunk(
     make_task: MakeTask, hparams: Hparams, keys: Array, data: Data, batch_size: int, *, memory: float | None = None
 ) -> tuple[int, int]:
     """How many settings and seeds to train together: all settings of a seed first, which share every batch, then seeds.
@@ -201,13 +201,13 @@ def choose_group(
 
     Example:
         >>> rates, keys = {"rate": jnp.array([0.1, 0.5, 1.0])}, jax.random.split(key, 2)
-        >>> training.choose_group(task, rates, keys, data, 10)
+        >>> training.choose_chunk(task, rates, keys, data, 10)
         (3, 2)
-        >>> training.choose_group(task, rates, keys, data, 10, memory=0)
+        >>> training.choose_chunk(task, rates, keys, data, 10, memory=0)
         (1, 1)
     """
     settings, seeds = count_settings(hparams), len(keys)
-    begin = functools.partial(start, make_task, epochs=1, batch_size=batch_size, select=None)
+    begin = functools.partial(init_run, make_task, epochs=1, batch_size=batch_size, select=None)
     first = lambda hparams, keys, data: begin(jax.tree.map(lambda a: a[0], hparams), keys[0], data)
     state = jax.eval_shape(first, hparams, keys, data).state
     weights = sum(leaf.size for leaf in jax.tree.leaves((state.params, state.opt_state)))
@@ -234,7 +234,7 @@ def count_settings(hparams: Hparams) -> int:
     """The number of settings H.
 
     Args:
-        hparams: as `run_many`.
+        hparams: as `run_grid`.
 
     Returns:
         H.
@@ -255,7 +255,7 @@ def count_settings(hparams: Hparams) -> int:
     return counts.pop()[0]
 
 
-_compiled = jax.jit(run_many, static_argnames=("make_task", "epochs", "batch_size", "select", "patience"))
+_compiled = jax.jit(run_grid, static_argnames=("make_task", "epochs", "batch_size", "select", "patience"))
 
 
 def _slices(count: int, size: int) -> Iterator[slice]:

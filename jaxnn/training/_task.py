@@ -12,7 +12,7 @@ from jax.typing import ArrayLike
 
 if TYPE_CHECKING:
     from jaxnn.data.augment import Mixed
-    from jaxnn.models import Model, Stateful
+    from jaxnn.models import Model, StatefulModel
 
 from collections.abc import Mapping
 
@@ -56,7 +56,7 @@ class Task(NamedTuple):
         mirror: in evaluation the scores are the mean of those of the image and of its mirror image.
     """
 
-    model: Model | Stateful
+    model: Model | StatefulModel
     loss: Callable[[Array, Array], Array]
     optimizer: optax.GradientTransformation
     penalty: Callable[[Params], ArrayLike] = lambda params: 0.0

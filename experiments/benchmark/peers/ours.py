@@ -38,8 +38,8 @@ def training_run(work: Work, folder: Path) -> Peer:
     data = on_device(work, read(work, folder))
     make_task, h = task_maker(work, data), hyperparameters(work)
     arguments = make_task, jax.tree.map(jnp.float32, h), jax.random.key(0), data
-    start = jax.jit(functools.partial(training.start, make_task), static_argnums=(3, 4, 5))
-    one = layers.small_products_as_sums()(functools.partial(training.advance, make_task))  # as `training.fit` does
+    start = jax.jit(functools.partial(training.init_run, make_task), static_argnums=(3, 4, 5))
+    one = layers.small_products_as_sums()(functools.partial(training.train_until, make_task))  # as `training.fit` does
     advance = jax.jit(one, static_argnums=(5, 6, 7), donate_argnums=3)
     progress = start(*arguments[1:], ROOM * work.epochs, work.batch_size, None)
     done = 0
@@ -300,5 +300,5 @@ def accuracy(make_task: Callable[[Hparams], training.Task], h: Hparams, params: 
 
 @functools.partial(jax.jit, static_argnums=0)
 def _accuracy(make_task: Callable[[Hparams], training.Task], h: Hparams, params: Any, data: training.Data) -> Array:
-    scores = training.compute_scores(make_task(h), params, data.inputs, data.statistics)
+    scores = training.predict_scores(make_task(h), params, data.inputs, data.statistics)
     return metrics.accuracy(scores, jnp.asarray(data.labels))

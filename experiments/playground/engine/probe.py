@@ -18,7 +18,7 @@ LEVELS = 51
 """Steps of confidence in a picture of classes: the color number is class * LEVELS + confidence."""
 
 
-class Look(NamedTuple):
+class Snapshot(NamedTuple):
     """What is drawn of one network: arrays of JAX, or of NumPy once they have left the device."""
 
     plane: Any
@@ -54,7 +54,7 @@ def plane_points(size: int) -> Array:
     return jnp.stack([jnp.tile(along, size), jnp.repeat(along, size)], axis=-1)
 
 
-def look(shape: Shape, params: Any, h: Hparams, table: Table, chosen: Array) -> Look:
+def look(shape: Shape, params: Any, h: Hparams, table: Table, chosen: Array) -> Snapshot:
     """Everything that is drawn of one network.
 
     Args:
@@ -64,7 +64,7 @@ def look(shape: Shape, params: Any, h: Hparams, table: Table, chosen: Array) -> 
         chosen: i32[2], the layer (0 for the features) and the neuron of the enlarged picture.
 
     Returns:
-        The `Look`.
+        The `Snapshot`.
     """
     task = make_task(shape, h)
     places = jnp.concatenate([plane_points(FINE), table.inputs])
@@ -101,7 +101,7 @@ def look(shape: Shape, params: Any, h: Hparams, table: Table, chosen: Array) -> 
     ]
     one = jax.lax.select_n(layer, *columns) if len(columns) < 2 else jnp.stack(columns)[layer]
     best = jax.lax.top_k(scores[: FINE * FINE], min(2, shape.outputs))[0]
-    return Look(
+    return Snapshot(
         plane=_colors(shape, scores[: FINE * FINE]).reshape(FINE, FINE),
         lead=(best[:, 0] - best[:, -1]).reshape(FINE, FINE),
         neurons=[
@@ -151,7 +151,7 @@ def look_at_all(shape: Shape, params: Any, h: Hparams, table: Table) -> tuple[Ar
         table: the points.
 
     Returns:
-        u8[networks, SMALL, SMALL] as `Look.plane`, and f32[networks, 2]: the accuracy (of values, the mean squared
+        u8[networks, SMALL, SMALL] as `Snapshot.plane`, and f32[networks, 2]: the accuracy (of values, the mean squared
         error) on the training and on the test points.
     """
     number = jnp.arange(MAX_POINTS)

@@ -268,7 +268,7 @@ def train(
 
     def update(params: Any, opt_state: Any, h: Hparams, batch: Any, key: Array) -> tuple[Any, Any]:
         state = training.State(params, opt_state, jnp.int32(0), key)
-        new, _ = training.make_update(make_task(shape, h))(state, batch, StepKeys(key, key, key))
+        new, _ = training.make_train_step(make_task(shape, h))(state, batch, StepKeys(key, key, key))
         return new.params, new.opt_state
 
     if shape.many == "one":
@@ -296,7 +296,7 @@ def train(
         place = jnp.where(ended, 0, place)
         return Learner(params, opt_state, learner.step + now, epoch, place, learner.key), left - now
 
-    def goes_on(carry: tuple[Learner, Array]) -> Array:
+    def should_continue(carry: tuple[Learner, Array]) -> Array:
         return (carry[1] > 0) & (carry[0].epoch < first + ORDERS)
 
-    return jax.lax.while_loop(goes_on, block, (learner, steps))[0]
+    return jax.lax.while_loop(should_continue, block, (learner, steps))[0]

@@ -14,7 +14,7 @@ import numpy as np
 from experiments.playground.engine import points as data
 from experiments.playground.engine.compiler import Compiler, Programs, hparams, networks, select, widths
 from experiments.playground.engine.points import Points
-from experiments.playground.engine.probe import Look
+from experiments.playground.engine.probe import Snapshot
 from experiments.playground.engine.programs import WIDTHS, Learner
 from experiments.playground.engine.settings import OF_DATA, Settings, Shape, change, shape_of
 
@@ -47,7 +47,7 @@ class Frame(NamedTuple):
     message: str
     history: tuple[Place, ...]
     number: int
-    look: Look
+    look: Snapshot
     shape: Shape
     params: list[dict[str, np.ndarray]]
     """Of the network that is looked at."""
@@ -289,7 +289,7 @@ class Playground:
         step = int(self.learner.step)
         return Frame(*state, tuple(self.history), self.number, seen, self.shape, params, step, epoch, planes, means)
 
-    def _remember(self, seen: Look) -> None:
+    def _remember(self, seen: Snapshot) -> None:
         assert self.learner is not None
         step = int(self.learner.step)
         place = Place(step, tuple(seen.losses.tolist()), tuple(seen.accuracies.tolist()))

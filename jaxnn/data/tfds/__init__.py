@@ -1,1 +1,3 @@
 """Image data sets of tensorflow-datasets: prepared, read and cached without TensorFlow."""
+
+__all__ = []

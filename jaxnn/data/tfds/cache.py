@@ -31,6 +31,8 @@ import numpy as np
 
 from jaxnn.data._split import Dataset, Split, take
 
+__all__ = ["entries", "read", "root", "write"]
+
 FORMAT = 1
 MANIFEST = "manifest.json"
 BLOCK = 8 << 20  # bytes per checksum

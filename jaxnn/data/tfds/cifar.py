@@ -28,6 +28,8 @@ import numpy as np
 from PIL import Image
 from tensorflow_datasets.image_classification import cifar as stock
 
+__all__ = ["Archive", "Cifar10", "Cifar100", "fetch", "prepare", "registered"]
+
 TIMEOUT = 30  # seconds without a byte
 
 

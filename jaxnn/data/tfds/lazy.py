@@ -13,8 +13,10 @@ from jaxnn.data.loader import OnDisk
 from jaxnn.data.tfds.records import check_labelled, test_split
 from jaxnn.data.tfds.source import Source
 
+__all__ = ["DiskImages", "open_set"]
 
-class Images:
+
+class DiskImages:
     """Images of a prepared set, uint8[N, H, W, C], that are decoded when they are made an array.
 
     A slice, or rows by their numbers, are such images again; `np.asarray` reads and decodes.
@@ -22,7 +24,7 @@ class Images:
     Example:
         >>> from jaxnn.data import loader
         >>> from jaxnn.data.tfds import lazy, source
-        >>> images = lazy.Images(loader.OnDisk(source.find("tiny", Path("prepared")), "train"))
+        >>> images = lazy.DiskImages(loader.OnDisk(source.find("tiny", Path("prepared")), "train"))
         >>> images.shape, images[::5].shape, type(np.asarray(images[:2])).__name__
         ((20, 5, 4, 3), (4, 5, 4, 3), 'ndarray')
     """
@@ -47,9 +49,9 @@ class Images:
         """How many there are."""
         return len(self.examples)
 
-    def __getitem__(self, rows: np.ndarray | slice) -> Images:
+    def __getitem__(self, rows: np.ndarray | slice) -> DiskImages:
         """Some of them."""
-        return Images(self.examples.part(rows))
+        return DiskImages(self.examples.part(rows))
 
     def __array__(self, dtype: object = None, copy: bool | None = None) -> np.ndarray:
         """All of them, decoded; a ValueError where they are more than the memory."""
@@ -77,7 +79,7 @@ def open_set(source: Source) -> Dataset:
         source: the prepared set.
 
     Returns:
-        The data set; its `inputs` are `Images`.
+        The data set; its `inputs` are `DiskImages`.
 
     Raises:
         ValueError, OSError: as `jaxnn.data.tfds.records.decode`.
@@ -93,6 +95,6 @@ def open_set(source: Source) -> Dataset:
     for split, found in examples.items():
         labels = found.labels()
         check_labelled(labels, source, split)
-        opened.append(Split(cast("Any", Images(found)), labels))
+        opened.append(Split(cast("Any", DiskImages(found)), labels))
     train, test = opened
     return Dataset(source.name, examples["train"].classes, train, take(train, slice(0)), test)

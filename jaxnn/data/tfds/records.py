@@ -17,6 +17,8 @@ from jaxnn.data._memory import memory
 from jaxnn.data._split import Dataset, Split, take
 from jaxnn.data.tfds.source import INFO, Source, how_to_repair
 
+__all__ = ["Records", "check_labelled", "decode", "decoded_bytes", "test_split"]
+
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}  # channels -> Pillow's name
 
 

@@ -20,6 +20,8 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
+__all__ = ["Source", "find", "how_to_repair", "names", "prepare", "root"]
+
 INFO = "dataset_info.json"
 
 

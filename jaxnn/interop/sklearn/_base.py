@@ -17,7 +17,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from jaxnn import models, training
-from jaxnn.interop.sklearn._jobs import LOSSES, SOLVERS, Plan, Recipe, answer, even_batches
+from jaxnn.interop.sklearn._jobs import LOSSES, SOLVERS, ProgramSpec, TrainingJob, execute, padded_batch_size
 
 BATCH = 200
 """The most examples of a batch when `batch_size` is "auto", as in scikit-learn's MLPClassifier."""
@@ -37,7 +37,7 @@ def _with_probabilities(classifier: Any) -> bool:
     return True
 
 
-class ScoreClassifier(ClassifierMixin, BaseEstimator):
+class BaseClassifier(ClassifierMixin, BaseEstimator):
     """A classifier by the highest score: everything but its arguments and the names of its weights.
 
     Those of the arguments that a classifier does not have are as below.
@@ -88,7 +88,7 @@ class ScoreClassifier(ClassifierMixin, BaseEstimator):
         self.classes_ = classes
         seed = self._draw_seed()
         state = (self._params, None, None) if go_on else None
-        return self._adopt(answer(self._plan(X, y, sample_weight, seed, self.max_iter)._replace(state=state)), seed)
+        return self._adopt(execute(self._plan(X, y, sample_weight, seed, self.max_iter)._replace(state=state)), seed)
 
     @available_if(_by_steps)
     def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:
@@ -119,7 +119,7 @@ class ScoreClassifier(ClassifierMixin, BaseEstimator):
         seed = self._draw_seed() if first else self._seed
         state = None if first else (self._params, self._opt_state, self._step)
         plan = self._plan(X, y, sample_weight, seed, 1)._replace(state=state, call=0 if first else self._calls)
-        return self._adopt(answer(plan), seed, plan.call + 1, self.n_iter_ if not first else 0)
+        return self._adopt(execute(plan), seed, plan.call + 1, self.n_iter_ if not first else 0)
 
     def decision_function(self, X: Any) -> np.ndarray:
         """The scores of the classes.
@@ -192,7 +192,7 @@ class ScoreClassifier(ClassifierMixin, BaseEstimator):
     def _draw_seed(self) -> int:
         return int(check_random_state(self.random_state).randint(2**31 - 1))
 
-    def _plan(self, X: np.ndarray, y: np.ndarray, sample_weight: Any, seed: int, epochs: int) -> Plan:
+    def _plan(self, X: np.ndarray, y: np.ndarray, sample_weight: Any, seed: int, epochs: int) -> TrainingJob:
         self._check()
         weights = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
         if self.class_weight is not None:
@@ -213,12 +213,12 @@ class ScoreClassifier(ClassifierMixin, BaseEstimator):
         at_most = len(X) if full else BATCH if self.batch_size == "auto" else self.batch_size
         if len(X) <= at_most:
             X, labels, weights = _together(X, labels, weights)
-        batch_size, rows = even_batches(len(X), at_most)
+        batch_size, rows = padded_batch_size(len(X), at_most)
         fill = [(0, rows - len(X))]
         weights = np.pad(weights * (rows / weights.sum()), fill).astype(np.float32)
         hparams = {"l2": self.l2, "learning_rate": self.learning_rate_init, "momentum": self.momentum}
-        return Plan(
-            recipe=Recipe(
+        return TrainingJob(
+            recipe=ProgramSpec(
                 self.loss,
                 self.solver,
                 X.shape[1],

@@ -8,10 +8,10 @@ from typing import Any, Literal
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from jaxnn.interop.sklearn._base import ScoreClassifier
+from jaxnn.interop.sklearn._base import BaseClassifier
 
 
-class LinearClassifier(ScoreClassifier):
+class LinearClassifier(BaseClassifier):
     """The linear classifier f(x) = Wx + b with scikit-learn's contract.
 
     Formula: the objective is `mean loss + l2 * sum(W**2)`, the mean weighted by the sample weights. With
@@ -23,7 +23,7 @@ class LinearClassifier(ScoreClassifier):
         solver: "lbfgs" (all examples at once), or "adam" or "sgd" (batches), which have `partial_fit`.
         learning_rate_init: step size of adam and sgd.
         momentum: of sgd.
-        batch_size: the most examples of a step of adam and sgd; "auto" is 200. See `plans.even_batches`.
+        batch_size: the most examples of a step of adam and sgd; "auto" is 200. See `plans.padded_batch_size`.
         max_iter: how often to go through the examples.
         early_stopping: keep a share of the examples apart, stop after `n_iter_no_change` epochs without a better
             accuracy on them, and keep the best parameters.
@@ -96,7 +96,7 @@ class LinearClassifier(ScoreClassifier):
         return values[1:] - values[:1] if len(self.classes_) == 2 else values
 
 
-class MLPClassifier(ScoreClassifier):
+class MLPClassifier(BaseClassifier):
     """The fully connected network with scikit-learn's contract.
 
     Formula: the objective is `mean loss + l2 * sum(W**2)`, the mean weighted by the sample weights. With

@@ -34,7 +34,7 @@ HPARAMS = ("l2", "learning_rate", "momentum", "dropout")
 
 
 @dataclasses.dataclass(frozen=True)
-class Recipe:
+class ProgramSpec:
     """What of a training decides the compiled program: called with the numbers that do not, it makes the task.
 
     Attributes:
@@ -76,7 +76,7 @@ class Recipe:
         )
 
 
-class Plan(NamedTuple):
+class TrainingJob(NamedTuple):
     """One training before it is made.
 
     Attributes:
@@ -88,7 +88,7 @@ class Plan(NamedTuple):
         state: parameters, optimizer's state and step to start from, or parameters alone; None starts anew.
     """
 
-    recipe: Recipe
+    recipe: ProgramSpec
     epochs: int
     batch_size: int
     select: str | None
@@ -117,7 +117,7 @@ class Plan(NamedTuple):
         return self.program(), tuple(self.hparams.items()), self.examples()
 
 
-def even_batches(examples: int, at_most: int) -> tuple[int, int]:
+def padded_batch_size(examples: int, at_most: int) -> tuple[int, int]:
     """Batches of one size, at most `at_most` rounded up to a multiple of 8, and as few as that allows.
 
     Args:
@@ -130,7 +130,7 @@ def even_batches(examples: int, at_most: int) -> tuple[int, int]:
         one compiled program.
 
     Example:
-        >>> plans.even_batches(1437, at_most=200)  # 8 batches of 184: 35 rows of weight zero are added
+        >>> plans.padded_batch_size(1437, at_most=200)  # 8 batches of 184: 35 rows of weight zero are added
         (184, 1472)
     """
     steps = -(-examples // at_most)
@@ -140,7 +140,7 @@ def even_batches(examples: int, at_most: int) -> tuple[int, int]:
 
 @functools.partial(jax.jit, static_argnames=("recipe", "epochs", "batch_size", "select", "patience"))
 def _run(
-    recipe: Recipe,
+    recipe: ProgramSpec,
     hparams: dict[str, Array],
     seed: Array,
     call: Array,
@@ -153,18 +153,18 @@ def _run(
     patience: int | None,
 ) -> training.Run:
     key = jax.random.fold_in(jax.random.key(seed), call)
-    progress = training.start(recipe, hparams, key, data, epochs, batch_size, select)
+    progress = training.init_run(recipe, hparams, key, data, epochs, batch_size, select)
     if state is not None:
         params, opt_state, step = state
         first = progress.state
         if opt_state is None:
             opt_state, step = recipe(hparams).optimizer.init(params), first.step
         progress = progress._replace(state=training.State(params, opt_state, step, first.key))
-    run = training.advance(recipe, hparams, key, data, progress, jnp.int32(epochs), batch_size, select, patience)
+    run = training.train_until(recipe, hparams, key, data, progress, jnp.int32(epochs), batch_size, select, patience)
     return run._replace(state=run.state._replace(key=None))
 
 
-def train(plan: Plan) -> training.Run:
+def train(plan: TrainingJob) -> training.Run:
     """Make one training.
 
     Args:
@@ -192,10 +192,10 @@ def train(plan: Plan) -> training.Run:
         select=plan.select,
         patience=plan.patience,
     )
-    return checked(plan, jax.tree.map(np.asarray, run))
+    return raise_if_diverged(plan, jax.tree.map(np.asarray, run))
 
 
-def checked(plan: Plan, run: training.Run) -> training.Run:
+def raise_if_diverged(plan: TrainingJob, run: training.Run) -> training.Run:
     """The run, if it stayed finite.
 
     Args:
@@ -227,7 +227,7 @@ def checked(plan: Plan, run: training.Run) -> training.Run:
     return run
 
 
-def train_many(plans: Sequence[Plan]) -> dict[tuple[Any, ...], training.Run]:
+def train_many(plans: Sequence[TrainingJob]) -> dict[tuple[Any, ...], training.Run]:
     """Make many trainings: all settings of one set of examples side by side, through the same batches; sets of examples
     one beside the other, on as many threads as there are cores. Sets that are shaped alike share a program.
 
@@ -242,7 +242,7 @@ def train_many(plans: Sequence[Plan]) -> dict[tuple[Any, ...], training.Run]:
         >>> len(plans.train_many(many))
         3
     """
-    sets: dict[tuple[Any, ...], dict[tuple[Any, ...], Plan]] = {}
+    sets: dict[tuple[Any, ...], dict[tuple[Any, ...], TrainingJob]] = {}
     for plan in plans:
         digest = program, _, examples = plan.digest()
         sets.setdefault((program, examples), {})[digest] = plan
@@ -261,7 +261,7 @@ def _program(program: tuple[Any, ...], settings: int) -> Callable[..., training.
     def run(hparams: dict[str, Array], seed: Array, data: training.Data) -> training.Run:
         keys = jax.random.fold_in(jax.random.key(seed), 0)[None]
         options = {"epochs": epochs, "batch_size": batch_size, "select": select, "patience": patience}
-        runs = training.run_many(recipe, hparams, keys, data, **options)
+        runs = training.run_grid(recipe, hparams, keys, data, **options)
         # what a finished model does not need would fill the memory
         runs = runs._replace(state=runs.state._replace(key=None, opt_state=None))
         return jax.tree.map(lambda a: a[:, 0], runs)
@@ -271,18 +271,18 @@ def _program(program: tuple[Any, ...], settings: int) -> Callable[..., training.
     return jax.jit(run).lower(hparams, jax.ShapeDtypeStruct((), np.uint32), data).compile()
 
 
-def _train_set(program: Callable[..., training.Run], plans: list[Plan]) -> dict[tuple[Any, ...], training.Run]:
+def _train_set(program: Callable[..., training.Run], plans: list[TrainingJob]) -> dict[tuple[Any, ...], training.Run]:
     hparams = {name: np.stack([plan.hparams[name] for plan in plans]) for name in HPARAMS}
     runs = jax.tree.map(np.asarray, program(hparams, np.uint32(plans[0].seed), plans[0].data))
     return {plan.digest(): jax.tree.map(lambda a, i=i: a[i], runs) for i, plan in enumerate(plans)}
 
 
 # Who answers a plan: `train`, unless a search has asked to be told the plans, or has made the trainings already.
-_answer: contextvars.ContextVar[Callable[[Plan], training.Run]] = contextvars.ContextVar("answer", default=train)
+_answer: contextvars.ContextVar[Callable[[TrainingJob], training.Run]] = contextvars.ContextVar("answer", default=train)
 
 
-def answer(plan: Plan) -> training.Run:
-    """The run of a plan: trained now, or taken from those that `answering` brought.
+def execute(plan: TrainingJob) -> training.Run:
+    """The run of a plan: trained now, or taken from those that `use_executor` brought.
 
     Args:
         plan: what is wanted.
@@ -301,7 +301,7 @@ def answer(plan: Plan) -> training.Run:
 
 
 @contextlib.contextmanager
-def answering(by: Callable[[Plan], training.Run]) -> Iterator[None]:
+def use_executor(by: Callable[[TrainingJob], training.Run]) -> Iterator[None]:
     """Have plans answered by another function for a while.
 
     Args:

@@ -14,7 +14,7 @@ from sklearn.utils import _safe_indexing, check_random_state, indexable
 from sklearn.utils.validation import _check_method_params
 
 from jaxnn import training
-from jaxnn.interop.sklearn._jobs import Plan, answering, checked, train, train_many
+from jaxnn.interop.sklearn._jobs import TrainingJob, raise_if_diverged, train, train_many, use_executor
 
 
 class VmapSearchCV(GridSearchCV):
@@ -90,15 +90,15 @@ class VmapSearchCV(GridSearchCV):
         trained = train_many(self._plans(X, y, splits, {k: v for k, v in params.items() if k != "groups"}))
         seconds = time.perf_counter() - clock
 
-        def recall(plan: Plan) -> training.Run:
+        def recall(plan: TrainingJob) -> training.Run:
             run = trained.get(plan.digest())
-            return train(plan) if run is None else checked(plan, run)
+            return train(plan) if run is None else raise_if_diverged(plan, run)
 
         names = ("scoring", "refit", "error_score", "return_train_score")
         search = GridSearchCV(
             self.estimator, self.param_grid, cv=splits, **{name: getattr(self, name) for name in names}
         )
-        with answering(recall):
+        with use_executor(recall):
             search.fit(X, y, **params)
         search.cv_results_["mean_fit_time"] += seconds / (len(splits) * len(search.cv_results_["params"]))
         for name, value in vars(search).items():
@@ -106,17 +106,17 @@ class VmapSearchCV(GridSearchCV):
                 setattr(self, name, value)
         return self
 
-    def _plans(self, X: Any, y: Any, splits: list[tuple[Any, Any]], params: dict[str, Any]) -> list[Plan]:
+    def _plans(self, X: Any, y: Any, splits: list[tuple[Any, Any]], params: dict[str, Any]) -> list[TrainingJob]:
         """What each setting would have trained on each fold; what cannot be fitted the search will tell."""
-        plans: list[Plan] = []
+        plans: list[TrainingJob] = []
         random = check_random_state(None)  # the search will draw the same seeds again
         before = random.get_state()
 
-        def note(plan: Plan) -> training.Run:
+        def note(plan: TrainingJob) -> training.Run:
             plans.append(plan)
             raise _NotedError
 
-        with answering(note), warnings.catch_warnings():
+        with use_executor(note), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the search will give them again
             for setting in ParameterGrid(self.param_grid):
                 for rows, _ in splits:
