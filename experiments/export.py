@@ -1,11 +1,11 @@
-"""Take a trained classifier elsewhere, preprocessing included: as a serialized JAX program, and as ONNX.
+"""Export a trained classifier, preprocessing included, as a serialized JAX program and as ONNX.
 
     python -m experiments.train --out runs/digits
     python -m experiments.export --run runs/digits --formats jax onnx
 
 writes `classifier.jax`, `classifier.onnx` and `classifier.json` (version, classes, shape and type of the examples, a
-digest of each file) to the folder `export` of the run. Running them needs JAX or an ONNX runtime, and not this package;
-both take any number of examples f32[B, ...], in the units of the training examples, and give their scores f32[B, C]:
+digest of each file) to the folder `export` of the run. They run with JAX or an ONNX runtime, without this package; both
+take any number of examples f32[B, ...], in the units of the training examples, and return scores f32[B, C]:
 
     import jax, pathlib
     classifier = jax.export.deserialize(bytearray(pathlib.Path("classifier.jax").read_bytes()))
@@ -34,35 +34,23 @@ from experiments.cli import command, files
 from jaxnn.interop import export
 
 VERSION = 1
-"""Of the files together; another one when their meaning changes."""
+"""Version of the file set; increases when its meaning changes."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-    """Which classifier, and as what."""
+    """The classifier and the formats."""
 
     run: Path
-    """The folder of a run of experiments.train."""
+    """Run folder of experiments.train."""
     out: Path | None = None
-    """The folder for the files, those of the same name are replaced; by default `export` in the folder of the run."""
+    """Folder for the files, existing ones are replaced; by default `export` in the run folder."""
     formats: tuple[Literal["jax", "onnx"], ...] = ("jax",)
-    """jax, onnx, or both; they need the extra "export"."""
+    """jax, onnx, or both; needs the extra "export"."""
 
 
 def write(config: Config, console: Console) -> dict[str, Any]:
-    """Read the classifier and write its files.
-
-    Args:
-        config: what was given.
-        console: where the names of the files go.
-
-    Returns:
-        What is in `classifier.json`.
-
-    Raises:
-        ValueError, OSError: as `experiments.classifier.saved.read_classifier`, or no format; nothing was written then.
-        ImportError: a package is not installed; the message says which.
-    """
+    """Read the classifier, write its files, and return their description."""
     if not config.formats:
         raise ValueError("--formats needs jax, onnx, or both")
     described = describe(config.run)
@@ -92,7 +80,7 @@ def write(config: Config, console: Console) -> dict[str, Any]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The command: exit status 0, or 2 when something that was given is wrong."""
+    """Run the command; exit status 0, or 2 for bad input."""
     config = tyro.cli(Config, prog="python -m experiments.export", description=__doc__, args=arguments)
     return command.run(write, config, Console())
 

@@ -1,4 +1,4 @@
-"""How good the models of the notes get when they are trained well: several seeds on all training examples.
+"""The accuracy of linear classifiers and networks when trained well: several seeds on all training examples.
 
     python -m experiments.leaderboard
     python -m experiments.leaderboard --row linear-softmax
@@ -6,10 +6,10 @@
     python -m experiments.leaderboard --row linear-softmax --budget
     python -m experiments.leaderboard --row deep-gpu beta-lasso-gpu
 
-Everything in a recipe was chosen on 45,000 training and 5,000 validation examples of the training set; the test set is
-read once by each seed, after training on all 50,000. `--ablation` leaves out one part of the recipe after the other
-and adds what is not in it, on the 45,000 and 5,000 examples alone; `--budget` trains for an eighth, a quarter and half
-of the epochs as well, on the same. Finished runs under `runs/leaderboard` are used again, and stopped ones go on.
+Every recipe was chosen on 45,000 training and 5,000 validation examples; each seed then trains on all 50,000 and reads
+the test set once. `--ablation` removes the parts of a recipe one by one and adds what is not in it, on the 45,000 and
+5,000 examples alone; `--budget` also trains for 1/8, 1/4 and 1/2 of the epochs, on the same examples. Finished runs in
+`runs/leaderboard` are reused, and interrupted ones are resumed.
 """
 
 from __future__ import annotations
@@ -38,49 +38,37 @@ from jaxnn import plots
 from jaxnn.plots.losses import curves
 
 RESULTS = Path("experiments", "results")
-SHARES = (1 / 8, 1 / 4, 1 / 2, 1.0)
-"""Of the epochs of a recipe."""
+FRACTIONS = (1 / 8, 1 / 4, 1 / 2, 1.0)
+"""Of a recipe's epochs, for `--budget`."""
 ON_A_CPU = tuple(name for name, row in RECIPES.items() if not row.gpu)
 
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """Which models to train, and how often."""
+    """The models to train, and how many times."""
 
     row: tuple[str, ...] = ON_A_CPU
-    """Which rows; by default all that need no GPU."""
+    """Rows to measure; by default all that need no GPU."""
     seeds: int = 5
     """Runs of each recipe."""
     ablation: bool = False
-    """Leave out one part of each recipe after the other, add what is not in it, and measure on validation examples;
-    never the test set."""
+    """Remove the parts of each recipe one by one, add what is not in it, and measure on validation examples; never on the
+    test set."""
     budget: bool = False
-    """Train for a part of the epochs as well and measure on validation examples; never the test set."""
+    """Also train for a fraction of the epochs and measure on validation examples; never on the test set."""
     data_dir: Path | None = None
     """Where TFDS keeps prepared datasets."""
     runs: Path = Path("runs", "leaderboard")
-    """The folder of the runs."""
+    """Folder of the runs."""
     out: Path | None = None
-    """The file for the results; leaderboard.json, ablation.json or budget.json in experiments/results by default. Of
-    --budget, the figure lies beside it."""
+    """Result file; by default leaderboard.json, ablation.json or budget.json in experiments/results. --budget writes its
+    figure next to it."""
     quick: bool = False
-    """A trial: few epochs, few examples; the results go to runs/leaderboard."""
+    """Trial run with few epochs and examples; results go to runs/leaderboard."""
 
 
 def run(options: Options, console: Console) -> dict[str, Any]:
-    """Train and write.
-
-    Args:
-        options: see `Options`.
-        console: where progress and the closing table go.
-
-    Returns:
-        What was written: `{"rows": [...]}`.
-
-    Raises:
-        ValueError: an option is wrong, or a folder holds another run.
-        OSError, ImportError: as `experiments.train`.
-    """
+    """Train, write the result file, print a table, and return the content of the file."""
     if unknown := [name for name in options.row if name not in RECIPES]:
         raise ValueError(f"--row {' '.join(unknown)}: choose from {', '.join(RECIPES)}")
     if (large := [name for name in options.row if RECIPES[name].gpu]) and not options.quick and not _has_gpu():
@@ -88,7 +76,7 @@ def run(options: Options, console: Console) -> dict[str, Any]:
     if options.seeds < 1:
         raise ValueError(f"--seeds {options.seeds} must be at least 1")
     if options.ablation and options.budget:
-        raise ValueError("--ablation and --budget are two measurements: give one of them")
+        raise ValueError("--ablation and --budget are separate measurements: give one of them")
     kind, of_row = "leaderboard", _trained
     if options.ablation or options.budget:
         kind, of_row = ("ablation", _ablated) if options.ablation else ("budget", _budgeted)
@@ -105,15 +93,7 @@ def run(options: Options, console: Console) -> dict[str, Any]:
 
 
 def write(out: Path, row: Mapping[str, Any]) -> None:
-    """Put a row into the file of the results, in place of an earlier one of the same name.
-
-    Args:
-        out: the file.
-        row: with "row" and "part" to tell it from the others.
-
-    Raises:
-        OSError, ValueError: the file cannot be read or written.
-    """
+    """Put a row into the result file, replacing an earlier one of the same row and part."""
     rows = json.loads(out.read_text())["rows"] if out.exists() else []
     rows = [other for other in rows if (other["row"], other["part"]) != (row["row"], row["part"])] + [dict(row)]
     order = list(RECIPES)
@@ -121,73 +101,66 @@ def write(out: Path, row: Mapping[str, Any]) -> None:
 
 
 def _trained(name: str, options: Options, console: Console) -> Iterator[dict[str, Any]]:
-    """The row of the leaderboard: trained on all training examples, the test set read once by each seed."""
+    """The leaderboard's row: trained on all training examples; each seed reads the test set once."""
     row = RECIPES[name]
     runs = [_run_of(name, "all", row.recipe, seed, 0.0, options, console) for seed in range(options.seeds)]
     accuracies = [100 * run["test_accuracy"] for run in runs]
     peers = row.peers(options.seeds) if row.peers and not options.quick else []
     goal = row.goal or max((peer["mean"] for peer in peers), default=None)
-    yield _told(name, "", accuracies, runs, row.recipe) | {"reference": row.reference, "goal": goal, "peers": peers}
+    yield _row(name, "", accuracies, runs, row.recipe) | {"reference": row.reference, "goal": goal, "peers": peers}
 
 
 def _ablated(name: str, options: Options, console: Console) -> Iterator[dict[str, Any]]:
-    """The recipe, without each of its parts, and with what is not in it, measured on validation examples."""
+    """The recipe, the recipe without each of its parts, and with additions, measured on validation examples."""
     row = RECIPES[name]
     recipe = _shortened(name, row.ablated)
     whole = np.array([])
     for part, changes in {"": {}, **row.parts, **row.others}.items():
         runs = _validated(name, part, row.ablated, {**recipe, **changes}, options, console)
         accuracies = [100 * run["validation_accuracy"] for run in runs]
-        told = _told(name, part, accuracies, runs, {**recipe, **changes})
+        result = _row(name, part, accuracies, runs, {**recipe, **changes})
         if not part:
             whole = np.array(accuracies)
-            yield told
-        else:  # seed by seed, since each seed has validation examples of its own
+            yield result
+        else:  # paired by seed, since each seed has its own validation examples
             brings = whole - accuracies if part in row.parts else accuracies - whole
-            yield told | {"brings": float(brings.mean()), "brings_std": spread(brings)}
+            yield result | {"brings": float(brings.mean()), "brings_std": spread(brings)}
 
 
 def _budgeted(name: str, options: Options, console: Console) -> Iterator[dict[str, Any]]:
-    """The recipe with a part of its epochs, measured on validation examples."""
-    for share in SHARES:
-        recipe = _shortened(name, share)
-        runs = _validated(name, "", share, recipe, options, console)
+    """The recipe with fractions of its epochs, measured on validation examples."""
+    for fraction in FRACTIONS:
+        recipe = _shortened(name, fraction)
+        runs = _validated(name, "", fraction, recipe, options, console)
         accuracies = [100 * run["validation_accuracy"] for run in runs]
-        part = "all epochs" if share == 1 else f"{Fraction(share)} of the epochs"
-        yield _told(name, part, accuracies, runs, recipe) | {"share": share}
+        part = "all epochs" if fraction == 1 else f"{Fraction(fraction)} of the epochs"
+        yield _row(name, part, accuracies, runs, recipe) | {"share": fraction}
 
 
-def _shortened(name: str, share: float) -> dict[str, Any]:
-    """The recipe with a share of its epochs."""
+def _shortened(name: str, fraction: float) -> dict[str, Any]:
+    """The recipe with a fraction of its epochs."""
     recipe = RECIPES[name].recipe
-    return {**recipe, "epochs": max(1, round(share * epochs_of(recipe)))} if share != 1 else dict(recipe)
+    return {**recipe, "epochs": max(1, round(fraction * epochs_of(recipe)))} if fraction != 1 else dict(recipe)
 
 
 def _validated(
-    name: str, part: str, share: float, recipe: Mapping[str, Any], options: Options, console: Console
+    name: str, part: str, fraction: float, recipe: Mapping[str, Any], options: Options, console: Console
 ) -> list[dict[str, Any]]:
-    """Runs that are measured on validation examples, as many as there are seeds."""
-    length = [f"{recipe['epochs']}-epochs"] if share != 1 else [] if part else ["whole"]
+    """The summaries of the runs of all seeds, with validation examples held out."""
+    length = [f"{recipe['epochs']}-epochs"] if fraction != 1 else [] if part else ["whole"]
     folder = "-".join([*part.split(), *length])
     return [_run_of(name, folder, recipe, seed, 0.1, options, console) for seed in range(options.seeds)]
 
 
 def budget_figure(rows: list[dict[str, Any]]) -> Figure:
-    """What the last epochs bring: accuracy against budget, from that of the whole recipe on.
-
-    Args:
-        rows: of `--budget`, four of each model, in order.
-
-    Returns:
-        A figure with a line for each model.
-    """
+    """Validation accuracy against the fraction of the epochs, relative to the whole recipe; a line per model."""
     found: dict[str, list[float]] = {}
     for row in rows:
         found.setdefault(row["title"], []).append(row["mean"])
     lines = {title: np.subtract(means, means[-1]) for title, means in found.items()}
-    labels = "share of the recipe's epochs", "points of accuracy"
-    figure = curves(SHARES, lines, "Validation accuracy, beside that of the whole recipe", labels, log=(True, False))
-    figure.axes[0].set_xticks(SHARES, [str(Fraction(share)) for share in SHARES])
+    labels = "fraction of the recipe's epochs", "percentage points"
+    figure = curves(FRACTIONS, lines, "Validation accuracy relative to the whole recipe", labels, log=(True, False))
+    figure.axes[0].set_xticks(FRACTIONS, [str(Fraction(fraction)) for fraction in FRACTIONS])
     figure.axes[0].minorticks_off()
     return figure
 
@@ -201,7 +174,7 @@ def _run_of(
     options: Options,
     console: Console,
 ) -> dict[str, Any]:
-    """The summary of one run; one that was finished earlier is read, one that was stopped goes on."""
+    """The summary of one run; a finished one is read, an interrupted one resumed."""
     out = options.runs / name / part / str(seed)
     given = {"dataset": "cifar10", "data_dir": options.data_dir, "quick": options.quick, **recipe}
     config = Config(**given, validation_share=validation_share, seed=seed, out=out)
@@ -215,7 +188,7 @@ def _run_of(
     return train(config, console, stored)
 
 
-def _told(
+def _row(
     name: str, part: str, accuracies: list[float], runs: list[dict[str, Any]], recipe: Mapping[str, Any]
 ) -> dict[str, Any]:
     return {
@@ -239,7 +212,7 @@ def _has_gpu() -> bool:
 
 def _table(rows: list[dict[str, Any]], options: Options) -> Table:
     measured = "validation" if options.ablation or options.budget else "test"
-    parts = ("part", "it brings") if options.ablation else ("trained for",) if options.budget else ()
+    parts = ("part", "gain") if options.ablation else ("trained for",) if options.budget else ()
     columns = ("model", *parts, "accuracy", "seeds", "seconds a run")
     table = Table(*columns, title=f"{measured} accuracy, %")
     for row in rows:
@@ -251,22 +224,14 @@ def _table(rows: list[dict[str, Any]], options: Options) -> Table:
 
 
 def with_spread(row: Mapping[str, Any], name: str = "mean") -> str:
-    """A mean of a row with the standard deviation over the seeds.
-
-    Args:
-        row: of the results.
-        name: "mean", the accuracy; or "brings", what a part adds to it.
-
-    Returns:
-        Such as "41.64 ± 0.03".
-    """
+    """The mean of a row ("mean": accuracy, "brings": gain) ± the standard deviation over seeds."""
     sign, spread = ("", row["std"]) if name == "mean" else ("+", row["brings_std"])
     return f"{row[name]:{sign}.2f}" + ("" if spread is None else f" ± {spread:.2f}")
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The command: exit status 0, 1 when a training diverged, 2 when something that was given is wrong, 130 or 143
-    when it was stopped by Control-C or SIGTERM; started again it goes on.
+    """Run the command; exit status 0, 1 if a training diverged, 2 for bad input, 130 or 143 after Control-C or SIGTERM;
+    the same command then resumes.
     """
     options = tyro.cli(Options, prog="python -m experiments.leaderboard", description=__doc__, args=arguments)
     environment.enable_compilation_cache()

@@ -3,10 +3,10 @@
     python -m experiments.train --out runs/digits
     python -m experiments.predict --run runs/digits photo.png another.jpg
 
-Takes whatever Pillow opens, of any size and mode; an image is turned as its EXIF data say, laid on white where it is
-transparent, cut to its middle square, resized to the images of the training and standardized with their statistics. To
-expect: a table of scores and probabilities, and a figure for each image, in a few seconds. The digits of scikit-learn
-are light on dark: use --invert for dark ink on paper.
+Accepts any image that Pillow opens, of any size and mode. An image is rotated according to its EXIF data, put on white
+where it is transparent, cropped to its central square, resized to the training images and standardized with their
+statistics. Expected result: a table of scores and probabilities, and a figure per image, in a few seconds. The digits of
+scikit-learn are light on dark: use --invert for dark ink on paper.
 """
 
 from __future__ import annotations
@@ -39,56 +39,45 @@ class Config:
     """Which classifier, and which images."""
 
     images: tyro.conf.Positional[tuple[Path, ...]]
-    """Files of images."""
+    """Image files."""
     run: Path
-    """The folder of a run of experiments.train."""
+    """Run folder of experiments.train."""
     out: Path = Path("runs", "predictions")
-    """The folder for the figures; those of the same name are replaced."""
+    """Folder for the figures; existing ones are replaced."""
     invert: bool = False
-    """Take the negative of each image first: for dark ink on paper, where the training images are light on dark."""
+    """Invert each image first: for dark ink on paper if the training images are light on dark."""
 
 
 class Trained(NamedTuple):
-    """A classifier as it was stored."""
+    """A trained image classifier, with what a prediction and its explanation need."""
 
     score: Callable[[Array], Array]
-    """From one image f32[H, W, C], in the units of the training images, to its scores f32[classes]."""
+    """One image f32[H, W, C], in the units of the training images, to its scores f32[classes]."""
     explain: Callable[[Array], Attribution]
-    """What the difference of each pixel of such an image from the mean image adds to each score; compiled once."""
+    """Attribution of each score to the pixels' differences from the mean image; compiled once."""
     mean: Array
-    """The mean training image, f32[H, W, C]; zeros where nothing was centered."""
+    """The mean training image, f32[H, W, C]; zeros without centering."""
     shape: tuple[int, int, int]
     scale: float
-    """The value of white: 16 for digits, 255 for other images."""
+    """The value of white: 16 for digits, else 255."""
     names: tuple[str, ...]
     exact: bool
-    """Whether the score is a sum of pixel contributions: the linear classifier."""
+    """Whether the score is exactly the sum of its attributions: a linear classifier."""
 
 
 class Prediction(NamedTuple):
-    """What the classifier says of an image."""
+    """The prediction for one image."""
 
     scores: np.ndarray
     probabilities: np.ndarray
     winner: int
     rival: int
     parts: np.ndarray
-    """f32[2, H, W]: what each pixel adds to the winner's score and to the rival's, beside the mean image."""
+    """f32[2, H, W]: attribution of the winner's and the rival's score to the pixels, relative to the mean image."""
 
 
 def read_run(folder: Path) -> Trained:
-    """Read what `experiments.train` left in a folder.
-
-    Args:
-        folder: of the run.
-
-    Returns:
-        The classifier.
-
-    Raises:
-        ValueError: the folder is no run, its files are damaged, or it was not trained on images.
-        OSError: a file cannot be read.
-    """
+    """Read the image classifier of a run folder; ValueError for a classifier of points."""
     described = describe(folder)
     settings, names, shape = described
     if len(shape) != 3:
@@ -106,15 +95,7 @@ def read_run(folder: Path) -> Trained:
 
 
 def fit_image(image: Image.Image, trained: Trained) -> np.ndarray:
-    """The middle square (or the middle of the training images' shape) of an image, resized and in their units.
-
-    Args:
-        image: of mode RGB.
-        trained: the classifier.
-
-    Returns:
-        f32[H, W, C], from 0 to `trained.scale`.
-    """
+    """The center of an image in the training images' aspect ratio, resized and in their units."""
     height, width, channels = trained.shape
     small = ImageOps.fit(image, (width, height), Image.Resampling.LANCZOS)
     values = np.asarray(small if channels == 3 else small.convert("L"), np.float32).reshape(trained.shape)
@@ -122,17 +103,10 @@ def fit_image(image: Image.Image, trained: Trained) -> np.ndarray:
 
 
 def classify(trained: Trained, image: np.ndarray) -> Prediction:
-    """Scores, probabilities and pixel contributions of an image.
+    """Scores, probabilities and attribution of an image.
 
-    Contributions are those of the difference from the mean training image: exact for the linear classifier, where they
-    add up to the score without that of the mean image; gradient times difference for a network.
-
-    Args:
-        trained: the classifier.
-        image: f32[H, W, C], as from `fit_image`.
-
-    Returns:
-        A `Prediction`.
+    Attribution is gradient times difference from the mean training image; for a linear classifier it is exact and adds
+    up to the score minus that of the mean image.
     """
     found = trained.explain(jnp.asarray(image))
     scores = np.asarray(found.scores, np.float64)
@@ -143,20 +117,9 @@ def classify(trained: Trained, image: np.ndarray) -> Prediction:
 
 
 def predict(config: Config, console: Console) -> list[Prediction]:
-    """Classify every image, print tables and write figures.
-
-    Args:
-        config: what was given.
-        console: where the tables go.
-
-    Returns:
-        A prediction for each image.
-
-    Raises:
-        ValueError, OSError: as `read_run` and `read_image`; nothing was written then.
-    """
+    """Classify every image, print its table and write its figure."""
     if not config.images:
-        raise ValueError("give the files of one or more images")
+        raise ValueError("no image files: give one or more, such as photo.png")
     trained = read_run(config.run)
     pictures = [read_image(path) for path in config.images]
     if config.invert:
@@ -192,7 +155,7 @@ def predict(config: Config, console: Console) -> list[Prediction]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The command: exit status 0, or 2 when something that was given is wrong."""
+    """Run the command; exit status 0, or 2 for bad input."""
     config = tyro.cli(Config, prog="python -m experiments.predict", description=__doc__, args=arguments)
     environment.enable_compilation_cache()
     return command.run(predict, config, Console())

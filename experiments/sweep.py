@@ -1,14 +1,14 @@
-"""Train every setting of a grid (or settings drawn at random) with several seeds at once, and choose by validation.
+"""Train every setting of a grid (or random settings) with several seeds at once, and choose by validation accuracy.
 
     python -m experiments.sweep
     python -m experiments.sweep --dataset cifar10 --model linear --learning-rates 1e-3 2e-3 4e-3 --l2s 3e-3 1e-2 3e-2
     python -m experiments.sweep --dataset moons --widths 1 2 4 8 16 --seeds 8
 
-All settings of one seed go through the same batches in one compiled program. The best setting (highest mean validation
-accuracy over the seeds) is then trained once more on training and validation examples together, and the test set is
-read once. `--resume FOLDER`, or the same command with the same --out, goes on where it was stopped.
+All settings of one seed see the same batches in one compiled program. The best setting (highest mean validation accuracy
+over the seeds) is then trained once more on training and validation examples together, and the test set is read once.
+`--resume FOLDER`, or the same command with the same --out, continues an interrupted sweep.
 
-To expect on 2 CPU cores: 75 models of the digits in about half a minute.
+Expected on 2 CPU cores: 75 models of the digits in about half a minute.
 """
 
 from __future__ import annotations
@@ -52,32 +52,17 @@ PROGRAM = "python -m experiments.sweep"
 
 
 def sweep(config: SweepConfig, console: Console) -> dict[str, Any]:
-    """Run a sweep from the settings to the files.
-
-    Args:
-        config: the settings, as the user gave them; `out` may be the folder of the same sweep that was stopped.
-        console: where progress and the closing table go.
-
-    Returns:
-        The summary, as written to `summary.json`.
-
-    Raises:
-        ValueError: a setting is wrong, or the folder holds another sweep; nothing was written.
-        OSError: a file or folder cannot be read or written. Results that could not be written are in the folder that
-            the message names.
-        ImportError: the dataset cannot be prepared without another package.
-        command.Interrupted: there was a signal; the groups that are finished have been saved.
-    """
+    """Run a sweep and write its files; returns the summary. `config.out` may hold the same sweep, interrupted."""
     if config.coordinator or config.num_processes or config.process_id:
         raise ValueError(
-            "--coordinator, --num-processes and --process-id belong to experiments.train: a sweep runs in one process, "
-            "over all its devices; for several hosts start one sweep on each, with settings or --seed of its own"
+            "--coordinator, --num-processes and --process-id belong to experiments.train: a sweep runs in one process, on "
+            "all its devices; on several hosts start one sweep each, with its own settings or --seed"
         )
     if config.memory_share != SweepConfig.memory_share:
         raise ValueError(
-            f"--memory-share {config.memory_share} belongs to experiments.train: a sweep has all images in memory"
+            f"--memory-share {config.memory_share} belongs to experiments.train: a sweep keeps all images in memory"
         )
-    device = multihost.choose(config.device)
+    device = multihost.choose_device(config.device)
     with sharding.model_parallel():
         return _sweep(config, console, device)
 
@@ -90,7 +75,7 @@ def _sweep(config: SweepConfig, console: Console, device: str) -> dict[str, Any]
 
     dataset = load_dataset(config)
     if config.validation_share == 0:
-        raise ValueError("--validation-share 0 leaves nothing to choose by: a sweep needs validation examples")
+        raise ValueError("--validation-share 0: a sweep chooses by validation accuracy and needs validation examples")
     check_values(config)
     widest = {"hidden": (max(config.widths),) * len(config.hidden or (0,))} if config.widths else {}
     settings = resolve(_plain(dataclasses.replace(config, **widest)), dataset)
@@ -105,7 +90,7 @@ def _sweep(config: SweepConfig, console: Console, device: str) -> dict[str, Any]
         group = config.group
     elif settings.model in ("linear", "mlp"):
         fits = training.choose_chunk(make_task, hparams, keys, data, settings.batch_size)
-        # several groups, so that progress is seen and a stopped sweep need not begin again
+        # several chunks, for a progress bar and for resuming
         group = math.ceil(count / math.ceil(count / min(fits[0], max(16, math.ceil(count / 8))))), fits[1]
     else:  # one convolutional network keeps a device busy, and its activations are large
         group = min(count, sharding.axis_size(sharding.MODELS)), 1
@@ -171,7 +156,7 @@ def _sweep(config: SweepConfig, console: Console, device: str) -> dict[str, Any]
         summary["seconds_total"] = time.perf_counter() - started
         files.write_json(folder / "summary.json", summary | environment.environment())
 
-    rescue.write_or_rescue(write, config, out)
+    rescue.write_or_rescue(write, config.rescue, out)
     console.print(_table(summary, out))
     for warning in warnings:
         console.print(f"warning: {warning}", highlight=False)
@@ -179,7 +164,7 @@ def _sweep(config: SweepConfig, console: Console, device: str) -> dict[str, Any]
 
 
 def _kept(run: training.Run) -> dict[str, Any]:
-    """What is wanted of each run [settings, seeds, ...]: its numbers, not its parameters."""
+    """The results to keep of each run [settings, seeds, ...]: numbers, not parameters."""
     assert run.best is not None
     last = jnp.maximum(run.epoch - 1, 0)[..., None]
     at_last = {name: jnp.take_along_axis(values, last, -1)[..., 0] for name, values in run.history.items()}
@@ -199,7 +184,7 @@ def _plain(config: SweepConfig) -> Config:
 
 
 def _folder(config: SweepConfig, dataset: Dataset, group: tuple[int, int]) -> Path:
-    """The folder of the sweep: a new one, or one in which the same sweep was stopped."""
+    """The folder of the sweep: new, or that of the same sweep, interrupted."""
     out = config.out or Path("runs", f"{time.strftime('%Y-%m-%d-%H%M%S')}-{dataset.name}-sweep")
     asked = json.loads(files.as_json(dataclasses.asdict(config) | {"group": group}))
     data = resume.fingerprint(dataset)
@@ -211,8 +196,8 @@ def _folder(config: SweepConfig, dataset: Dataset, group: tuple[int, int]) -> Pa
             raise ValueError(f"--out {out} holds a sweep with other settings ({changed}): choose another folder")
         if before["data"] != data:
             raise ValueError(
-                f"--out {out} holds a sweep of other data: the examples of {dataset.name} are not those it began with; "
-                f"look at --data-dir, or choose another folder"
+                f"--out {out} holds a sweep of other data: the examples of {dataset.name} differ from those it began with; "
+                f"check --data-dir, or choose another folder"
             )
     elif out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ValueError(f"--out {out} exists and is not an empty folder or a sweep: choose another or remove it")
@@ -229,7 +214,7 @@ def _write_csv(
     scores: np.ndarray,
     config: SweepConfig,
 ) -> None:
-    """One row for each model: its setting, its seed and what it reached."""
+    """One row per model: setting, seed and results."""
     table = io.StringIO()
     rows = csv.writer(table, lineterminator="\n")
     names = [NAMES[axis] for axis in values]
@@ -250,7 +235,7 @@ def _figures(
     best: int,
     random: bool,
 ) -> dict[str, Figure]:
-    """A heat map of the two settings with most values, at their best over the others; or a curve for each setting."""
+    """A heat map over the two hyper-parameters with most values (best over the others), or a curve per hyper-parameter."""
     measure = "mean validation accuracy, %"
     if random or len(values) == 1:
         return {
@@ -284,14 +269,14 @@ def _figures(
 def _train_best(
     config: SweepConfig, settings: Settings, chosen: Mapping[str, Any], epochs: int, out: Path, console: Console
 ) -> dict[str, Any]:
-    """The best setting trained on all but the test examples; what the test set says, read once."""
+    """Train the best setting on training and validation examples and read the test set once."""
     changes: dict[str, Any] = {name: value for name, value in chosen.items() if name != "width"}
     if "width" in chosen:
         changes["hidden"] = (chosen["width"],) * len(settings.hidden)
     folder = out / "best"
     changes |= {"validation_share": 0.0, "early_stopping": None, "epochs": epochs, "out": folder, "resume": None}
     stored = None
-    if (folder / "config.json").exists():  # a sweep that was stopped here
+    if (folder / "config.json").exists():  # the sweep was interrupted here
         stored = resume.find(folder, lambda message: console.print(f"warning: {message}", soft_wrap=True))
     elif folder.exists():
         shutil.rmtree(folder)
@@ -300,7 +285,7 @@ def _train_best(
     except command.Interrupted as stopped:
         raise command.Interrupted(
             stopped.signum,
-            f"{signal.Signals(stopped.signum).name} while the best setting was trained; saved in {folder}; go on with: "
+            f"{signal.Signals(stopped.signum).name} while training the best setting; saved in {folder}; resume with: "
             f"{resume.resume_command('sweep', out)}",
         ) from None
     return {name: summary[name] for name in ("test_accuracy", "test_loss", "epochs")}
@@ -323,8 +308,8 @@ def _table(summary: Mapping[str, Any], out: Path) -> Table:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The command: exit status 0, 1 when the best setting diverged in the end, 2 when something given is wrong, 130 or
-    143 when it was stopped by Control-C or SIGTERM.
+    """Run the command; exit status 0, 1 if the best setting diverged in the final training, 2 for bad input, 130 or 143
+    after Control-C or SIGTERM.
     """
     config = tyro.cli(SweepConfig, prog=PROGRAM, description=__doc__, args=arguments)
     environment.enable_compilation_cache()

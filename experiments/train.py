@@ -39,7 +39,7 @@ from experiments.classifier.presets import apply_preset, resolve
 from experiments.classifier.results import Classifier, figures, table
 from experiments.classifier.task import hyperparameters, task_maker
 from experiments.cli import command, environment, files, rescue
-from experiments.cli.progress import Bar, bar_of_epochs
+from experiments.cli.progress import Bar, epoch_bar
 from jaxnn import distributed, plots, sharding, training
 from jaxnn.data import Dataset
 
@@ -47,25 +47,8 @@ PROGRAM = "python -m experiments.train"
 
 
 def train(config: Config, console: Console, stored: resume.SavedRun | None = None) -> dict[str, Any]:
-    """Run one training from the settings to the files.
-
-    Args:
-        config: the settings, as the user gave them.
-        console: where progress and the closing table go.
-        stored: the run to go on with, as from `resume.find`; by default a new one.
-
-    Returns:
-        The summary, as written to `summary.json`.
-
-    Raises:
-        ValueError: a setting is wrong; nothing was written.
-        OSError: a file or folder cannot be read or written, or a download failed. Results that could not be written are
-            in the folder that the message names.
-        command.Interrupted: there was a signal; the run has been saved.
-        ImportError: the dataset cannot be prepared without another package; the message says which.
-        training.NonFiniteError: training diverged; the settings and the history so far were written.
-    """
-    device = multihost.choose(config.device)
+    """Run one training from the settings to the files."""
+    device = multihost.choose_device(config.device)
     if stored is not None and stored.summary is not None:
         console.print(f"{stored.folder} is finished: nothing is left to do", highlight=False, markup=False)
         return stored.summary
@@ -112,7 +95,7 @@ def _train(config: Config, console: Console, stored: resume.SavedRun | None, dev
     _write_config(out, settings, dataset)
     console.print(
         f"{dataset.name}: {len(dataset.train.labels):,} training, {len(dataset.validation.labels):,} validation and "
-        f"{len(dataset.test.labels):,} test examples, {len(dataset.classes)} classes; on {device}{begun.told()}",
+        f"{len(dataset.test.labels):,} test examples, {len(dataset.classes)} classes; on {device}{begun.describe()}",
         highlight=False,
     )
 
@@ -122,7 +105,7 @@ def _train(config: Config, console: Console, stored: resume.SavedRun | None, dev
         console.print(f"the recipe for {dataset.name}: {recipe}", highlight=False, soft_wrap=True)
 
     examples = len(dataset.train.labels) // settings.batch_size * settings.batch_size
-    with bar_of_epochs(console) as bar, command.catch_signals() as signalled:
+    with epoch_bar(console) as bar, command.catch_signals() as signalled:
         shown, events = Bar(bar, settings.epochs, examples), Events(out / "tensorboard", warn)
         rows = HistoryFile(out / "history.csv", begun.seconds, warn)
         recorder = resume.CheckpointCallback(settings, dataset, statistics, begun.seconds, signalled, warn)
@@ -136,10 +119,10 @@ def _train(config: Config, console: Console, stored: resume.SavedRun | None, dev
             events(run, timing)  # of a run that was stopped after its last epoch
             shown.finish(run)
         except training.NonFiniteError:
-            recorder.tell_last_finite()
+            recorder.report_last_finite()
             raise
         finally:
-            recorder.keeper.close()
+            recorder.checkpointer.close()
             events.close()
     seconds = begun.seconds + timing.epochs
     history = {name: np.asarray(values) for name, values in run.history.items()}
@@ -178,7 +161,7 @@ def _train(config: Config, console: Console, stored: resume.SavedRun | None, dev
         summary["peak_memory_mib"] = environment.peak_memory_mib()
         files.write_json(folder / "summary.json", summary | environment.environment())
 
-    rescue.write_or_rescue(write, settings, out)
+    rescue.write_or_rescue(write, settings.rescue, out)
     console.print(table(summary, out))
     return summary
 
@@ -212,7 +195,7 @@ def _run(config: Config, console: Console, arguments: list[str] | None) -> None:
     multihost.connect(config)
     stored = None
     if config.resume is not None:
-        multihost.choose(resume.device(config.resume, config.device))
+        multihost.choose_device(resume.device(config.resume, config.device))
         folder, warn = config.resume, lambda message: console.print(f"warning: {message}", soft_wrap=True)
         with distributed.report_lost_peers():
             stored = multihost.broadcast_run(resume.find(folder, warn) if jax.process_index() == 0 else None)

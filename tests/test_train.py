@@ -16,7 +16,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from experiments import train
 from experiments.classifier.config import Config
 from experiments.classifier.preprocessing import fit_statistics
-from experiments.classifier.presets import DEFAULTS, RECIPES, apply_preset, resolve
+from experiments.classifier.presets import DEFAULTS, PRESETS, apply_preset, resolve
 from experiments.classifier.task import hyperparameters, task_maker
 from experiments.cli import files
 from jaxnn.data import load
@@ -336,7 +336,7 @@ def test_a_config_written_as_json_says_every_setting(quick_run):
 
 def test_a_recipe_is_taken_whole_where_nothing_is_given_in_its_place():
     config, told = apply_preset(Config(dataset="cifar10", seed=3, epochs=2))
-    assert vars(config) == vars(Config(dataset="cifar10", seed=3, epochs=2)) | RECIPES["cifar10"] | {"epochs": 2}
+    assert vars(config) == vars(Config(dataset="cifar10", seed=3, epochs=2)) | PRESETS["cifar10"] | {"epochs": 2}
     assert "--hidden 2048" in told
     assert "--augment flip crop" in told
     assert "--epochs" not in told
@@ -346,8 +346,8 @@ def test_a_recipe_is_taken_whole_where_nothing_is_given_in_its_place():
         assert apply_preset(other) == (other, "")
 
 
-@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.parametrize("name", PRESETS)
 def test_a_recipe_is_of_settings_that_fit_together(name):
-    recipe: dict[str, Any] = RECIPES[name] | {"batch_size": 32, "components": 20}
+    recipe: dict[str, Any] = PRESETS[name] | {"batch_size": 32, "components": 20}
     settings = resolve(Config(**recipe), load("digits"))
-    assert set(RECIPES[name]) <= set(vars(settings))
+    assert set(PRESETS[name]) <= set(vars(settings))

@@ -1,4 +1,4 @@
-"""Loggers of a run: TensorBoard events and the history as CSV, both callbacks of `training.fit`."""
+"""TensorBoard events and the history as CSV, both callbacks of `training.fit`."""
 
 from __future__ import annotations
 
@@ -20,28 +20,22 @@ from tensorboard.summary.writer.record_writer import RecordWriter
 from experiments.cli import files
 from jaxnn import training
 
-# TensorBoard's own writer: tensorboardX loads PyTorch wherever that is installed. Its messages are made when imported.
+# TensorBoard's own writer, since tensorboardX imports PyTorch if it is installed; its messages exist only at run time
 events: Any = importlib.import_module("tensorboard.compat.proto.event_pb2")
 
 
 summaries: Any = importlib.import_module("tensorboard.compat.proto.summary_pb2")
 
 
-FLUSH_SECONDS = 10.0  # it waits for the disk
+FLUSH_SECONDS = 10.0  # flushing waits for the disk
 
 
 class Events:
-    """Writes every epoch as TensorBoard events; where they cannot be, a warning says so and the run goes on."""
+    """Writes every epoch as TensorBoard events; an error becomes a warning, and the run continues."""
 
     def __init__(self, folder: Path, warn: Callable[[str], None]) -> None:
-        """Begin.
-
-        Args:
-            folder: for the events; what a stopped run left there is replaced by the events of the whole history.
-            warn: told when events can be written no more.
-        """
         self.warn, self.flushed, self.events = warn, -math.inf, None
-        self.on_chunk = training.per_epoch(self._tell)
+        self.on_chunk = training.per_epoch(self._log)
         try:
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir(parents=True)
@@ -52,12 +46,7 @@ class Events:
             self._give_up(error)
 
     def __call__(self, run: training.Run, timing: training.Timing) -> None:
-        """Write the epochs that are new.
-
-        Args:
-            run: the run so far.
-            timing: of its epochs in this process.
-        """
+        """Write the new epochs."""
         if self.events is None:
             return
         try:
@@ -69,18 +58,18 @@ class Events:
             self._give_up(error)
 
     def close(self) -> None:
-        """Close the events, whatever happened."""
+        """Close the file; never raises."""
         try:
             if self.events is not None:
                 self.events.close()
         except OSError as error:
             self._give_up(error)
 
-    def _tell(self, epoch: int, measures: dict[str, float]) -> None:
-        told = summaries.Summary()
-        for name, value in measures.items():
-            told.value.add(tag=name, simple_value=value)
-        self._write(step=epoch, summary=told)
+    def _log(self, epoch: int, metrics: dict[str, float]) -> None:
+        summary = summaries.Summary()
+        for name, value in metrics.items():
+            summary.value.add(tag=name, simple_value=value)
+        self._write(step=epoch, summary=summary)
 
     def _write(self, **content: Any) -> None:
         assert self.events is not None
@@ -95,25 +84,13 @@ class Events:
 
 
 class HistoryFile:
-    """Writes the history as CSV: a row for each epoch so far, whole after each chunk."""
+    """Rewrites the history as CSV after each chunk of epochs."""
 
     def __init__(self, path: Path, earlier: list[float], warn: Callable[[str], None]) -> None:
-        """Begin.
-
-        Args:
-            path: of the file.
-            earlier: the seconds of the epochs that were done before the run was stopped.
-            warn: told the first time that the file cannot be written.
-        """
         self.path, self.earlier, self.warn, self.failed = path, earlier, warn, False
 
     def __call__(self, run: training.Run, timing: training.Timing) -> None:
-        """Write the file anew.
-
-        Args:
-            run: the run so far.
-            timing: of its epochs in this process.
-        """
+        """Write all epochs so far; the first failure becomes a warning."""
         history = {name: np.asarray(values) for name, values in run.history.items()}
         try:
             write_history(self.path, history, self.earlier + timing.epochs)
@@ -124,7 +101,7 @@ class HistoryFile:
 
 
 def write_history(path: Path, history: Mapping[str, np.ndarray], seconds: list[float]) -> None:
-    """Write the history as CSV: a row per epoch, counted from 1, a column per measure and the epoch's seconds."""
+    """Write the history as CSV: a row per epoch, counted from 1, with its metrics and seconds."""
     table = io.StringIO()
     rows = csv.writer(table, lineterminator="\n")
     rows.writerow(["epoch", *history, "seconds"])

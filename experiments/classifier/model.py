@@ -1,4 +1,4 @@
-"""Which model the settings of a training run name."""
+"""The model that the settings describe."""
 
 from __future__ import annotations
 
@@ -23,17 +23,7 @@ INITIALIZERS: dict[str, initializers.Initializer] = {
 def make_model(
     config: Settings, h: Mapping[str, Any], shape: Sequence[int], classes: int
 ) -> models.Model | models.StatefulModel:
-    """The model that the settings name.
-
-    Args:
-        config: the complete settings.
-        h: the hyper-parameters, as from `hyperparameters`; those that are missing are 0.
-        shape: of one example, as it is after the preprocessing.
-        classes: the number of classes.
-
-    Returns:
-        The model.
-    """
+    """The model that the settings describe; missing hyper-parameters count as 0."""
     dropout, activation = h.get("dropout", 0.0), models.ACTIVATIONS[config.activation]
     if config.model in ("linear", "mlp"):
         hidden = config.hidden if config.model == "mlp" else ()

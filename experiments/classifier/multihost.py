@@ -1,4 +1,4 @@
-"""What the processes of one training tell each other before it goes on."""
+"""Devices and processes of a run: joining the other processes, and sharing what process 0 read."""
 
 from __future__ import annotations
 
@@ -16,14 +16,7 @@ from jaxnn import checkpoint, distributed, sharding
 
 
 def broadcast_run(stored: SavedRun | None) -> SavedRun:
-    """What process 0 has found in the folder of a run, which the others need not see.
-
-    Args:
-        stored: in process 0, as from `resume.find`; in the others None.
-
-    Returns:
-        The same in all of them.
-    """
+    """Broadcast the run that process 0 has read to all processes."""
     if jax.process_count() == 1:
         assert stored is not None
         return stored
@@ -31,19 +24,12 @@ def broadcast_run(stored: SavedRun | None) -> SavedRun:
     with sharding.data_parallel():
         distributed.barrier()
         size = int(multihost_utils.broadcast_one_to_all(np.int32(len(content))))
-        of_this = np.frombuffer(content.ljust(size, b"\0")[:size], np.uint8)
-        return from_bytes(np.asarray(multihost_utils.broadcast_one_to_all(of_this)).tobytes())
+        padded = np.frombuffer(content.ljust(size, b"\0")[:size], np.uint8)
+        return from_bytes(np.asarray(multihost_utils.broadcast_one_to_all(padded)).tobytes())
 
 
 def to_bytes(stored: SavedRun) -> bytes:
-    """A run as bytes.
-
-    Args:
-        stored: as from `resume.find`.
-
-    Returns:
-        A line of JSON with all that is no array, then the arrays one after the other.
-    """
+    """A run as bytes: a line of JSON, then the arrays."""
     found = stored.checkpoint
     arrays = {} if found is None else found.arrays
     about = {
@@ -57,19 +43,12 @@ def to_bytes(stored: SavedRun) -> bytes:
 
 
 def from_bytes(content: bytes) -> SavedRun:
-    """The run that `to_bytes` made bytes of.
-
-    Args:
-        content: the bytes.
-
-    Returns:
-        The run.
-    """
+    """The inverse of `to_bytes`."""
     line, _, rest = content.partition(b"\n")
-    about, arrays, place = json.loads(line), {}, 0
+    about, arrays, offset = json.loads(line), {}, 0
     for name, (kind, shape) in about["arrays"].items():
-        arrays[name] = np.frombuffer(rest, np.dtype(kind), math.prod(shape), place).reshape(shape)
-        place += arrays[name].nbytes
+        arrays[name] = np.frombuffer(rest, np.dtype(kind), math.prod(shape), offset).reshape(shape)
+        offset += arrays[name].nbytes
     found = None
     if about["checkpoint"] is not None:
         path, of_checkpoint = about["checkpoint"]
@@ -78,14 +57,7 @@ def from_bytes(content: bytes) -> SavedRun:
 
 
 def connect(config: Config) -> None:
-    """Join the other processes of the training, if there are any.
-
-    Args:
-        config: the settings.
-
-    Raises:
-        ValueError, OSError: as `distributed.initialize`; also a ValueError for numbers of processes without a coordinator.
-    """
+    """Join the other processes of the run, if any."""
     if config.coordinator is not None:
         distributed.initialize(config.coordinator, config.num_processes, config.process_id)
     elif (config.num_processes, config.process_id) != (None, None):
@@ -93,18 +65,8 @@ def connect(config: Config) -> None:
         raise ValueError(f"--{name} needs --coordinator HOST:PORT, the address of process 0, or --coordinator auto")
 
 
-def choose(wanted: str) -> str:
-    """Choose the device before JAX starts.
-
-    Args:
-        wanted: auto, cpu, gpu or tpu.
-
-    Returns:
-        Its name as JAX tells it.
-
-    Raises:
-        ValueError: there is no such device.
-    """
+def choose_device(wanted: str) -> str:
+    """Select the kind of device before JAX starts; returns its description."""
     if wanted != "auto":
         jax.config.update("jax_platforms", {"gpu": "cuda"}.get(wanted, wanted))
     try:

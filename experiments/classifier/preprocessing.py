@@ -1,4 +1,4 @@
-"""What is done to the inputs, by the name that the option `--preprocess` has for it."""
+"""The preprocessing that `--preprocess` names: fitting its statistics, and applying it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from experiments.classifier.config import Config
 
 FITTED_BYTES = 2**28
-"""Of images that stay on disk the statistics are fitted on a part that takes at most so much memory."""
+"""Statistics of streamed images are fitted on a subsample of at most this size."""
 Transform = Callable[[Any, Array], Array]
 _TRANSFORMS: dict[str, Transform] = {
     "none": lambda statistics, x: x.astype(jnp.float32),
@@ -32,15 +32,7 @@ _TRANSFORMS: dict[str, Transform] = {
 
 
 def fit_statistics(config: Config, inputs: np.ndarray) -> Any:
-    """What the preprocessing needs to know of the training inputs.
-
-    Args:
-        config: the settings.
-        inputs: the training inputs [N, ...]; of `lazy.DiskImages` every k-th is taken, see `subsample_stride`.
-
-    Returns:
-        `preprocess.Moments`, `preprocess.PCAStatistics`, or None.
-    """
+    """The statistics of the training inputs (streamed ones: of every k-th) that the preprocessing needs, or None."""
     if config.preprocess == "none":
         return None
     inputs = np.asarray(inputs[:: subsample_stride(inputs)])
@@ -56,42 +48,18 @@ def fit_statistics(config: Config, inputs: np.ndarray) -> Any:
 
 
 def subsample_stride(inputs: np.ndarray) -> int:
-    """Of which training inputs the statistics are taken: of every k-th.
-
-    Args:
-        inputs: all of them; an array or `lazy.DiskImages`.
-
-    Returns:
-        k: 1 for an array; for images that stay on disk as large as it must be for a part of at most `FITTED_BYTES`.
-    """
+    """k, if statistics are fitted on every k-th input: 1 in memory, larger for large images on disk."""
     return max(1, math.ceil(inputs.nbytes / FITTED_BYTES)) if isinstance(inputs, DiskImages) else 1
 
 
 def statistics_like(config: Config) -> Any:
-    """The structure of what `fit_statistics` gives, with numbers in the place of arrays.
-
-    Args:
-        config: the settings.
-
-    Returns:
-        `preprocess.Moments`, `preprocess.PCAStatistics`, or None.
-    """
+    """The structure of `fit_statistics`, with numbers in place of arrays."""
     kind: Any = preprocess.PCAStatistics if config.preprocess in ("pca", "whiten") else preprocess.Moments
     return None if config.preprocess == "none" else kind._make(range(len(kind._fields)))
 
 
 def transform_of(config: Config) -> Transform:
-    """What the settings do to the inputs.
-
-    Args:
-        config: the settings, with `preprocess`.
-
-    Returns:
-        A pure function of (statistics, x).
-
-    Raises:
-        KeyError: there is no such preprocessing.
-    """
+    """The preprocessing as a pure function of (statistics, x)."""
     if config.preprocess == "whiten" and config.whiten_epsilon is not None:
         return functools.partial(preprocess.whiten, epsilon=config.whiten_epsilon)
     return _TRANSFORMS[str(config.preprocess)]

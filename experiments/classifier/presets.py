@@ -1,4 +1,4 @@
-"""What the settings of a training run are by default."""
+"""Default settings by dataset and model, presets of whole datasets, and the checks of a user's settings."""
 
 from __future__ import annotations
 
@@ -62,10 +62,10 @@ DEFAULTS: dict[tuple[str, str], dict[str, Any]] = {
     ("points", "linear"): {"learning_rate": 0.1, "batch_size": 16, "epochs": 100, "init": "normal"},
     ("points", "mlp"): {"learning_rate": 0.1, "batch_size": 16, "epochs": 300, "hidden": (32, 32)},
 }
-"""What `Settings` are by default, by kind of dataset (digits, other images, points in the plane) and model. Those of
-digits and images follow runs on validation splits (of CIFAR-10 for images), never test data; those of points and of
-convolutional networks are ordinary values that were not searched for."""
-RECIPES: dict[str, dict[str, Any]] = {
+"""Default settings by kind of dataset (digits, other images, 2-D points) and model. Those of digits and images were
+chosen on validation splits (images: of CIFAR-10), never on test data; those of points and of convolutional networks are
+ordinary values, not searched for."""
+PRESETS: dict[str, dict[str, Any]] = {
     "cifar10": {
         "augment": ("flip", "crop"),
         "mirror": True,
@@ -80,46 +80,31 @@ RECIPES: dict[str, dict[str, Any]] = {
         "epochs": 36,
     }
 }
-"""What training takes for a dataset where nothing else is given: the best network of the notes that was found to be
-trained in three minutes on 2 CPU cores, chosen on validation examples."""
+"""What `experiments.train --dataset NAME` uses if no other setting is given: the best fully connected network found
+for three minutes on 2 CPU cores, chosen on validation examples."""
 NO_SETTINGS = {
     "out", "data_dir", "memory_share", "device", "resume", "rescue", "coordinator", "num_processes", "process_id",
     "checkpoint_every", "checkpoint_minutes", "checkpoint_keep",
 }  # fmt: skip
-"""The options that do not decide what is learned: they may be others when a run goes on."""
-BESIDE_A_RECIPE = NO_SETTINGS | {
+"""Options that do not affect what is learned; they may differ when a run is resumed."""
+BESIDE_A_PRESET = NO_SETTINGS | {
     "dataset", "epochs", "validation_share", "early_stopping", "seed", "precision", "on_nonfinite", "quick",
 }  # fmt: skip
-"""The options that a recipe leaves to the user."""
+"""Options that can be combined with a preset."""
 
 
 def apply_preset(config: Config) -> tuple[Config, str]:
-    """The settings with those of the dataset's recipe, if there is one and the user gave no setting in its place.
-
-    Args:
-        config: the user's settings.
-
-    Returns:
-        The settings, and the recipe as it is typed on the command line, "" where there is none.
-    """
+    """The settings with those of the dataset's preset, and the preset as it is typed; "" if it does not apply."""
     given = {field.name for field in dataclasses.fields(config) if getattr(config, field.name) != field.default}
-    if config.dataset not in RECIPES or given - BESIDE_A_RECIPE:
+    if config.dataset not in PRESETS or given - BESIDE_A_PRESET:
         return config, ""
-    recipe = {name: value for name, value in RECIPES[config.dataset].items() if name not in given}
-    config = dataclasses.replace(config, **recipe)
-    return config, " ".join(option(config, name) for name in recipe)
+    preset = {name: value for name, value in PRESETS[config.dataset].items() if name not in given}
+    config = dataclasses.replace(config, **preset)
+    return config, " ".join(option(config, name) for name in preset)
 
 
 def option(config: Config, name: str) -> str:
-    """A setting as it is typed on the command line.
-
-    Args:
-        config: the settings.
-        name: of one.
-
-    Returns:
-        Such as "--hidden 32 32".
-    """
+    """A setting as it is typed on the command line, such as "--hidden 32 32"."""
     value = getattr(config, name)
     if value is True:
         return f"--{name.replace('_', '-')}"
@@ -127,18 +112,7 @@ def option(config: Config, name: str) -> str:
 
 
 def resolve(config: Config, dataset: Dataset) -> Settings:
-    """The settings with every default filled in.
-
-    Args:
-        config: the user's settings.
-        dataset: what `config.dataset` names.
-
-    Returns:
-        The complete settings.
-
-    Raises:
-        ValueError: settings contradict each other or do not fit the dataset.
-    """
+    """The settings with every default filled in; ValueError if they contradict each other or do not fit the data."""
     images = dataset.train.inputs.ndim == 4
     kind = "points" if not images else "digits" if dataset.name == "digits" else "images"
     if config.model == "linear" and (config.hidden or config.dropout):
@@ -168,20 +142,13 @@ def resolve(config: Config, dataset: Dataset) -> Settings:
     settings = Settings(**DEFAULTS[kind, config.model] | given)
     if settings.quick:
         settings = dataclasses.replace(settings, epochs=min(settings.epochs, 3))
-    for name in (
-        "learning_rate",
-        "l2",
-        "momentum",
-        "weight_decay",
-        "beta_lasso",
-        "whiten_epsilon",
-        "checkpoint_minutes",
-    ):
+    amounts = "learning_rate l2 momentum weight_decay beta_lasso whiten_epsilon checkpoint_minutes"
+    for name in amounts.split():
         if not 0.0 <= (getattr(settings, name) or 0.0) < math.inf:
             raise ValueError(f"{option(settings, name)} must be at least 0 and finite")
     for name in ("dropout", "input_dropout", "smoothing", "average"):
         if not 0.0 <= getattr(settings, name) < 1.0:
-            raise ValueError(f"{option(settings, name)} is a share: it must be at least 0 and below 1")
+            raise ValueError(f"{option(settings, name)} is a fraction: it must be at least 0 and below 1")
     for name in ("batch_size", "epochs", "early_stopping", "checkpoint_every", "checkpoint_keep"):
         if (value := getattr(settings, name)) is not None and value < 1:
             raise ValueError(f"{option(settings, name)} must be at least 1")
@@ -196,7 +163,7 @@ def resolve(config: Config, dataset: Dataset) -> Settings:
 
 
 def _check_convolutional(config: Config, dataset: Dataset, default: tuple[int, ...]) -> None:
-    """Raise a ValueError for settings that a convolutional network does not have."""
+    """Refuse settings that convolutional networks do not support."""
     if dataset.train.inputs.ndim != 4:
         raise ValueError(f"--model {config.model} needs images; {dataset.name} has points as inputs: use --model mlp")
     if config.preprocess in ("pca", "whiten"):

@@ -1,4 +1,4 @@
-"""What a run of `experiments.train` has found: the classifier, figures and a table."""
+"""The results of a run: the classifier, its figures and its table."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from jaxnn.data import Dataset, preprocess
 
 
 class Classifier(NamedTuple):
-    """What a run leaves behind: what was fitted on the training inputs, the parameters, and a model's state if any."""
+    """A trained classifier: statistics of the preprocessing, parameters, and the model's state if it has one."""
 
     statistics: Any
     params: Any
@@ -30,18 +30,7 @@ def figures(
     tested: training.Evaluation,
     summary: dict[str, Any],
 ) -> dict[str, Figure]:
-    """The figures of a run.
-
-    Args:
-        dataset: what it was trained on.
-        history: as of the run, in NumPy.
-        classifier: what came out.
-        tested: what it says of the test examples.
-        summary: of the run.
-
-    Returns:
-        The figures by file name.
-    """
+    """The figures of a run by file name; `tested` holds its predictions on the test examples."""
     labels, predictions, confidences = dataset.test.labels, tested.predictions, tested.confidences
     counts = jax.jit(metrics.confusion, static_argnums=2)(
         labels, predictions.astype(labels.dtype), len(dataset.classes)
@@ -65,8 +54,8 @@ def figures(
 
 
 def _templates(dataset: Dataset, classifier: Classifier) -> tuple[np.ndarray, tuple[str, ...] | None]:
-    """The first layer's weights as images, and their names where they are the classes' own."""
-    if isinstance(classifier.params, dict):  # of a convolutional network: a square of pixels is one place
+    """The first layer's weights as images, and the class names if there is one image per class."""
+    if isinstance(classifier.params, dict):  # convolutional: the first layer sees squares of pixels as channels
         kernel = np.asarray(classifier.params["Block_0"]["Conv_0"]["kernel"])
         side = math.isqrt(kernel.shape[2] // dataset.train.inputs.shape[-1])
         pixels = kernel.reshape(*kernel.shape[:2], side, side, -1, kernel.shape[3]).transpose(5, 0, 2, 1, 3, 4)
@@ -79,15 +68,7 @@ def _templates(dataset: Dataset, classifier: Classifier) -> tuple[np.ndarray, tu
 
 
 def table(summary: dict[str, Any], out: Path) -> Table:
-    """The summary of a run for the screen.
-
-    Args:
-        summary: of the run.
-        out: its folder.
-
-    Returns:
-        The table.
-    """
+    """The summary of a run as a table."""
     table = Table(title=f"{summary['dataset']}, {summary['model']}, seed {summary['seed']}", show_header=False)
     table.add_row("test accuracy", f"{summary['test_accuracy']:.2%}")
     table.add_row("test loss", f"{summary['test_loss']:.4f}")

@@ -1,4 +1,4 @@
-"""Going on with a run that was stopped: what its folder says, whether it fits, and the checkpoints that it writes."""
+"""Resuming a run: reading its folder, checking that settings and data are the same, writing its checkpoints."""
 
 from __future__ import annotations
 
@@ -31,31 +31,19 @@ Warn = Callable[[str], None]
 
 
 class SavedRun(NamedTuple):
-    """A run as its folder holds it."""
+    """A run as read from its folder."""
 
     folder: Path
     settings: dict[str, Any]
-    """As JSON has them."""
+    """As decoded from JSON."""
     checkpoint: checkpoint.Checkpoint | None
-    """None where the run was stopped before the first."""
+    """None if the run was interrupted before its first checkpoint."""
     summary: dict[str, Any] | None = None
-    """Of a run that is finished; else None."""
+    """None unless the run is finished."""
 
 
 def find(folder: Path, warn: Warn) -> SavedRun:
-    """Look for a run to go on with, and remove what was left half-written.
-
-    Args:
-        folder: of the run, the one that was given as --out.
-        warn: told of damaged checkpoints that are passed over.
-
-    Returns:
-        A `SavedRun`.
-
-    Raises:
-        ValueError: the folder holds no run, its checkpoints are damaged, or its settings were changed.
-        OSError: a file cannot be read.
-    """
+    """Read the run in a folder and remove unfinished files; ValueError if there is none or its settings were edited."""
     file = folder / "config.json"
     if not file.exists() and not checkpoint.list_checkpoints(folder / FOLDER):
         raise ValueError(f"--resume {folder} holds no run: no config.json and no checkpoint; give the --out of a run")
@@ -74,48 +62,28 @@ def find(folder: Path, warn: Warn) -> SavedRun:
     else:
         if changed:
             raise ValueError(
-                f"{file} was changed since {newest.path} was written ({changed}): put it back, or delete it to go on "
-                f"with the settings of the checkpoint"
+                f"{file} was changed since {newest.path} was written ({changed}): restore it, or delete it to use the "
+                f"settings of the checkpoint"
             )
     return SavedRun(folder, settings, newest, summary)
 
 
 def device(folder: Path, given: str) -> str:
-    """Where a run goes on; to be asked before its checkpoint is read, which starts JAX.
-
-    Args:
-        folder: of the run.
-        given: what was given as --device.
-
-    Returns:
-        What was given, or if that is auto, what the run began with.
-    """
+    """The device to resume on, needed before the checkpoint is read, which starts JAX."""
     try:
         began = json.loads((folder / "config.json").read_text(encoding="utf-8"))["device"]
     except (OSError, ValueError, TypeError, KeyError):
-        return given  # `find` tells what is wrong
+        return given  # `find` reports what is wrong
     return given if given != "auto" else str(began)
 
 
 def config_from_json(kind: type[C], settings: Mapping[str, Any], file: Path) -> C:
-    """Settings as JSON has them, as the dataclass they came from.
-
-    Args:
-        kind: the dataclass.
-        settings: by name; what is no field of it is left out.
-        file: where they were read, for errors.
-
-    Returns:
-        The dataclass, without `out` and `resume`, and without the processes, which may be others.
-
-    Raises:
-        ValueError: a setting is missing.
-    """
+    """The dataclass from its decoded JSON, without --out, --resume and the processes, which may differ."""
     fields = {field.name for field in dataclasses.fields(kind)}
     if missing := sorted(fields - set(settings) - NO_SETTINGS):
         raise ValueError(f"{file} is of another version: it lacks {', '.join(missing)}; start another run")
-    anew = {"out", "resume", "coordinator", "num_processes", "process_id"}
-    kept = {name: settings[name] for name in fields - anew if name in settings}
+    given_anew = {"out", "resume", "coordinator", "num_processes", "process_id"}
+    kept = {name: settings[name] for name in fields - given_anew if name in settings}
     values: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in kept.items()}
     for name in ("data_dir", "rescue"):
         if values.get(name) is not None:
@@ -124,32 +92,16 @@ def config_from_json(kind: type[C], settings: Mapping[str, Any], file: Path) -> 
 
 
 def changed_settings(there: Mapping[str, Any], now: Mapping[str, Any]) -> str:
-    """The settings that differ, in words.
-
-    Args:
-        there: what was stored, as JSON has it.
-        now: what is given now, the same.
-
-    Returns:
-        "--epochs 100 there, 200 now", one after the other; empty where none differs.
-    """
+    """The settings that differ: "--epochs 100 there, 200 now; ..."."""
     changed = [name for name in now if name not in NO_SETTINGS and there.get(name) != now[name]]
     return "; ".join(f"--{name.replace('_', '-')} {there.get(name)} there, {now[name]} now" for name in changed)
 
 
 def fingerprint(dataset: Dataset) -> str:
-    """What tells one dataset from another: a checksum of all examples and labels, their shapes and types. Of images
-    that stay on disk the names and sizes of their files are taken for the examples.
-
-    Args:
-        dataset: the dataset, split.
-
-    Returns:
-        64 hexadecimal digits.
-    """
+    """SHA-256 of all examples and labels with shapes and types; images on disk count by file names and sizes."""
     found = hashlib.sha256(repr((dataset.name, tuple(dataset.classes))).encode())
     for split in (dataset.train, dataset.validation, dataset.test):
-        if isinstance(split.inputs, DiskImages):  # on disk: known by their files
+        if isinstance(split.inputs, DiskImages):
             found.update(split.inputs.fingerprint.encode())
             split = split._replace(inputs=split.labels)
         for array in map(np.ascontiguousarray, split):
@@ -159,27 +111,17 @@ def fingerprint(dataset: Dataset) -> str:
 
 
 def check_same(stored: SavedRun, settings: Settings, dataset: Dataset, warn: Warn) -> None:
-    """Check that a run goes on as what it was.
-
-    Args:
-        stored: as from `find`.
-        settings: the settings now.
-        dataset: the data now.
-        warn: told of another version of JAX.
-
-    Raises:
-        ValueError: the settings or the data are others.
-    """
+    """ValueError unless settings and data are those the run began with; warns about another version of JAX."""
     if changed := changed_settings(stored.settings, json.loads(files.as_json(settings))):
         raise ValueError(
-            f"--resume {stored.folder}: a run goes on with its own settings alone ({changed}); leave these options "
-            f"out, or start another run"
+            f"--resume {stored.folder}: a resumed run keeps its settings ({changed}); omit these options, or start "
+            f"another run"
         )
     if stored.checkpoint is None:
         return
     if (streamed := settings.memory_share == 0) != ("run/partial" in stored.checkpoint.arrays):
-        way = "with all images in memory" if streamed else "with images that are read from the disk"
-        raise ValueError(f"--resume {stored.folder}: it began {way} and goes on so; leave --memory-share out")
+        way = "with all images in memory" if streamed else "with images streamed from disk"
+        raise ValueError(f"--resume {stored.folder}: the run began {way} and must continue so; omit --memory-share")
     about = stored.checkpoint.about
     if (now := fingerprint(dataset)) != about["data"]:
         raise ValueError(
@@ -191,12 +133,12 @@ def check_same(stored: SavedRun, settings: Settings, dataset: Dataset, warn: War
 
 
 def versions() -> dict[str, str]:
-    """The versions that decide the last digits of a result."""
+    """The versions that determine the last digits of a result."""
     return {"jax": jax.__version__, "jaxnn": jaxnn.__version__}
 
 
 class CheckpointCallback:
-    """Writes the checkpoints of a run, each at its time, and the last when the run is stopped by a signal."""
+    """Writes the checkpoints of a run when they are due, and a last one when a signal arrives."""
 
     def __init__(
         self,
@@ -207,21 +149,11 @@ class CheckpointCallback:
         signalled: Callable[[], int | None],
         warn: Warn,
     ) -> None:
-        """Begin.
-
-        Args:
-            settings: of the run, `out` among them.
-            dataset: the data of the run.
-            statistics: what was fitted on the training inputs.
-            earlier: the seconds of the epochs that were done before the run was stopped.
-            signalled: as from `command.catch_signals`.
-            warn: told of checkpoints that could not be written.
-        """
         assert settings.out is not None
         self.out, self.settings, self.dataset, self.statistics = settings.out, settings, dataset, statistics
         self.earlier, self.signalled, self.warn = earlier, signalled, warn
         self.data: str | None = None
-        self.keeper = Checkpointer(
+        self.checkpointer = Checkpointer(
             self.out / FOLDER,
             epochs=settings.checkpoint_every,
             minutes=settings.checkpoint_minutes or None,
@@ -230,19 +162,10 @@ class CheckpointCallback:
         )
 
     def __call__(self, run: training.Run, timing: training.Timing) -> None:
-        """Write a checkpoint if one is due.
-
-        Args:
-            run: the run so far.
-            timing: of the epochs in this process.
-
-        Raises:
-            command.Interrupted: there was a signal; the run has been saved.
-            OSError: there was a signal, and the run can be saved nowhere.
-        """
+        """Write a checkpoint if one is due; after a signal, write one and raise `command.Interrupted`."""
         epoch, signum = int(run.epoch), int(distributed.broadcast_scalar(self.signalled() or 0)) or None
         step = training.steps_into_epoch(run)
-        if int(run.bad_step) >= 0 or (signum is None and not self.keeper.due(epoch, step)):
+        if int(run.bad_step) >= 0 or (signum is None and not self.checkpointer.due(epoch, step)):
             return
         self.data = self.data or fingerprint(self.dataset)
         about = {
@@ -258,72 +181,50 @@ class CheckpointCallback:
             quality = float(run.history["validation_accuracy"][-1])
         elif epoch:
             quality = -float(run.history["loss"][-1])
-        self.keeper.save(epoch, tree, about, quality, step)
+        self.checkpointer.save(epoch, tree, about, quality, step)
         if signum is None:
             return
-        folder, path = self.out, self.keeper.wait()
+        folder, path = self.out, self.checkpointer.wait()
         if path is None and jax.process_index() == 0:
-            folder = rescue.rescue_folder(self.settings, self.out)
+            folder = rescue.rescue_folder(self.settings.rescue, self.out)
             path = checkpoint.save(folder / FOLDER, epoch, tree, about, step)
         raise command.Interrupted(
             signum,
             f"{signal.Signals(signum).name} after {_reached(run)} of {self.settings.epochs}; saved in "
-            f"{os.path.relpath(path or folder)}; go on with: {resume_command('train', folder)}",
+            f"{os.path.relpath(path or folder)}; resume with: {resume_command('train', folder)}",
         )
 
-    def tell_last_finite(self) -> None:
-        """After a loss that is not finite: say which checkpoint was written before."""
-        self.keeper.wait()
+    def report_last_finite(self) -> None:
+        """Warn which checkpoint precedes a non-finite loss."""
+        self.checkpointer.wait()
         if kept := checkpoint.list_checkpoints(self.out / FOLDER):
-            self.warn(f"{kept[0]} is the last checkpoint in which all is finite")
+            self.warn(f"{kept[0]} is the last checkpoint with finite values")
 
 
 def resume_command(name: str, folder: Path) -> str:
-    """What to type to go on.
-
-    Args:
-        name: of the command.
-        folder: of the run.
-
-    Returns:
-        The line.
-    """
+    """The command that resumes a run."""
     return f"python -m experiments.{name} --resume {shlex.quote(str(folder))}"
 
 
 class StartPoint(NamedTuple):
-    """Where a run begins."""
+    """The state a run starts from: of a new run, or of a checkpoint."""
 
     progress: training.Run | None
-    """The run to go on with; None for a new one."""
+    """None for a new run."""
     statistics: Any
-    """What it is trained with."""
+    """Of the preprocessing."""
     seconds: list[float]
-    """Of the epochs that are done."""
+    """Of each finished epoch."""
     under_way: float = 0.0
-    """The seconds that the epoch which it was stopped in has taken."""
+    """Seconds spent in the interrupted epoch."""
 
-    def told(self) -> str:
-        """Of a run that goes on: after what."""
-        if self.progress is None:
-            return ""
-        return f", going on after {_reached(self.progress)}"
+    def describe(self) -> str:
+        """The epoch a resumed run continues after; "" for a new run."""
+        return "" if self.progress is None else f", continuing after {_reached(self.progress)}"
 
 
 def start_from(stored: SavedRun | None, like: training.Run | None, statistics: Any) -> StartPoint:
-    """Where a run begins.
-
-    Args:
-        stored: as from `find`; None for a new run.
-        like: a `Run` with the shapes of the arrays.
-        statistics: what was fitted on the training inputs now.
-
-    Returns:
-        A `StartPoint`.
-
-    Raises:
-        ValueError: the checkpoint is of another training.
-    """
+    """The start point: `stored` restored into the shapes of `like`, or a new run."""
     if stored is None or stored.checkpoint is None:
         return StartPoint(None, statistics, [])
     about = stored.checkpoint.about

@@ -22,36 +22,25 @@ from jaxnn import models
 
 
 class Described(NamedTuple):
-    """What a run folder says of its classifier."""
+    """The description of a classifier in its run folder."""
 
     settings: Settings
     names: tuple[str, ...]
-    """Of the classes."""
+    """Class names."""
     shape: tuple[int, ...]
-    """Of one example."""
+    """Shape of one example."""
 
 
 class SavedClassifier(NamedTuple):
-    """A classifier as it was stored, of images or of points."""
+    """A classifier of images or points, read from disk."""
 
     classifier: Classifier
     score: Callable[[Array], Array]
-    """From examples f32[..., *shape], in the units of the training examples, to their scores f32[..., classes]."""
+    """Examples f32[..., *shape], in the units of the training examples, to scores f32[..., classes]."""
 
 
 def describe(folder: Path) -> Described:
-    """Read what a run folder of `experiments.train` says of its classifier.
-
-    Args:
-        folder: of the run.
-
-    Returns:
-        Its description.
-
-    Raises:
-        ValueError: the folder is no run, or its settings are damaged.
-        OSError: a file cannot be read.
-    """
+    """Read settings, classes and input shape from a run folder; ValueError if it is not a finished run or damaged."""
     path = folder / "config.json"
     if not path.is_file() or not (folder / "classifier.npz").is_file():
         raise ValueError(f"--run {folder} is no finished run: it lacks config.json or classifier.npz; train one first")
@@ -68,19 +57,7 @@ def describe(folder: Path) -> Described:
 
 
 def read_classifier(folder: Path, described: Described) -> SavedClassifier:
-    """Read the classifier itself.
-
-    Args:
-        folder: of the run.
-        described: as from `describe`.
-
-    Returns:
-        The classifier.
-
-    Raises:
-        ValueError: the file is damaged or does not fit the description.
-        OSError: it cannot be read.
-    """
+    """Read the classifier; ValueError if it is damaged or does not match its description."""
     settings, names, shape = described
     if settings.model not in ("linear", "mlp"):
         return _read_convolutional(folder, described)

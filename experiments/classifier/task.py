@@ -1,4 +1,4 @@
-"""The training task that the settings of a run describe."""
+"""The training task that the settings describe, as a function of the traced hyper-parameters."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SKIPPED_IN_A_ROW = 10
 
 
 def hyperparameters(config: Settings) -> dict[str, float]:
-    """The numbers of the settings that are traced: another value needs no new compilation."""
+    """The settings that are traced: a new value compiles nothing."""
     values = {"learning_rate": config.learning_rate, "l2": config.l2}
     if config.optimizer == "sgd" and config.momentum:
         values["momentum"] = config.momentum
@@ -39,25 +39,14 @@ def hyperparameters(config: Settings) -> dict[str, float]:
 def task_maker(
     config: Settings, statistics: Any, inputs: np.ndarray, classes: int
 ) -> Callable[[Mapping[str, Any]], training.Task]:
-    """The function from hyper-parameters to the task that `training.run` and `fit` take.
-
-    Args:
-        config: the complete settings.
-        statistics: as from `fit_statistics`.
-        inputs: the training inputs [N, ...]; only their shape and type are used.
-        classes: the number of classes.
-
-    Returns:
-        `make_task(hparams) -> training.Task`, with `hparams` as from `hyperparameters`; `width`, if it is among them,
-        is how many neurons of each hidden layer are in use.
-    """
+    """`make_task(hparams) -> training.Task`; a hyper-parameter `width` limits how many hidden neurons are in use."""
     steps = config.epochs * (len(inputs) // config.batch_size)
     transform = transform_of(config)
     example = jax.eval_shape(transform, statistics, jax.ShapeDtypeStruct(inputs.shape[1:], inputs.dtype))
-    changes = [IMAGE_CHANGES[name] for name in config.augment if name != "mixup"]
+    augmentations = [AUGMENTATIONS[name] for name in config.augment if name != "mixup"]
 
-    def change(key: Array, images: Array) -> Array:
-        for i, one in enumerate(changes):
+    def augment_images(key: Array, images: Array) -> Array:
+        for i, one in enumerate(augmentations):
             images = one(jax.random.fold_in(key, i), images)
         return images
 
@@ -72,7 +61,7 @@ def task_maker(
             if config.on_nonfinite == "stop"
             else optax.apply_if_finite(optimizer, SKIPPED_IN_A_ROW),
             transform=transform,
-            augment=change if changes else None,
+            augment=augment_images if augmentations else None,
             mixup=augment.mixup if "mixup" in config.augment else None,
             mirror=config.mirror,
         )
@@ -80,7 +69,7 @@ def task_maker(
     return make_task
 
 
-IMAGE_CHANGES: dict[str, Callable[[Array, Array], Array]] = {
+AUGMENTATIONS: dict[str, Callable[[Array, Array], Array]] = {
     "flip": augment.flip,
     "crop": augment.crop,
     "cutout": augment.cutout,
@@ -108,5 +97,5 @@ def _optimizer(config: Settings, h: Mapping[str, Any], steps: int) -> optax.Grad
 
 
 def _weights(params: Any) -> Any:
-    """Which arrays are weights; biases do not decay."""
+    """True for weights; biases do not decay."""
     return jax.tree.map(lambda leaf: leaf.ndim > 1, params)

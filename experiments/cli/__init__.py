@@ -1,1 +1,1 @@
-"""What every command needs: exit codes and signals, files, progress, the rescue of results."""
+"""Shared by all commands: exit statuses and signals, files, environment, progress, rescue of results."""

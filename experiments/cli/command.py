@@ -1,4 +1,4 @@
-"""What every command does with errors and signals: a line on standard error, a status that tells what happened."""
+"""Exit statuses, one-line errors and graceful stops for every command."""
 
 from __future__ import annotations
 
@@ -15,22 +15,20 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Interrupted(Exception):
-    """The user, or the system, has stopped the work, which has been saved."""
+    """A signal stopped the command after its work was saved."""
 
     def __init__(self, signum: int, message: str) -> None:
-        """Make it of the signal's number and of what the user is to know."""
+        """Keep the signal number, which decides the exit status."""
         super().__init__(message)
         self.signum = signum
 
 
 @contextlib.contextmanager
 def catch_signals() -> Iterator[Callable[[], int | None]]:
-    """Within, the first SIGINT or SIGTERM is only noted, so that the work can be saved; the second ends the process.
+    """Record the first SIGINT or SIGTERM, so that the work can be saved; a second one ends the process.
 
-    Outside of the main thread, which alone is told of signals, nothing is changed.
-
-    Yields:
-        A function that gives the number of the signal, None while there was none.
+    Yields a function that returns the signal number, or None. Does nothing outside the main thread, where Python
+    delivers no signals.
     """
     seen: list[int] = []
 
@@ -51,28 +49,23 @@ def catch_signals() -> Iterator[Callable[[], int | None]]:
 
 
 def run(work: Callable[..., object], *arguments: object) -> int:
-    """Do the work of a command.
+    """Run a command and return its exit status.
 
-    Args:
-        work: a function; it returns False when a claim that it checked does not hold.
-        arguments: what it is called with.
-
-    Returns:
-        The exit status: 0; 1 when a claim does not hold or training diverged; 2 when something that was given is wrong
-        or a file cannot be read or written; 128 and the signal's number when it was stopped. Each is told in one line.
+    0: success; 1: `work` returned False (a claim does not hold) or training diverged; 2: bad input, or a file that
+    cannot be read or written; 128 + N: stopped by signal N. Every failure prints one line on standard error.
     """
     try:
         return 1 if work(*arguments) is False else 0
     except NonFiniteError as error:
-        return _tell(error, 1)
+        return _report(error, 1)
     except (ValueError, OSError, ImportError) as error:
-        return _tell(error, 2)
+        return _report(error, 2)
     except Interrupted as stopped:
-        return _tell(stopped, 128 + stopped.signum, "stopped")
+        return _report(stopped, 128 + stopped.signum, "stopped")
     except KeyboardInterrupt:
-        return _tell("nothing was under way that could be saved", 128 + signal.SIGINT, "stopped")
+        return _report("there was nothing to save yet", 128 + signal.SIGINT, "stopped")
 
 
-def _tell(what: object, status: int, kind: str = "error") -> int:
-    print(f"{kind}: {' '.join(str(what).split())}", file=sys.stderr)
+def _report(message: object, status: int, kind: str = "error") -> int:
+    print(f"{kind}: {' '.join(str(message).split())}", file=sys.stderr)
     return status

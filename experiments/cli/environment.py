@@ -1,4 +1,4 @@
-"""The environment of a result: versions, machine, memory, and where compiled programs are cached."""
+"""The environment of a result (versions, machine, memory), and the cache of compiled programs."""
 
 from __future__ import annotations
 
@@ -19,11 +19,10 @@ PACKAGES = ("jax", "jaxlib", "optax", "flax", "numpy", "tensorflow-datasets", "s
 
 
 def enable_compilation_cache() -> None:
-    """Keep compiled programs in the user's cache folder, so that the same command starts faster the next time.
+    """Store compiled programs in `compiled` below the cache folder, so that the next start is faster.
 
-    They are kept in `compiled` beside the decoded images (`JAXNN_CACHE_DIR`, by default `~/.cache/jaxnn`). A folder
-    that the user has given to JAX (`JAX_COMPILATION_CACHE_DIR`) is left as it is; `JAX_ENABLE_COMPILATION_CACHE=0`
-    keeps nothing.
+    The cache folder is `JAXNN_CACHE_DIR`, by default `~/.cache/jaxnn`. `JAX_COMPILATION_CACHE_DIR` takes precedence;
+    `JAX_ENABLE_COMPILATION_CACHE=0` switches the cache off.
     """
     if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
         jax.config.update("jax_compilation_cache_dir", str(cache.root(None) / "compiled"))
@@ -31,7 +30,7 @@ def enable_compilation_cache() -> None:
 
 
 def environment() -> dict[str, Any]:
-    """Where and with what a result was made: versions, processor, cores, device."""
+    """Versions, processor, cores and device, as stored with every result."""
     device = jax.devices()[0]
     return {
         "python": platform.python_version(),
@@ -43,7 +42,7 @@ def environment() -> dict[str, Any]:
 
 
 def peak_memory_mib() -> float:
-    """The largest amount of main memory this process has held so far, in MiB."""
+    """Peak resident memory of this process so far, in MiB."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / (2**20 if sys.platform == "darwin" else 2**10)
 

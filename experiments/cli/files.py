@@ -1,4 +1,4 @@
-"""The files of a run: written whole or not at all, and read back without pickle."""
+"""Files of a run: written atomically, checked when read, never pickled."""
 
 from __future__ import annotations
 
@@ -32,15 +32,7 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 
 def check_folder(folder: Path) -> None:
-    """Check, before long work, that a folder is there or can be made, and that files can be written in it.
-
-    Args:
-        folder: where the results are to go.
-
-    Raises:
-        NotADirectoryError: something else has its name, or that of a folder above it.
-        PermissionError: it may not be written to.
-    """
+    """Check before a long computation that a folder exists or can be created, and is writable."""
     there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
     if not there.is_dir():
         raise NotADirectoryError(f"{folder} cannot be a folder: {there} is a file; choose another")
@@ -54,11 +46,7 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def as_json(value: Any) -> str:
-    """The value as JSON; dataclasses, paths and NumPy numbers are turned into plain values.
-
-    Raises:
-        ValueError: a number is NaN or infinite, which JSON does not have.
-    """
+    """The value as JSON text; dataclasses, paths and NumPy values become plain ones, NaN and infinity are errors."""
 
     def plain(value: Any) -> Any:
         if dataclasses.is_dataclass(value) and not isinstance(value, type):
@@ -71,24 +59,13 @@ def as_json(value: Any) -> str:
 
 
 def write_sealed(path: Path, values: Mapping[str, Any]) -> None:
-    """Write a JSON file atomically, with a checksum of the rest of it; see `read_sealed`."""
+    """Write a JSON file atomically, with a checksum of its content; see `read_sealed`."""
     plain = json.loads(as_json(dict(values)))
     write_json(path, plain | {"checksum": _checksum(plain)})
 
 
 def read_sealed(path: Path) -> dict[str, Any]:
-    """Read what `write_sealed` wrote.
-
-    Args:
-        path: the file.
-
-    Returns:
-        The values, without the checksum.
-
-    Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: it is not what was written.
-    """
+    """Read a file of `write_sealed`; ValueError if it was damaged or changed."""
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
         checksum = values.pop("checksum")
@@ -100,7 +77,7 @@ def read_sealed(path: Path) -> dict[str, Any]:
 
 
 def remove_unfinished(folder: Path) -> None:
-    """Remove the files and folders that a process which was killed left half-written in a folder and below it."""
+    """Remove the temporary files and folders that a killed process left in a folder."""
     for path in list(folder.rglob(".*.tmp")):
         if path.is_dir():
             shutil.rmtree(path, ignore_errors=True)
@@ -117,19 +94,7 @@ def write_arrays(path: Path, tree: Any) -> None:
 
 
 def read_arrays(path: Path, like: Any) -> Any:
-    """Read what `write_arrays` wrote.
-
-    Args:
-        path: an `.npz` file.
-        like: a pytree of the same structure; the shapes of leaves that are arrays (or `jax.ShapeDtypeStruct`) must fit.
-
-    Returns:
-        The pytree, its leaves read from the file.
-
-    Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: the file is damaged, an array is missing or left over, or a shape differs.
-    """
+    """Read a file of `write_arrays` into the structure of `like`; ValueError unless names and shapes agree."""
     arrays = read_flat(path)
     places, structure = jax.tree_util.tree_flatten_with_path(like)
     names = [_name(place) for place, _ in places]
@@ -142,12 +107,7 @@ def read_arrays(path: Path, like: Any) -> Any:
 
 
 def read_flat(path: Path) -> dict[str, np.ndarray]:
-    """The arrays of an `.npz` file by their names.
-
-    Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: the file is damaged.
-    """
+    """The arrays of an `.npz` file by name; ValueError if it is damaged."""
     content = path.read_bytes()
     try:
         with np.load(io.BytesIO(content), allow_pickle=False) as file:

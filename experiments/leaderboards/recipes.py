@@ -1,4 +1,4 @@
-"""The models of the leaderboard: the recipe of each, what to compare it with, and what its parts are replaced by."""
+"""The leaderboard's models: recipes, published results to compare with, and replacements for ablations."""
 
 from __future__ import annotations
 
@@ -9,41 +9,35 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from experiments.classifier.presets import DEFAULTS, RECIPES
+from experiments.classifier.presets import DEFAULTS, PRESETS
 from jaxnn.data import load
 
 
 class Recipe(NamedTuple):
-    """One model of the notes, trained well."""
+    """One row of the leaderboard."""
 
     title: str
     reference: str
-    """What is published or well known, in percent."""
+    """Published or well-known results, in percent."""
     goal: float | None
-    """Mean test accuracy to reach, in percent; None for that of the best peer."""
+    """Mean test accuracy to reach, in percent; None: that of the best peer."""
     recipe: Mapping[str, Any]
-    """The options of `experiments.train`."""
+    """Options of `experiments.train`."""
     parts: Mapping[str, Mapping[str, Any]]
-    """What each part of the recipe is replaced by when it is left out."""
+    """By name of a part: the options that replace it in an ablation."""
     peers: Callable[[int], list[dict[str, Any]]] | None = None
-    """From the number of seeds to what others reach, each with a "name" and a "mean"."""
+    """From the number of seeds to results of other libraries, each with a "name" and a "mean"."""
     gpu: bool = False
-    """Whether it takes a GPU; its recipe is then one to begin with, which nobody has searched for yet."""
+    """Whether it needs a GPU; its recipe is then a starting point that has not been tuned."""
     others: Mapping[str, Mapping[str, Any]] = {}
-    """What is not in the recipe, each with the options that add it."""
+    """By name of an addition: the options that add it."""
     ablated: float = 1.0
-    """The share of the recipe's epochs that an ablation trains for."""
+    """Fraction of the recipe's epochs that an ablation trains for."""
 
 
 def peers_on_digits(seeds: int) -> list[dict[str, Any]]:
-    """What scikit-learn's classifiers reach on the digits, settings chosen by cross-validation on training examples.
-
-    Args:
-        seeds: how many networks are trained.
-
-    Returns:
-        Of each classifier its name, the mean and the standard deviation of its test accuracies in percent, the
-        accuracies, the seconds of the search, and the settings.
+    """Test accuracies of scikit-learn's classifiers on the digits, settings chosen by cross-validation on the training
+    examples.
     """
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.model_selection import GridSearchCV, StratifiedKFold
@@ -150,7 +144,7 @@ RECIPES = {
         "two hidden layers, flips and crops",
         "71-75 after 500-5,000 epochs",
         70.0,
-        {**RECIPES["cifar10"], "epochs": 80},
+        {**PRESETS["cifar10"], "epochs": 80},
         {
             "layer normalization": {"normalize": False, "learning_rate": 0.04, "l2": 0.0005},
             "crops": {"augment": ("flip",)},
@@ -203,24 +197,10 @@ RECIPES = {
 
 
 def epochs_of(recipe: Mapping[str, Any]) -> int:
-    """For how long a model of the leaderboard is trained.
-
-    Args:
-        recipe: the options of `experiments.train`.
-
-    Returns:
-        Its epochs; where it names none, those that training takes by default.
-    """
+    """The number of epochs of a recipe."""
     return recipe.get("epochs") or DEFAULTS["images", recipe["model"]]["epochs"]
 
 
 def spread(values: Sequence[float] | np.ndarray) -> float | None:
-    """The standard deviation over the seeds.
-
-    Args:
-        values: one of each seed.
-
-    Returns:
-        With n - 1 in the denominator; None of one value.
-    """
+    """The standard deviation over seeds, with n - 1 in the denominator; None for one value."""
     return float(np.std(values, ddof=1)) if len(values) > 1 else None

@@ -46,11 +46,7 @@ class Options:
 
 
 def runs() -> str:
-    """The runs of the main job.
-
-    Returns:
-        A table in Markdown.
-    """
+    """The runs of the main job."""
     rows = []
     for name, options in RUNS.items():
         run = _read(f"{name}/summary.json")
@@ -64,11 +60,7 @@ def runs() -> str:
 
 
 def lessons() -> str:
-    """The lessons and their questions.
-
-    Returns:
-        A table in Markdown.
-    """
+    """The lessons and their questions."""
     every = [(name, importlib.import_module(f"experiments.lessons.{name}").LESSON) for name in NAMES]
     return table(
         ["`python -m experiments.`", "question"], [[f"`{name}`", lesson.question.en] for name, lesson in every]
@@ -76,11 +68,7 @@ def lessons() -> str:
 
 
 def speed() -> str:
-    """The best form of each library beside jaxnn.
-
-    Returns:
-        A table in Markdown.
-    """
+    """The best form of each library beside jaxnn."""
     rows = [
         [
             row["work"],
@@ -98,11 +86,7 @@ def speed() -> str:
 
 
 def leaderboard() -> str:
-    """How good the models of the notes get.
-
-    Returns:
-        A table in Markdown.
-    """
+    """How good the models of the notes get."""
     rows = []
     for row in _read("leaderboard.json")["rows"]:
         took, reached = f"{row['seconds']:.0f} s", f"{with_spread(row)} %"
@@ -113,11 +97,7 @@ def leaderboard() -> str:
 
 
 def ablation() -> str:
-    """What each part of the recipes brings, and what was left out of them.
-
-    Returns:
-        A table in Markdown.
-    """
+    """What each part of the recipes brings, and what was left out of them."""
     rows = []
     for row in _read("ablation.json")["rows"]:
         if row["part"]:
@@ -130,11 +110,7 @@ def ablation() -> str:
 
 
 def budget() -> str:
-    """Accuracy against the length of the training.
-
-    Returns:
-        A table in Markdown.
-    """
+    """Accuracy against the length of the training."""
     rows = _read("budget.json")["rows"]
     told: dict[str, list[str]] = {}
     for row in rows:
@@ -145,11 +121,7 @@ def budget() -> str:
 
 
 def streaming() -> str:
-    """Images that do not fit in memory, by reader.
-
-    Returns:
-        A table in Markdown.
-    """
+    """Images that do not fit in memory, by reader."""
     found = _read("streaming.json")
     rows = []
     for row in found["rows"]:
@@ -161,11 +133,7 @@ def streaming() -> str:
 
 
 def drop_in() -> str:
-    """The classifiers beside scikit-learn's own.
-
-    Returns:
-        A table in Markdown.
-    """
+    """The classifiers beside scikit-learn's own."""
     found = _read("drop_in_accuracy.json")
     rows = [
         [
@@ -183,11 +151,7 @@ def drop_in() -> str:
 
 
 def api() -> str:
-    """Where everything is that the package offers: what each room is for, and the line that imports it.
-
-    Returns:
-        A table in Markdown; a name that a package hands on stands with the package alone.
-    """
+    """Where everything is that the package offers: what each room is for, and the line that imports it."""
     rows, handed_on = [], set[str]()
     for path in sorted(PACKAGE.rglob("*.py"), key=lambda path: (path.parent, path.name != "__init__.py", path)):
         tree = ast.parse(path.read_text(encoding="utf-8"))
@@ -227,17 +191,7 @@ TABLES: dict[str, Callable[[], str]] = {
 
 
 def fill(text: str) -> str:
-    """The README with every table as the results say.
-
-    Args:
-        text: the README.
-
-    Returns:
-        The text; everything outside the marked places is as it was.
-
-    Raises:
-        ValueError: a place is not marked.
-    """
+    """The README with every table as the results say."""
     for name, make in TABLES.items():
         begin, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->"
         if text.count(begin) != 1 or text.count(end) != 1:
@@ -248,15 +202,7 @@ def fill(text: str) -> str:
 
 
 def table(head: list[str], rows: list[list[str]]) -> str:
-    """A table in Markdown.
-
-    Args:
-        head: what is in each column.
-        rows: a text for each column.
-
-    Returns:
-        Its lines.
-    """
+    """A table in Markdown."""
     return "".join(f"| {' | '.join(row)} |\n".replace("|  |", "| |") for row in [head, ["---"] * len(head), *rows])
 
 
@@ -269,17 +215,7 @@ def _seconds(seconds: float) -> str:
 
 
 def update(options: Options) -> bool:
-    """Fill the tables of the README, or see whether they are filled.
-
-    Args:
-        options: whether to change anything.
-
-    Returns:
-        Whether every table is as the results say.
-
-    Raises:
-        OSError, ValueError: the README or a result cannot be read, or a place is not marked.
-    """
+    """Fill the tables of the README, or see whether they are filled."""
     path = ROOT / "README.md"
     old = path.read_text()
     new = fill(old)

@@ -1,4 +1,4 @@
-"""What a sweep tries: the values of each hyper-parameter, and the settings that they make."""
+"""The options of a sweep, the values it tries, and the settings they form."""
 
 from __future__ import annotations
 
@@ -17,36 +17,29 @@ NAMES = {"learning_rates": "learning_rate", "l2s": "l2", "dropouts": "dropout", 
 
 @dataclasses.dataclass(frozen=True)
 class SweepConfig(Config):
-    """The settings of a sweep: those of a training run, and the values to try."""
+    """The options of a training run, and the values to try."""
 
     learning_rates: tuple[float, ...] = ()
     """Learning rates to try."""
     l2s: tuple[float, ...] = ()
-    """Factors of the penalty to try."""
+    """Factors of the L2 penalty to try."""
     dropouts: tuple[float, ...] = ()
-    """Shares of dropped hidden values to try."""
+    """Dropout rates to try."""
     widths: tuple[int, ...] = ()
-    """Numbers of neurons to try, the same in every hidden layer."""
+    """Hidden layer widths to try, the same in every layer."""
     random: int | None = None
-    """Instead of the grid of all values, so many settings drawn between the smallest and the largest value of each:
-    dropout evenly, the others evenly on a logarithmic scale."""
+    """Instead of the whole grid, this many random settings between the smallest and the largest value of each: dropout
+    uniform, the others log-uniform."""
     seeds: int = 3
-    """Runs of each setting: initial weights, order of the examples, dropout. The validation split stays the same."""
+    """Runs per setting, which differ in initial weights, order and dropout; the validation split is the same."""
     group: tuple[int, int] | None = None
     """Settings and seeds that are trained together; by default what fits the memory and is fast here."""
     final: bool = True
-    """Train the best setting on training and validation examples together and read the test set."""
+    """Finally train the best setting on training and validation examples and read the test set."""
 
 
 def check_values(config: SweepConfig) -> None:
-    """Check what is to be tried before anything follows from it.
-
-    Args:
-        config: the user's settings.
-
-    Raises:
-        ValueError: a value is out of range, or does not go with the model.
-    """
+    """ValueError for values that cannot be tried."""
     for name, low, high in (("learning_rates", 0.0, math.inf), ("l2s", 0.0, math.inf), ("dropouts", 0.0, 1.0)):
         for value in getattr(config, name):
             if not low <= value < high:
@@ -65,18 +58,7 @@ def check_values(config: SweepConfig) -> None:
 
 
 def tried_values(config: SweepConfig, settings: Settings) -> dict[str, tuple[float, ...]]:
-    """The values to try.
-
-    Args:
-        config: the user's settings.
-        settings: the same, complete.
-
-    Returns:
-        The values in ascending order by the name of their option; five rates and five penalties if none is given.
-
-    Raises:
-        ValueError: settings cannot be drawn at random between the values.
-    """
+    """The values to try by option name; by default around the default learning rate and L2 factor."""
     values = {name: tuple(sorted(set(getattr(config, name)))) for name in NAMES if getattr(config, name)}
     if not values:
         rate, l2 = settings.learning_rate, settings.l2 or 1e-4
@@ -94,16 +76,7 @@ def tried_values(config: SweepConfig, settings: Settings) -> dict[str, tuple[flo
 def hparams_of(
     config: SweepConfig, settings: Settings, values: Mapping[str, tuple[float, ...]]
 ) -> dict[str, np.ndarray]:
-    """Every setting of the sweep.
-
-    Args:
-        config: the user's settings.
-        settings: the same, complete.
-        values: as from `tried_values`.
-
-    Returns:
-        Every hyper-parameter of the task with a value for each setting, [H].
-    """
+    """Every hyper-parameter of the task with a value per setting, [H]."""
     if config.random is None:
         columns = dict(zip(values, np.array(list(itertools.product(*values.values()))).T, strict=True))
     else:
@@ -121,15 +94,7 @@ def hparams_of(
 
 
 def on_border(chosen: Mapping[str, float], values: Mapping[str, tuple[float, ...]]) -> list[str]:
-    """A warning for each value that was chosen at the end of what was tried, where a better one may lie beyond.
-
-    Args:
-        chosen: the best value of each hyper-parameter.
-        values: all that were tried.
-
-    Returns:
-        The warnings.
-    """
+    """A warning for each chosen value at the end of its tried range, beyond which a better one may lie."""
     found = []
     for name, value in chosen.items():
         low, high = min(values[name]), max(values[name])
@@ -137,7 +102,7 @@ def on_border(chosen: Mapping[str, float], values: Mapping[str, tuple[float, ...
             continue
         near = 0.02 * (high - low) if name == "dropout" else 0.02 * value
         if value >= high - near:
-            found.append(f"the best {name}, {value:.3g}, is the largest that was tried: try larger ones")
+            found.append(f"the best {name}, {value:.3g}, is the largest tried: try larger ones")
         elif value <= low + near and low > 0 and not (name == "width" and low == 1):
-            found.append(f"the best {name}, {value:.3g}, is the smallest that was tried: try smaller ones")
+            found.append(f"the best {name}, {value:.3g}, is the smallest tried: try smaller ones")
     return found

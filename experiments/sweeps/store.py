@@ -33,30 +33,13 @@ class Groups:
         warn: Callable[[str], None],
         advance: Callable[[int], None],
     ) -> None:
-        """Begin.
-
-        Args:
-            config: the settings of the sweep.
-            out: its folder.
-            models: how many it trains.
-            signalled: as from `command.catch_signals`.
-            warn: told of files that are damaged or cannot be written.
-            advance: told how many more models are done.
-        """
         self.config, self.out, self.models = config, out, models
         self.signalled, self.warn, self.advance = signalled, warn, advance
         self.done = 0
         self.unsaved: dict[str, Any] = {}
 
     def recall(self, place: training.Chunk) -> Any:
-        """What was kept of a group.
-
-        Args:
-            place: its settings and seeds.
-
-        Returns:
-            The arrays by name; None where there are none, or they are damaged.
-        """
+        """What was kept of a group."""
         path = self.out / FOLDER / _name(place)
         if not path.exists():
             return None
@@ -69,16 +52,7 @@ class Groups:
         return kept
 
     def keep(self, place: training.Chunk, kept: dict[str, np.ndarray]) -> None:
-        """Keep what is wanted of a group.
-
-        Args:
-            place: its settings and seeds.
-            kept: the arrays by name.
-
-        Raises:
-            command.Interrupted: there was a signal; all that is finished has been saved.
-            OSError: there was a signal, and it can be saved nowhere.
-        """
+        """Keep what is wanted of a group."""
         self.unsaved[_name(place)] = kept
         try:
             (self.out / FOLDER).mkdir(parents=True, exist_ok=True)
@@ -92,7 +66,7 @@ class Groups:
             return
         folder = self.out
         if self.unsaved:
-            folder = rescue.rescue_folder(self.config, self.out)
+            folder = rescue.rescue_folder(self.config.rescue, self.out)
             shutil.copytree(self.out, folder, dirs_exist_ok=True)
             for name, arrays in self.unsaved.items():
                 files.write_arrays(folder / FOLDER / name, arrays)

@@ -1,0 +1,72 @@
+"""List every command and every lesson; a name starts it.
+
+    python -m experiments
+    python -m experiments train --dataset cifar10
+    python -m experiments dropout --quick
+
+`NAME` stands for the module `experiments.NAME` of a command, or `experiments.lessons.NAME` of a lesson.
+"""
+
+from __future__ import annotations
+
+import difflib
+import runpy
+import sys
+
+from experiments.lessons import NAMES
+
+GROUPS = {
+    "Train and use classifiers": {
+        "train": "train a classifier: digits, CIFAR-10, 2-D points, or your own images and tables",
+        "predict": "classify images with a trained classifier and show which pixels decided",
+        "export": "write a trained classifier as StableHLO, ONNX or TensorFlow-free Python",
+        "sweep": "train every setting of a grid with several seeds at once and choose by validation",
+    },
+    "See and learn": {
+        "playground": "train 2-D classifiers live in the browser",
+        "report": "run all lessons and write one HTML page",
+        "lessons": "list the lessons with their questions",
+    },
+    "Measure": {
+        "leaderboard": "accuracy of the models of the course, trained well, on CIFAR-10 and the digits",
+        "benchmark": "speed beside PyTorch, Keras, Flax and scikit-learn",
+        "benchmark.drop_in": "accuracy and search speed beside scikit-learn's own classifiers",
+        "benchmark.communication": "bytes per training step on many devices, and simulated times",
+        "benchmark.gpu": "training speed on a GPU",
+        "benchmark.streaming": "reading and training of data larger than memory",
+        "playground.measure": "frame rates of the playground",
+        "results": "fill the tables of the READMEs from the measured results",
+    },
+}
+MODULES = {name: f"experiments.{name}" for group in GROUPS.values() for name in group}
+MODULES |= {name: f"experiments.lessons.{name}" for name in NAMES}
+
+
+def overview() -> str:
+    """All commands and lessons in groups, one line each."""
+    lines = ["Usage: python -m experiments NAME [OPTIONS]; NAME --help lists its options."]
+    for title, commands in GROUPS.items():
+        lines += ["", title, *(f"  {name:<24}{text}" for name, text in commands.items())]
+    lines += ["", "Lessons, in the order of the course", *(f"  {name}" for name in NAMES)]
+    return "\n".join(lines)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Print the overview, or run the named command with the remaining arguments."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(overview())
+        return 0
+    name, *options = arguments
+    if name not in MODULES:
+        close = difflib.get_close_matches(name, MODULES, n=3, cutoff=0.5)
+        hint = f"did you mean {' or '.join(close)}?" if close else "python -m experiments lists all"
+        print(f"error: no command or lesson is called {name!r}: {hint}", file=sys.stderr)
+        return 2
+    sys.argv = [f"python -m {MODULES[name]}", *options]
+    runpy.run_module(MODULES[name], run_name="__main__", alter_sys=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
