@@ -62,6 +62,7 @@ def as_users_have_it():
         yield
 
 
+@pytest.mark.portable
 @both
 @pytest.mark.usefixtures("as_users_have_it")
 def test_flax_linen_takes_the_same_steps(work):
@@ -76,6 +77,7 @@ def test_flax_linen_takes_the_same_steps(work):
     assert_close([(layer["kernel"].T, layer["bias"]) for layer in state.params.values()], expected)
 
 
+@pytest.mark.portable
 @both
 @pytest.mark.usefixtures("as_users_have_it")
 def test_flax_nnx_takes_the_same_steps(work):
@@ -91,6 +93,7 @@ def test_flax_nnx_takes_the_same_steps(work):
     assert_close([(layer.kernel[...].T, layer.bias[...]) for layer in model.layers], expected)
 
 
+@pytest.mark.portable
 @both
 def test_pytorch_takes_the_same_steps(work):
     torch = pytest.importorskip("torch", reason="PyTorch is installed with the extra bench alone")
@@ -109,6 +112,7 @@ def test_pytorch_takes_the_same_steps(work):
     assert_close([(layer.weight.detach(), layer.bias.detach()) for layer in layers], expected)
 
 
+@pytest.mark.portable
 @both
 def test_keras_takes_the_same_steps(work, run_python):
     if importlib.util.find_spec("keras") is None:
@@ -130,6 +134,7 @@ def test_keras_takes_the_same_steps(work, run_python):
     assert_close([(w.T, b) for w, b in zip(found[::2], found[1::2], strict=True)], expected)
 
 
+@pytest.mark.portable
 def test_scikit_learn_mlp_takes_the_same_step():
     from experiments.benchmark.peers import scikit_learn
 
