@@ -63,6 +63,7 @@ def as_users_have_it():
         yield
 
 
+@pytest.mark.portable
 @both
 @pytest.mark.usefixtures("as_users_have_it")
 def test_flax_linen_takes_the_same_steps(work):
@@ -77,6 +78,7 @@ def test_flax_linen_takes_the_same_steps(work):
     assert_close([(layer["kernel"].T, layer["bias"]) for layer in state.params.values()], expected)
 
 
+@pytest.mark.portable
 @both
 @pytest.mark.usefixtures("as_users_have_it")
 def test_flax_nnx_takes_the_same_steps(work):
@@ -92,6 +94,7 @@ def test_flax_nnx_takes_the_same_steps(work):
     assert_close([(layer.kernel[...].T, layer.bias[...]) for layer in model.layers], expected)
 
 
+@pytest.mark.portable
 @both
 def test_pytorch_takes_the_same_steps(work):
     torch = pytest.importorskip("torch", reason="PyTorch is installed with the extra bench alone")
@@ -110,6 +113,7 @@ def test_pytorch_takes_the_same_steps(work):
     assert_close([(layer.weight.detach(), layer.bias.detach()) for layer in layers], expected)
 
 
+@pytest.mark.portable
 @both
 def test_keras_takes_the_same_steps(work, run_python):
     if importlib.util.find_spec("keras") is None:
@@ -131,6 +135,7 @@ def test_keras_takes_the_same_steps(work, run_python):
     assert_close([(w.T, b) for w, b in zip(found[::2], found[1::2], strict=True)], expected)
 
 
+@pytest.mark.portable
 def test_scikit_learn_mlp_takes_the_same_step():
     from experiments.benchmark.peers import scikit_learn
 

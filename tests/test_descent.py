@@ -31,6 +31,7 @@ def loop(start, rate, momentum, steps):
     return np.array(points)
 
 
+@pytest.mark.portable
 def test_many_starts_rates_and_momenta_are_the_loops():
     starts, rates, momenta = np.array([[10.0, 1.0], [-3.0, 0.5]]), np.array([0.01, 0.03]), np.array([0.0, 0.6])
     paths = descent.descend_many(gradient_descent.narrow, starts, rates, momenta, steps=30)

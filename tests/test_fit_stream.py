@@ -7,6 +7,7 @@ import numpy as np
 import optax
 import pytest
 import tensorflow_datasets as tfds
+from float64 import ROUNDED, enabled, in_float64
 from test_fit import CURVE_DATA, EPOCHS, STEPS, curve_task, curves
 from test_source import LABEL, examples, images, prepare
 
@@ -18,8 +19,6 @@ KEY = jax.random.key(4)
 COUNT, BATCH, SHAPE = 50, 8, (5, 4, 3)
 OPTIONS = {"epochs": 4, "select": "held_loss"}
 H = {"rate": 0.05}
-RELATIVE = 1e-6
-"""The two programs make the same sums, but the compiler may put them together in another order."""
 
 
 def task(h, skip=False):
@@ -72,9 +71,9 @@ def undisturbed(streamed):
 def assert_close(found, wanted):
     assert set(found.history) == set(wanted.history)
     for name, values in wanted.history.items():
-        np.testing.assert_allclose(found.history[name], values, rtol=RELATIVE, err_msg=name)
+        np.testing.assert_allclose(found.history[name], values, **ROUNDED, err_msg=name)
     for one, other in zip(jax.tree.leaves(found.state.params), jax.tree.leaves(wanted.state.params), strict=True):
-        np.testing.assert_allclose(one, other, atol=1e-6)
+        np.testing.assert_allclose(one, other, **ROUNDED)
     assert (int(found.epoch), int(found.bad_step)) == (int(wanted.epoch), int(wanted.bad_step))
 
 
@@ -91,9 +90,11 @@ def assert_identical(found, wanted):
 # ---------------------------------------------------------------- the same training
 
 
+@pytest.mark.portable
 @pytest.mark.parametrize("skip", [False, pytest.param(True, marks=pytest.mark.slow)])
-def test_it_trains_as_in_memory(skip, streamed, whole, standard_promotion):
-    make_task = functools.partial(task, skip=skip)
+@enabled()
+def test_it_trains_as_in_memory(skip, streamed, whole):
+    make_task = in_float64(functools.partial(task, skip=skip))
     in_memory, _ = training.fit(make_task, H, KEY, whole, batch_size=BATCH, **OPTIONS)
     found, timing = training.fit_stream(make_task, H, KEY, streamed, **OPTIONS)
     assert_close(found, in_memory)
@@ -105,10 +106,14 @@ def test_it_trains_as_in_memory(skip, streamed, whole, standard_promotion):
     assert timing.under_way == 0
 
 
-def test_over_devices_it_trains_as_over_one(streamed, undisturbed):
+@pytest.mark.portable
+@enabled()
+def test_over_devices_it_trains_as_over_one(streamed):
+    wide_task = in_float64(task)
+    alone, _ = training.fit_stream(wide_task, H, KEY, streamed, **OPTIONS)
     with sharding.data_parallel():
-        found, _ = training.fit_stream(task, H, KEY, streamed, **OPTIONS)
-    assert_close(found, undisturbed)
+        found, _ = training.fit_stream(wide_task, H, KEY, streamed, **OPTIONS)
+    assert_close(found, alone)
 
 
 def test_one_program_takes_the_steps_and_a_second_training_compiles_none(streamed, compiled):
@@ -233,6 +238,7 @@ def test_what_is_not_finite_is_found_at_its_step(bad, step):
 # ---------------------------------------------------------------- evaluation
 
 
+@pytest.mark.portable
 @pytest.mark.parametrize("size", [1, 8, 20, 21, 50])
 def test_every_example_is_examined_once_and_counted(size, prepared, whole):
     params = task(H).model.init(KEY)

@@ -1,10 +1,12 @@
 """The benchmark for GPUs, in small on the CPU: it trains what it says."""
 
+import functools
 import json
 
 import jax
 import numpy as np
 import pytest
+from float64 import ROUNDED, enabled, in_float64
 
 from experiments.benchmark import gpu
 from jaxnn import training
@@ -28,14 +30,16 @@ def test_the_settings_are_every_rate_with_every_penalty():
     np.testing.assert_allclose([settings["l2"].min(), settings["l2"].max()], [0.0025, 0.04], rtol=1e-6)
 
 
-def test_the_sweep_trains_each_model_with_its_own_setting():
+@pytest.mark.portable
+@enabled()
+def test_the_sweep_trains_each_model_with_its_own_setting(monkeypatch):
+    make_task = in_float64(functools.partial(gpu.make_task, ()))
+    monkeypatch.setattr(gpu, "make_task", lambda hidden, h: make_task(h))
     reached = gpu.ours(SWEEP, DATA)()
     h = {name: values[2] for name, values in SWEEP.settings().items()}
-    alone = training.run(
-        lambda h: gpu.make_task((), h), h, jax.random.key(0), DATA, epochs=2, batch_size=gpu.BATCH
-    ).history["loss"]
+    alone = training.run(make_task, h, jax.random.key(0), DATA, epochs=2, batch_size=gpu.BATCH).history["loss"]
     assert reached.shape == (4,)
-    np.testing.assert_allclose(reached[2], alone[-1], rtol=1e-4)
+    np.testing.assert_allclose(reached[2], alone[-1], **ROUNDED)
 
 
 @pytest.mark.parametrize("hidden", [(), (16,)], ids=["linear", "mlp"])

@@ -67,6 +67,7 @@ def test_the_optimizer_is_given_the_value_the_gradient_and_the_objective():
             np.testing.assert_allclose(seen["gradient"][0]["w"], gradient["w"], rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.portable
 def test_lbfgs_finds_the_optimum_of_scikit_learn():
     batch = one_batch()
     task = linear_task(optimizer=optax.lbfgs(), penalty=lambda params: L2 * losses.l2(params))
@@ -113,6 +114,7 @@ def test_two_learning_rates_are_none_to_record():
 # ---------------------------------------------------------------- averaged
 
 
+@pytest.mark.portable
 def test_averaged_parameters_are_the_loop_and_the_steps_are_as_without():
     decay, steps, batch = 0.9, 25, one_batch()
     task = linear_task(optimizer=optimizers.with_ema(optax.sgd(RATE, momentum=0.5), decay))

@@ -50,6 +50,7 @@ def test_each_epoch_goes_through_the_training_points_once():
     np.testing.assert_array_equal(programs.orders(jax.random.key(0), np.int32(6), np.int32(137))[0], rows[1])
 
 
+@pytest.mark.portable
 def test_a_step_is_that_of_a_loop_in_numpy(compiler):
     playground = ready(compiler, learning_rate=0.1, momentum=0.5, l1=0.01, l2=0.02)
     assert playground.learner is not None
@@ -236,10 +237,12 @@ def test_a_divergence_stops_and_says_so(compiler):
     assert np.isfinite(frame.look.losses).all()
 
 
+@pytest.mark.portable
 @pytest.mark.slow
 def test_one_seed_of_many_is_that_seed_alone_and_widths_are_networks_of_their_size(compiler):
     many = ready(compiler, many="seeds", hidden=(3,), learning_rate=0.1)
-    many.train(400)
+    steps = 20  # of two epochs, and few enough that rounding does not grow
+    many.train(steps)
     frame = many.frame()
     assert frame is not None
     assert frame.all_planes is not None
@@ -250,8 +253,10 @@ def test_one_seed_of_many_is_that_seed_alone_and_widths_are_networks_of_their_si
     begun = programs.begin(alone.shape, h, key)
     assert alone.learner is not None
     alone.learner = begun._replace(key=alone.learner.key)
-    alone.train(400)
-    np.testing.assert_allclose(alone.learner.params[0]["w"], many.learner.params[0]["w"][5], atol=1e-4)
+    alone.train(steps)
+    for one, other in zip(alone.learner.params, many.learner.params, strict=True):
+        for name in one:
+            np.testing.assert_allclose(one[name], other[name][5], atol=1e-5, err_msg=name)
     wide = ready(compiler, many="widths", hidden=(6,), learning_rate=0.1)
     wide.train(2000)
     assert wide.learner is not None

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from float64 import ROUNDED, enabled, in_float64
 
 from jaxnn import losses, models, training
 from jaxnn.data import toy
@@ -121,18 +122,21 @@ def test_an_overlay_covers_the_more_the_stronger_a_pixel_counts():
 # ---------------------------------------------------------------- what the lessons look into
 
 
+@in_float64
 def task(h):
     return training.Task(models.mlp(2, (4,), 2), losses.softmax, optax.sgd(h["learning_rate"]))
 
 
+@pytest.mark.portable
 @pytest.mark.slow
+@enabled()
 def test_snapshots_are_the_parameters_of_shorter_runs():
     data, key, h = training.Data(*toy.circle(40)), jax.random.key(1), {"learning_rate": jnp.float32(0.1)}
     kept, last = jax.jit(lambda h: trajectory(task, h, key, data, (0, 2, 5), 10))(h)
     alone = jax.jit(lambda h: training.run(task, h, key, data, epochs=2, batch_size=10))(h)
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a[1], b, rtol=1e-6), kept, alone.state.params)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a[1], b, **ROUNDED), kept, alone.state.params)
     before = training.init_state(task(h), jax.random.fold_in(key, 0)).params
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a[0], b, rtol=1e-6), kept, before)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a[0], b, **ROUNDED), kept, before)
     assert int(last.epoch) == 5
 
 

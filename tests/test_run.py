@@ -7,6 +7,7 @@ import numpy as np
 import optax
 import pytest
 import references
+from float64 import ROUNDED, enabled, in_float64
 
 from jaxnn import losses, models
 from jaxnn.training import Data, NonFiniteError, Task, fit, init_state, make_train_step, permutation, run
@@ -39,6 +40,8 @@ def task(h):
 
 base_run = functools.partial(run, task, epochs=EPOCHS, batch_size=BATCH, select="validation_loss")
 compiled_run = jax.jit(base_run)
+wide_task = in_float64(task)
+wide_run = functools.partial(run, wide_task, epochs=EPOCHS, batch_size=BATCH, select="validation_loss")
 
 
 def in_numpy(params, inputs, labels):
@@ -48,24 +51,24 @@ def in_numpy(params, inputs, labels):
     return float(np.mean(each)), float(np.mean(np.argmax(scores, 1) == np.asarray(labels)))
 
 
-@jax.jit
-def compiled_update(h, state, batch):
-    return make_train_step(task(h))(state, batch)
+@functools.partial(jax.jit, static_argnums=0)
+def compiled_update(make_task, h, state, batch):
+    return make_train_step(make_task(h))(state, batch)
 
 
 compiled_permutation = jax.jit(permutation, static_argnums=1)
 
 
-def loop(h, key, data, epochs):
+def loop(make_task, h, key, data, epochs):
     """What `run` is to do, as a Python loop over `update`: the state and the measures after every epoch."""
-    state = init_state(task(h), jax.random.fold_in(key, 0))
+    state = init_state(make_task(h), jax.random.fold_in(key, 0))
     inputs, labels = np.asarray(data.inputs), np.asarray(data.labels)
     for epoch in range(epochs):
         order = np.asarray(compiled_permutation(jax.random.fold_in(jax.random.fold_in(key, 1), epoch), len(inputs)))
         steps = []
         for first in range(0, len(inputs) - BATCH + 1, BATCH):
             rows = order[first : first + BATCH]
-            state, metrics = compiled_update(h, state, (inputs[rows], labels[rows]))
+            state, metrics = compiled_update(make_task, h, state, (inputs[rows], labels[rows]))
             steps.append(metrics)
         measures = {name: float(value) for name, value in steps[-1]._asdict().items() if value is not None}
         for name in ("loss", "penalty", "accuracy"):
@@ -76,18 +79,20 @@ def loop(h, key, data, epochs):
 # ---------------------------------------------------------------- a run is its loop
 
 
+@pytest.mark.portable
+@enabled()
 def test_run_is_the_loop_over_updates():
-    result = compiled_run(H, KEY, DATA)
+    result = jax.jit(wide_run)(H, KEY, DATA)
     assert (int(result.epoch), int(result.bad_step), int(result.state.step)) == (EPOCHS, -1, EPOCHS * 4)
     state = None
-    for epoch, (state, measures, _) in enumerate(loop(H, KEY, DATA, EPOCHS)):
+    for epoch, (state, measures, _) in enumerate(loop(wide_task, H, KEY, DATA, EPOCHS)):
         measures["validation_loss"], measures["validation_accuracy"] = in_numpy(state.params, *VALIDATION)
         assert set(measures) == set(result.history)
         for name, value in measures.items():
-            np.testing.assert_allclose(result.history[name][epoch], value, rtol=1e-4, err_msg=f"{name}, epoch {epoch}")
+            np.testing.assert_allclose(result.history[name][epoch], value, **ROUNDED, err_msg=f"{name}, epoch {epoch}")
     assert state is not None
     for ours, expected in zip(jax.tree.leaves(result.state.params), jax.tree.leaves(state.params), strict=True):
-        np.testing.assert_allclose(ours, expected, rtol=1e-4, atol=1e-6)
+        np.testing.assert_allclose(ours, expected, **ROUNDED)
 
 
 def test_a_run_is_a_function_of_the_key():
@@ -194,9 +199,9 @@ def test_data_are_arguments_of_the_program_not_constants_in_it():
 DIVERGING = {"learning_rate": 2.0, "l2": 200.0, "dropout": 0.0}  # each step multiplies the weights by about -799
 
 
-def first_bad_step():
+def first_bad_step(make_task=task, h=DIVERGING):
     step = 0
-    for epoch, (_, _, metrics) in enumerate(loop(DIVERGING, KEY, DATA, 10)):
+    for epoch, (_, _, metrics) in enumerate(loop(make_task, h, KEY, DATA, 10)):
         for each in metrics:
             if not np.isfinite(float(each.loss) + float(each.penalty)):
                 return step, epoch
@@ -224,23 +229,28 @@ def test_the_first_step_that_is_not_finite_is_named():
 # ---------------------------------------------------------------- many runs side by side
 
 
+@pytest.mark.portable
+@enabled()
 def test_vmap_is_many_single_runs_and_one_that_diverges_disturbs_none():
-    each = [{**H, "learning_rate": 0.3}, DIVERGING, {**H, "dropout": 0.0}, {**H, "learning_rate": 0.01}]
+    diverging = DIVERGING | {"l2": 1e32}
+    each = [{**H, "learning_rate": 0.3}, diverging, {**H, "dropout": 0.0}, {**H, "learning_rate": 0.01}]
     keys = jax.random.split(KEY, 4).at[1].set(KEY)
     hparams = {name: jnp.array([h[name] for h in each]) for name in H}
-    together = jax.jit(jax.vmap(base_run, in_axes=(0, 0, None)))(hparams, keys, DATA)
-    step, epoch = first_bad_step()
+    together = jax.jit(jax.vmap(wide_run, in_axes=(0, 0, None)))(hparams, keys, DATA)
+    one = jax.jit(wide_run)
+    step, epoch = first_bad_step(wide_task, diverging)
+    assert epoch + 1 < EPOCHS
     assert together.bad_step.tolist() == [-1, step, -1, -1]
     assert together.epoch.tolist() == [EPOCHS, epoch + 1, EPOCHS, EPOCHS]
     assert together.best is not None
     for i in (0, 2, 3):
-        alone = compiled_run(each[i], keys[i], DATA)
+        alone = one(each[i], keys[i], DATA)
         assert alone.best is not None
         assert int(together.best.epoch[i]) == int(alone.best.epoch)
         ours = (together.history, together.state.params, together.best.params)
         expected = (alone.history, alone.state.params, alone.best.params)
         for a, b in zip(jax.tree.leaves(ours), jax.tree.leaves(expected), strict=True):
-            np.testing.assert_allclose(a[i], b, rtol=2e-3, atol=1e-4)
+            np.testing.assert_allclose(a[i], b, **ROUNDED)
     assert len(set(together.history["loss"][:, -1].tolist())) == 4
 
 

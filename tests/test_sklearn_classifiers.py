@@ -56,6 +56,7 @@ def test_scikit_learn_finds_nothing_to_complain_about(classifier):
 # ---------------------------------------------------------------- beside scikit-learn's own
 
 
+@pytest.mark.portable
 def test_the_linear_classifier_is_logistic_regression():
     """The same convex objective has the same minimum; of three classes or more, C = 1 / (2 l2 N)."""
     ours = LinearClassifier(l2=1e-2, max_iter=500).fit(X, NAMES)
@@ -68,6 +69,7 @@ def test_the_linear_classifier_is_logistic_regression():
     )
 
 
+@pytest.mark.portable
 def test_of_two_classes_too_with_half_the_penalty_on_the_difference_of_the_rows():
     inputs, labels = load_breast_cancer(return_X_y=True)
     inputs = StandardScaler().fit_transform(inputs)
@@ -80,6 +82,7 @@ def test_of_two_classes_too_with_half_the_penalty_on_the_difference_of_the_rows(
     assert ours.decision_function(inputs).shape == (len(inputs),)
 
 
+@pytest.mark.portable
 def test_class_weights_are_those_of_logistic_regression():
     few = np.concatenate([np.flatnonzero(Y == 0)[:10], np.flatnonzero(Y > 0)])
     weight = np.random.default_rng(0).uniform(0.1, 2.0, len(few))
@@ -96,6 +99,7 @@ def test_class_weights_are_those_of_logistic_regression():
     np.testing.assert_allclose(balanced.coef_, by_hand.coef_, atol=1e-4)
 
 
+@pytest.mark.portable
 def test_the_svm_of_two_classes_is_linear_svc():
     inputs, labels = X[Y > 0], Y[Y > 0]
     ours = LinearClassifier("svm", l2=0.05, max_iter=500).fit(inputs, labels)
@@ -160,6 +164,10 @@ def test_partial_fits_in_a_row_learn_like_a_fit():
     np.testing.assert_array_equal(two.coef_, alone.partial_fit(X, NAMES).coef_)
 
 
+BORDER = 1e-3
+
+
+@pytest.mark.portable
 def test_early_stopping_keeps_the_best():
     inputs, labels = load_digits(return_X_y=True)
     inputs = inputs[:400] / 16
@@ -177,7 +185,11 @@ def test_early_stopping_keeps_the_best():
     assert int(np.argmax(scores)) == len(scores) - 1 - 4
     best: dict[str, Any] = model.get_params() | {"max_iter": int(np.argmax(scores)) + 1, "n_iter_no_change": 1000}
     again = MLPClassifier(**best).fit(inputs, labels[:400])
-    np.testing.assert_allclose(again.coefs_[0], model.coefs_[0], atol=1e-5)
+    np.testing.assert_allclose(again.loss_curve_[:3], model.loss_curve_[:3], rtol=1e-5)
+    # another program: what rounding has grown to by now is far less than what an epoch changes
+    epoch_before = MLPClassifier(**best | {"max_iter": best["max_iter"] - 1}).fit(inputs, labels[:400])
+    assert np.abs(epoch_before.coefs_[0] - model.coefs_[0]).max() > 20 * BORDER
+    np.testing.assert_allclose(again.coefs_[0], model.coefs_[0], atol=BORDER)
 
 
 def test_pipelines_and_searches_of_scikit_learn_take_them():

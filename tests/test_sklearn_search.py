@@ -49,6 +49,7 @@ def alone(monkeypatch):
     return made
 
 
+@pytest.mark.portable
 def test_the_results_are_those_of_grid_search(alone):
     ours, theirs = both(LINEAR, RATES, cv=3, return_train_score=True)
     same(ours, theirs)
@@ -57,6 +58,7 @@ def test_the_results_are_those_of_grid_search(alone):
     assert len(alone) == 1  # the best setting on all examples
 
 
+@pytest.mark.portable
 @pytest.mark.slow
 def test_a_pipeline_is_prepared_on_each_fold_and_shapes_have_programs_of_their_own(alone):
     grid = [
@@ -67,6 +69,7 @@ def test_a_pipeline_is_prepared_on_each_fold_and_shapes_have_programs_of_their_o
     assert len(alone) == 1
 
 
+@pytest.mark.portable
 @pytest.mark.parametrize("seed", [0, None])
 def test_early_stopping_and_weights_are_searched_the_same(alone, seed):
     model = MLPClassifier(
@@ -81,6 +84,7 @@ def test_early_stopping_and_weights_are_searched_the_same(alone, seed):
     assert len(alone) == 1
 
 
+@pytest.mark.portable
 def test_several_measures_and_a_splitter_that_draws():
     scoring = {"right": "accuracy", "log": "neg_log_loss"}
     cv = RepeatedStratifiedKFold(n_splits=2, n_repeats=2, random_state=0)

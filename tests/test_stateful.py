@@ -8,9 +8,10 @@ import numpy as np
 import optax
 import pytest
 from flax_nets import CLASSES, MODELS, SHAPE, assert_trees, examples, task_of
+from float64 import ROUNDED, enabled, in_float64
 
-from jaxnn import distributed, models, sharding, training
-from jaxnn.checkpoint import _checkpointer, _store
+from jaxnn import checkpoint, distributed, models, sharding, training
+from jaxnn.checkpoint import _checkpointer
 
 KEY = jax.random.key(0)
 H = {"rate": 0.05, "l2": 1e-3}
@@ -58,28 +59,36 @@ def test_the_best_epoch_has_its_own_state(tasks):
     assert_trees(run.best.params, kept[int(run.best.epoch) + 1].params)
 
 
+@pytest.fixture(scope="module")
+def wide_tasks(tasks):
+    return {kind: in_float64(make_task) for kind, make_task in tasks.items()}
+
+
+@pytest.mark.portable
 @each_kind
-def test_every_run_of_a_sweep_is_that_run_alone(kind, tasks):
+@enabled()
+def test_every_run_of_a_sweep_is_that_run_alone(kind, wide_tasks):
+    make_task = wide_tasks[kind]
     settings = {"rate": jnp.array([0.01, 0.05]), "l2": jnp.array([1e-2, 1e-4])}
     keys = jax.random.split(KEY, 2)
-    many = training.sweep(tasks[kind], settings, keys, DATA, **OPTIONS)
+    many = training.sweep(make_task, settings, keys, DATA, **OPTIONS)
     for h, s in np.ndindex(2, 2):
-        alone, _ = training.fit(tasks[kind], jax.tree.map(lambda a, h=h: a[h], settings), keys[s], DATA, **OPTIONS)
+        alone, _ = training.fit(make_task, jax.tree.map(lambda a, h=h: a[h], settings), keys[s], DATA, **OPTIONS)
         alone = alone._replace(state=alone.state._replace(key=None))
         among = jax.tree.map(lambda a, h=h, s=s: a[h, s], many)
-        assert_trees(among, alone, rtol=1e-3, atol=1e-4)
-        assert_trees(among.state.model_state, alone.state.model_state, rtol=1e-4, atol=1e-5)
+        assert_trees(among, alone, **ROUNDED)
 
 
+@pytest.mark.portable
 @each_kind
-def test_devices_train_as_one(kind, tasks):
-    alone, _ = training.fit(tasks[kind], H, KEY, DATA, **OPTIONS)
+@enabled()
+def test_devices_train_as_one(kind, wide_tasks):
+    alone, _ = training.fit(wide_tasks[kind], H, KEY, DATA, **OPTIONS)
     with sharding.data_parallel(jax.devices()[:4]):
-        found, _ = training.fit(tasks[kind], H, KEY, DATA, **OPTIONS)
-    for name, values in alone.history.items():
-        np.testing.assert_allclose(found.history[name], values, rtol=2e-5, err_msg=name)
-    # the moments are those of the whole batch and not of a device's part
-    assert_trees(distributed.all_gather(found.state.model_state), alone.state.model_state, rtol=1e-5, atol=1e-6)
+        found, _ = training.fit(wide_tasks[kind], H, KEY, DATA, **OPTIONS)
+    # the moments, too, are those of the whole batch and not of a device's part
+    found, alone = (run._replace(state=run.state._replace(key=None)) for run in (found, alone))
+    assert_trees(distributed.all_gather(found), alone, **ROUNDED)
 
 
 @each_kind
@@ -91,9 +100,9 @@ def test_a_run_that_goes_on_from_a_checkpoint_ends_the_same_bit_for_bit(kind, ta
 
     whole, _ = training.fit(tasks[kind], H, KEY, DATA, **OPTIONS, on_chunk=save, chunk_ends=1)
     kept.close()
-    [path] = [path for path in _store.list_checkpoints(tmp_path) if path.name == "000002"]
+    [path] = [path for path in checkpoint.list_checkpoints(tmp_path) if path.name == "000002"]
     like = jax.eval_shape(lambda: training.init_run(tasks[kind], H, KEY, DATA, 4, 16, "validation_loss"))
-    stored = _store.restore(_store.load(path), like)
+    stored = checkpoint.restore(checkpoint.load(path), like)
     again, _ = training.fit(tasks[kind], H, KEY, DATA, **OPTIONS, progress=stored)
     assert_trees(again, whole)
 

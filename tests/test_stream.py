@@ -11,6 +11,7 @@ import numpy as np
 import optax
 import pytest
 import tensorflow_datasets as tfds
+from float64 import ROUNDED, enabled, in_float64
 from test_source import LABEL, damage, examples, images, prepare
 
 from experiments.benchmark import streaming
@@ -105,7 +106,10 @@ def test_a_batch_lies_split_over_the_devices(prepared, decoded):
     np.testing.assert_array_equal(np.asarray(first[0]), expected(decoded)[0][0])
 
 
+@pytest.mark.portable
+@enabled()
 def test_the_same_update_trains_to_the_parameters_of_a_run_in_memory(prepared, decoded):
+    @in_float64
     def task(h):
         model = models.mlp(SHAPE, (16,), 2, dropout=0.3)
         transform = lambda _, x: x.astype(jnp.float32) / 255
@@ -118,8 +122,8 @@ def test_the_same_update_trains_to_the_parameters_of_a_run_in_memory(prepared, d
     for batch in loader.shuffled_batches(loader.OnDisk(prepared, "train"), KEY, batch_size=BATCH, epochs=3):
         state, metrics = update(state, batch)
         losses_of_steps.append(float(metrics.loss))
-    np.testing.assert_allclose(np.reshape(losses_of_steps, (3, -1)).mean(1), run.history["loss"], rtol=1e-6)
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-6), state.params, run.state.params)
+    np.testing.assert_allclose(np.reshape(losses_of_steps, (3, -1)).mean(1), run.history["loss"], **ROUNDED)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, **ROUNDED), state.params, run.state.params)
 
 
 def test_a_part_of_a_split(prepared):

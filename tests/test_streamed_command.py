@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import tensorflow_datasets as tfds
-from processes import assert_same_results, unfinished, wait_for
+from processes import CONVEX, assert_same_results, unfinished, wait_for
 from test_parallel import free_port
 from test_parallel import start as start_python
 from test_source import examples, images, prepare
@@ -26,7 +26,8 @@ from jaxnn.data import _load, load
 from jaxnn.data.tfds import lazy
 
 SHAPE, TRAIN, TEST = (6, 5, 3), 300, 37
-COUNTED = ["--epochs", "3", "--batch-size", "16", "--hidden", "12", "--checkpoint-minutes", "0"]
+COUNTED = ["--epochs", "3", "--batch-size", "16", "--checkpoint-minutes", "0"]
+NETWORK = ["--hidden", "12"]
 CHANGED = [
     "--augment",
     "flip",
@@ -62,8 +63,8 @@ def data_dir(tmp_path_factory):
     return folder
 
 
-def options(data_dir, share="0", *more):
-    return ["--dataset", "tiny", "--data-dir", str(data_dir), "--memory-share", share, *COUNTED, *more]
+def options(data_dir, share="0", model=NETWORK):
+    return ["--dataset", "tiny", "--data-dir", str(data_dir), "--memory-share", share, *COUNTED, *model]
 
 
 def history(folder):
@@ -87,30 +88,27 @@ def undisturbed(data_dir, tmp_path_factory):
     return out
 
 
-def test_a_streamed_run_is_the_run_in_memory(data_dir, undisturbed, tmp_path, monkeypatch, capsys):
+@pytest.mark.portable
+@pytest.mark.parametrize(
+    "changes", [pytest.param([], id="plain"), pytest.param(CHANGED, marks=pytest.mark.slow, id="every change")]
+)
+def test_a_streamed_run_is_the_run_in_memory(changes, data_dir, tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("JAXNN_CACHE_DIR", str(tmp_path / "cache"))
-    assert train.main([*options(data_dir, "1"), "--out", str(tmp_path / "run")]) == 0
-    assert "are read from" not in capsys.readouterr().out
-    wanted, found = history(tmp_path / "run"), history(undisturbed)
+    folders = {share: tmp_path / share for share in ("0", "1")}
+    for share, folder in folders.items():
+        assert train.main([*options(data_dir, share, CONVEX), *changes, "--out", str(folder)]) == 0
+        assert ("are read from" in capsys.readouterr().out) == (share == "0")
+    found, wanted = map(history, folders.values())
     assert list(wanted) == list(found)
     for name, values in wanted.items():
-        np.testing.assert_allclose(found[name], values, rtol=1e-6, err_msg=name)
-    assert {path.name for path in undisturbed.iterdir()} == {path.name for path in (tmp_path / "run").iterdir()}
-    one, other = summary(tmp_path / "run"), summary(undisturbed)
+        np.testing.assert_allclose(found[name], values, rtol=1e-5, err_msg=name)
+    one, other = ({path.name for path in folder.iterdir()} for folder in folders.values())
+    assert one == other
+    one, other = map(summary, folders.values())
     assert set(one) == set(other)
     assert one["test_accuracy"] == pytest.approx(other["test_accuracy"])
     assert one["test_loss"] == pytest.approx(other["test_loss"], rel=1e-5)
     assert other["test_accuracy"] > 0.8
-
-
-@pytest.mark.slow
-def test_with_every_change_of_the_images_too(data_dir, tmp_path, monkeypatch):
-    monkeypatch.setenv("JAXNN_CACHE_DIR", str(tmp_path / "cache"))
-    for share in ("0", "1"):
-        assert train.main([*options(data_dir, share, *CHANGED), "--out", str(tmp_path / share)]) == 0
-    wanted, found = history(tmp_path / "1"), history(tmp_path / "0")
-    for name, values in wanted.items():
-        np.testing.assert_allclose(found[name], values, rtol=1e-5, err_msg=name)
 
 
 def test_predict_and_export_take_the_folder(data_dir, undisturbed, tmp_path):
@@ -131,7 +129,7 @@ def test_what_would_fill_the_memory_is_streamed_and_told(data_dir, tmp_path, mon
     monkeypatch.setattr(_load, "memory", lambda: 2 * size - 1)
     assert isinstance(load("tiny", **given).train.inputs, lazy.DiskImages)
     assert isinstance(load("tiny", data_dir=data_dir).train.inputs, np.ndarray)  # as without the option
-    arguments = [*options(data_dir)[:4], *COUNTED, "--quick", "--epochs", "1"]
+    arguments = [*options(data_dir)[:4], *COUNTED, *NETWORK, "--quick", "--epochs", "1"]
     assert train.main([*arguments, "--out", str(tmp_path / "run")]) == 0
     said = " ".join(capsys.readouterr().out.split())
     assert f"are read from {data_dir}/tiny/1.0.0 while the training goes on" in said
@@ -241,6 +239,7 @@ def test_killed_in_the_middle_of_epochs_it_ends_as_if_it_had_not_been(data_dir, 
     assert unfinished(out) == []
 
 
+@pytest.mark.portable
 @pytest.mark.slow
 def test_two_processes_stream_as_one_and_go_on_after_a_kill(data_dir, tmp_path):
     def start_two(*arguments):
@@ -253,14 +252,13 @@ def test_two_processes_stream_as_one_and_go_on_after_a_kill(data_dir, tmp_path):
             said = process.communicate(timeout=600)[1]
             assert process.returncode == 0, said
 
-    run = [*options(data_dir), *LONG, "--out"]
+    run = [*options(data_dir, model=CONVEX), *LONG, "--out"]
     alone = start_python(["-m", "experiments.train", *run, str(tmp_path / "alone")], 1)
     complete([alone, *start_two(*run, str(tmp_path / "two"))])
     whole, two = history(tmp_path / "alone"), history(tmp_path / "two")
-    np.testing.assert_array_equal(two["accuracy"], whole["accuracy"])
-    np.testing.assert_allclose(two["loss"][0], whole["loss"][0], rtol=1e-6)
-    np.testing.assert_allclose(two["loss"], whole["loss"], rtol=1e-4)
-    np.testing.assert_allclose(two["validation_loss"], whole["validation_loss"], rtol=1e-4)
+    np.testing.assert_allclose(two["accuracy"], whole["accuracy"], atol=1.5 / TRAIN)  # an example on the border
+    for name in ("loss", "penalty", "validation_loss"):
+        np.testing.assert_allclose(two[name], whole[name], rtol=1e-5, err_msg=name)
     killed = start_two(*run, str(tmp_path / "killed"))
     while not any("-" in path.name for path in checkpoint.list_checkpoints(tmp_path / "killed" / "checkpoints")):
         assert killed[1].poll() is None

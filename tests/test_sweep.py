@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from float64 import ROUNDED, enabled, in_float64
 
 from jaxnn import initializers, losses, models, training
 from jaxnn.training import Data, Task
@@ -38,15 +39,20 @@ def task(h):
     )
 
 
+wide_task = in_float64(task)
+
+
 def setting(h):
     return jax.tree.map(lambda values: values[h], SETTINGS)
 
 
+@pytest.mark.portable
 @pytest.mark.parametrize("patience", [pytest.param(None, marks=pytest.mark.slow), 2])
+@enabled()
 def test_every_run_of_a_sweep_is_that_run_alone(patience):
     choice = {"select": "validation_loss", "patience": patience}
-    many = training.sweep(task, SETTINGS, KEYS, DATA, **ONES, **choice)
-    one = jax.jit(lambda h, key: training.run(task, h, key, DATA, **ONES, **choice))
+    many = training.sweep(wide_task, SETTINGS, KEYS, DATA, **ONES, **choice)
+    one = jax.jit(lambda h, key: training.run(wide_task, h, key, DATA, **ONES, **choice))
     for h, s in np.ndindex(4, 3):
         alone, among = one(setting(h), KEYS[s]), jax.tree.map(lambda a, h=h, s=s: a[h, s], many)
         assert (alone.epoch, alone.state.step, alone.bad_step, alone.best.epoch) == (
@@ -56,7 +62,7 @@ def test_every_run_of_a_sweep_is_that_run_alone(patience):
             among.best.epoch,
         )
         alone = alone._replace(state=alone.state._replace(key=None))
-        jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=2e-4, atol=2e-5), alone, among)
+        jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, **ROUNDED), alone, among)
     if patience is not None:
         assert len(set(many.epoch.ravel().tolist())) > 2  # some stop early, and wait for the others unchanged
 
@@ -73,14 +79,17 @@ def test_a_run_that_diverges_stops_alone():
 SLOW = pytest.mark.slow
 
 
+@pytest.mark.portable
 @pytest.mark.parametrize(
     "group", [pytest.param((1, 1), marks=SLOW), (3, 2), pytest.param((4, 3), marks=SLOW), (9, 9)], ids=str
 )
+@enabled()
 def test_groups_change_nothing(group):
-    whole = training.sweep(task, SETTINGS, KEYS, DATA, **ONES, keep=lambda run: run.history)
-    parts = training.sweep(task, SETTINGS, KEYS, DATA, **ONES, keep=lambda run: run.history, group=group)
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=2e-4, atol=2e-5), whole, parts)
-    assert whole["loss"].shape == (4, 3, 6)
+    keep = lambda run: (run.history, run.state.params)
+    whole = training.sweep(wide_task, SETTINGS, KEYS, DATA, **ONES, keep=keep)
+    parts = training.sweep(wide_task, SETTINGS, KEYS, DATA, **ONES, keep=keep, group=group)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, **ROUNDED), whole, parts)
+    assert whole[0]["loss"].shape == (4, 3, 6)
 
 
 def test_what_is_recalled_is_not_trained_again():
@@ -124,6 +133,7 @@ def test_the_runs_of_one_seed_share_their_batches(compiled):
     assert "5x16x37xui8" not in text
 
 
+@pytest.mark.portable
 def test_widths_in_one_program_are_the_networks_of_those_widths():
     """A masked network computes and learns what a network of that width with the same weights does."""
     wide = models.mlp(2, (8, 8), 3, activation=jax.nn.sigmoid, width=(jnp.int32(5), jnp.int32(3)))

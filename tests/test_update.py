@@ -47,6 +47,7 @@ LOSSES = {
 }
 
 
+@pytest.mark.portable
 @pytest.mark.usefixtures("standard_promotion")
 @pytest.mark.parametrize(("optimizer", "by_rule"), RULES.values(), ids=RULES)
 @pytest.mark.parametrize("loss", LOSSES.values(), ids=LOSSES)
@@ -72,6 +73,7 @@ def test_steps_and_their_metrics_are_those_made_by_hand(optimizer, by_rule, loss
         assert metrics.learning_rate is None
 
 
+@pytest.mark.portable
 def test_descent_of_a_parabola():
     """The worked numbers of the notes: f(x) = (x - 1)^2 + 1 from 6 at a rate of 0.05."""
     model = models.Model(lambda key: jnp.array(6.0), lambda params, x, *, key=None: jnp.full((1, 1), params))

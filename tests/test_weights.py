@@ -29,6 +29,7 @@ def weighted_step(x, labels, weights, params):
     return loss, w - RATE * of_w, b - RATE * of_b
 
 
+@pytest.mark.portable
 def test_a_weighted_step_is_the_one_made_by_hand():
     task = linear_task(penalty=lambda params: L2 * losses.l2(params))
     (x, labels), weights = batches(1)[0], np.linspace(0.0, 2.0, 9, dtype=np.float32)
@@ -54,6 +55,7 @@ H = {"learning_rate": 0.1, "l2": 1e-2}
 compiled_run = jax.jit(functools.partial(run, task, H, KEY), static_argnames=("epochs", "batch_size"))
 
 
+@pytest.mark.portable
 def test_a_weight_of_two_is_the_example_twice():
     x, labels = batches(1, size=12)[0]
     counts = np.array([1, 2, 0, 3, 1, 1, 2, 0, 1, 1, 4, 2])
@@ -68,6 +70,7 @@ def test_a_weight_of_two_is_the_example_twice():
     assert np.abs(alone.state.params[0]["w"] - apart.state.params[0]["w"]).max() > 0.01
 
 
+@pytest.mark.portable
 def test_weights_follow_their_examples_through_the_batches():
     """Examples of weight 0 may be anything: in small batches too, the run does not see them."""
     x, labels = batches(1, size=24)[0]

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from float64 import enabled, in_float64
 
 from jaxnn import distributed, layers, losses, models, sharding, training
 from jaxnn.data import load, preprocess
@@ -27,6 +28,9 @@ def task(h):
     )
 
 
+wide_task = in_float64(task)
+
+
 def digits(examples):
     dataset = load("digits")
     statistics = preprocess.fit_moments(dataset.train.inputs, "global")
@@ -40,7 +44,9 @@ def results():
     # 200 steps in 20 epochs; then 200 epochs of one step each, so that the loss of every step is seen
     for name, epochs, examples in (("epochs", 20, 645), ("steps", 200, 127)):
         data = digits(examples)
-        run, _ = training.fit(task, HPARAMS, jax.random.key(1), data, epochs=epochs, batch_size=64, chunk_seconds=0.05)
+        with enabled():
+            options = {"epochs": epochs, "batch_size": 64, "chunk_seconds": 0.05}
+            run, _ = training.fit(wide_task, HPARAMS, jax.random.key(1), data, **options)
         found |= {f"{name}/{measure}": np.asarray(values) for measure, values in run.history.items()}
         found |= {f"{name}/w{i}": np.asarray(layer["w"]) for i, layer in enumerate(run.state.params)}
 
