@@ -13,9 +13,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxnn.models import Model, Stateful
+from jaxnn.models import Model, StatefulModel
 from jaxnn.training import Task
-from jaxnn.training.run import MakeTask
+from jaxnn.training._task import MakeTask
 
 ROUNDED: dict[str, Any] = {"rtol": 1e-6, "atol": 1e-9}
 """Of parameters in float64, and of measures, which the history rounds to float32."""
@@ -45,7 +45,7 @@ def in_float64(make_task: MakeTask) -> MakeTask:
         if isinstance(model, Model):
             return Model(init, lambda params, x, *, key=None: model.apply(params, widen(x), key=key))
         apply = lambda params, state, x, *, key=None: model.apply(params, state, widen(x), key=key)
-        return Stateful(init, lambda key: widen(model.init_state(key)), apply)
+        return StatefulModel(init, lambda key: widen(model.init_state(key)), apply)
 
     def make(h: Any) -> Task:
         task = make_task(widen(h))

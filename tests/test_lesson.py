@@ -14,7 +14,7 @@ from float64 import ROUNDED, enabled, in_float64
 from matplotlib.figure import Figure
 
 from experiments.lessons import lesson, rate_search
-from experiments.lessons.data import fit_global, load_digits
+from experiments.lessons.data import few_points, fit_global, load_digits
 from experiments.lessons.lesson import Claim, Findings, Lesson, Options, ResultTable, Text
 from jaxnn import losses, models, training
 from jaxnn.data import load, toy
