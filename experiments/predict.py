@@ -30,7 +30,7 @@ from experiments.classifier.saved import describe, read_classifier
 from experiments.cli import command, environment
 from jaxnn import plots
 from jaxnn.data.files import read_image
-from jaxnn.inspect.attribution import Attribution, attribution
+from jaxnn.inspect import Attribution, attribution
 from jaxnn.plots.overlay import overlay
 
 

@@ -40,7 +40,7 @@ from experiments.classifier.results import Classifier, figures, table
 from experiments.classifier.task import hyperparameters, task_maker
 from experiments.cli import command, environment, files, rescue
 from experiments.cli.progress import Bar, epoch_bar
-from jaxnn import distributed, plots, sharding, training
+from jaxnn import distributed, layers, plots, sharding, training
 from jaxnn.data import Dataset
 
 PROGRAM = "python -m experiments.train"
@@ -81,7 +81,7 @@ def _train(config: Config, console: Console, stored: resume.SavedRun | None, dev
     if stored is not None:
         resume.check_same(stored, settings, dataset, warn)
     statistics = fit_statistics(settings, dataset.train.inputs)
-    make_task = task_maker(settings, statistics, dataset.train.inputs, len(dataset.classes))
+    make_task = task_maker(settings, statistics, dataset.train.inputs, len(dataset.classes), layers.dot_as_sum)
     hparams, key = hyperparameters(settings), jax.random.key(settings.seed)
     make_feed = data.from_disk if streamed else data.from_memory
     feed = make_feed(dataset, statistics, make_task, hparams, key, settings)

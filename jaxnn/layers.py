@@ -1,10 +1,8 @@
 """Layers as pure functions: the score function `linear`, `normalize` and inverted `dropout`."""
 
-import contextlib
-import contextvars
 import math
-from collections.abc import Iterator
-from typing import TypedDict
+from collections.abc import Callable
+from typing import Any, TypedDict
 
 import jax
 import jax.numpy as jnp
@@ -15,35 +13,12 @@ from jax.typing import ArrayLike
 
 from jaxnn import random
 
-__all__ = ["Weights", "check_rate", "dropout", "linear", "normalize", "small_products_as_sums"]
+__all__ = ["Dot", "Weights", "dot_as_sum", "dot_general", "dropout", "linear", "normalize"]
 
+Dot = Callable[[Array, Array], Array]
+"""A product of inputs and weights: `dot(x[..., in], w[out, in]) -> [..., out]`, summed in at least float32."""
 SMALL = 1024
-"""So many multiplications at most are a small product."""
-_as_sums = contextvars.ContextVar("as_sums", default=False)
-
-
-@contextlib.contextmanager
-def small_products_as_sums() -> Iterator[None]:
-    """Within it, `linear` traces small products as sums, which the compiler fuses with what stands around them.
-
-    For programs of one small network on a CPU: calling a matrix product costs more than its few multiplications. Not
-    for `vmap` over many networks, whose products are one large one. `training.fit` does this by itself.
-
-    Yields:
-        None.
-
-    Example:
-        >>> params = layers.Weights(w=jnp.ones((3, 2)), b=jnp.zeros(3))
-        >>> with layers.small_products_as_sums():
-        ...     traced = jax.make_jaxpr(lambda x: layers.linear(params, x))(jnp.ones(2))
-        >>> "dot_general" in str(traced)
-        False
-    """
-    token = _as_sums.set(True)
-    try:
-        yield
-    finally:
-        _as_sums.reset(token)
+"""The most multiplications of a small product."""
 
 
 class Weights(TypedDict):
@@ -53,7 +28,50 @@ class Weights(TypedDict):
     b: Array
 
 
-def linear(params: Weights, x: Array) -> Array:
+def dot_general(x: Array, w: Array) -> Array:
+    """The product `x W^T` as one matrix product.
+
+    Args:
+        x: f32[..., in].
+        w: f32[out, in].
+
+    Returns:
+        [..., out], summed in at least float32.
+
+    Example:
+        >>> print(layers.dot_general(jnp.array([1.0, 2.0]), jnp.array([[1.0, 1.0], [0.0, 3.0]])))
+        [3. 6.]
+    """
+    return jax.lax.dot_general(x, w, (((x.ndim - 1,), (1,)), ((), ())), preferred_element_type=_sum_dtype(x, w))
+
+
+def dot_as_sum(x: Array, w: Array) -> Array:
+    """`dot_general`, but a product of at most `SMALL` multiplications is traced as a sum of elementwise products.
+
+    For one small network on a CPU, where calling a matrix product costs more than its few multiplications: the compiler
+    fuses the sum with the operations around it. Not for `vmap` over many networks, whose products are one large one.
+    Sizes that are symbols in an exported function count as large.
+
+    Args:
+        x: f32[..., in].
+        w: f32[out, in].
+
+    Returns:
+        [..., out], summed in at least float32.
+
+    Example:
+        >>> x, w = jnp.array([1.0, 2.0]), jnp.array([[1.0, 1.0], [0.0, 3.0]])
+        >>> print(layers.dot_as_sum(x, w), "dot_general" in str(jax.make_jaxpr(layers.dot_as_sum)(x, w)))
+        [3. 6.] False
+    """
+    if not all(isinstance(size, int) for size in x.shape) or math.prod(x.shape) * w.shape[0] > SMALL:
+        return dot_general(x, w)
+    dtype = _sum_dtype(x, w)
+    w = w.reshape((1,) * (x.ndim - 1) + w.shape)
+    return jnp.sum(jnp.expand_dims(x, -2).astype(dtype) * w.astype(dtype), -1)
+
+
+def linear(params: Weights, x: Array, *, dot: Dot = dot_general) -> Array:
     """The score function: one score per class (or one value per neuron), a weighted sum of the inputs plus a bias.
 
     Formula: `f(x, W, b) = W x + b`, for every example along the leading axes of `x`.
@@ -61,6 +79,7 @@ def linear(params: Weights, x: Array) -> Array:
     Args:
         params: `{"w": f32[out, in], "b": f32[out]}`.
         x: f32[..., in]; any leading axes, none included.
+        dot: the product; `dot_as_sum` for one small network alone.
 
     Returns:
         An array of the type of the parameters and `x`, [..., out]; sums are held in at least float32.
@@ -85,13 +104,8 @@ def linear(params: Weights, x: Array) -> Array:
         raise ValueError(
             f"linear: x{list(x.shape)} does not fit w{list(w.shape)}: the last axis of x must have {w.shape[1]} values"
         )
-    dtype = jnp.result_type(x, w)
-    sum_in = dtype if jnp.finfo(dtype).bits >= 32 else jnp.float32  # sums of numbers of 16 bits are held in 32
-    if _is_small(x.shape, w.shape[0]):
-        scores = jnp.sum(jnp.expand_dims(x, -2).astype(sum_in) * _as_rank(w, x.ndim + 1).astype(sum_in), -1)
-    else:
-        scores = jax.lax.dot_general(x, w, (((x.ndim - 1,), (1,)), ((), ())), preferred_element_type=sum_in)
-    return (scores + jnp.broadcast_to(b.astype(sum_in), scores.shape)).astype(dtype)
+    scores = dot(x, w)
+    return (scores + jnp.broadcast_to(b.astype(scores.dtype), scores.shape)).astype(jnp.result_type(x, w))
 
 
 def normalize(x: Array) -> Array:
@@ -121,20 +135,20 @@ def normalize(x: Array) -> Array:
 
 
 def dropout(key: Array, x: Array, rate: ArrayLike) -> Array:
-    """Inverted dropout: sets a share `rate` of the values to zero and scales the others so that the mean stays.
+    """Inverted dropout: sets a fraction `rate` of the values to zero and scales the others to keep the mean.
 
     Formula: `y_i = x_i * m_i / (1 - rate)`, `m_i = 0` with probability `rate` and 1 otherwise, independently for each
-    value. Nothing is to be rescaled at evaluation: leave the call out.
+    value. Nothing is rescaled at evaluation: leave the call out.
 
-    The mask hashes the key and the place of each value in `x` to 32 random bits and compares 24 of them with the rate,
+    The mask hashes the key and the index of each value in `x` to 32 random bits and compares 24 of them with the rate,
     which costs little beside the matrix products, is never stored, and is the same however `x` is sharded. The rate is
     rounded to the nearest multiple of 2**-24, and the scale uses the rounded rate, so the expectation is exact.
 
     Args:
         key: a PRNG key; the same key drops the same values.
         x: floating point, any shape f32[..., n].
-        rate: the share that is *dropped*, in [0, 1). A number or a traced scalar. A Python 0 is the identity and costs
-            nothing; a traced rate cannot be range-checked and is taken as it is.
+        rate: the fraction that is *dropped*, in [0, 1): a number or a traced scalar. A Python 0 is the identity and
+            costs nothing; a traced rate is not range-checked.
 
     Returns:
         An array like `x`.
@@ -148,7 +162,7 @@ def dropout(key: Array, x: Array, rate: ArrayLike) -> Array:
 
     Example:
         >>> y = np.asarray(jax.jit(layers.dropout)(jax.random.key(0), jnp.ones(10_000), 0.75))
-        >>> print(np.unique(y), f"{y.mean():.1f}")  # what is left is four times as large
+        >>> print(np.unique(y), f"{y.mean():.1f}")  # the values kept are four times as large
         [0. 4.] 1.0
     """
     x = jnp.asarray(x)
@@ -163,27 +177,7 @@ def dropout(key: Array, x: Array, rate: ArrayLike) -> Array:
 
 
 def check_rate(where: str, rate: ArrayLike) -> float | Tracer:
-    """The rate as a Python float, range-checked; a traced rate is returned as it is, since its value is not known.
-
-    Args:
-        where: opens the message of an error.
-        rate: a share that is dropped.
-
-    Returns:
-        A Python number, or the traced scalar.
-
-    Raises:
-        TypeError: `rate` is not a number.
-        ValueError: `rate` is outside [0, 1), NaN, or not a scalar.
-
-    Example:
-        >>> layers.check_rate("dropout", 0.5)
-        0.5
-        >>> layers.check_rate("dropout", 1)
-        Traceback (most recent call last):
-            ...
-        ValueError: dropout: rate is the share that is dropped and must be in [0, 1), got 1
-    """
+    """The rate as a Python number in [0, 1); a traced rate cannot be checked and is returned as it is."""
     if np.ndim(rate) != 0:
         raise ValueError(f"{where}: rate must be one number, got shape {list(np.shape(rate))}")
     if isinstance(rate, Tracer):
@@ -192,17 +186,14 @@ def check_rate(where: str, rate: ArrayLike) -> float | Tracer:
     if not isinstance(value, int | float):
         raise TypeError(f"{where}: rate must be a number, got {rate!r}")
     if not 0.0 <= value < 1.0:
-        raise ValueError(f"{where}: rate is the share that is dropped and must be in [0, 1), got {value}")
+        raise ValueError(f"{where}: rate is the fraction that is dropped and must be in [0, 1), got {value}")
     return value
 
 
-def _is_small(shape: tuple[int, ...], out: int) -> bool:
-    """Whether a product is to be traced as a sum; sizes that are symbols in an exported function are never small."""
-    return _as_sums.get() and all(isinstance(size, int) for size in shape) and math.prod(shape) * out <= SMALL
-
-
-def _as_rank(a: Array, rank: int) -> Array:
-    return a.reshape((1,) * (rank - a.ndim) + a.shape)
+def _sum_dtype(x: Array, w: Array) -> Any:
+    """The type in which products are summed: at least 32 bits."""
+    dtype = jnp.result_type(x, w)
+    return dtype if jnp.finfo(dtype).bits >= 32 else jnp.float32
 
 
 def _expect_floating(where: str, x: Array) -> None:

@@ -61,7 +61,9 @@ class StatefulModel(NamedTuple):
     apply: Callable[..., Any]
 
 
-def linear(inputs: int | Sequence[int], outputs: int, *, init: Initializer | None = None) -> Model:
+def linear(
+    inputs: int | Sequence[int], outputs: int, *, init: Initializer | None = None, dot: layers.Dot = layers.dot_general
+) -> Model:
     """The linear classifier: one layer from the inputs straight to the scores.
 
     Formula: `f(x) = W x + b`.
@@ -70,6 +72,7 @@ def linear(inputs: int | Sequence[int], outputs: int, *, init: Initializer | Non
         inputs: the number of inputs, or the shape of one example, such as (32, 32, 3), which is flattened.
         outputs: the number of classes C.
         init: rule for W; by default `initializers.normal(0.01)`.
+        dot: the product; see `layers.linear`.
 
     Returns:
         A `Model`.
@@ -85,7 +88,7 @@ def linear(inputs: int | Sequence[int], outputs: int, *, init: Initializer | Non
         >>> params[0]["w"].shape, model.apply(params, jnp.zeros((5, 32, 32, 3))).shape
         ((10, 3072), (5, 10))
     """
-    return mlp(inputs, (), outputs, init=init or initializers.normal(0.01))
+    return mlp(inputs, (), outputs, init=init or initializers.normal(0.01), dot=dot)
 
 
 def mlp(
@@ -100,6 +103,7 @@ def mlp(
     normalize: bool = False,
     normalize_inputs: bool = False,
     width: Sequence[ArrayLike] | None = None,
+    dot: layers.Dot = layers.dot_general,
 ) -> Model:
     """A fully connected network of any depth, with dropout on the hidden layers and on the input.
 
@@ -121,6 +125,7 @@ def mlp(
         width: how many neurons of each hidden layer are in use, each at most its size in `hidden`; may be traced, so
             that networks of several widths are trained in one program. The weights of the others are zero and stay
             zero. By default all are in use.
+        dot: the product of inputs and weights; see `layers.linear`.
 
     Returns:
         A `Model`.
@@ -178,8 +183,8 @@ def mlp(
 
     def before_activation(layer: layers.Weights, x: Array) -> Array:
         if not normalize:
-            return layers.linear(layer, x)
-        x = layers.normalize(layers.linear({"w": layer["w"], "b": jnp.zeros_like(layer["b"])}, x))
+            return layers.linear(layer, x, dot=dot)
+        x = layers.normalize(layers.linear({"w": layer["w"], "b": jnp.zeros_like(layer["b"])}, x, dot=dot))
         return x + jnp.broadcast_to(layer["b"].astype(x.dtype), x.shape)
 
     def apply(params: Sequence[layers.Weights], x: Array, *, key: Array | None = None) -> Array:
@@ -195,7 +200,7 @@ def mlp(
             if width is not None:  # an activation need not be zero at zero
                 x = jnp.where(jnp.broadcast_to(mask(i), x.shape), x, jnp.zeros_like(x))
             x = drop(key, i, x, dropout)
-        return layers.linear(params[-1], x)
+        return layers.linear(params[-1], x, dot=dot)
 
     return Model(initialize, apply)
 

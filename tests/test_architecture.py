@@ -85,16 +85,12 @@ def test_models_import_only_what_they_are_made_of():
 
 def test_training_is_handed_its_functions():
     for path in (PACKAGE / "training").rglob("*.py"):
-        tells_how = (
-            {"jaxnn.layers"} if path.name in ("_fit.py", "_stream.py", "_evaluate.py") else set()
-        )  # how layers are to be traced
         assert of_jaxnn(imports(path)) <= {
             "jaxnn.metrics",
             "jaxnn.training",
             "jaxnn.random",
             "jaxnn.sharding",
             "jaxnn.distributed",
-            *tells_how,
         }, path
 
 

@@ -16,9 +16,8 @@ def module(name):
 
 initializers, layers, losses, metrics, models = map(module, ["initializers", "layers", "losses", "metrics", "models"])
 augment, preprocess, toy, load = *map(module, ["data.augment", "data.preprocess", "data.toy"]), module("data").load
-training, contributions, curvature = map(module, ["training", "inspect.attribution", "inspect.curvature"])
-descent, gradients, graph = map(module, ["inspect.descent", "inspect.gradients", "inspect.graph"])
-snapshots, subnets = map(module, ["inspect.trajectory", "inspect.subnets"])
+training, inspect, curvature = map(module, ["training", "inspect", "inspect.curvature"])
+descent, gradients = map(module, ["inspect.descent", "inspect.gradients"])
 
 KEY = jax.random.key(0)
 X = jnp.ones((4, 3))
@@ -223,17 +222,17 @@ WRONG = {
         VALUE,
         r"2, 2",
     ),
-    "contributions: integers": (lambda: contributions.contributions(lambda x: x, jnp.arange(3)), TYPE, "int32"),
-    "contributions: axes": (lambda: contributions.contributions(lambda x: x, jnp.ones(3), 2), VALUE, "2"),
-    "graph: many values": (lambda: graph.computation_graph(lambda x: x, jnp.ones(3)), VALUE, r"\[3\]"),
-    "graph: names": (lambda: graph.computation_graph(bowl, jnp.ones(3), names=("x", "y")), VALUE, "2 names"),
-    "graph: integers": (lambda: graph.computation_graph(lambda x: x, jnp.int32(3)), TYPE, "int32"),
-    "snapshots: falling": (
-        lambda: snapshots.snapshots(task, {"learning_rate": 0.1}, KEY, DATA, [2, 1], 2),
+    "attribution: integers": (lambda: inspect.attribution(lambda x: x, jnp.arange(3)), TYPE, "int32"),
+    "attribution: axes": (lambda: inspect.attribution(lambda x: x, jnp.ones(3), 2), VALUE, "2"),
+    "graph: many values": (lambda: inspect.computation_graph(lambda x: x, jnp.ones(3)), VALUE, r"\[3\]"),
+    "graph: names": (lambda: inspect.computation_graph(bowl, jnp.ones(3), names=("x", "y")), VALUE, "2 names"),
+    "graph: integers": (lambda: inspect.computation_graph(lambda x: x, jnp.int32(3)), TYPE, "int32"),
+    "trajectory: falling": (
+        lambda: inspect.trajectory(task, {"learning_rate": 0.1}, KEY, DATA, [2, 1], 2),
         VALUE,
         r"2, 1",
     ),
-    "subnets: none": (lambda: subnets.sample_dropout_masks(lambda p, x, key: x, PARAMS, X, KEY, 0), VALUE, "0"),
+    "dropout masks: none": (lambda: inspect.sample_dropout_masks(lambda p, x, key: x, PARAMS, X, KEY, 0), VALUE, "0"),
 }
 
 

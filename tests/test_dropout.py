@@ -138,7 +138,7 @@ def test_nothing_to_drop(shape):
     ("x", "rate", "error", "message"),
     [
         (jnp.ones(3), -0.1, ValueError, r"must be in \[0, 1\), got -0.1"),
-        (jnp.ones(3), 1.0, ValueError, r"the share that is dropped and must be in \[0, 1\), got 1.0"),
+        (jnp.ones(3), 1.0, ValueError, r"the fraction that is dropped and must be in \[0, 1\), got 1.0"),
         (jnp.ones(3), 1, ValueError, "got 1"),
         (jnp.ones(3), 50, ValueError, "got 50"),
         (jnp.ones(3), math.nan, ValueError, "got nan"),

@@ -13,8 +13,7 @@ from flax_nets import CLASSES, MODELS, PLAIN, SHAPE, Plain, Whole, WholeNnx, ass
 from float64 import ROUNDED, enabled, in_float64, widen
 
 from jaxnn import layers, losses, models, training
-from jaxnn.inspect.curvature import top_eigenvalues
-from jaxnn.inspect.graph import computation_graph
+from jaxnn.inspect import computation_graph, top_eigenvalues
 from jaxnn.interop.flax import linen_model, nnx_model, params_from_linen, params_to_linen
 
 KEY = jax.random.key(0)

@@ -7,7 +7,7 @@ import pytest
 import references
 
 from jaxnn import losses, models
-from jaxnn.inspect.gradients import check_gradient, layer_outputs, layer_statistics
+from jaxnn.inspect import check_gradient, layer_outputs, layer_statistics
 
 
 def test_a_smooth_gradient_is_found_right_in_every_coordinate():
@@ -77,7 +77,7 @@ def test_some_coordinates_can_be_drawn():
 def test_what_cannot_be_checked_is_refused():
     with pytest.raises(TypeError, match="must be floating point, got int32"):
         check_gradient(jnp.sum, jnp.arange(3))
-    with pytest.raises(ValueError, match="must give one number"):
+    with pytest.raises(ValueError, match="must return one number"):
         check_gradient(lambda x: x, jnp.ones(3))
     with pytest.raises(ValueError, match="no numbers"):
         check_gradient(lambda x: jnp.ones(()), [])
@@ -112,7 +112,7 @@ def test_layer_statistics_are_those_of_the_arrays():
     np.testing.assert_allclose(found.gradient_norm, np.sqrt([12, 8]), rtol=1e-6)
     np.testing.assert_allclose(found.update_ratio, 0.01, rtol=1e-5)
     assert np.isnan(layer_statistics(params, x, jax.nn.relu).gradient_norm).all()
-    with pytest.raises(ValueError, match="update of 1 layers given to params of 2"):
+    with pytest.raises(ValueError, match="update has 1 layers, expected 2"):
         layer_statistics(params, x, jax.nn.relu, update=params[:1])
 
 

@@ -7,7 +7,7 @@ import references
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jaxnn import layers
+from jaxnn import layers, models
 
 
 def normal(*shape, seed=0):
@@ -120,37 +120,48 @@ def test_whole_numbers_are_not_normalized():
 # ---------------------------------------------------------------- small products as sums
 
 
-def operations(params, x):
-    """The primitives that `linear` is made of, traced anew."""
-    return {equation.primitive.name for equation in jax.make_jaxpr(lambda *both: layers.linear(*both))(params, x).eqns}
+def operations(x, w, dot=layers.dot_as_sum):
+    return {equation.primitive.name for equation in jax.make_jaxpr(dot)(x, w).eqns}
 
 
 @pytest.mark.parametrize("leading", [(), (3,), (2, 4)])
 def test_a_small_product_as_a_sum_has_the_same_value_and_gradient(leading):
     params = {"w": jnp.asarray(normal(5, 7)), "b": jnp.asarray(normal(5))}
     x = jnp.asarray(normal(*leading, 7))
-    objective = lambda params, x: (layers.linear(params, x) ** 2).sum()
-    expected = jax.value_and_grad(objective, argnums=(0, 1))(params, x)
-    with layers.small_products_as_sums():
-        found = jax.value_and_grad(objective, argnums=(0, 1))(params, x)
-        assert "dot_general" not in operations(params, x)
-    assert "dot_general" in operations(params, x)
+
+    def objective(params, x, dot):
+        return (layers.linear(params, x, dot=dot) ** 2).sum()
+
+    found, expected = (
+        jax.value_and_grad(objective, argnums=(0, 1))(params, x, dot) for dot in (layers.dot_as_sum, layers.dot_general)
+    )
+    assert "dot_general" not in operations(x, params["w"])
+    assert "dot_general" in operations(x, params["w"], layers.dot_general)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5), found, expected)
 
 
+@pytest.mark.parametrize("normalize", [False, True])
+def test_a_network_takes_the_product_it_is_given(normalize):
+    def operations_of(model):
+        params = model.init(jax.random.key(0))
+        return str(jax.make_jaxpr(model.apply)(params, jnp.ones((2, 3))))
+
+    assert "dot_general" not in operations_of(models.mlp(3, (4,), 2, normalize=normalize, dot=layers.dot_as_sum))
+    assert "dot_general" not in operations_of(models.linear(3, 2, dot=layers.dot_as_sum))
+    assert operations_of(models.mlp(3, (4,), 2, normalize=normalize)).count("dot_general") == 2
+
+
 def test_a_large_product_and_one_of_unknown_size_stay_products():
-    params = layers.Weights(w=jnp.ones((32, 8)), b=jnp.zeros(32))
-    with layers.small_products_as_sums():
-        assert "dot_general" not in operations(params, jnp.ones((4, 8)))
-        assert "dot_general" in operations(params, jnp.ones((5, 8)))
-        batch = jax.ShapeDtypeStruct(jax.export.symbolic_shape("b, 8"), jnp.float32)
-        exported = jax.export.export(jax.jit(lambda x: layers.linear(params, x)))(batch)
+    w = jnp.ones((32, 8))
+    assert "dot_general" not in operations(jnp.ones((4, 8)), w)
+    assert "dot_general" in operations(jnp.ones((5, 8)), w)
+    batch = jax.ShapeDtypeStruct(jax.export.symbolic_shape("b, 8"), jnp.float32)
+    exported = jax.export.export(jax.jit(lambda x: layers.dot_as_sum(x, w)))(batch)
     assert exported.call(jnp.ones((3, 8))).shape == (3, 32)
 
 
 def test_sums_of_numbers_of_16_bits_are_held_in_32():
     params = layers.Weights(w=jnp.full((1, 1000), 1 / 256, jnp.bfloat16), b=jnp.zeros(1, jnp.bfloat16))
-    with layers.small_products_as_sums():
-        found = layers.linear(params, jnp.ones(1000, jnp.bfloat16))
+    found = layers.linear(params, jnp.ones(1000, jnp.bfloat16), dot=layers.dot_as_sum)
     assert found.dtype == jnp.bfloat16
     np.testing.assert_allclose(found.astype(jnp.float32), 1000 / 256, rtol=2**-8)

@@ -11,8 +11,7 @@ from float64 import ROUNDED, enabled, in_float64
 
 from jaxnn import losses, models, training
 from jaxnn.data import toy
-from jaxnn.inspect.dropout_masks import sample_dropout_masks
-from jaxnn.inspect.trajectory import trajectory
+from jaxnn.inspect import sample_dropout_masks, trajectory
 from jaxnn.plots import masks, regions, studies
 from jaxnn.plots.overlay import overlay
 

@@ -10,7 +10,7 @@ import references
 
 from experiments.lessons import score_function
 from jaxnn import models
-from jaxnn.inspect.attribution import attribution
+from jaxnn.inspect import attribution
 from jaxnn.plots.attribution import attribution as draw_contributions
 from jaxnn.plots.matrices import Matrix, equation
 from jaxnn.plots.planes import score_planes

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import jax.numpy as jnp
 
-from jaxnn import initializers, models
+from jaxnn import initializers, layers, models
 
 if TYPE_CHECKING:
     from experiments.classifier.config import Settings
@@ -21,7 +21,11 @@ INITIALIZERS: dict[str, initializers.Initializer] = {
 
 
 def make_model(
-    config: Settings, h: Mapping[str, Any], shape: Sequence[int], classes: int
+    config: Settings,
+    h: Mapping[str, Any],
+    shape: Sequence[int],
+    classes: int,
+    dot: layers.Dot = layers.dot_general,
 ) -> models.Model | models.StatefulModel:
     """The model that the settings describe; missing hyper-parameters count as 0."""
     dropout, activation = h.get("dropout", 0.0), models.ACTIVATIONS[config.activation]
@@ -38,6 +42,7 @@ def make_model(
             normalize=config.normalize,
             normalize_inputs=config.normalize_inputs,
             width=[h["width"]] * len(hidden) if "width" in h else None,
+            dot=dot,
         )
     else:
         from experiments.classifier.cnn import CNN  # Flax, which takes a while to load

@@ -14,7 +14,7 @@ from jax import Array
 from experiments.classifier.config import Settings
 from experiments.classifier.model import make_model
 from experiments.classifier.preprocessing import transform_of
-from jaxnn import losses, optimizers, training
+from jaxnn import layers, losses, optimizers, training
 from jaxnn.data import augment
 
 SKIPPED_IN_A_ROW = 10
@@ -37,9 +37,12 @@ def hyperparameters(config: Settings) -> dict[str, float]:
 
 
 def task_maker(
-    config: Settings, statistics: Any, inputs: np.ndarray, classes: int
+    config: Settings, statistics: Any, inputs: np.ndarray, classes: int, dot: layers.Dot = layers.dot_general
 ) -> Callable[[Mapping[str, Any]], training.Task]:
-    """`make_task(hparams) -> training.Task`; a hyper-parameter `width` limits how many hidden neurons are in use."""
+    """`make_task(hparams) -> training.Task`; a hyper-parameter `width` limits how many hidden neurons are in use.
+
+    `dot` is `layers.dot_as_sum` for a network trained alone; not for a sweep, which multiplies many networks at once.
+    """
     steps = config.epochs * (len(inputs) // config.batch_size)
     transform = transform_of(config)
     example = jax.eval_shape(transform, statistics, jax.ShapeDtypeStruct(inputs.shape[1:], inputs.dtype))
@@ -54,7 +57,7 @@ def task_maker(
         smoothing = h.get("smoothing", 0.0)
         optimizer = _optimizer(config, h, steps)
         return training.Task(
-            model=make_model(config, h, example.shape, classes),
+            model=make_model(config, h, example.shape, classes, dot),
             loss=losses.svm if config.loss == "svm" else functools.partial(losses.softmax, smoothing=smoothing),
             penalty=lambda params: h["l2"] * losses.l2(params),
             optimizer=optimizer

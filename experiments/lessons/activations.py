@@ -24,7 +24,7 @@ from experiments.lessons.lesson import Claim, Findings, Lesson, Options, ResultT
 from experiments.lessons.rate_search import RateSearch, curves, search_rates
 from jaxnn import losses, models
 from jaxnn.data import preprocess
-from jaxnn.inspect.gradients import layer_statistics
+from jaxnn.inspect import layer_statistics
 from jaxnn.models import ACTIVATIONS
 from jaxnn.plots import signals as pictures
 from jaxnn.training import Data, Task

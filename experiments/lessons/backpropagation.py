@@ -23,8 +23,7 @@ from matplotlib.figure import Figure
 from experiments.lessons import lesson
 from experiments.lessons.lesson import Claim, Findings, Lesson, Options, ResultTable, Text
 from jaxnn import losses, models
-from jaxnn.inspect.gradients import check_gradient
-from jaxnn.inspect.graph import computation_graph
+from jaxnn.inspect import check_gradient, computation_graph
 from jaxnn.plots.graph import graph
 from jaxnn.plots.losses import curves
 

@@ -24,7 +24,7 @@ from experiments.lessons import lesson
 from experiments.lessons.lesson import Claim, Findings, Lesson, Options, ResultTable, Text
 from jaxnn import initializers, losses, models, training
 from jaxnn.data import Dataset, load
-from jaxnn.inspect.trajectory import trajectory
+from jaxnn.inspect import trajectory
 from jaxnn.plots import regions, studies
 
 WIDTHS = (1, 2, 3, 6, 20)

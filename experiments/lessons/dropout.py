@@ -24,7 +24,7 @@ from experiments.lessons import lesson
 from experiments.lessons.lesson import Claim, Findings, Lesson, Options, ResultTable, Text
 from jaxnn import layers, losses, models, training
 from jaxnn.data import load, preprocess
-from jaxnn.inspect.dropout_masks import sample_dropout_masks
+from jaxnn.inspect import sample_dropout_masks
 from jaxnn.plots import masks, studies
 
 RATES = (0.0, 0.2, 0.4, 0.5, 0.6, 0.8)

@@ -26,7 +26,7 @@ from experiments.lessons.data import load_images
 from experiments.lessons.lesson import Claim, Findings, Lesson, Options, ResultTable, Text
 from jaxnn import initializers, losses, models, training
 from jaxnn.data import Dataset, preprocess
-from jaxnn.inspect.gradients import layer_outputs
+from jaxnn.inspect import layer_outputs
 from jaxnn.plots.pipeline import Stage, pipeline
 
 L2 = 1e-3

@@ -23,7 +23,7 @@ from experiments.lessons import lesson
 from experiments.lessons.lesson import Claim, Findings, Lesson, Options, ResultTable, Text
 from jaxnn import losses, models, training
 from jaxnn.data import load
-from jaxnn.inspect.gradients import layer_outputs
+from jaxnn.inspect import layer_outputs
 from jaxnn.plots.network import network
 
 HIDDEN, LIMIT, GRID = 6, 1.2, 60

@@ -26,7 +26,7 @@ from experiments.lessons.data import load_images
 from experiments.lessons.lesson import Claim, Findings, Lesson, Options, ResultTable, Text
 from jaxnn import layers, losses, metrics, models, plots, training
 from jaxnn.data import Dataset, load, preprocess
-from jaxnn.inspect.attribution import attribution
+from jaxnn.inspect import attribution
 from jaxnn.plots.attribution import attribution as draw_contributions
 from jaxnn.plots.matrices import Matrix, equation
 from jaxnn.plots.planes import score_planes

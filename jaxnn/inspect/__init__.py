@@ -1,3 +1,33 @@
-"""Looking inside: what a model, its gradients and its loss surface look like, as arrays."""
+"""Inspect models, gradients and loss surfaces; every result is an array or a tuple of arrays.
 
-__all__ = []
+The modules `curvature`, `descent` and `gradients` hold more than the names listed here.
+
+Examples start from:
+    >>> from jaxnn import inspect
+"""
+
+from jaxnn.inspect._attribution import Attribution, attribution
+from jaxnn.inspect._dropout_masks import sample_dropout_masks
+from jaxnn.inspect._graph import Node, computation_graph
+from jaxnn.inspect._trajectory import trajectory
+from jaxnn.inspect.curvature import filter_direction, largest_rate, loss_plane, top_eigenvalues
+from jaxnn.inspect.descent import descend, descend_many
+from jaxnn.inspect.gradients import check_gradient, layer_outputs, layer_statistics
+
+__all__ = [
+    "Attribution",
+    "Node",
+    "attribution",
+    "check_gradient",
+    "computation_graph",
+    "descend",
+    "descend_many",
+    "filter_direction",
+    "largest_rate",
+    "layer_outputs",
+    "layer_statistics",
+    "loss_plane",
+    "sample_dropout_masks",
+    "top_eigenvalues",
+    "trajectory",
+]

@@ -1,7 +1,6 @@
-"""The loss around a solution: its values on a plane, its largest curvatures, and the step size that they allow.
+"""The loss around a solution: values on a plane, largest Hessian eigenvalues, and the step size that they allow.
 
 Examples start from:
-    >>> from jaxnn.inspect import curvature
     >>> loss = lambda x: x[0] ** 2 + 5 * x[1] ** 2
 """
 
@@ -18,71 +17,54 @@ import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
-__all__ = ["Spectrum", "filter_direction", "hessian_product", "largest_rate", "loss_plane", "top_eigenvalues"]
+__all__ = ["Spectrum", "filter_direction", "largest_rate", "loss_plane", "top_eigenvalues"]
 
 Params = Any
 Loss = Callable[..., Array]
-"""A function of the parameters, such as the mean loss of a data set; its value is one number."""
+"""A scalar function of the parameters, such as the mean loss of a data set."""
 
 
 class Spectrum(NamedTuple):
-    """Eigenvalues of a Hessian, largest first, and how far each may be off.
+    """Eigenvalues of a Hessian, largest first, with error bounds.
 
     Attributes:
         values: f64[k].
-        residuals: f64[k], `|H v - value v|` of each approximate eigenvector v of length 1: an eigenvalue of H is at
-            most so far away; not below the rounding of the parameters' type.
+        residuals: f64[k], `|H v - value v|` for each approximate unit eigenvector v: some eigenvalue of H lies within
+            this distance. Never below the rounding error of the parameters' type.
     """
 
     values: np.ndarray
     residuals: np.ndarray
 
 
-def hessian_product(loss: Loss, params: Params, direction: Params) -> Params:
-    """The Hessian times a direction, without ever making the Hessian: about the cost of two gradients.
-
-    Formula: `H v = d/dt gradient(params + t v)` at t = 0, forward over reverse.
-
-    Args:
-        loss: as `Loss`.
-        params: where.
-        direction: v, a tree like the parameters.
-
-    Returns:
-        A tree like the parameters.
-
-    Source: Pearlmutter 1994, "Fast exact multiplication by the Hessian".
-
-    Example:
-        >>> print(curvature.hessian_product(loss, jnp.zeros(2), jnp.ones(2)))
-        [ 2. 10.]
-    """
+def _hessian_product(loss: Loss, params: Params, direction: Params) -> Params:
+    """The Hessian times a direction at the cost of about two gradients (Pearlmutter 1994), forward over reverse."""
     return jax.jvp(jax.grad(loss), (params,), (direction,))[1]
 
 
 def top_eigenvalues(
     loss: Loss, params: Params, key: Array, count: int = 1, *others: Any, iterations: int = 40
 ) -> Spectrum:
-    """The largest eigenvalues of the Hessian by Lanczos' method, with full reorthogonalization.
+    """The largest eigenvalues of the Hessian, by the Lanczos method with full reorthogonalization.
 
     Args:
-        loss: as `Loss`; the same function object compiles once for others of the same shapes.
-        params: where; N numbers in all.
+        loss: `loss(params, *others)` returns f32[]; the same function object compiles once per shapes of its arguments.
+        params: a pytree of N numbers in all.
         key: a PRNG key, for the first vector.
-        count: how many, k.
-        others: further arguments of the loss, such as the examples: `loss(params, *others)`.
-        iterations: products of the Hessian with a vector, at least k; at most N are made.
+        count: number of eigenvalues, k.
+        others: further arguments of the loss, such as the examples.
+        iterations: number of Hessian-vector products, at least k; capped at N.
 
     Returns:
-        A `Spectrum`. With N iterations it is exact; `residuals` tell whether more are needed.
+        A `Spectrum`. It is exact with N iterations; `residuals` show whether more are needed.
 
     Raises:
-        ValueError: k is not from 1 to the number of iterations and of parameters.
+        ValueError: k is below 1, or above the number of iterations or of parameters.
 
     Source: Lanczos 1950; Golub & Van Loan, "Matrix computations", chapter 10.
 
     Example:
-        >>> curvature.top_eigenvalues(loss, jnp.zeros(2), jax.random.key(0), 2).values
+        >>> inspect.top_eigenvalues(loss, jnp.zeros(2), jax.random.key(0), 2).values
         array([10.,  2.])
     """
     size = sum(np.size(leaf) for leaf in jax.tree.leaves(params))
@@ -94,7 +76,7 @@ def top_eigenvalues(
         )
 
     alpha, beta = (np.asarray(part, np.float64) for part in _lanczos(loss, steps, params, key, others))
-    # an invariant space has been found: what follows it is rounding
+    # an invariant subspace has been found: the rest is rounding error
     small = np.flatnonzero(beta[:-1] <= 1e-6 * max(np.abs(alpha).max(), beta.max()))
     used = max(int(small[0]) + 1, count) if small.size else steps
     tridiagonal = np.diag(alpha[:used]) + np.diag(beta[: used - 1], 1) + np.diag(beta[: used - 1], -1)
@@ -106,13 +88,13 @@ def top_eigenvalues(
 
 @functools.partial(jax.jit, static_argnums=(0, 1))
 def _lanczos(loss: Loss, steps: int, params: Params, key: Array, others: tuple[Any, ...]) -> tuple[Array, Array]:
-    """The diagonal of the tridiagonal matrix, and what stands beside it."""
+    """The diagonal and the off-diagonal of the tridiagonal matrix."""
     flat, unravel = jax.flatten_util.ravel_pytree(params)
     first = jax.random.normal(key, flat.shape, flat.dtype)
     basis = jnp.zeros((steps + 1, flat.size), flat.dtype).at[0].set(first / jnp.linalg.norm(first))
 
     def step(basis: Array, i: Array) -> tuple[Array, tuple[Array, Array]]:
-        product = hessian_product(lambda params: loss(params, *others), params, unravel(basis[i]))
+        product = _hessian_product(lambda params: loss(params, *others), params, unravel(basis[i]))
         image = jax.flatten_util.ravel_pytree(product)[0]
         alpha = image @ basis[i]
         for _ in range(2):  # twice is enough
@@ -124,21 +106,21 @@ def _lanczos(loss: Loss, steps: int, params: Params, key: Array, others: tuple[A
 
 
 def largest_rate(eigenvalue: ArrayLike) -> np.ndarray:
-    """The step size beyond which plain gradient descent moves away from a minimum.
+    """The step size above which plain gradient descent moves away from a minimum.
 
     Formula: `2 / L` with L the largest eigenvalue of the Hessian: along its eigenvector each step multiplies the
-    distance by `1 - rate * L`. With momentum m it is `2 (1 + m) / L`.
+    distance by `1 - rate * L`. With momentum m the bound is `2 (1 + m) / L`.
 
     Args:
         eigenvalue: L, any shape.
 
     Returns:
-        f64 like L; infinity where L is not positive.
+        f64, shaped like L; infinity where L is not positive.
 
     Source: Nesterov 2004, "Introductory lectures on convex optimization", section 1.2.3.
 
     Example:
-        >>> print(curvature.largest_rate(10.0))
+        >>> print(inspect.largest_rate(10.0))
         0.2
     """
     top = np.asarray(eigenvalue, np.float64)
@@ -146,13 +128,13 @@ def largest_rate(eigenvalue: ArrayLike) -> np.ndarray:
 
 
 def filter_direction(key: Array, params: Params) -> Params:
-    """A random direction whose parts are as large as those of the parameters, so that surfaces can be compared.
+    """A random direction with filter-wise normalization, which makes loss surfaces comparable between networks.
 
-    Formula: normal numbers; the weights `d_i` of a neuron are scaled to `|w_i|`, biases (and other vectors) stay zero.
+    Formula: normal numbers; the weights `d_i` of a neuron are scaled to `|w_i|`, biases and other vectors are zero.
 
     Args:
         key: a PRNG key.
-        params: the solution; matrices are W[out, ...], and [..., out] where they are called "kernel", as Flax does.
+        params: the solution; matrices are W[out, ...], or [..., out] if named "kernel" as in Flax.
 
     Returns:
         A tree like the parameters.
@@ -161,7 +143,7 @@ def filter_direction(key: Array, params: Params) -> Params:
 
     Example:
         >>> params = {"w": jnp.array([[3.0, 4.0], [0.0, 2.0]]), "b": jnp.ones(2)}
-        >>> direction = curvature.filter_direction(jax.random.key(0), params)
+        >>> direction = inspect.filter_direction(jax.random.key(0), params)
         >>> print(jnp.linalg.norm(direction["w"], axis=1), direction["b"])
         [5. 2.] [0. 0.]
     """
@@ -183,37 +165,39 @@ def filter_direction(key: Array, params: Params) -> Params:
 def loss_plane(
     loss: Loss, params: Params, first: Params, second: Params, along_first: ArrayLike, along_second: ArrayLike
 ) -> Array:
-    """The loss on a plane through a solution, all its places in one compiled program.
+    """The loss on a plane through a solution, as one compiled program.
 
     Formula: `loss(params + a * first + b * second)`.
 
     Args:
-        loss: as `Loss`.
+        loss: `loss(params)` returns f32[].
         params: the solution, at a = b = 0.
-        first, second: directions, trees like the parameters: random (`filter_direction`), eigenvectors, or the way to
-            another solution.
+        first, second: directions, pytrees like the parameters: random (`filter_direction`), eigenvectors, or the
+            difference to another solution.
         along_first, along_second: f32[A], f32[B], the values of a and b.
 
     Returns:
         f32[A, B].
 
     Raises:
-        ValueError: the places along a direction are not f32[n].
+        ValueError: `along_first` or `along_second` is not one-dimensional.
 
     Example:
         >>> first, second = jnp.array([1.0, 0.0]), jnp.array([0.0, 1.0])
-        >>> print(curvature.loss_plane(loss, jnp.zeros(2), first, second, [0.0, 1.0], [0.0, 1.0, 2.0]))
+        >>> print(inspect.loss_plane(loss, jnp.zeros(2), first, second, [0.0, 1.0], [0.0, 1.0, 2.0]))
         [[ 0.  5. 20.]
          [ 1.  6. 21.]]
     """
     a, b = jnp.asarray(along_first, jnp.float32), jnp.asarray(along_second, jnp.float32)
     if a.ndim != 1 or b.ndim != 1:
-        raise ValueError(f"loss_plane: expected places f32[A] and f32[B], got {list(a.shape)} and {list(b.shape)}")
+        raise ValueError(
+            f"loss_plane: expected along_first[A] and along_second[B], got {list(a.shape)} and {list(b.shape)}"
+        )
 
     def value(a: Array, b: Array) -> Array:
         return loss(
             jax.tree.map(lambda p, u, v: p + a.astype(p.dtype) * u + b.astype(p.dtype) * v, params, first, second)
         )
 
-    # one row at a time: a whole plane of activations would not fit in memory
+    # one row at a time: the activations of a whole plane would not fit in memory
     return jax.jit(lambda a, b: jax.lax.map(lambda one: jax.vmap(lambda other: value(one, other))(b), a))(a, b)

@@ -1,4 +1,4 @@
-"""Gradient descent on a function of a few numbers: where it goes, from many starts and with many step sizes at once.
+"""Gradient descent on a function of a few variables, from many starts and with many step sizes at once.
 
 Examples start from:
     >>> from jaxnn.inspect import descent
@@ -19,16 +19,16 @@ from jax.typing import ArrayLike
 __all__ = ["Descent", "basins", "descend", "descend_many", "local_minima", "steps_to_reach"]
 
 Function = Callable[[Array], Array]
-"""A differentiable function of one number f32[] or one point f32[D], with one number as its value."""
+"""A differentiable function from one number f32[] or one point f32[D] to f32[]."""
 
 
 class Descent(NamedTuple):
-    """A descent step by step; what is not read is not computed under `jit`. D is empty for a function of one number.
+    """The path of a descent; under `jit` unused fields are not computed. D is empty for a function of one number.
 
     Attributes:
-        points: f32[steps + 1, *D], the start first.
-        values: f32[steps + 1], the function there.
-        gradients: f32[steps + 1, *D], its gradient there.
+        points: f32[steps + 1, *D], starting with the start.
+        values: f32[steps + 1], the function at the points.
+        gradients: f32[steps + 1, *D], its gradient at the points.
         end: f32[*D], the last point.
         last_move: f32[], the length of the last step.
     """
@@ -41,26 +41,25 @@ class Descent(NamedTuple):
 
 
 def descend(function: Function, start: ArrayLike, rate: ArrayLike, momentum: ArrayLike = 0.0, *, steps: int) -> Descent:
-    """Gradient descent from one start: a pure function, to be jitted, and vmapped over start, rate and momentum.
+    """Gradient descent from one start: a pure function to jit, or to vmap over start, rate and momentum.
 
-    Formula: `v <- momentum * v - rate * gradient(x)`, `x <- x + v`, with `v = 0` at first.
+    Formula: `v <- momentum * v - rate * gradient(x)`, `x <- x + v`, starting from `v = 0`.
 
     Args:
-        function: what is to become small.
+        function: the function to minimize.
         start: f32[*D], a number or a point.
         rate: the step size (eta), f32[]; may be traced.
-        momentum: the share of the last step that is kept, f32[]; 0 is plain descent.
-        steps: how many, at least 1; static.
+        momentum: the fraction of the last step that is kept, f32[]; 0 is plain descent.
+        steps: number of steps, at least 1; static.
 
     Returns:
-        A `Descent`. One that runs away ends in infinities or NaN, which are kept.
+        A `Descent`. If it diverges, its infinities and NaN are kept.
 
     Raises:
         TypeError: `steps` is not a whole number.
-        ValueError: `steps` is below 1, or the value of the function is not one number.
+        ValueError: `steps` is below 1, or the function does not return a scalar.
 
-    Source: the notes' gradient descent; Polyak 1964, "Some methods of speeding up the convergence of iteration
-    methods" (momentum).
+    Source: Polyak 1964, "Some methods of speeding up the convergence of iteration methods" (momentum).
 
     Example:
         >>> path = descent.descend(lambda x: (x - 1) ** 2 + 1, 6.0, 0.05, steps=1000)
@@ -74,18 +73,20 @@ def descend(function: Function, start: ArrayLike, rate: ArrayLike, momentum: Arr
     start = _floating(start)
     value = jax.eval_shape(function, start)
     if value.shape != ():
-        raise ValueError(f"descend: function must give one number, got shape {list(value.shape)}; take a sum or a mean")
+        raise ValueError(
+            f"descend: function must return one number, got shape {list(value.shape)}; take a sum or a mean"
+        )
     rate, momentum = jnp.asarray(rate, start.dtype), jnp.asarray(momentum, start.dtype)
-    look = jax.value_and_grad(function)
+    value_and_gradient = jax.value_and_grad(function)
 
     def step(carry: tuple[Array, Array], _: None) -> tuple[tuple[Array, Array], tuple[Array, Array, Array]]:
         point, velocity = carry
-        value, gradient = look(point)
+        value, gradient = value_and_gradient(point)
         velocity = momentum * velocity - rate * gradient
         return (point + velocity, velocity), (point, value, gradient)
 
     (end, move), (points, values, gradients) = jax.lax.scan(step, (start, jnp.zeros_like(start)), length=steps)
-    value, gradient = look(end)
+    value, gradient = value_and_gradient(end)
     return Descent(
         jnp.concatenate([points, end[None]]),
         jnp.concatenate([values, value[None]]),
@@ -104,14 +105,14 @@ def descend_many(
         function: as `descend`; the same function object compiles once.
         starts: f32[S, *D].
         rates: f32[H].
-        momentum: one number, or f32[H]: one for each step size.
+        momentum: f32[], or f32[H], one for each step size.
         steps: as `descend`.
 
     Returns:
-        A `Descent` whose leaves have two more leading axes, [S, H, ...].
+        A `Descent` whose leaves are [S, H, ...].
 
     Raises:
-        TypeError, ValueError: as `descend`; also a ValueError where `rates` and `momentum` do not fit.
+        TypeError, ValueError: as `descend`, or the shapes of `rates` and `momentum` do not match.
 
     Example:
         >>> paths = descent.descend_many(lambda x: x**2, [1.0, 2.0, 3.0], [0.1, 0.5], steps=4)
@@ -132,21 +133,21 @@ def basins(
     steps: int,
     tolerance: float = 1e-3,
 ) -> Array:
-    """Which minimum each start finds with each step size; only the last points are kept, so many fit in memory.
+    """The minimum that each start reaches with each step size; keeps only the last points, so that many fit in memory.
 
     Formula: the nearest minimum, if the last point is within `tolerance` of it and the last step was no longer than
-    that; else none.
+    `tolerance`; else none.
 
     Args:
         function, starts, rates, momentum, steps: as `descend_many`.
         minima: f32[M, *D], such as those of `local_minima`.
-        tolerance: a length.
+        tolerance: a distance.
 
     Returns:
-        i32[S, H]: the number of the minimum, or -1 where the descent has not settled in any of them.
+        i32[S, H]: the index of the minimum, or -1 if the descent has not converged to any of them.
 
     Raises:
-        TypeError, ValueError: as `descend_many`; also a ValueError where `minima` do not have the shape of the starts.
+        TypeError, ValueError: as `descend_many`, or `minima` and `starts` differ in the shape of a point.
 
     Example:
         >>> f = lambda x: (x**2 - 1) ** 2
@@ -163,17 +164,17 @@ def basins(
 
 
 def local_minima(function: Function, low: float, high: float, *, samples: int = 2000) -> Array:
-    """The local minima of a function of one number in an interval, ends left out.
+    """The local minima of a function of one number inside an interval.
 
-    Where the derivative turns from falling to rising between two of the sampled places, bisection finds its zero.
+    Where the derivative changes from negative to positive between two samples, bisection finds its zero.
 
     Args:
-        function: of one number f32[].
+        function: f32[] to f32[].
         low, high: the interval.
-        samples: how many places are looked at; two minima closer than their distance may be missed.
+        samples: number of samples; of two minima closer than their spacing one may be missed.
 
     Returns:
-        f32[M], from low to high; M may be 0.
+        f32[M], in increasing order; M may be 0.
 
     Raises:
         ValueError: the interval is empty, or there are fewer than two samples.
@@ -199,11 +200,11 @@ def local_minima(function: Function, low: float, high: float, *, samples: int = 
 
 
 def steps_to_reach(values: ArrayLike, target: ArrayLike) -> np.ndarray:
-    """How many steps a descent took to come down to a value for good.
+    """Number of steps after which a descent stays at or below a target value.
 
     Args:
-        values: [..., steps + 1], of one descent or many.
-        target: the value.
+        values: f[..., steps + 1], of one descent or many.
+        target: f[] or broadcastable to the values.
 
     Returns:
         int[...]: the first step after which no value is above the target (or NaN); steps + 1 if the last one is.
@@ -256,5 +257,5 @@ def _basins(
     places = minima.reshape(1, 1, len(minima), -1)
     shape = (*ends.shape[:2], len(minima), ends.shape[-1])
     distance = jnp.sqrt(jnp.square(jnp.broadcast_to(ends, shape) - jnp.broadcast_to(places, shape)).sum(-1))
-    settled = (distance.min(-1) <= tolerance) & (paths.last_move <= tolerance)
-    return jnp.where(settled, distance.argmin(-1).astype(jnp.int32), -1)
+    converged = (distance.min(-1) <= tolerance) & (paths.last_move <= tolerance)
+    return jnp.where(converged, distance.argmin(-1).astype(jnp.int32), -1)

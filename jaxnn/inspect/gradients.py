@@ -1,4 +1,4 @@
-"""Is a gradient right, and what are the values and gradients of each layer of a network?
+"""Gradient checks, and statistics of the values and gradients of each layer of a network.
 
 Examples start from:
     >>> from jaxnn.inspect import gradients
@@ -25,29 +25,29 @@ _COARSE, _FINE = 6e-6, 6e-7  # steps, relative to max(1, |x|); the first is the 
 
 
 class LeafCheck(NamedTuple):
-    """The gradient of one leaf, coordinate by coordinate; n of them were checked."""
+    """The check of the gradient of one leaf, at n of its coordinates."""
 
     name: str
-    """Where the leaf is in the tree, such as "[0]['w']"."""
+    """The path of the leaf in the pytree, such as "[0]['w']"."""
     places: np.ndarray
-    """int[n], of the coordinates in the flattened leaf."""
+    """int[n], the coordinates in the flattened leaf."""
     analytic: np.ndarray
-    """f64[n], of `jax.grad`, or as it was given."""
+    """f64[n], by `jax.grad`, or the gradient passed in."""
     numeric: np.ndarray
     """f64[n], by central differences."""
     error: np.ndarray
     """f64[n], `|analytic - numeric| / max(|analytic|, |numeric|, floor)`."""
     kink: np.ndarray
-    """bool[n], where the slopes from both sides differ and the analytic gradient is one of them or lies between."""
+    """bool[n], whether the one-sided slopes differ and the analytic gradient is one of them or lies between."""
 
     @property
     def max_error(self) -> float:
-        """The largest relative error of the coordinates that are not at a kink; 0 if all are."""
+        """The largest relative error over the coordinates that are not at a kink; 0 if all are."""
         return float(self.error[~self.kink].max(initial=0.0))
 
     @property
     def kinks(self) -> int:
-        """How many coordinates are at a kink."""
+        """Number of coordinates at a kink."""
         return int(self.kink.sum())
 
 
@@ -60,30 +60,30 @@ def check_gradient(
     seed: int = 0,
     tolerance: float = 1e-6,
 ) -> list[LeafCheck]:
-    """Compare the gradient of a scalar function with central differences, in float64 whatever the types given.
+    """Compare the gradient of a scalar function with central differences, always in float64.
 
     Formula: `(f(x + h e) - f(x - h e)) / 2h` with `h = 6e-6 max(1, |x|)`, and a tenth of that where this disagrees.
-    An exact gradient gives errors of about 1e-8. Where both steps disagree, the slopes of second order from either side
-    decide: at a kink, such as the ReLU's zero or the SVM loss's margin, they differ however small the step, and any
-    value between them is a right answer; those coordinates are marked and do not count as errors.
+    An exact gradient gives errors of about 1e-8. Where both steps disagree, one-sided slopes of second order decide: at
+    a kink, such as ReLU's at zero or the SVM loss's at the margin, they differ however small the step, and any value
+    between them is correct; those coordinates are marked and do not count as errors.
 
     Args:
-        function: `function(params, *others)` gives one number; it must not cast to float32 itself.
-        params: a pytree of floating-point arrays, the place of the gradient.
-        others: further arguments; their floating-point arrays are made float64 too.
-        gradient: a pytree like params with the gradient to be checked, such as one written by hand; by default
-            `jax.grad` of the function.
-        limit: how many coordinates of each leaf are checked at most, drawn at random; None checks all.
-        seed: of this draw.
-        tolerance: relative errors above it are looked at for kinks. Gradients smaller than a thousandth of the
-            largest of all are compared with that instead of with themselves: differences round.
+        function: `function(params, *others)` returns one number; it must not cast to float32 itself.
+        params: a pytree of floating-point arrays at which the gradient is checked.
+        others: further arguments; their floating-point arrays become float64 too.
+        gradient: a pytree like params, the gradient to check, such as one derived by hand; by default `jax.grad` of
+            the function.
+        limit: maximum number of coordinates checked in each leaf, drawn at random; None checks all.
+        seed: seed of this draw.
+        tolerance: coordinates with a larger relative error are examined for kinks. The error of a gradient below a
+            thousandth of the largest is relative to that thousandth, because differences have rounding errors.
 
     Returns:
         A `LeafCheck` for each leaf, in the tree's order.
 
     Raises:
         TypeError: a leaf is not floating point.
-        ValueError: the function does not give one number, there is nothing to check, the gradient has another shape,
+        ValueError: the function does not return a scalar, there is nothing to check, the gradient has another shape,
             or limit is below 1.
 
     Source: CS231n, "Gradient checks"; Nocedal & Wright 2006, "Numerical optimization", section 8.1.
@@ -109,7 +109,7 @@ def check_gradient(
         if getattr(shape, "shape", None) != ():
             shapes = jax.tree.map(lambda leaf: list(leaf.shape), shape)
             raise ValueError(
-                f"check_gradient: the function must give one number, it gives shape {shapes}; take a sum or a mean"
+                f"check_gradient: the function must return one number, got shape {shapes}; take a sum or a mean"
             )
         names = [jax.tree_util.keystr(path) for path, _ in jax.tree_util.tree_leaves_with_path(params)]
         sizes = [leaf.size for leaf in jax.tree.leaves(params)]
@@ -161,7 +161,7 @@ def _around(function: Callable[..., Array], params: Any, others: Any, places: Ar
 def _judge(
     analytic: np.ndarray, values: np.ndarray, scale: np.ndarray, largest: float, tolerance: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The numeric gradient, its relative error and where the kinks are, from the values f64[n, 2, 5]."""
+    """The numeric gradient, its relative error and the kinks, from the values f64[n, 2, 5]."""
     h = scale[:, None] * np.array([_COARSE, _FINE])
     low2, low1, middle, high1, high2 = np.moveaxis(values, -1, 0)
     central = (high1 - low1) / (2 * h)
@@ -171,7 +171,7 @@ def _judge(
     better = np.where(errors[:, 0] > tolerance, errors.argmin(1), 0)
     rows = np.arange(len(analytic))
     numeric, error = central[rows, better], errors[rows, better]
-    # from one side, of second order: where the function is smooth both are its slope up to h^2
+    # one-sided, second order: where the function is smooth both equal its slope up to h^2
     right = ((4 * high1 - 3 * middle - high2) / (2 * h))[:, 0]
     left = ((3 * middle - 4 * low1 + low2) / (2 * h))[:, 0]
     noise = 64 * np.finfo(np.float64).eps * np.abs(values).max((1, 2)) / h[:, 0] + 1e-6 * size[:, 0]
@@ -181,18 +181,18 @@ def _judge(
 
 
 def layer_outputs(params: Sequence[layers.Weights], x: ArrayLike, activation: Callable[[Array], Array]) -> list[Array]:
-    """What each layer of a fully connected network hands on: the hidden activations, then the scores.
+    """The output of each layer of a fully connected network: the hidden activations, then the scores.
 
     Args:
         params: of `models.mlp` or `models.linear`, one `{"w": f32[out, in], "b": f32[out]}` per layer.
         x: f32[B, ...], the inputs, flattened here.
-        activation: the network's.
+        activation: the network's activation function.
 
     Returns:
         f32[B, out] for each layer, without dropout; the last are the scores.
 
     Raises:
-        TypeError, ValueError: x does not fit the first layer.
+        TypeError, ValueError: x does not match the first layer.
 
     Example:
         >>> params = models.mlp(4, (5,), 3).init(jax.random.key(0))
@@ -210,20 +210,20 @@ def layer_outputs(params: Sequence[layers.Weights], x: ArrayLike, activation: Ca
 
 
 class LayerStatistics(NamedTuple):
-    """Of each layer of a network, the first next to the inputs, the last that of the scores: f32[layers] each."""
+    """Statistics of each layer of a network, f32[layers] each; the last layer is that of the scores."""
 
     mean: Array
     """Mean of the outputs over examples and neurons."""
     std: Array
     """Standard deviation of the outputs over examples and neurons."""
     dead: Array
-    """Share of neurons whose activation has slope 0 for every example, so that they cannot learn; 0 for the scores."""
+    """Fraction of neurons whose activation has slope 0 for every example and cannot learn; 0 for the scores."""
     weight_norm: Array
     """L2 norm of W."""
     gradient_norm: Array
     """L2 norm of the gradient of W; NaN where none was given."""
     update_ratio: Array
-    """L2 norm of the update of W over that of W; NaN where none was given. About 1e-3 is usual."""
+    """L2 norm of the update of W over that of W; NaN where none was given; about 1e-3 is usual."""
 
 
 def layer_statistics(
@@ -233,20 +233,20 @@ def layer_statistics(
     gradient: Sequence[layers.Weights] | None = None,
     update: Sequence[layers.Weights] | None = None,
 ) -> LayerStatistics:
-    """How the signal, the gradient and the steps are spread over the layers; to be jitted, or vmapped over networks.
+    """Statistics of activations, gradients and updates layer by layer; to jit, or to vmap over networks.
 
     Args:
         params: as `layer_outputs`.
         x: f32[B, ...], a batch of inputs.
-        activation: the network's, elementwise.
-        gradient: like params, the gradient of the objective.
-        update: like params, what a step adds to them.
+        activation: the network's activation function, elementwise.
+        gradient: pytree like params, the gradient of the objective.
+        update: pytree like params, what a step adds to them.
 
     Returns:
         `LayerStatistics`.
 
     Raises:
-        TypeError, ValueError: as `layer_outputs`; also a ValueError when gradient or update have other layers.
+        TypeError, ValueError: as `layer_outputs`, or gradient or update have another number of layers.
 
     Source: Glorot & Bengio 2010, "Understanding the difficulty of training deep feedforward neural networks"; CS231n,
     "Babysitting the learning process".
@@ -259,7 +259,7 @@ def layer_statistics(
     """
     for name, tree in (("gradient", gradient), ("update", update)):
         if tree is not None and len(tree) != len(params):
-            raise ValueError(f"layer_statistics: {name} of {len(tree)} layers given to params of {len(params)}")
+            raise ValueError(f"layer_statistics: {name} has {len(tree)} layers, expected {len(params)} as params")
     x = jnp.asarray(x)
     outputs = layer_outputs(params, x, activation)
     dead = []
@@ -284,13 +284,13 @@ def layer_statistics(
 
 
 def distinct_neurons(weights: Array) -> Array:
-    """How many neurons of a layer differ from all others before them in their incoming weights.
+    """Number of distinct neurons of a layer, judged by their incoming weights.
 
     Args:
         weights: f32[out, in], `W` of one layer.
 
     Returns:
-        i32[]: 1 where all are equal, as they stay after an initialization that does not break symmetry.
+        i32[]: 1 if all are equal, as they remain after an initialization that does not break symmetry.
 
     Example:
         >>> print(jax.jit(gradients.distinct_neurons)(jnp.zeros((5, 2))))

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 from matplotlib.path import Path
 
-from jaxnn.inspect.graph import Node
+from jaxnn.inspect import Node
 from jaxnn.plots.style import BLUE, GRAY, STYLE, VERMILION, WIDTH, new_figure
 
 __all__ = ["Layout", "graph", "layered"]
@@ -52,7 +52,7 @@ def graph(nodes: Sequence[Node], title: str, *, skip: Sequence[str] = PLAIN, dow
         ValueError: there are no nodes.
 
     Example:
-        >>> from jaxnn.inspect.graph import computation_graph
+        >>> from jaxnn.inspect import computation_graph
         >>> from jaxnn.plots.graph import graph
         >>> figure = graph(computation_graph(lambda x, y, z: (x + y) * z, -2.0, 5.0, -4.0), "f = (x + y) z")
         >>> figure.get_suptitle()

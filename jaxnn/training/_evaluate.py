@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from jaxnn import layers, sharding
+from jaxnn import sharding
 from jaxnn.training._step import score_batch
 from jaxnn.training._task import Hparams, MakeTask, Statistics
 
@@ -75,7 +75,6 @@ def evaluate(
 
 
 @functools.partial(jax.jit, static_argnames="make_task")
-@layers.small_products_as_sums()
 def _examine(
     make_task: MakeTask,
     hparams: Hparams,

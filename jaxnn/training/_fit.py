@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from jaxnn import distributed, layers, sharding
+from jaxnn import distributed, sharding
 from jaxnn.training._arguments import check_arguments
 from jaxnn.training._nonfinite import replay_to_bad_step
 from jaxnn.training._run import init_run, train_until
@@ -194,9 +194,7 @@ def pad_history(progress: Run, like: Run) -> Run:
 
 
 _compiled_start = jax.jit(init_run, static_argnames=("make_task", "epochs", "batch_size", "select"))
-_compiled_advance = jax.jit(
-    layers.small_products_as_sums()(train_until), static_argnames=("make_task", "batch_size", "select", "patience")
-)
+_compiled_advance = jax.jit(train_until, static_argnames=("make_task", "batch_size", "select", "patience"))
 
 
 def _check_labels(make_task: MakeTask, hparams: Hparams, key: Array, data: Data) -> None:

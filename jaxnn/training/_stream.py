@@ -25,7 +25,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from jaxnn import distributed, layers, sharding
+from jaxnn import distributed, sharding
 from jaxnn.training._evaluate import PaddedBatch, evaluate
 from jaxnn.training._fit import OnChunk, Timing, pad_history, trim_history
 from jaxnn.training._history import epoch_metrics
@@ -209,7 +209,6 @@ def _start(
 
 
 @functools.partial(jax.jit, static_argnames="make_task")
-@layers.small_products_as_sums()
 def _step(make_task: MakeTask, hparams: Hparams, statistics: Statistics, progress: Run, batch: Batch) -> Run:
     """The run after one more step."""
     assert progress.partial is not None

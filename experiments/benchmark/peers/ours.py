@@ -36,10 +36,10 @@ def training_run(work: Work, folder: Path) -> Peer:
         The peer.
     """
     data = on_device(work, read(work, folder))
-    make_task, h = task_maker(work, data), hyperparameters(work)
+    make_task, h = task_maker(work, data, layers.dot_as_sum), hyperparameters(work)
     arguments = make_task, jax.tree.map(jnp.float32, h), jax.random.key(0), data
     start = jax.jit(functools.partial(training.init_run, make_task), static_argnums=(3, 4, 5))
-    one = layers.small_products_as_sums()(functools.partial(training.train_until, make_task))  # as `training.fit` does
+    one = functools.partial(training.train_until, make_task)
     advance = jax.jit(one, static_argnums=(5, 6, 7), donate_argnums=3)
     progress = start(*arguments[1:], ROOM * work.epochs, work.batch_size, None)
     done = 0
@@ -72,7 +72,7 @@ def whole_call(work: Work, folder: Path) -> Peer:
     """
     examples = read(work, folder)
     data = training.Data(examples.inputs, examples.labels, statistics(work, examples))
-    make_task, h = task_maker(work, data), hyperparameters(work)
+    make_task, h = task_maker(work, data, layers.dot_as_sum), hyperparameters(work)
     reached: list[Any] = []
 
     def train(units: int) -> None:
@@ -191,12 +191,15 @@ def sweep_function(make_task: Callable[[Hparams], training.Task], work: Work) ->
     return functools.partial(training.sweep, make_task, epochs=work.epochs, batch_size=work.batch_size)
 
 
-def task_maker(work: Work, data: training.Data) -> Callable[[Hparams], training.Task]:
+def task_maker(
+    work: Work, data: training.Data, dot: layers.Dot = layers.dot_general
+) -> Callable[[Hparams], training.Task]:
     """The function from hyper-parameters to the task.
 
     Args:
         work: what is trained.
         data: only shapes and labels are used.
+        dot: `layers.dot_as_sum` where one network is trained alone.
 
     Returns:
         `make_task(hparams)`, with the names of `hyperparameters`.
@@ -215,6 +218,7 @@ def task_maker(work: Work, data: training.Data) -> Callable[[Hparams], training.
                 activation=models.ACTIVATIONS[work.activation],
                 init=init if work.hidden else initializers.normal(0.01),
                 dropout=h.get("dropout", 0.0),
+                dot=dot,
                 **width,
             ),
             loss=losses.svm if work.loss == "svm" else losses.softmax,

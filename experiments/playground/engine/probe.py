@@ -10,7 +10,7 @@ from jax import Array
 
 from experiments.playground.engine.programs import ACTIVATIONS, EXTENT, Hparams, Table, examples, features_of, make_task
 from experiments.playground.engine.settings import MAX_NEURONS, MAX_POINTS, Shape
-from jaxnn.inspect.gradients import layer_outputs
+from jaxnn.inspect import layer_outputs
 
 FINE, COARSE, SMALL = 96, 24, 40
 """Pixels along the plane in the large picture, in that of a neuron, and in that of one of many networks."""

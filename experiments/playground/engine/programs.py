@@ -110,12 +110,13 @@ def _difference(scores: Array, labels: Array) -> Array:
 LOSSES = {"softmax": losses.softmax, "svm": losses.svm, "squared": squared, "value": _difference}
 
 
-def network(shape: Shape, h: Hparams) -> models.Model:
+def network(shape: Shape, h: Hparams, dot: layers.Dot = layers.dot_general) -> models.Model:
     """The network: features in, scores out.
 
     Args:
         shape: its layers.
         h: `dropout`, and `width` where networks of several widths share a program.
+        dot: the product; see `layers.linear`.
 
     Returns:
         A `Model`.
@@ -130,6 +131,7 @@ def network(shape: Shape, h: Hparams) -> models.Model:
         init=INITIALIZERS[shape.init],
         dropout=h["dropout"],
         width=[h["width"]] * len(hidden) if shape.many == "widths" else None,
+        dot=dot,
     )
 
 
@@ -163,17 +165,18 @@ def optimizer(shape: Shape, h: Hparams) -> optax.GradientTransformation:
             return optax.sgd(h["learning_rate"], momentum=h["momentum"], nesterov=shape.optimizer == "nesterov")
 
 
-def make_task(shape: Shape, h: Hparams) -> training.Task:
+def make_task(shape: Shape, h: Hparams, dot: layers.Dot = layers.dot_general) -> training.Task:
     """What is to be learned.
 
     Args:
         shape: the layers, the loss and the optimizer.
         h: the traced numbers.
+        dot: the product; see `layers.linear`.
 
     Returns:
         A `Task`.
     """
-    model = network(shape, h)
+    model = network(shape, h, dot)
     return training.Task(
         model=_of_values(model) if shape.loss == "value" else model,
         loss=LOSSES[shape.loss],
@@ -265,16 +268,14 @@ def train(
     """
     size = shape.batch_size
     inside = jnp.arange(BLOCK, dtype=jnp.int32)
+    dot = layers.dot_as_sum if shape.many == "one" else layers.dot_general
 
     def update(params: Any, opt_state: Any, h: Hparams, batch: Any, key: Array) -> tuple[Any, Any]:
         state = training.State(params, opt_state, jnp.int32(0), key)
-        new, _ = training.make_train_step(make_task(shape, h))(state, batch, StepKeys(key, key, key))
+        new, _ = training.make_train_step(make_task(shape, h, dot))(state, batch, StepKeys(key, key, key))
         return new.params, new.opt_state
 
-    if shape.many == "one":
-        update_all = layers.small_products_as_sums()(update)
-    else:
-        update_all = jax.vmap(update, in_axes=(0, 0, _axes(h), None, None))
+    update_all = update if shape.many == "one" else jax.vmap(update, in_axes=(0, 0, _axes(h), None, None))
 
     def block(carry: tuple[Learner, Array]) -> tuple[Learner, Array]:
         """Some steps within an epoch; what does not depend on the parameters is computed for all of them at once."""

@@ -1,4 +1,4 @@
-"""A function's computational graph: every intermediate value, and the gradient of the result with respect to it."""
+"""Computational graphs: the jaxpr of a function as a list of nodes, each with its value and gradient."""
 
 from __future__ import annotations
 
@@ -12,53 +12,50 @@ import numpy as np
 from jax import Array
 from jax.extend import core
 
-__all__ = ["Node", "computation_graph", "depths"]
-
 Kind = Literal["input", "constant", "operation"]
 _INLINED = ("jit", "pjit", "closed_call", "core_call", "remat", "checkpoint")
-_KEPT = ("custom_jvp_call", "custom_vjp_call")  # taken apart they would lose their own gradient
+_KEPT = ("custom_jvp_call", "custom_vjp_call")  # inlining would lose their custom gradient
 
 
 class Node(NamedTuple):
     """One value of the computation."""
 
     name: str
-    """The name of an input, such as "params[0]['w']"; the operation that makes the value, such as "mul"."""
+    """The name of an input, such as "params[0]['w']", or of the operation, such as "mul"."""
     kind: Kind
     operands: tuple[int, ...]
-    """The numbers of the nodes that the operation takes, in its order."""
+    """Indices of the nodes that are the operation's arguments, in order."""
     value: np.ndarray
-    """What the forward pass gives."""
+    """The value in the forward pass."""
     gradient: np.ndarray | None
-    """The gradient of the result with respect to this value, of its shape; None where the value is no real number."""
+    """The gradient of the result with respect to this value, same shape; None if the value is not floating point."""
 
 
 def computation_graph(
     function: Callable[..., Array], *arguments: Any, names: Sequence[str] | None = None
 ) -> tuple[Node, ...]:
-    """The graph of a function that gives one number, with what flows forward and backward at given arguments.
+    """The computational graph of a scalar function, with the value and the gradient of every node.
 
-    The graph is the function's jaxpr. Functions that were compiled (`jax.jit`) are looked into; operations with a
-    gradient of their own, such as `jax.nn.relu`, and loops stay one node. The gradients come from adding a zero to
-    every value and differentiating with respect to these zeros, which is one backward pass for all.
+    The graph is the function's jaxpr. Compiled functions (`jax.jit`) are inlined; operations with a custom gradient,
+    such as `jax.nn.relu`, and loops stay one node. A zero is added to every value, and one backward pass
+    differentiates with respect to all these zeros.
 
     Args:
-        function: `function(*arguments)` gives one real number.
-        arguments: pytrees of arrays and numbers, where the graph is evaluated.
-        names: of the arguments; by default the function's parameters.
+        function: `function(*arguments)` returns one floating-point number.
+        arguments: pytrees of arrays and numbers at which the graph is evaluated.
+        names: names of the arguments; by default those of the function's parameters.
 
     Returns:
-        The nodes, each after its operands; the last is the result. What the result does not depend on is left out.
+        The nodes, each after its operands; the last is the result. Nodes that it does not depend on are left out.
 
     Raises:
-        TypeError: the result is not a real number.
-        ValueError: the function does not give one number, or the number of names is wrong.
+        TypeError: the result is not floating point.
+        ValueError: the result is not a scalar, or the number of names is wrong.
 
-    Source: the notes' back-propagation; CS231n, "Backpropagation, intuitions".
+    Source: CS231n, "Backpropagation, intuitions".
 
     Example:
-        >>> from jaxnn.inspect.graph import computation_graph
-        >>> nodes = computation_graph(lambda x, y, z: (x + y) * z, -2.0, 5.0, -4.0)
+        >>> nodes = inspect.computation_graph(lambda x, y, z: (x + y) * z, -2.0, 5.0, -4.0)
         >>> for node in nodes:
         ...     print(node.name, node.operands, node.value, node.gradient)
         x () -2.0 -4.0
@@ -73,9 +70,9 @@ def computation_graph(
     outputs: Any = closed.out_avals
     if len(outputs) != 1 or outputs[0].shape != ():
         shapes = [list(output.shape) for output in outputs]
-        raise ValueError(f"computation_graph: the function must give one number, it gives shapes {shapes}")
+        raise ValueError(f"computation_graph: the function must return one number, got shapes {shapes}")
     if not jnp.issubdtype(outputs[0].dtype, jnp.floating):
-        raise TypeError(f"computation_graph: the result must be a real number, it is {outputs[0].dtype}")
+        raise TypeError(f"computation_graph: the result must be floating point, got {outputs[0].dtype}")
     plan = _Plan()
     inputs = [
         plan.add(label, "input", (), leaf) for label, leaf in zip(labels, jax.tree.leaves(arguments), strict=True)
@@ -91,39 +88,19 @@ def computation_graph(
     return tuple(nodes[i]._replace(operands=tuple(place[o] for o in nodes[i].operands)) for i in kept)
 
 
-def depths(nodes: Sequence[Node]) -> list[int]:
-    """How many operations lie between each node and the inputs, on the longest way.
-
-    Args:
-        nodes: as from `computation_graph`.
-
-    Returns:
-        One whole number for each node, 0 for inputs and constants.
-
-    Example:
-        >>> from jaxnn.inspect.graph import computation_graph, depths
-        >>> depths(computation_graph(lambda x, y, z: (x + y) * z, -2.0, 5.0, -4.0))
-        [0, 0, 0, 1, 2]
-    """
-    found: list[int] = []
-    for node in nodes:
-        found.append(1 + max((found[o] for o in node.operands), default=-1) if node.operands else 0)
-    return found
-
-
 class _Plan:
-    """The operations of a jaxpr in one list, with the calls of compiled functions opened."""
+    """The operations of a jaxpr in one list, with calls of compiled functions inlined."""
 
     def __init__(self) -> None:
         self.nodes: list[tuple[str, Kind, tuple[int, ...], Any]] = []
-        self.steps: dict[int, tuple[Any, int]] = {}  # node -> its equation, and which of its outputs it is
+        self.steps: dict[int, tuple[Any, int]] = {}  # node -> its equation and the index among its outputs
 
     def add(self, name: str, kind: Kind, operands: tuple[int, ...], value: Any = None) -> int:
         self.nodes.append((name, kind, operands, value))
         return len(self.nodes) - 1
 
     def inline(self, jaxpr: Any, inputs: Sequence[int], consts: Sequence[Any]) -> list[int]:
-        """Adds the equations of a jaxpr; gives the nodes of its outputs."""
+        """Adds the equations of a jaxpr; returns the nodes of its outputs."""
         where = dict(zip(jaxpr.invars, inputs, strict=True))
         where |= {v: self.add("constant", "constant", (), c) for v, c in zip(jaxpr.constvars, consts, strict=True)}
 
@@ -149,7 +126,7 @@ class _Plan:
         return [node(atom) for atom in jaxpr.outvars]
 
     def evaluate(self, result: int) -> list[Node]:
-        """All values, and the gradients of the result with respect to all real ones."""
+        """All values, and the gradients of the result with respect to those that are floating point."""
         given = {i: value for i, (_, _, _, value) in enumerate(self.nodes) if i not in self.steps}
 
         def forward(zeros: dict[int, Array], given: dict[int, Array]) -> tuple[Array, list[Array]]:
@@ -182,7 +159,7 @@ def _bind(equation: Any, values: list[Array]) -> Sequence[Array]:
 
 
 def _name(equation: Any) -> str:
-    """What to call an operation: its primitive, with a power's exponent, or the function whose gradient is its own."""
+    """Name of an operation: its primitive, with a power's exponent, or the function with the custom gradient."""
     name = equation.primitive.name
     if name == "integer_pow":
         return f"power {equation.params['y']}"
