@@ -35,7 +35,7 @@ from experiments.cli import command, environment, files
 from experiments.leaderboards.recipes import RECIPES, epochs_of, spread
 from experiments.train import train
 from jaxnn import plots
-from jaxnn.plots.losses import curves
+from jaxnn.plots import curves
 
 RESULTS = Path("experiments", "results")
 FRACTIONS = (1 / 8, 1 / 4, 1 / 2, 1.0)

@@ -31,7 +31,7 @@ from experiments.cli import command, environment
 from jaxnn import plots
 from jaxnn.data.files import read_image
 from jaxnn.inspect import Attribution, attribution
-from jaxnn.plots.overlay import overlay
+from jaxnn.plots import overlay
 
 
 @dataclasses.dataclass(frozen=True)

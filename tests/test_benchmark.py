@@ -1,4 +1,4 @@
-"""The comparison is fair and its numbers are what they say: the same mathematics, hand-worked ratios and limits."""
+"""The comparison is fair: the same mathematics for all peers, ratios and limits worked out by hand."""
 
 import dataclasses
 import importlib.util
@@ -11,19 +11,19 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from experiments.benchmark import growth, limits, measure, report, startup, works
-from experiments.benchmark.__main__ import NAMES, main
+from experiments.benchmark import growth, limits, measure, report, startup, workloads
+from experiments.benchmark.__main__ import main
 from experiments.benchmark.peers import OURS, PEERS, Entry, ours
-from experiments.benchmark.process import PeerError, Remote
-from experiments.benchmark.works import GOALS, WORKS, Work
+from experiments.benchmark.process import PeerError, Worker
+from experiments.benchmark.workloads import GOALS, WORKLOADS, Workload
 from experiments.classifier.config import Config
 from experiments.classifier.presets import resolve
 from jaxnn import training
 from jaxnn.data import load
 
-TINY = Work("tiny", "circle", (5,), learning_rate=0.1, l2=0.02, batch_size=8)
+TINY = Workload("tiny", "circle", (5,), learning_rate=0.1, l2=0.02, batch_size=8)
 SVM = TINY._replace(name="tiny SVM", hidden=(), loss="svm")
-both = pytest.mark.parametrize("work", [TINY, SVM], ids=lambda work: work.name)
+both = pytest.mark.parametrize("workload", [TINY, SVM], ids=lambda workload: workload.name)
 
 
 def batches():
@@ -33,10 +33,10 @@ def batches():
     ]
 
 
-def trained_by_us(work, batches, start=None):
+def trained_by_us(workload, batches, start=None):
     """Weights before and after one step on each batch."""
     data = training.Data(*batches[0])
-    make_task, h = ours.task_maker(work, data), jax.tree.map(jnp.float32, ours.hyperparameters(work))
+    make_task, h = ours.task_maker(workload, data), jax.tree.map(jnp.float32, ours.hyperparameters(workload))
     state = training.init_state(make_task(h), jax.random.key(0))
     if start is not None:
         state = state._replace(params=start)
@@ -57,22 +57,22 @@ def assert_close(theirs, expected):
 
 
 @pytest.fixture
-def as_users_have_it():
-    """Peers are used with JAX's ordinary promotion."""
+def default_promotion():
+    """Peers run with the default dtype promotion of JAX."""
     with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
         yield
 
 
 @pytest.mark.portable
 @both
-@pytest.mark.usefixtures("as_users_have_it")
-def test_flax_linen_takes_the_same_steps(work):
+@pytest.mark.usefixtures("default_promotion")
+def test_flax_linen_takes_the_same_steps(workload):
     from experiments.benchmark.peers import flax_loops
 
-    first, expected = trained_by_us(work, batches())
+    first, expected = trained_by_us(workload, batches())
     params = {f"Dense_{i}": {"kernel": jnp.array(p["w"].T), "bias": jnp.array(p["b"])} for i, p in enumerate(first)}
-    state = flax_loops.linen_state(work, flax_loops.Linen(work, 3), params)
-    step = flax_loops.make_linen_step(work)
+    state = flax_loops.linen_state(workload, flax_loops.Linen(workload, 3), params)
+    step = flax_loops.make_linen_step(workload)
     for x, y in batches():
         state, _ = step(state, x, y, jax.random.key(0))
     assert_close([(layer["kernel"].T, layer["bias"]) for layer in state.params.values()], expected)
@@ -80,15 +80,15 @@ def test_flax_linen_takes_the_same_steps(work):
 
 @pytest.mark.portable
 @both
-@pytest.mark.usefixtures("as_users_have_it")
-def test_flax_nnx_takes_the_same_steps(work):
+@pytest.mark.usefixtures("default_promotion")
+def test_flax_nnx_takes_the_same_steps(workload):
     from experiments.benchmark.peers import flax_loops
 
-    first, expected = trained_by_us(work, batches())
-    model: Any = flax_loops.Nnx(work, 6, 3)
+    first, expected = trained_by_us(workload, batches())
+    model: Any = flax_loops.Nnx(workload, 6, 3)
     for layer, weights in zip(model.layers, first, strict=True):
         layer.kernel[...], layer.bias[...] = jnp.array(weights["w"].T), jnp.array(weights["b"])
-    optimizer, step = flax_loops.nnx_optimizer(work, model), flax_loops.make_nnx_step(work)
+    optimizer, step = flax_loops.nnx_optimizer(workload, model), flax_loops.make_nnx_step(workload)
     for x, y in batches():
         step(model, optimizer, x, y)
     assert_close([(layer.kernel[...].T, layer.bias[...]) for layer in model.layers], expected)
@@ -96,18 +96,18 @@ def test_flax_nnx_takes_the_same_steps(work):
 
 @pytest.mark.portable
 @both
-def test_pytorch_takes_the_same_steps(work):
+def test_pytorch_takes_the_same_steps(workload):
     torch = pytest.importorskip("torch", reason="PyTorch is installed with the extra bench alone")
     from experiments.benchmark.peers import pytorch
 
-    first, expected = trained_by_us(work, batches())
-    model: Any = pytorch.network(work, work.hidden, 6, 3)
+    first, expected = trained_by_us(workload, batches())
+    model: Any = pytorch.network(workload, workload.hidden, 6, 3)
     layers: list[Any] = [layer for layer in model if isinstance(layer, torch.nn.Linear)]
     with torch.no_grad():
         for layer, weights in zip(layers, first, strict=True):
             layer.weight[:], layer.bias[:] = torch.tensor(weights["w"]), torch.tensor(weights["b"])
-    optimizer = pytorch.sgd(model, work.learning_rate, work.momentum, work.l2)
-    step = pytorch.make_step(model, optimizer, lambda x, y: pytorch.loss_of(work, model(x), y))
+    optimizer = pytorch.sgd(model, workload.learning_rate, workload.momentum, workload.l2)
+    step = pytorch.make_step(model, optimizer, lambda x, y: pytorch.loss_of(workload, model(x), y))
     for x, y in batches():
         step(torch.tensor(x), torch.tensor(y).long())
     assert_close([(layer.weight.detach(), layer.bias.detach()) for layer in layers], expected)
@@ -115,18 +115,18 @@ def test_pytorch_takes_the_same_steps(work):
 
 @pytest.mark.portable
 @both
-def test_keras_takes_the_same_steps(work, run_python):
+def test_keras_takes_the_same_steps(workload, run_python):
     if importlib.util.find_spec("keras") is None:
         pytest.skip("Keras is installed with the extra bench alone")
-    first, expected = trained_by_us(work, batches())
+    first, expected = trained_by_us(workload, batches())
     given = [[values.tolist() for layer in first for values in (layer["w"].T, layer["b"])]]
     given += [[values.tolist() for values in batch] for batch in batches()]
     printed = run_python(
         "import json, numpy as np\n"
         "from experiments.benchmark.peers import keras_fit\n"
-        "from experiments.benchmark.works import Work\n"
+        "from experiments.benchmark.workloads import Workload\n"
         f"weights, *batches = json.loads('{json.dumps(given)}')\n"
-        f"model = keras_fit.network({work!r}, 6, 3)\n"
+        f"model = keras_fit.network({workload!r}, 6, 3)\n"
         "model.set_weights([np.array(w, np.float32) for w in weights])\n"
         "for x, y in batches: model.train_on_batch(np.array(x, np.float32), np.array(y))\n"
         "print(json.dumps([w.tolist() for w in model.get_weights()]))"
@@ -139,20 +139,20 @@ def test_keras_takes_the_same_steps(work, run_python):
 def test_scikit_learn_mlp_takes_the_same_step():
     from experiments.benchmark.peers import scikit_learn
 
-    work = TINY._replace(momentum=0.0)  # its momentum is not seen from outside
+    workload = TINY._replace(momentum=0.0)  # its momentum is not seen from outside
     x, y = batches()[0]
-    model = scikit_learn.network(work).partial_fit(x, y, classes=[0, 1, 2])
+    model = scikit_learn.network(workload).partial_fit(x, y, classes=[0, 1, 2])
     start = [{"w": jnp.array(w.T), "b": jnp.array(b)} for w, b in zip(model.coefs_, model.intercepts_, strict=True)]
-    _, expected = trained_by_us(work, [(x, y)], start)
+    _, expected = trained_by_us(workload, [(x, y)], start)
     model.partial_fit(x, y)
     assert_close([(w.T, b) for w, b in zip(model.coefs_, model.intercepts_, strict=True)], expected)
 
 
-# ---------------------------------------------------------------- works and goals
+# ---------------------------------------------------------------- workloads and goals
 
 
-def test_every_goal_is_about_a_peer_that_takes_part():
-    assert set(WORKS) == set(PEERS) | {"process"}
+def test_every_goal_refers_to_a_peer_of_its_workload():
+    assert set(WORKLOADS) == set(PEERS) | {"process"}
     assert set(OURS) <= set(PEERS)
     for key, goals in GOALS.items():
         families = {entry.family for entry in PEERS[key]} if key in PEERS else {"Keras"}
@@ -163,44 +163,48 @@ def test_every_goal_is_about_a_peer_that_takes_part():
         assert len({entry.name for entry in entries}) == len(entries)
 
 
-def test_the_sweeps_are_as_large_as_they_say():
-    assert {key: len(works.settings(work)) for key, work in WORKS.items() if key.startswith("sweep")} == {
+def test_the_sweeps_have_the_announced_sizes():
+    assert {
+        key: len(workloads.settings(workload)) for key, workload in WORKLOADS.items() if key.startswith("sweep")
+    } == {
         "sweep-linear": 64,
         "sweep-mlp": 16,
         "sweep-toy": 1024,
     }
     grid = TINY._replace(rates=(1.0, 2.0), penalties=(3.0, 4.0), seeds=2)
-    assert [(one.learning_rate, one.l2, one.seed) for one in works.settings(grid)][1:4] == [
+    assert [(one.learning_rate, one.l2, one.seed) for one in workloads.settings(grid)][1:4] == [
         (1.0, 3.0, 1),
         (1.0, 4.0, 0),
         (1.0, 4.0, 1),
     ]
     np.testing.assert_array_equal(ours.hparams_of_sweep(grid)["l2"], [3, 4, 3, 4])
-    assert works.spread(64, 4) == [0, 21, 42, 63]
-    assert works.spread(2, 4) == [0, 1]
+    assert workloads.spread(64, 4) == [0, 21, 42, 63]
+    assert workloads.spread(2, 4) == [0, 1]
 
 
 def test_everyone_reads_the_same_examples(tmp_path):
-    works.write("digits", tmp_path)
-    works.write("circle", tmp_path)
-    digits, circle = works.read(WORKS["digits"], tmp_path), works.read(WORKS["toy"], tmp_path)
+    workloads.write("digits", tmp_path)
+    workloads.write("circle", tmp_path)
+    digits, circle = workloads.read(WORKLOADS["digits"], tmp_path), workloads.read(WORKLOADS["toy"], tmp_path)
     assert digits.inputs.dtype == np.uint8
     assert digits.inputs.shape[1] == 64
-    assert works.floats(digits).mean() == pytest.approx(0, abs=1e-4)
-    assert works.floats(digits).std() == pytest.approx(1, abs=1e-4)
+    inputs, labels = workloads.read_standardized(WORKLOADS["digits"], tmp_path)
+    assert inputs.mean() == pytest.approx(0, abs=1e-4)
+    assert inputs.std() == pytest.approx(1, abs=1e-4)
+    np.testing.assert_array_equal(labels, digits.labels)
     assert circle.inputs.shape == (200, 2)
-    np.testing.assert_array_equal(works.floats(circle), circle.inputs)
-    assert works.whole_batches(WORKS["digits"], digits) == len(digits.labels) // 64 * 64
+    np.testing.assert_array_equal(workloads.read_standardized(WORKLOADS["toy"], tmp_path)[0], circle.inputs)
+    assert workloads.in_complete_batches(WORKLOADS["digits"], 150) == 128
 
 
-def test_the_scripts_train_what_the_main_job_trains():
+def test_the_scripts_have_the_settings_of_the_training_command():
     settings = dataclasses.asdict(resolve(Config(), load("digits")))
     given = startup.script_settings(quick=False)
     assert given == {name: settings[name] for name in given}
     assert {"hidden", "dropout", "learning_rate", "momentum", "l2", "batch_size", "epochs"} == set(given)
 
 
-# ---------------------------------------------------------------- numbers, worked by hand
+# ---------------------------------------------------------------- numbers worked out by hand
 
 
 def test_operations_and_bytes():
@@ -212,20 +216,20 @@ def test_operations_and_bytes():
 
 
 def test_the_limit_is_the_longer_of_the_two():
-    work = Work("w", hidden=(3,), batch_size=5)
-    examples = works.Examples(np.zeros((11, 4), np.uint8), np.arange(11) % 2, np.zeros(4), np.ones(4))
+    workload = Workload("w", hidden=(3,), batch_size=5)
+    examples = workloads.Examples(np.zeros((11, 4), np.uint8), np.arange(11) % 2, np.zeros(4), np.ones(4))
     fast = limits.Limits(flops=100.0, bandwidth=1000.0, call_us=1.0, details={})
-    assert limits.limit(work, examples, fast) == (pytest.approx(8.4), "sgemm")
-    assert limits.limit(work, examples, fast._replace(bandwidth=10.0)) == (pytest.approx(77.6), "memory")
-    twice = limits.limit(work._replace(epochs=2, rates=(0.1, 0.2)), examples, fast)
+    assert limits.limit(workload, examples, fast) == (pytest.approx(8.4), "sgemm")
+    assert limits.limit(workload, examples, fast._replace(bandwidth=10.0)) == (pytest.approx(77.6), "memory")
+    twice = limits.limit(workload._replace(epochs=2, rates=(0.1, 0.2)), examples, fast)
     assert twice == (pytest.approx(4 * 8.4), "sgemm")
 
 
-def test_a_row():
-    us = measure.Turns([1.0, 2.0, 3.0], [[0.1, 0.3], [0.5, 0.7], [0.9, 0.9]], (0, 1), 1.0, 2.5, 100.0)
-    them = measure.Turns([4.0, 6.0], [[0.0], [0.75]], (1,), 2.0, 0.0, 50.0)
+def test_a_row_of_the_results():
+    us = measure.Rounds([1.0, 2.0, 3.0], [[0.1, 0.3], [0.5, 0.7], [0.9, 0.9]], (0, 1), 1.0, 2.5, 100.0)
+    them = measure.Rounds([4.0, 6.0], [[0.0], [0.75]], (1,), 2.0, 0.0, 50.0)
     entry = Entry("PyTorch", "floats", "pytorch:slicing_floats", "a note")
-    row = measure.make_row("linear", WORKS["linear"], entry, us, them, limits.Limit(0.5, "memory"))
+    row = measure.make_row("linear", "linear softmax", entry, us, them, limits.Limit(0.5, "memory"))
     assert row["ratio"] == 2.5
     assert row["spread"] == [3.0, 4.0]
     assert (row["goal"], row["met"]) == (4.0, False)
@@ -250,11 +254,11 @@ def test_the_exponent():
 
 def row_of(key, ratio, family="PyTorch"):
     entry = Entry(family, "form", "")
-    row = measure.timing_row(key, WORKS[key].name, entry, [1.0], [ratio], [ratio, ratio])
-    return row | {"best_form": True, "accuracy_differs": False, "limit_share": None}
+    one, other = (measure.Rounds([seconds], [[0.9]], (0,), 1.0, 0.0, 1.0) for seconds in (1.0, ratio))
+    return measure.make_row(key, WORKLOADS[key].name, entry, one, other) | {"best_form": True}
 
 
-def test_only_puts_rows_in_the_place_of_the_earlier_ones(tmp_path):
+def test_only_replaces_the_earlier_rows_of_its_workloads(tmp_path):
     now = report.conditions(quick=True)
     old = {
         **now,
@@ -267,7 +271,7 @@ def test_only_puts_rows_in_the_place_of_the_earlier_ones(tmp_path):
     path.write_text(json.dumps(old))
     new = {**now, "limits": {"sgemm_gflops": 2, "overhead_per_step_us": None}, "growth": {}}
     new["rows"] = [row_of("linear", 9.0), row_of("mlp", 5.0)]
-    merged = report.merge(report.read_earlier(path, now), new, list(WORKS))
+    merged = report.merge(report.read_earlier(path, now), new, list(WORKLOADS))
     assert [(row["key"], row["ratio"]) for row in merged["rows"]] == [("linear", 9.0), ("mlp", 5.0), ("toy", 4.0)]
     assert merged["limits"] == {"sgemm_gflops": 2, "overhead_per_step_us": 3}
     assert merged["growth"] == {"examples": 1}
@@ -275,7 +279,7 @@ def test_only_puts_rows_in_the_place_of_the_earlier_ones(tmp_path):
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [({"machine": "another"}, "with other machine"), ({"quick": False}, "with other quick"), (None, "no result")],
+    [({"machine": "another"}, "with other machine"), ({"quick": False}, "with other quick"), (None, "not a result")],
 )
 def test_only_refuses_to_mix(tmp_path, capsys, content, message):
     path = tmp_path / "benchmark.json"
@@ -293,7 +297,7 @@ def test_the_chart_has_a_bar_for_each_best_form_and_a_mark_for_each_goal():
     goals = [line for line in axes.lines if list(line.get_xdata()) != [1, 1]]
     assert sorted(float(np.asarray(line.get_xdata())[0]) for line in goals) == [4.0, 6.0, 50.0]
     assert [text.get_text() for text in axes.get_yticklabels()] == [
-        WORKS[k].name for k in ("linear", "toy", "grid-digits")
+        WORKLOADS[k].name for k in ("linear", "toy", "grid-digits")
     ]
 
 
@@ -309,13 +313,13 @@ def test_a_process_is_measured_as_a_whole():
         startup.run_process([sys.executable, "-c", "raise SystemExit('no such number')"], {})
 
 
-def test_a_peer_that_fails_tells_why(tmp_path):
-    remote = Remote()
+def test_the_failure_of_a_peer_is_reported(tmp_path):
+    worker = Worker()
     try:
         with pytest.raises(PeerError, match="no_such_form"):
-            remote.make("ours:no_such_form", TINY, tmp_path)
+            worker.make("ours:no_such_form", TINY, tmp_path)
     finally:
-        remote.close()
+        worker.close()
 
 
 ROW = {
@@ -326,7 +330,7 @@ ROW = {
 
 
 @pytest.mark.slow
-def test_the_command_from_beginning_to_end(tmp_path, monkeypatch, capsys):
+def test_the_command_end_to_end(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("JAX_PLATFORMS", "cpu")
     monkeypatch.setattr(measure, "missing", lambda family: "torch" if family == "PyTorch" else None)
     out = tmp_path / "new" / "benchmark.json"
@@ -349,5 +353,5 @@ def test_the_command_from_beginning_to_end(tmp_path, monkeypatch, capsys):
 
 def test_wrong_options_end_with_one_line(tmp_path, capsys):
     assert main(["--only", "lineal", "--out", str(tmp_path / "b.json")]) == 2
-    assert f"choose from {', '.join(NAMES)}" in capsys.readouterr().err
+    assert f"choose from {', '.join([*WORKLOADS, 'growth'])}" in capsys.readouterr().err
     assert main(["--repetitions", "0", "--out", str(tmp_path / "b.json")]) == 2

@@ -1,4 +1,4 @@
-"""What a step sends: counted in the compiled program, timed like messages that go round a ring."""
+"""Communication of a step: bytes counted in the compiled program, seconds simulated on a ring."""
 
 import itertools
 import json
@@ -29,12 +29,14 @@ def test_a_step_sends_its_gradient_with_the_loss_and_the_accuracy(hidden):
 
 
 @pytest.mark.parametrize("hosts", [2, 3, 8])
-def test_the_ring_takes_as_long_as_its_messages(hosts):
+def test_the_ring_formula_matches_a_simulation_of_its_messages(hosts):
     size, bandwidth, latency = 1200.0, 1e5, 0.01
-    have = [[{host} for _ in range(hosts)] for host in range(hosts)]  # whose values are in each part, on each host
+    have = [
+        [{host} for _ in range(hosts)] for host in range(hosts)
+    ]  # hosts whose values are summed in each part on each host
     seconds = 0.0
-    for turn in range(2 * (hosts - 1)):  # first the sums are made, then the finished parts go round
-        sent = [(host, (host - turn) % hosts, have[host][(host - turn) % hosts]) for host in range(hosts)]
+    for step in range(2 * (hosts - 1)):  # first the parts are summed, then the sums are passed on
+        sent = [(host, (host - step) % hosts, have[host][(host - step) % hosts]) for host in range(hosts)]
         for host, part, values in sent:
             there = have[(host + 1) % hosts]
             there[part] = there[part] | values
@@ -56,18 +58,18 @@ def test_the_command_writes_the_seconds_and_a_figure(tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["--gigabits", "0"], "--gigabits 0 must be above 0"),
         (["--hidden", "-3"], "--hidden -3 must be above 0"),
         (["--latency-us", "-1"], "--latency-us -1 must be at least 0"),
         (["--latency-us", "nan"], "--latency-us nan must be at least 0"),
-        (["--hosts", "1"], "--hosts 1 must be rising numbers, from 2 on"),
-        (["--hosts", "4", "2"], "--hosts 4 2 must be rising numbers, from 2 on"),
+        (["--hosts", "1"], "--hosts 1 must be increasing numbers of at least 2"),
+        (["--hosts", "4", "2"], "--hosts 4 2 must be increasing numbers of at least 2"),
         (["--batch-size", "30"], "batch_size 30 cannot be split over 4 devices"),
     ],
 )
-def test_wrong_options_are_refused(arguments, said, tmp_path, capsys):
+def test_wrong_options_are_refused(arguments, message, tmp_path, capsys):
     assert communication.main([*arguments, "--out", str(tmp_path / "found.json")]) == 2
-    assert said in capsys.readouterr().err
+    assert message in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []

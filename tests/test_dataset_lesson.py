@@ -9,7 +9,8 @@ from experiments.lessons import dataset as lesson
 from experiments.lessons.data import load_images
 from experiments.lessons.lesson import Options
 from jaxnn.data import load
-from jaxnn.plots.dataset import class_counts, image_table, pixel_values
+from jaxnn.plots import image_table
+from jaxnn.plots.dataset import class_counts, pixel_values
 
 
 @pytest.fixture(scope="module")

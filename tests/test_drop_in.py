@@ -1,4 +1,4 @@
-"""The comparison with scikit-learn's own classifiers: what holds, its files, and wrong settings."""
+"""The comparison with scikit-learn's classifiers: expectations, files and wrong settings."""
 
 import json
 
@@ -8,11 +8,11 @@ from experiments.benchmark import drop_in
 
 
 @pytest.fixture(autouse=True)
-def promotion_of_types_as_users_have_it(standard_promotion):
-    """The command runs with JAX's usual settings."""
+def default_promotion(standard_promotion):
+    """The command runs with the default settings of JAX."""
 
 
-def test_on_iris_the_linear_classifier_is_as_right_as_scikit_learns(tmp_path, monkeypatch, capsys):
+def test_on_iris_the_linear_classifier_is_as_accurate_as_scikit_learns(tmp_path, monkeypatch, capsys):
     pairs = drop_in.pairs
     monkeypatch.setattr(drop_in, "DATASETS", {"iris": drop_in.DATASETS["iris"]})
     monkeypatch.setattr(drop_in, "pairs", lambda *given: {"softmax": pairs(*given)["softmax"]})
@@ -49,12 +49,12 @@ def test_the_search_finds_what_grid_search_finds(tmp_path):
 @pytest.mark.parametrize(
     ("options", "match"),
     [
-        (["accuracy", "--seeds", "0"], "--seeds must be at least 1, got 0"),
-        (["search", "--every", "0"], "--every must be at least 1, got 0"),
+        (["accuracy", "--seeds", "0"], "--seeds must be at least 1; got 0"),
+        (["search", "--every", "0"], "--every must be at least 1; got 0"),
         (["search", "--out", "/nowhere/at/all.json"], "there is no folder /nowhere/at"),
     ],
 )
-def test_wrong_settings_are_told_in_a_line(options, match, capsys):
+def test_wrong_settings_are_refused_in_one_line(options, match, capsys):
     assert drop_in.main(options) == 2
     error = capsys.readouterr().err
     assert match in error

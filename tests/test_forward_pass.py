@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from experiments.lessons import forward_pass
-from jaxnn.plots.pipeline import Stage, pipeline
+from jaxnn.plots.networks import Stage, pipeline
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""The benchmark for GPUs, in small on the CPU: it trains what it says."""
+"""The benchmark for GPUs, in small on the CPU."""
 
 import functools
 import json
@@ -18,7 +18,7 @@ SWEEP = gpu.Sweep("four linear models", (), 2, 2, 1.0, 0.002, 0.01)
 
 
 @pytest.fixture(autouse=True)
-def promotion_of_types_as_users_have_it():
+def default_promotion():
     with jax.numpy_dtype_promotion("standard"):
         yield
 
@@ -44,7 +44,7 @@ def test_the_sweep_trains_each_model_with_its_own_setting(monkeypatch):
 
 @pytest.mark.parametrize("hidden", [(), (16,)], ids=["linear", "mlp"])
 def test_pytorch_trains_models_of_the_same_kind(hidden):
-    """From other random weights and in another order: the mean losses of the last epoch lie close together."""
+    """With other random weights and another order, the mean losses of the last epoch are close."""
     pytest.importorskip("torch", reason="PyTorch is not installed")
     sweep = gpu.Sweep("", hidden, 2, 6, 1.0, 0.002, 0.01)
     np.testing.assert_allclose(gpu.pytorch(sweep, DATA)(), gpu.ours(sweep, DATA)(), rtol=0.25)

@@ -7,7 +7,7 @@ import pytest
 
 from jaxnn import losses, models
 from jaxnn.inspect import computation_graph
-from jaxnn.plots import graph as drawing
+from jaxnn.plots import graphs as drawing
 
 NUMBERS = {"w0": -0.197, "x0": 0.393, "w1": -0.393, "x1": -0.590, "w2": 0.197}
 
@@ -116,14 +116,14 @@ def test_the_picture_says_every_value_and_gradient(monkeypatch):
 def test_boxes_do_not_overlap_and_stay_inside(downward):
     objective, *arguments = network()
     nodes = computation_graph(objective, *arguments)
-    operands = drawing._visible(nodes, drawing.PLAIN)
-    layout = drawing.layered(operands, drawing._layers(operands), downward)
-    places = np.array(list(layout.centres.values()))
+    operands = drawing._visible(nodes, drawing._PLAIN)
+    layout = drawing._layered(operands, drawing._layers(operands), downward)
+    places = np.array(list(layout.centers.values()))
     apart = np.abs(places[:, None] - places[None])
-    touching = (apart[..., 0] < drawing.BOX[0]) & (apart[..., 1] < drawing.BOX[1])
+    touching = (apart[..., 0] < drawing._BOX[0]) & (apart[..., 1] < drawing._BOX[1])
     assert touching.sum() == len(places)  # each only itself
-    assert (places - np.array(drawing.BOX) / 2 > 0).all()
-    assert (places + np.array(drawing.BOX) / 2 < layout.size).all()
+    assert (places - np.array(drawing._BOX) / 2 > 0).all()
+    assert (places + np.array(drawing._BOX) / 2 < layout.size).all()
 
 
 def test_graphviz_places_the_boxes_where_it_is_installed(tmp_path, monkeypatch):

@@ -9,7 +9,8 @@ import references
 from matplotlib.patches import Rectangle
 
 from experiments.lessons import losses as lesson
-from jaxnn.plots.losses import curves, margins, softmax_steps
+from jaxnn.plots import curves
+from jaxnn.plots.signals import margins, softmax_steps
 
 
 @pytest.fixture(scope="module")

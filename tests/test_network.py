@@ -8,7 +8,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.colors import to_hex
 
 from experiments.lessons import network as lesson
-from jaxnn.plots.network import network
+from jaxnn.plots import network
 from jaxnn.plots.style import BLUE, VERMILION
 
 

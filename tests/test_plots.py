@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 
 from jaxnn import plots
 from jaxnn.plots import style
+from jaxnn.plots._axes import label_decades
 
 NAMES = ["cat", "dog", "a very long class name indeed"]
 
@@ -283,9 +284,9 @@ def test_bad_inputs(call, error, message):
 
 def test_chinese_is_added_where_a_font_and_room_are_there(monkeypatch):
     figure = style.new_figure("A title", 2.0)
-    monkeypatch.setattr(style, "chinese_font", lambda: None)
+    monkeypatch.setattr(style, "_chinese_font", lambda: None)
     assert not style.add_chinese(figure, "得分函数")
-    monkeypatch.setattr(style, "chinese_font", lambda: "DejaVu Sans")
+    monkeypatch.setattr(style, "_chinese_font", lambda: "DejaVu Sans")
     assert style.add_chinese(figure, "score")  # letters that this font has
     assert [text.get_text() for text in figure.texts] == ["A title", "score"]
     crowded = style.new_figure("A title that leaves no room at all, from the very left to the very right end " * 2, 2.0)
@@ -294,7 +295,7 @@ def test_chinese_is_added_where_a_font_and_room_are_there(monkeypatch):
 
 
 def test_chinese_is_drawn_without_warnings(tmp_path):
-    if style.chinese_font() is None:
+    if style._chinese_font() is None:
         pytest.skip("no Chinese font is installed")
     figure = style.new_figure("A title", 2.0)
     assert style.add_chinese(figure, "得分函数")
@@ -307,7 +308,7 @@ def test_a_short_log_axis_has_labels_and_a_long_one_its_powers():
         axes = figure.add_subplot()
         axes.plot([0, 1], [1.0, high])
         axes.set_yscale("log")
-        style.label_decades(axes.yaxis)
+        label_decades(axes.yaxis)
         figure.draw_without_rendering()
         low, top = axes.get_ylim()
         places = zip(axes.get_yticks(), axes.get_yticklabels(), strict=True)

@@ -12,8 +12,7 @@ from float64 import ROUNDED, enabled, in_float64
 from jaxnn import losses, models, training
 from jaxnn.data import toy
 from jaxnn.inspect import sample_dropout_masks, trajectory
-from jaxnn.plots import masks, regions, studies
-from jaxnn.plots.overlay import overlay
+from jaxnn.plots import overlay, regions, signals, studies
 
 POINTS = np.array([[0.5, 0.5], [-0.5, -0.5], [0.2, -0.8]], np.float32)
 LABELS = np.array([0, 1, 2], np.int32)
@@ -40,7 +39,7 @@ def test_regions_have_the_winners_color_paler_where_it_is_less_sure():
     scores = np.stack([4 * places[..., 0], -4 * places[..., 0]], -1)  # class 0 right, class 1 left
     figure = regions.decision_regions([regions.Regions(scores, POINTS, LABELS, "a")], "title", limit=1.0)
     image = np.asarray(figure.axes[0].images[0].get_array())
-    blue, vermilion = (np.array(regions.to_rgb(c)) for c in regions.CLASS_COLORS[:2])
+    blue, vermilion = (np.array(regions.to_rgb(c)) for c in regions.COLORS[:2])
     assert np.argmin([np.abs(image[10, -1] - c).sum() for c in (blue, vermilion)]) == 0
     assert np.argmin([np.abs(image[10, 0] - c).sum() for c in (blue, vermilion)]) == 1
     assert image[10, 12].sum() > image[10, 20].sum()  # paler beside the border
@@ -85,25 +84,25 @@ def test_a_study_draws_medians_and_places_zero_on_a_log_axis():
 
 
 def test_curves_and_bars_draw_what_they_are_given():
-    figure = studies.curves([1, 2, 3], [studies.Panel({"a": [3.0, 2.0, 1.0]}, "t", "y")], "title", "epoch", log=True)
+    figure = studies.progress([1, 2, 3], [studies.Panel({"a": [3.0, 2.0, 1.0]}, "t", "y")], "title", "epoch", log=True)
     np.testing.assert_array_equal(figure.axes[0].lines[0].get_ydata(), [3, 2, 1])
     figure = studies.bars({"w": np.array([1.0, -2.0])}, "title", "pixel")
     assert [text.get_text() for text in figure.axes[0].texts] == ["1", "-2"]
     assert len(figure.axes[0].patches) == 2
     with pytest.raises(ValueError, match="as many values"):
-        studies.curves([1, 2], [studies.Panel({"a": [3.0]}, "t", "y")], "title", "epoch")
+        studies.progress([1, 2], [studies.Panel({"a": [3.0]}, "t", "y")], "title", "epoch")
     with pytest.raises(ValueError, match="vectors"):
         studies.bars({}, "title", "pixel")
 
 
 def test_the_mask_picture_shows_what_was_dropped():
     before = np.array([[1.0, 0.0, 2.0, 3.0]])
-    figure = masks.dropout_masks(before, np.array([[2.0, 0.0, 0.0, 6.0]]), 0.5)
+    figure = signals.dropout_masks(before, np.array([[2.0, 0.0, 0.0, 6.0]]), 0.5)
     mask = np.ma.filled(np.ma.asarray(figure.axes[1].images[0].get_array()), np.nan)
     np.testing.assert_array_equal(mask, [[0.0, np.nan, 0.5, 0.0]])
     assert "33 %" in figure.axes[1].get_title(loc="left")
     with pytest.raises(ValueError, match="one shape"):
-        masks.dropout_masks(before, before[:, :2], 0.5)
+        signals.dropout_masks(before, before[:, :2], 0.5)
 
 
 def test_an_overlay_covers_the_more_the_stronger_a_pixel_counts():

@@ -11,9 +11,9 @@ import references
 from experiments.lessons import score_function
 from jaxnn import models
 from jaxnn.inspect import attribution
-from jaxnn.plots.attribution import attribution as draw_contributions
-from jaxnn.plots.matrices import Matrix, equation
-from jaxnn.plots.planes import score_planes
+from jaxnn.plots import attribution as draw_contributions
+from jaxnn.plots.grids import Matrix, equation
+from jaxnn.plots.regions import score_planes
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ import pytest
 
 from experiments.lessons import activations, initialization, preprocessing
 from jaxnn.inspect.gradients import distinct_neurons
-from jaxnn.plots import clouds
+from jaxnn.plots import dataset as pictures
 
 pytestmark = pytest.mark.slow
 
@@ -22,9 +22,9 @@ def test_distinct_neurons_are_counted():
 
 def test_wrong_clouds_and_images_are_named():
     with pytest.raises(ValueError, match="N, 2"):
-        clouds.clouds({"raw": np.zeros((4, 3))})
+        pictures.clouds({"raw": np.zeros((4, 3))})
     with pytest.raises(ValueError, match="one shape"):
-        clouds.image_rows({"a": np.zeros((2, 3, 3)), "b": np.zeros((3, 3, 3))}, "")
+        pictures.image_rows({"a": np.zeros((2, 3, 3)), "b": np.zeros((3, 3, 3))}, "")
 
 
 def run(lesson, folder):

@@ -1,1 +1,1 @@
-"""Speed beside what a user would pick instead: `python -m experiments.benchmark`."""
+"""Speed beside other libraries: `python -m experiments.benchmark`."""

@@ -1,13 +1,13 @@
-"""Time jaxnn beside what a user would pick instead: each in a process of its own, in turns, on the CPU.
+"""Time jaxnn beside its alternatives on the CPU: each in a process of its own, in alternating rounds.
 
     python -m experiments.benchmark
 
-Needs the extra `bench` and CIFAR-10; peers whose library is not installed are left out. Everyone trains the same model
-on the same examples with the same batch size, rate, momentum, penalty and number of epochs, after a first unit that is
-not counted; training accuracies, ours and the peer's, are compared. Where a peer's mathematics differ, its row says so.
+Needs the extra `bench` and CIFAR-10; peers whose library is not installed are left out. All train the same model on the
+same examples with the same batch size, rate, momentum, penalty and number of epochs, after a first unit that does not
+count, and the training accuracies are compared. Where the mathematics of a peer differ, its row says so.
 
-Writes a JSON file, and beside it a chart of the best form of each family and one of how our time grows. Everything
-takes about 25 minutes on 2 cores; `--only` puts its rows into the file of an earlier run of the same machine, versions
+Writes a JSON file, a chart of the best form of each family and a chart of how the time of jaxnn grows. Everything takes
+about 25 minutes on 2 cores; `--only` merges its rows into the file of an earlier run with the same machine, versions
 and flags, and refuses any other.
 """
 
@@ -27,56 +27,45 @@ import tyro
 from rich.console import Console
 
 from experiments.benchmark import growth, limits, report, startup
-from experiments.benchmark.measure import Host, measure
+from experiments.benchmark.measure import WorkerPool, measure
 from experiments.benchmark.process import run_alone
-from experiments.benchmark.works import WORKS, Work, read, shortened, write
+from experiments.benchmark.workloads import WORKLOADS, Workload, read, shortened, write
 from experiments.cli import command, files
 from jaxnn import plots
 
-NAMES = (*WORKS, "growth")
-QUICK_EXAMPLES = 2560
+_NAMES = (*WORKLOADS, "growth")
+_QUICK_EXAMPLES = 2560
 
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """What to measure."""
+    """What to measure, and where to write it."""
 
-    only: tuple[str, ...] = NAMES
-    """Which works, or growth; all of them by default."""
+    only: tuple[str, ...] = _NAMES
+    """Workloads, or growth; all of them by default."""
     quick: bool = False
-    """A trial: everything, but little of it; one process for several works."""
+    """A trial: a little of everything; one process for several workloads."""
     data_dir: Path | None = None
     """Where TFDS keeps prepared datasets."""
     out: Path | None = None
-    """The file for the results; experiments/results/benchmark.json by default, runs/benchmark.json for a trial."""
+    """The result file; experiments/results/benchmark.json by default, runs/benchmark.json for a trial."""
     repetitions: int = 5
-    """Turns of everyone; slow peers have fewer."""
+    """Rounds of each participant; slow peers have fewer."""
 
 
 def run(options: Options, console: Console) -> dict[str, Any]:
-    """Measure and write.
-
-    Args:
-        options: what to measure.
-        console: where progress goes.
-
-    Returns:
-        The results, as written.
-
-    Raises:
-        ValueError: an option is wrong, or the file holds results that cannot stand beside new ones.
-        OSError, ImportError: data cannot be loaded, or the file not written.
-    """
-    if unknown := [name for name in options.only if name not in NAMES]:
-        raise ValueError(f"--only {' '.join(unknown)}: choose from {', '.join(NAMES)}")
+    """Measure the workloads, write the results and show them."""
+    if unknown := [name for name in options.only if name not in _NAMES]:
+        raise ValueError(f"--only {' '.join(unknown)}: choose from {', '.join(_NAMES)}")
     if options.repetitions < 1:
         raise ValueError(f"--repetitions {options.repetitions} must be at least 1")
     out = options.out or Path("runs" if options.quick else "experiments/results", "benchmark.json")
     now = report.conditions(options.quick)
-    everything = set(options.only) == set(NAMES)
+    everything = set(options.only) == set(_NAMES)
     earlier = None if everything else report.read_earlier(out, now)
     out.parent.mkdir(parents=True, exist_ok=True)
     repetitions = 1 if options.quick else options.repetitions
+    workloads = {name: shortened(one) if options.quick else one for name, one in WORKLOADS.items()}
 
     def say(text: str) -> None:
         console.print(text, highlight=False, markup=False)
@@ -85,28 +74,30 @@ def run(options: Options, console: Console) -> dict[str, Any]:
     grown: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        for data in sorted(_data_of(options.only)):
-            most = QUICK_EXAMPLES if options.quick else None
+        data_names = {
+            WORKLOADS[name].data if name in WORKLOADS else "cifar10" for name in options.only if name != "process"
+        }
+        for data in sorted(data_names):
+            most = _QUICK_EXAMPLES if options.quick else None
             run_alone(functools.partial(write, data, folder, data_dir=options.data_dir, most=most))
         say("limits of the machine")
         machine = run_alone(limits.measure, options.quick)
-        with contextlib.closing(Host(reuse=options.quick)) as host:
-            for name in (name for name in WORKS if name in options.only):
-                say(WORKS[name].name)
-                work = shortened(WORKS[name]) if options.quick else WORKS[name]
+        with contextlib.closing(WorkerPool(reuse=options.quick)) as pool:
+            for name, workload in ((name, workloads[name]) for name in WORKLOADS if name in options.only):
+                say(workload.name)
                 if name == "process":
-                    found = startup.measure(1 if options.quick else min(repetitions, 3), options.quick, say)
+                    found = startup.measure(min(repetitions, 3), options.quick, say)
                 else:
-                    found = measure(name, work, folder, repetitions, host, machine, say)
+                    found = measure(name, workload, folder, repetitions, pool, machine, say)
                 rows += found
                 for shown in dict.fromkeys(row["work"] for row in found):
                     console.print(report.table([row for row in found if row["work"] == shown]))
         if "growth" in options.only:
             say("growth")
             grown = run_alone(growth.measure, folder, options.quick)
-        step_us = _step_us(rows, shortened(WORKS["toy"]) if options.quick else WORKS["toy"], folder)
+        step_us = _step_us(rows, workloads["toy"], folder)
     new = {**now, "limits": report.plain_limits(machine, step_us), "growth": grown, "rows": rows}
-    results = report.merge(earlier, new, list(WORKS))
+    results = report.merge(earlier, new, list(WORKLOADS))
     files.write_json(out, results)
     if results["rows"]:
         plots.save(report.chart(results["rows"]), out.with_suffix(".png"))
@@ -116,11 +107,7 @@ def run(options: Options, console: Console) -> dict[str, Any]:
     return results
 
 
-def _data_of(names: tuple[str, ...]) -> set[str]:
-    return {WORKS[name].data if name in WORKS else "cifar10" for name in names if name != "process"}
-
-
-def _step_us(rows: list[dict[str, Any]], toy: Work, folder: Path) -> float | None:
+def _step_us(rows: list[dict[str, Any]], toy: Workload, folder: Path) -> float | None:
     seconds = [row["ours_s"] for row in rows if row["key"] == "toy"]
     if not seconds:
         return None
@@ -128,9 +115,9 @@ def _step_us(rows: list[dict[str, Any]], toy: Work, folder: Path) -> float | Non
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The command; exit status 0, or 2 when something that was given is wrong."""
+    """Run the command; exit status 0, or 2 for a wrong option."""
     options = tyro.cli(Options, prog="python -m experiments.benchmark", description=__doc__, args=arguments)
-    os.environ["JAX_PLATFORMS"] = "cpu"  # for the processes; all peers are measured on the CPU
+    os.environ["JAX_PLATFORMS"] = "cpu"  # inherited by the workers; all peers are measured on the CPU
     os.environ.pop("JAX_COMPILATION_CACHE_DIR", None)
     jax.config.update("jax_platforms", "cpu")
     return command.run(run, options, Console())

@@ -1,12 +1,12 @@
-"""Compare the classifiers of jaxnn.interop.sklearn with scikit-learn's own, at equal settings.
+"""Compare the classifiers of jaxnn.interop.sklearn with scikit-learn's own at equal settings.
 
     python -m experiments.benchmark.drop_in accuracy
     python -m experiments.benchmark.drop_in search
 
-`accuracy`: test accuracies on digits, breast cancer, wine and iris, 20 splits each; to expect: means within a point
-of each other, in some minutes on 2 CPU cores. `search`: a grid search over 36 settings of a network on digits, five
-folds, compilation included; to expect: at least 10 times as fast as GridSearchCV over scikit-learn's MLPClassifier, in
-some minutes. Each writes a file under experiments/results/; the exit status is 1 where that does not hold.
+`accuracy`: test accuracies on digits, breast cancer, wine and iris, 20 splits each; expect means within a point of each
+other, in some minutes on 2 CPU cores. `search`: a grid search over 36 settings of a network on digits, five folds,
+compilation included; expect at least 10 times the speed of GridSearchCV over scikit-learn's MLPClassifier, in some
+minutes. Each writes a file under experiments/results/; the exit status is 1 if the expectation does not hold.
 """
 
 from __future__ import annotations
@@ -48,32 +48,23 @@ HIDDEN, SMALL_BATCH = 32, 32
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-    """What to compare."""
+    """What to compare, and where to write it."""
 
     part: tyro.conf.Positional[Literal["accuracy", "search"]]
-    """The accuracies, or the seconds of a grid search."""
+    """Test accuracies, or the seconds of a grid search."""
     seeds: int = 20
-    """Of accuracy: how many splits of each dataset, each with initial weights of its own."""
+    """Of accuracy: splits of each dataset, each with its own initial weights."""
     every: int = 1
-    """Of search: scikit-learn's own goes over every so many settings, and its seconds are multiplied by as many."""
+    """Of search: scikit-learn tries every n-th setting only, and its seconds are multiplied by n."""
     out: Path | None = None
-    """The file; by default experiments/results/drop_in_PART.json."""
+    """The result file; experiments/results/drop_in_PART.json by default."""
     quick: bool = False
     """A trial: 2 splits, or 4 epochs."""
 
 
 def pairs(examples: int, classes: int, seed: int) -> dict[str, tuple[Any, Any]]:
-    """Our classifiers beside scikit-learn's, with the same objective.
-
-    Args:
-        examples: how many are trained on.
-        classes: how many classes; of two, scikit-learn's linear classifiers have one row of weights where ours have
-            two, whose difference is penalized half as much.
-        seed: of the initial weights and the batches.
-
-    Returns:
-        (ours, scikit-learn's) by name.
-    """
+    """By name, a classifier of jaxnn and the one of scikit-learn with the same objective."""
+    # for two classes scikit-learn has one row of weights, and penalizes the difference of our two rows half as much
     l2 = (1.0 if classes == 2 else 0.5) / (C * examples)
     batch = min(BATCH, examples)
     network = {"hidden_layer_sizes": (100,), "learning_rate_init": 1e-3, "max_iter": EPOCHS, "random_state": seed}
@@ -88,16 +79,8 @@ def pairs(examples: int, classes: int, seed: int) -> dict[str, tuple[Any, Any]]:
     }
 
 
-def compare_accuracy(config: Config, console: Console) -> dict[str, Any]:
-    """The test accuracies on every dataset.
-
-    Args:
-        config: how many splits.
-        console: where progress goes.
-
-    Returns:
-        A row for each dataset and pair.
-    """
+def _compare_accuracy(config: Config, console: Console) -> dict[str, Any]:
+    """Compare the test accuracies: a row for each dataset and classifier."""
     rows = []
     for name, load in DATASETS.items():
         found: dict[str, list[tuple[float, float]]] = {}
@@ -124,16 +107,8 @@ def compare_accuracy(config: Config, console: Console) -> dict[str, Any]:
     return {"rows": rows, "seeds": config.seeds, "points": POINTS, "held": all(row["held"] for row in rows)}
 
 
-def compare_search(config: Config, console: Console) -> dict[str, Any]:
-    """The seconds of a grid search.
-
-    Args:
-        config: which share of it scikit-learn does.
-        console: where the table goes.
-
-    Returns:
-        The seconds and what was found.
-    """
+def _compare_search(config: Config, console: Console) -> dict[str, Any]:
+    """Compare the seconds of a grid search and the scores it finds."""
     inputs, labels = datasets.load_digits(return_X_y=True)
     inputs = inputs / 16
     epochs = 4 if config.quick else EPOCHS
@@ -145,7 +120,7 @@ def compare_search(config: Config, console: Console) -> dict[str, Any]:
         return VmapSearchCV(MLPClassifier(**network), grid, refit=False).fit(inputs, labels)
 
     seconds_ours, found = _timed(ours)
-    # scikit-learn divides its penalty by the batch size and halves it
+    # scikit-learn divides its penalty by twice the batch size
     theirs = TheirMLP(**network, nesterovs_momentum=False, tol=0.0, n_iter_no_change=epochs)
     settings = [(rate, 2 * SMALL_BATCH * l2) for rate in RATES for l2 in PENALTIES]
     part = [{"learning_rate_init": [rate], "alpha": [alpha]} for rate, alpha in settings[:: config.every]]
@@ -166,47 +141,36 @@ def compare_search(config: Config, console: Console) -> dict[str, Any]:
     shown.add_row("VmapSearchCV, compilation included", f"{row['ours']:.1f}")
     shown.add_row("GridSearchCV, one process", f"{row['theirs']:.1f}")
     shown.add_row("times as fast", f"{row['ratio']:.1f}")
-    shown.add_row("mean score, ours less theirs", f"{row['difference']:+.2f} points")
+    shown.add_row("mean score, ours minus theirs", f"{row['difference']:+.2f} points")
     console.print(shown)
     return row
 
 
-def _timed(work: Callable[[], Any]) -> tuple[float, Any]:
+def _timed(function: Callable[[], Any]) -> tuple[float, Any]:
     clock = time.perf_counter()
-    found = work()
+    found = function()
     return time.perf_counter() - clock, found
 
 
 def compare(config: Config, console: Console) -> bool:
-    """Make one comparison and write its file.
-
-    Args:
-        config: which.
-        console: where its table goes.
-
-    Returns:
-        Whether what is to be expected holds.
-
-    Raises:
-        ValueError, OSError: a setting is wrong, or the file cannot be written.
-    """
+    """Make one comparison and write its file; returns whether the expectation holds."""
     for name, value in (("seeds", config.seeds), ("every", config.every)):
         if value < 1:
-            raise ValueError(f"--{name} must be at least 1, got {value}")
+            raise ValueError(f"--{name} must be at least 1; got {value}")
     out = config.out or Path(__file__).resolve().parents[1] / "results" / f"drop_in_{config.part}.json"
     if not out.parent.is_dir():
         raise ValueError(f"--out {out}: there is no folder {out.parent}; make it first")
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # the number of epochs is the work
+        warnings.simplefilter("ignore", ConvergenceWarning)  # the number of epochs is given
         warnings.simplefilter("ignore", FutureWarning)
-        found = (compare_accuracy if config.part == "accuracy" else compare_search)(config, console)
+        found = (_compare_accuracy if config.part == "accuracy" else _compare_search)(config, console)
     files.write_json(out, found | environment.environment())
     console.print(str(out), highlight=False)
     return found["held"]
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The command: exit status 0, 1 when what is to be expected does not hold, 2 when a setting is wrong."""
+    """Run the command; exit status 0, 1 if the expectation does not hold, 2 for a wrong option."""
     config = tyro.cli(Config, prog="python -m experiments.benchmark.drop_in", description=__doc__, args=arguments)
     return command.run(compare, config, Console())
 

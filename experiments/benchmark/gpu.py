@@ -2,12 +2,12 @@
 
     python -m experiments.benchmark.gpu
 
-Trains 1,024 linear models for 100 epochs and 64 networks 3072-1024-10 for 50 epochs of CIFAR-10, all of a sweep at
-once, and times one step of such a network beside the matrix products that it is made of. PyTorch trains the same models
-at once too, its parameters stacked, which is faster than one by one. Both keep the images as bytes on the GPU and
-multiply in TF32 where the GPU has it. CIFAR-10 is read from the cache of decoded images when it is there, without TFDS.
+Trains 1,024 linear models for 100 epochs and 64 networks 3072-1024-10 for 50 epochs of CIFAR-10, all models of a sweep
+at once, and times one step of such a network beside the matrix products in it. PyTorch also trains all models at once,
+with stacked parameters, which is faster than one by one. Both keep the images as bytes on the GPU and multiply in TF32
+where the GPU has it. CIFAR-10 is read from the cache of decoded images if there is one, without TFDS.
 
-On a CPU, `--quick` shows that it runs; its numbers mean nothing there.
+On a CPU, `--quick` shows that the command works; its numbers mean nothing there.
 """
 
 from __future__ import annotations
@@ -39,21 +39,21 @@ MOMENTUM, BATCH = 0.9, 256
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """What to measure."""
+    """What to measure, and where to write it."""
 
     quick: bool = False
     """A trial: few models, one epoch, 2,560 examples."""
     repetitions: int = 3
-    """How often each is timed, in turns; medians are shown."""
+    """Alternating repetitions; medians are shown."""
     data_dir: Path | None = None
     """Where TFDS keeps prepared datasets."""
     out: Path = Path("experiments/results/benchmark_gpu.json")
-    """The file for the results."""
+    """The result file."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Sweep:
-    """Models of one shape that differ in rate and penalty, `side` of each."""
+    """Models of one shape with every combination of `side` rates and `side` penalties."""
 
     name: str
     hidden: tuple[int, ...]
@@ -64,7 +64,7 @@ class Sweep:
     l2: float
 
     def settings(self) -> dict[str, np.ndarray]:
-        """Every rate with every penalty, f32[side**2] each, up to four times the middle and down to a quarter."""
+        """Every rate with every penalty, f32[side**2] each, from a quarter to four times the middle."""
         factors = 4.0 ** np.linspace(-1, 1, self.side)
         rates, penalties = np.meshgrid(self.rate * factors, self.l2 * factors)
         return {"learning_rate": rates.ravel().astype(np.float32), "l2": penalties.ravel().astype(np.float32)}
@@ -77,7 +77,7 @@ SWEEPS = (
 
 
 def make_task(hidden: tuple[int, ...], h: dict[str, Any]) -> training.Task:
-    """The task of every model here: softmax, l2, momentum."""
+    """The task of all models: softmax, l2, momentum."""
     return training.Task(
         model=models.mlp(3072, hidden, 10),
         loss=losses.softmax,
@@ -88,7 +88,7 @@ def make_task(hidden: tuple[int, ...], h: dict[str, Any]) -> training.Task:
 
 
 def ours(sweep: Sweep, data: training.Data) -> Callable[[], np.ndarray]:
-    """A function that trains the sweep and gives the mean loss of the last epoch, f32[models]."""
+    """A function that trains the sweep and returns the mean loss of the last epoch, f32[models]."""
     task = functools.partial(make_task, sweep.hidden)
     options = {"epochs": sweep.epochs, "batch_size": BATCH, "keep": lambda run: run.history["loss"][..., -1]}
     data = jax.tree.map(jnp.asarray, data)
@@ -96,7 +96,7 @@ def ours(sweep: Sweep, data: training.Data) -> Callable[[], np.ndarray]:
 
 
 def pytorch(sweep: Sweep, data: training.Data) -> Callable[[], np.ndarray]:
-    """The same with PyTorch: the parameters of all models in one tensor for each layer."""
+    """As `ours`, in PyTorch: one tensor per layer holds the parameters of all models."""
     import torch
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -147,8 +147,8 @@ def pytorch(sweep: Sweep, data: training.Data) -> Callable[[], np.ndarray]:
     return train
 
 
-def step_and_products(data: training.Data, steps: int) -> tuple[Callable[[], Any], Callable[[], Any]]:
-    """One epoch's worth of steps of a network 3072-1024-10, and the matrix products of as many steps alone."""
+def _step_and_products(data: training.Data, steps: int) -> tuple[Callable[[], Any], Callable[[], Any]]:
+    """`steps` steps of a network 3072-1024-10, and the matrix products of as many steps alone."""
     task, h = functools.partial(make_task, (1024,)), {"learning_rate": jnp.float32(0.01), "l2": jnp.float32(1e-3)}
     data = jax.tree.map(jnp.asarray, data)
     run = jax.jit(lambda h, key, data: training.run(task, h, key, data, epochs=1, batch_size=BATCH).history)
@@ -171,8 +171,8 @@ def step_and_products(data: training.Data, steps: int) -> tuple[Callable[[], Any
     )
 
 
-def _in_turns(functions: dict[str, Callable[[], Any]], repetitions: int) -> tuple[dict[str, float], dict[str, Any]]:
-    """The median seconds of each function after a first call that does not count, and the last result of each."""
+def _alternate(functions: dict[str, Callable[[], Any]], repetitions: int) -> tuple[dict[str, float], dict[str, Any]]:
+    """The median seconds of each function after one call that does not count, and the last result of each."""
     results = {name: function() for name, function in functions.items()}
     seconds: dict[str, list[float]] = {name: [] for name in functions}
     for _ in range(repetitions):
@@ -184,30 +184,19 @@ def _in_turns(functions: dict[str, Callable[[], Any]], repetitions: int) -> tupl
 
 
 def run(options: Options, console: Console) -> dict[str, Any]:
-    """Measure, print a table and write the results.
-
-    Args:
-        options: what to measure.
-        console: where the table goes.
-
-    Returns:
-        What was written.
-
-    Raises:
-        ValueError, OSError, ImportError: CIFAR-10 is not there.
-    """
+    """Measure, write the results and show a table."""
     dataset = load("cifar10", data_dir=options.data_dir, validation_share=0.0)
     count = min(len(dataset.train.labels), 2560) if options.quick else len(dataset.train.labels)
     images = np.array(dataset.train.inputs[:count].reshape(count, -1))
     data = training.Data(images, dataset.train.labels[:count], preprocess.fit_moments(images))
-    table, rows = Table("work", "jaxnn", "PyTorch", "ratio", "goal"), []
+    table, rows = Table("workload", "jaxnn", "PyTorch", "ratio", "goal"), []
     for sweep in SWEEPS:
         if options.quick:
             sweep = dataclasses.replace(sweep, side=2, epochs=1)
         functions = {"jaxnn": ours(sweep, data)}
         if importlib.util.find_spec("torch") is not None:
             functions["PyTorch"] = pytorch(sweep, data)
-        seconds, reached = _in_turns(functions, options.repetitions)
+        seconds, reached = _alternate(functions, options.repetitions)
         row = {"work": sweep.name, "models": sweep.side**2, "epochs": sweep.epochs, "goal_s": sweep.goal_s}
         row |= {"ours_s": seconds["jaxnn"], "peer_s": seconds.get("PyTorch")}
         row |= {f"{name}_median_loss": float(np.median(values)) for name, values in reached.items()}
@@ -216,15 +205,11 @@ def run(options: Options, console: Console) -> dict[str, Any]:
         ratio = f"{row['peer_s'] / row['ours_s']:.1f}x" if row["peer_s"] else ""
         table.add_row(sweep.name, f"{row['ours_s']:.2f} s", peer, ratio, f"{sweep.goal_s:g} s")
     steps = count // BATCH
-    step, products = step_and_products(data, steps)
-    seconds, _ = _in_turns({"step": step, "products": products}, options.repetitions)
-    share = seconds["step"] / seconds["products"]
-    rows.append(
-        {"work": "step 3072-1024-10", **{f"{k}_us": 1e6 * v / steps for k, v in seconds.items()}, "over": share}
-    )
-    table.add_row(
-        "step 3072-1024-10", f"{1e6 * seconds['step'] / steps:.0f} us", "", f"{share:.2f} of products", "1.25"
-    )
+    step, products = _step_and_products(data, steps)
+    seconds, _ = _alternate({"step": step, "products": products}, options.repetitions)
+    name, over = "step 3072-1024-10", seconds["step"] / seconds["products"]
+    rows.append({"work": name, **{f"{k}_us": 1e6 * v / steps for k, v in seconds.items()}, "over": over})
+    table.add_row(name, f"{1e6 * seconds['step'] / steps:.0f} us", "", f"{over:.2f} x products", "1.25")
     console.print(table)
     results = environment.environment() | {"quick": options.quick, "seed": 0, "rows": rows}
     options.out.parent.mkdir(parents=True, exist_ok=True)
@@ -233,7 +218,7 @@ def run(options: Options, console: Console) -> dict[str, Any]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The command; exit status 0, or 2 when something that was given is wrong."""
+    """Run the command; exit status 0, or 2 for a wrong option."""
     options = tyro.cli(Options, prog="python -m experiments.benchmark.gpu", description=__doc__, args=arguments)
     return command.run(run, options, Console())
 

@@ -1,4 +1,4 @@
-"""How our time grows with the number of examples, the width, the batch size, and the number of models."""
+"""How the time of jaxnn grows with the number of examples, the width, the batch size and the number of models."""
 
 from __future__ import annotations
 
@@ -13,31 +13,20 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from experiments.benchmark.peers import ours
-from experiments.benchmark.works import Examples, Work, read
+from experiments.benchmark.workloads import Examples, Workload, read
 from jaxnn.plots.style import BLUE, GRAY, STYLE, new_figure
 
 AXES = {
     "examples": "training examples",
     "width": "neurons of the hidden layer",
-    "batch_size": "examples a step",
+    "batch_size": "examples per step",
     "models": "linear models side by side",
 }
-"""What is varied, as shown."""
-_NET = Work("growth", hidden=(128,))
+_NET = Workload("growth", hidden=(128,))
 
 
 def measure(folder: Path, quick: bool = False, repetitions: int = 3) -> dict[str, dict[str, Any]]:
-    """Our seconds of an epoch of CIFAR-10 against each of four sizes, the others kept.
-
-    Args:
-        folder: where the examples are.
-        quick: two values of one of them: a trial.
-        repetitions: the median of so many epochs is taken.
-
-    Returns:
-        For each name of `AXES` its values `x`, the `seconds`, the fitted `exponent` of seconds ~ x**exponent, and what
-        was kept (`of`).
-    """
+    """Seconds of an epoch of CIFAR-10 against each size of `AXES`, with the fit seconds ~ x**exponent."""
     examples = read(_NET, folder)
     n = len(examples.labels)
     narrow, wide = ("MLP 3072-128-10, batch 256", "MLP 3072-H-10, batch 256, a fifth of the examples")
@@ -58,27 +47,12 @@ def measure(folder: Path, quick: bool = False, repetitions: int = 3) -> dict[str
 
 
 def exponent(x: Sequence[float], seconds: Sequence[float]) -> float:
-    """The slope of a straight line fitted to log(seconds) over log(x).
-
-    Args:
-        x: sizes, at least two different ones.
-        seconds: measured there.
-
-    Returns:
-        p in seconds ~ x**p.
-    """
+    """The slope of a line fitted to log(seconds) over log(x)."""
     return float(np.polyfit(np.log(x), np.log(seconds), 1)[0])
 
 
 def plot(growth: dict[str, dict[str, Any]]) -> Figure:
-    """Seconds against size, logarithmic, with the fitted exponents.
-
-    Args:
-        growth: as from `measure`.
-
-    Returns:
-        A figure.
-    """
+    """Log-log plots of seconds against size, with the fitted exponents."""
     with matplotlib.rc_context(STYLE):
         figure = new_figure("Seconds of an epoch of CIFAR-10", 7.0)
         for axes, (name, found) in zip(figure.subplots(2, 2).flat, growth.items(), strict=False):
@@ -97,25 +71,24 @@ def plot(growth: dict[str, dict[str, Any]]) -> Figure:
     return figure
 
 
-def _case(name: str, x: int, examples: Examples) -> tuple[Work, Examples, int]:
-    """The work, the examples and the number of models at one point."""
+def _case(name: str, x: int, examples: Examples) -> tuple[Workload, Examples]:
+    """The workload and the examples at one point."""
     few = examples._replace(inputs=examples.inputs[::5], labels=examples.labels[::5])
     match name:
         case "examples":
-            return _NET, examples._replace(inputs=examples.inputs[:x], labels=examples.labels[:x]), 1
+            return _NET, examples._replace(inputs=examples.inputs[:x], labels=examples.labels[:x])
         case "width":
-            return _NET._replace(hidden=(x,)), few, 1
+            return _NET._replace(hidden=(x,)), few
         case "batch_size":
-            return _NET._replace(batch_size=x), few, 1
+            return _NET._replace(batch_size=x), few
         case _:
-            return _NET._replace(hidden=(), rates=(0.001,), seeds=x), few, x
+            return _NET._replace(hidden=(), seeds=x), few
 
 
-def _seconds(work: Work, examples: Examples, models: int, repetitions: int) -> float:
-    data = ours.on_device(work, examples)
-    h = ours.hparams_of_sweep(work._replace(rates=(work.learning_rate,)))
-    keys = jax.random.split(jax.random.key(0), models)
-    train = ours.sweep_function(ours.task_maker(work, data), work)
+def _seconds(workload: Workload, examples: Examples, repetitions: int) -> float:
+    data = ours.on_device(workload, examples)
+    h, keys = ours.hparams_of_sweep(workload), jax.random.split(jax.random.key(0), workload.seeds)
+    train = ours.sweep_function(ours.task_maker(workload, data), workload)
     jax.block_until_ready(train(h, keys, data))
     seconds = []
     for _ in range(repetitions):

@@ -1,4 +1,4 @@
-"""What a user of jaxnn would write for the digits: load, split, train, evaluate. Run by `startup` as a process.
+"""A script for digits as a user of jaxnn would write it: load, split, train, evaluate. A process of `startup`.
 
 python -m experiments.benchmark.jaxnn_digits '{"hidden": [256], ...}'
 """
@@ -15,11 +15,7 @@ from jaxnn.data import load, preprocess
 
 
 def main(given: str) -> None:
-    """Train and print the training and the test accuracy as JSON.
-
-    Args:
-        given: the settings, as JSON: hidden, dropout, learning_rate, momentum, l2, batch_size, epochs.
-    """
+    """Train, then print the training and test accuracy as JSON."""
     settings = json.loads(given)
     environment.enable_compilation_cache()
     digits = load("digits")

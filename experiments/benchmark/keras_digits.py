@@ -1,4 +1,4 @@
-"""What a user of Keras would write for the digits: load, split, train, evaluate. Run by `startup` as a process.
+"""A script for digits as a user of Keras would write it: load, split, train, evaluate. A process of `startup`.
 
 python -m experiments.benchmark.keras_digits '{"hidden": [256], ...}'
 """
@@ -18,11 +18,7 @@ keras: Any = importlib.import_module("keras")  # some of its annotations contrad
 
 
 def main(given: str) -> None:
-    """Train and print the training and the test accuracy as JSON.
-
-    Args:
-        given: the settings, as JSON: hidden, dropout, learning_rate, momentum, l2, batch_size, epochs.
-    """
+    """Train, then print the training and test accuracy as JSON."""
     settings = json.loads(given)
     keras.utils.set_random_seed(0)
     digits: Any = load_digits()
@@ -31,14 +27,14 @@ def main(given: str) -> None:
     x, x_validation, y, y_validation = _split(x, y, 0.1)
     mean, std = x.mean(), x.std()
     x, x_validation, x_test = ((part - mean) / std for part in (x, x_validation, x_test))
-    whole = len(x) // settings["batch_size"] * settings["batch_size"]
+    complete = len(x) // settings["batch_size"] * settings["batch_size"]
     l2 = keras.regularizers.L2(settings["l2"])
     model = keras.Sequential([keras.Input((x.shape[1],))])
     for size in settings["hidden"]:
         model.add(keras.layers.Dense(size, "relu", kernel_initializer="he_normal", kernel_regularizer=l2))
         model.add(keras.layers.Dropout(settings["dropout"]))
     model.add(keras.layers.Dense(10, kernel_initializer="he_normal", kernel_regularizer=l2))
-    steps = whole // settings["batch_size"] * settings["epochs"]
+    steps = complete // settings["batch_size"] * settings["epochs"]
     model.compile(
         optimizer=keras.optimizers.SGD(
             keras.optimizers.schedules.CosineDecay(settings["learning_rate"], steps), momentum=settings["momentum"]
@@ -48,8 +44,8 @@ def main(given: str) -> None:
         jit_compile=True,
     )
     model.fit(
-        x[:whole],
-        y[:whole],
+        x[:complete],
+        y[:complete],
         batch_size=settings["batch_size"],
         epochs=settings["epochs"],
         validation_data=(x_validation, y_validation),
@@ -60,8 +56,8 @@ def main(given: str) -> None:
     print(json.dumps({"train_accuracy": float(train["accuracy"]), "test_accuracy": float(test["accuracy"])}))
 
 
-def _split(x: np.ndarray, y: np.ndarray, share: float) -> list[Any]:
-    return train_test_split(x, y, test_size=share, stratify=y, random_state=0)
+def _split(x: np.ndarray, y: np.ndarray, fraction: float) -> list[Any]:
+    return train_test_split(x, y, test_size=fraction, stratify=y, random_state=0)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""How fast the machine is, and the least time that it could take for a work."""
+"""The speed of the machine, and a lower bound on the time of a workload."""
 
 from __future__ import annotations
 
@@ -12,101 +12,55 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.benchmark.works import Examples, Work, settings
+from experiments.benchmark.workloads import Examples, Workload, settings
 
 
 class Limits(NamedTuple):
-    """What one process reaches on all cores.
-
-    Attributes:
-        flops: floating point operations a second of a large float32 matrix product.
-        bandwidth: bytes a second from and to main memory.
-        call_us: microseconds of calling a compiled function that does almost nothing.
-        details: the rates that the best were taken from, by name.
-    """
+    """The measured speed of one process on all cores."""
 
     flops: float
+    """Per second, of a large float32 matrix product."""
     bandwidth: float
+    """Bytes per second from and to main memory."""
     call_us: float
+    """Microseconds of a call of a compiled function that does almost nothing."""
     details: dict[str, float]
+    """The rates of which the best were taken."""
 
 
 class Limit(NamedTuple):
-    """The least time for a work, and what it is bound by."""
+    """A lower bound on the time, and the bounding resource."""
 
     seconds: float
     binding: Literal["sgemm", "memory"]
 
 
 def flops(sizes: Sequence[int], batch_size: int, steps: int) -> float:
-    """Floating point operations of training a fully connected network, forward and backward.
-
-    Formula: a product of f32[B, in] and f32[in, out] takes `2 B in out`. A layer needs three of them, for its outputs,
-    the gradient of its weights and the gradient of its inputs; the first layer needs no gradient of its inputs:
-    `2 B (2 n_0 n_1 + 3 (n_1 n_2 + n_2 n_3 + ...))` a step. Everything elementwise is left out.
-
-    Args:
-        sizes: of the input, of the hidden layers, of the output: n_0, n_1, ...
-        batch_size: B.
-        steps: how many.
-
-    Returns:
-        The number of operations.
-    """
+    """Operations of training a fully connected network: three products per layer, two of the first."""
     products = [into * out for into, out in itertools.pairwise(sizes)]
     return 2.0 * batch_size * steps * (2 * products[0] + 3 * sum(products[1:]))
 
 
 def moved_bytes(sizes: Sequence[int], batch_size: int, steps: int, *, models: int, itemsize: int) -> float:
-    """Bytes that have to be moved: the inputs once, and parameters and momentum in every step.
-
-    Formula: `steps B n_0 itemsize` for the inputs, which all models share, and `16 P` for each step of each model:
-    parameters and momentum, float32, read and written. Caches hold small networks, so this is much for them.
-
-    Args:
-        sizes: as in `flops`.
-        batch_size: B.
-        steps: how many.
-        models: how many such networks are trained side by side.
-        itemsize: bytes of a stored input value.
-
-    Returns:
-        The number of bytes.
-    """
+    """Bytes moved per step: the inputs once; parameters and momentum of each model, float32, read and written."""
     parameters = sum((into + 1) * out for into, out in itertools.pairwise(sizes))
     return float(steps) * (batch_size * sizes[0] * itemsize + models * 16 * parameters)
 
 
-def limit(work: Work, examples: Examples, machine: Limits) -> Limit:
-    """The least time for one unit of a work: the longer of computing and of moving bytes.
-
-    Args:
-        work: what is trained.
-        examples: its examples.
-        machine: how fast the machine is.
-
-    Returns:
-        Seconds, and which of the two is longer.
-    """
+def limit(workload: Workload, examples: Examples, machine: Limits) -> Limit:
+    """The lower bound for one unit of a workload: the longer of computing and moving bytes."""
     n, inputs = examples.inputs.shape
-    steps, outputs = n // work.batch_size * work.epochs, int(examples.labels.max()) + 1
-    models = settings(work)
-    operations = sum(flops((inputs, *one.hidden, outputs), work.batch_size, steps) for one in models)
+    steps, outputs = n // workload.batch_size * workload.epochs, int(examples.labels.max()) + 1
+    models = settings(workload)
+    operations = sum(flops((inputs, *one.hidden, outputs), workload.batch_size, steps) for one in models)
     sizes = (inputs, *(max(layer) for layer in zip(*(one.hidden for one in models), strict=True)), outputs)
-    amount = moved_bytes(sizes, work.batch_size, steps, models=len(models), itemsize=examples.inputs.itemsize)
+    amount = moved_bytes(sizes, workload.batch_size, steps, models=len(models), itemsize=examples.inputs.itemsize)
     computing, moving = operations / machine.flops, amount / machine.bandwidth
     return Limit(max(computing, moving), "sgemm" if computing >= moving else "memory")
 
 
 def measure(quick: bool = False) -> Limits:
-    """Measure the machine in this process; a second or two.
-
-    Args:
-        quick: small arrays: a trial.
-
-    Returns:
-        The best of several runs of each kind.
-    """
+    """Measure the machine in this process, in a second or two."""
     n, length = (512, 2**20) if quick else (3072, 2**27)
     random = np.random.default_rng(0)
     a, b = (random.standard_normal((n, n), np.float32) for _ in range(2))
@@ -142,7 +96,7 @@ def measure(quick: bool = False) -> Limits:
 
 
 def _best(run: Callable[[], Any], repetitions: int = 7) -> float:
-    """Seconds of the fastest of several runs after a first one."""
+    """Seconds of the fastest of several runs, after one that does not count."""
     fastest = math.inf
     for repetition in range(repetitions + 1):
         clock = time.perf_counter()

@@ -1,4 +1,4 @@
-"""The works in turns: everyone trains a little, again and again, so that what slows the machine slows everyone."""
+"""Workloads measured in alternating rounds, so that a slowdown of the machine affects jaxnn and all peers alike."""
 
 from __future__ import annotations
 
@@ -12,152 +12,105 @@ import numpy as np
 
 from experiments.benchmark import limits
 from experiments.benchmark.peers import OURS, PEERS, Entry, missing
-from experiments.benchmark.process import PeerError, Remote
-from experiments.benchmark.works import GOALS, Work, read
+from experiments.benchmark.process import PeerError, Worker
+from experiments.benchmark.workloads import GOALS, Workload, read
 
-OURS_FAMILY = "jaxnn"
-TOLERANCE = 0.03
+_JAXNN = "jaxnn"
+_TOLERANCE = 0.03
 """Training accuracies further apart than this are flagged."""
-SECONDS_OF_A_PEER = 25.0
-"""A peer has no further turns once it has trained for so long."""
-SECONDS_OF_QUIET = 0.5
-"""Before each turn: the threads of the one before spin on for a while when their work is done."""
+_PEER_SECONDS = 25.0
+"""Training time after which a peer takes part in no further round."""
+_PAUSE_SECONDS = 0.5
+"""Pause before each measurement: idle threads of the previous process keep spinning for a while."""
 
 
-class Host:
-    """Gives the processes: a new one for each peer, or, in a trial, one that has imported the library already."""
+class WorkerPool:
+    """Hands out workers: a fresh one for each peer, or, with `reuse`, one that has already imported the library."""
 
     def __init__(self, reuse: bool) -> None:
-        """Start with none."""
         self.reuse = reuse
-        self._idle: dict[str, list[Remote]] = {}
-        self._all: list[Remote] = []
+        self._idle: dict[str, list[Worker]] = {}
+        self._all: list[Worker] = []
 
-    def take(self, make: str) -> Remote:
-        """A process for a peer."""
+    def take(self, make: str) -> Worker:
+        """A worker for a peer."""
         idle = self._idle.get(make.split(":")[0], [])
         if not idle:
-            idle.append(Remote())
+            idle.append(Worker())
             self._all.append(idle[-1])
         return idle.pop()
 
-    def give(self, make: str, remote: Remote, *, failed: bool) -> None:
-        """Take back a process whose peer is done or has failed."""
+    def give(self, make: str, worker: Worker, *, failed: bool) -> None:
+        """Take back a worker whose peer is done or has failed."""
         if self.reuse and not failed:
-            self._idle.setdefault(make.split(":")[0], []).append(remote)
+            self._idle.setdefault(make.split(":")[0], []).append(worker)
         else:
-            self._all.remove(remote)
-            remote.close()
+            self._all.remove(worker)
+            worker.close()
 
     def close(self) -> None:
-        """End all processes."""
+        """Close all workers."""
         while self._all:
             self._all.pop().close()
 
 
-class Turns(NamedTuple):
-    """What one participant did beside the others: seconds of a unit and accuracies after each turn."""
+class Rounds(NamedTuple):
+    """Results of one participant: per round, the seconds of a unit and the accuracies of its models."""
 
     seconds: list[float]
     accuracies: list[list[float]]
     models: tuple[int, ...]
     scale: float
-    compile_s: float
+    compile_s: float | None
     peak_mib: float
 
 
 def measure(
-    key: str, work: Work, folder: Path, repetitions: int, host: Host, machine: limits.Limits, say: Callable[[str], None]
+    key: str,
+    workload: Workload,
+    folder: Path,
+    repetitions: int,
+    pool: WorkerPool,
+    machine: limits.Limits,
+    say: Callable[[str], None],
 ) -> list[dict[str, Any]]:
-    """Measure one work beside all its peers.
-
-    Args:
-        key: of `WORKS`.
-        work: what is trained.
-        folder: where the examples are.
-        repetitions: how many turns.
-        host: gives the processes.
-        machine: how fast the machine is.
-        say: told of every peer that is left out.
-
-    Returns:
-        A row for each peer.
-    """
-    ours = Entry(OURS_FAMILY, "", OURS.get(key, "ours:training_run"))
+    """Measure jaxnn and all peers on one workload: a row for each peer."""
+    ours = Entry(_JAXNN, "", OURS.get(key, "ours:training_run"))
     peers = [entry for entry in PEERS[key] if not missing(entry.family)]
-    if host.reuse and key != "linear":  # torch.compile takes long: a trial has it once
+    if pool.reuse and key != "linear":  # torch.compile is slow: once in a trial is enough
         peers = [entry for entry in peers if not entry.make.startswith("pytorch:compiled")]
     for family in dict.fromkeys(entry.family for entry in PEERS[key] if missing(entry.family)):
-        say(f"{work.name}: {family} is left out, {missing(family)} is not installed: pip install -e '.[bench]'")
+        say(f"{workload.name}: {family} is left out, {missing(family)} is not installed: pip install -e '.[bench]'")
     if not peers:
         return []
     if key == "digits-whole":
-        done = _whole_calls([ours, *peers], work, folder, repetitions, say)
+        done = _whole_calls([ours, *peers], workload, folder, repetitions, say)
     else:
-        done = _turns([ours, *peers], work, folder, repetitions, host, say)
+        done = _alternate([ours, *peers], workload, folder, repetitions, pool, say)
     if ours not in done:
         return []
-    limit = limits.limit(work, read(work, folder), machine) if key != "grid-digits" else None
-    return mark_best([make_row(key, work, entry, done[ours], done[entry], limit) for entry in peers if entry in done])
+    limit = limits.limit(workload, read(workload, folder), machine) if key != "grid-digits" else None
+    return mark_best(
+        [make_row(key, workload.name, entry, done[ours], done[entry], limit) for entry in peers if entry in done]
+    )
 
 
 def make_row(
-    key: str, work: Work, entry: Entry, ours: Turns, theirs: Turns, limit: limits.Limit | None
+    key: str, name: str, entry: Entry, ours: Rounds, theirs: Rounds, limit: limits.Limit | None = None
 ) -> dict[str, Any]:
-    """What is written of one peer beside ours.
+    """Compare one peer, which may have fewer rounds, with jaxnn.
 
-    Args:
-        key: of the work.
-        work: what was trained.
-        entry: who the peer is.
-        ours, theirs: the turns; theirs may be fewer.
-        limit: the least time that the machine could take.
-
-    Returns:
-        The row. `ratio` is the median of the peer's seconds by the median of ours, `spread` the lowest and the highest
-        ratio of one turn. The accuracies are means over the models that the peer trained, after its last turn and
-        after our turn of the same number.
+    `ratio` divides the medians, `spread` has the extremes over the rounds. Accuracies are means over the models that
+    both trained, after the peer's last round.
     """
-    turns = len(theirs.seconds)
-    ratios = np.divide(theirs.seconds, ours.seconds[:turns])
-    row = timing_row(key, work.name, entry, ours.seconds, theirs.seconds, [float(ratios.min()), float(ratios.max())])
-    at = [ours.models.index(model) for model in theirs.models if model in ours.models]
-    ours_accuracy = float(np.mean([ours.accuracies[turns - 1][i] for i in at]))
+    rounds = len(theirs.seconds)
+    ratios = np.divide(theirs.seconds, ours.seconds[:rounds])
+    ours_s, peer_s = float(np.median(ours.seconds)), float(np.median(theirs.seconds))
+    ratio, goal = peer_s / ours_s, GOALS.get(key, {}).get(entry.family)
+    both = [ours.models.index(model) for model in theirs.models if model in ours.models]
+    ours_accuracy = float(np.mean([ours.accuracies[rounds - 1][i] for i in both]))
     accuracy = float(np.mean(theirs.accuracies[-1]))
-    row |= {
-        "limit_share": limit.seconds / row["ours_s"] if limit else None,
-        "binding": limit.binding if limit else None,
-        "ours_compile_s": ours.compile_s,
-        "peer_compile_s": theirs.compile_s,
-        "ours_peak_mib": ours.peak_mib,
-        "peer_peak_mib": theirs.peak_mib,
-        "ours_train_accuracy": ours_accuracy,
-        "peer_train_accuracy": accuracy,
-        "accuracy_differs": abs(accuracy - ours_accuracy) > TOLERANCE,
-        "repetitions": turns,
-    }
-    if theirs.scale != 1:
-        row |= {"peer_models_timed": len(theirs.models), "scaled_to": round(len(theirs.models) * theirs.scale)}
-    return row
-
-
-def timing_row(
-    key: str, name: str, entry: Entry, ours: list[float], theirs: list[float], spread: list[float]
-) -> dict[str, Any]:
-    """The part of a row that is about time.
-
-    Args:
-        key: of the work.
-        name: of the work, as shown.
-        entry: who the peer is.
-        ours, theirs: seconds.
-        spread: the lowest and the highest ratio.
-
-    Returns:
-        The beginning of a row.
-    """
-    ratio, goal = float(np.median(theirs) / np.median(ours)), GOALS.get(key, {}).get(entry.family)
-    return {
+    row = {
         "key": key,
         "work": name,
         "peer": entry.name,
@@ -165,89 +118,102 @@ def timing_row(
         "ratio": ratio,
         "goal": goal,
         "met": None if goal is None else ratio >= goal,
-        "ours_s": float(np.median(ours)),
-        "peer_s": float(np.median(theirs)),
-        "spread": spread,
+        "ours_s": ours_s,
+        "peer_s": peer_s,
+        "spread": [float(ratios.min()), float(ratios.max())],
         "note": entry.note,
+        "limit_share": limit.seconds / ours_s if limit else None,
+        "binding": limit.binding if limit else None,
+        "ours_compile_s": ours.compile_s,
+        "peer_compile_s": theirs.compile_s,
+        "ours_peak_mib": ours.peak_mib,
+        "peer_peak_mib": theirs.peak_mib,
+        "ours_train_accuracy": ours_accuracy,
+        "peer_train_accuracy": accuracy,
+        "accuracy_differs": abs(accuracy - ours_accuracy) > _TOLERANCE,
+        "repetitions": rounds,
     }
+    if theirs.scale != 1:
+        row |= {"peer_models_timed": len(theirs.models), "scaled_to": round(len(theirs.models) * theirs.scale)}
+    return row
 
 
 def mark_best(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Mark the row with the lowest ratio of each family: the form that the goal is about.
-
-    Args:
-        rows: of one work.
-
-    Returns:
-        The rows with `best_form`.
-    """
+    """Add `best_form`: whether the row has the lowest ratio of its family, to which the goal refers."""
     best: dict[str, float] = {}
     for row in rows:
         best[row["family"]] = min(row["ratio"], best.get(row["family"], row["ratio"]))
     return [row | {"best_form": row["ratio"] == best[row["family"]]} for row in rows]
 
 
-def _turns(
-    entries: list[Entry], work: Work, folder: Path, repetitions: int, host: Host, say: Callable[[str], None]
-) -> dict[Entry, Turns]:
-    remotes: dict[Entry, Remote] = {}
-    done: dict[Entry, Turns] = {}
+def _alternate(
+    entries: list[Entry],
+    workload: Workload,
+    folder: Path,
+    repetitions: int,
+    pool: WorkerPool,
+    say: Callable[[str], None],
+) -> dict[Entry, Rounds]:
+    workers: dict[Entry, Worker] = {}
+    done: dict[Entry, Rounds] = {}
     first: dict[Entry, tuple[float, float | None]] = {}
     for entry in entries:
-        with _left_out_if_it_fails(entry, work, done, say):
-            remotes[entry] = remote = host.take(entry.make)
-            _, models, scale = remote.make(entry.make, work, folder)
-            first[entry] = remote.warm()
-            done[entry] = Turns([], [], models, scale, 0.0, 0.0)
+        with _skip_on_failure(entry, workload, done, say):
+            workers[entry] = worker = pool.take(entry.make)
+            _, models, scale = worker.make(entry.make, workload, folder)
+            first[entry] = worker.warm()
+            done[entry] = Rounds([], [], models, scale, 0.0, 0.0)
     for _ in range(repetitions):
         for entry in list(done):
-            turns, remote = done[entry], remotes[entry]
-            if entry.family == OURS_FAMILY or not _has_had_enough(turns, work):
-                with _left_out_if_it_fails(entry, work, done, say):
-                    time.sleep(SECONDS_OF_QUIET)
-                    turns.seconds.append(remote.train(work.turn))
-                    turns.accuracies.append(remote.accuracies())
+            rounds, worker = done[entry], workers[entry]
+            if entry.family == _JAXNN or not _exceeds_time(rounds, workload):
+                with _skip_on_failure(entry, workload, done, say):
+                    time.sleep(_PAUSE_SECONDS)
+                    rounds.seconds.append(worker.train(workload.units_per_round))
+                    rounds.accuracies.append(worker.accuracies())
     for entry in list(done):
-        with _left_out_if_it_fails(entry, work, done, say):
+        with _skip_on_failure(entry, workload, done, say):
             seconds, compile_s = first[entry]
             if compile_s is None:
                 compile_s = max(0.0, seconds - float(np.median(done[entry].seconds)) / done[entry].scale)
-            done[entry] = done[entry]._replace(compile_s=compile_s, peak_mib=remotes[entry].peak_mib())
-    for entry, remote in remotes.items():
-        host.give(entry.make, remote, failed=entry not in done)
+            done[entry] = done[entry]._replace(compile_s=compile_s, peak_mib=workers[entry].peak_mib())
+    for entry, worker in workers.items():
+        pool.give(entry.make, worker, failed=entry not in done)
     return done
 
 
-def _has_had_enough(turns: Turns, work: Work) -> bool:
-    """Whether another turn would bring a peer beyond its time."""
-    spent = [seconds / turns.scale * work.turn for seconds in turns.seconds]
-    return bool(spent) and sum(spent) + spent[-1] > SECONDS_OF_A_PEER
+def _exceeds_time(rounds: Rounds, workload: Workload) -> bool:
+    """Whether another round would take a peer beyond its time."""
+    spent = [seconds / rounds.scale * workload.units_per_round for seconds in rounds.seconds]
+    return bool(spent) and sum(spent) + spent[-1] > _PEER_SECONDS
 
 
 def _whole_calls(
-    entries: list[Entry], work: Work, folder: Path, repetitions: int, say: Callable[[str], None]
-) -> dict[Entry, Turns]:
-    """Each time a fresh process: making the model, compiling and training. Imports are not counted."""
-    done: dict[Entry, Turns] = {}
+    entries: list[Entry], workload: Workload, folder: Path, repetitions: int, say: Callable[[str], None]
+) -> dict[Entry, Rounds]:
+    """A fresh process each time: making the model, compilation and training are counted, imports are not."""
+    done: dict[Entry, Rounds] = {}
     for repetition in range(min(repetitions, 3)):
         for entry in entries if repetition == 0 else list(done):
-            with _left_out_if_it_fails(entry, work, done, say), contextlib.closing(Remote()) as remote:
-                made, models, scale = remote.make(entry.make, work, folder)
-                turns = done.setdefault(entry, Turns([], [], models, scale, 0.0, 0.0))
-                time.sleep(SECONDS_OF_QUIET)
-                turns.seconds.append(made + remote.train(1))
-                turns.accuracies.append(remote.accuracies())
-                again = remote.train(1)
-                done[entry] = turns._replace(compile_s=max(0.0, turns.seconds[-1] - again), peak_mib=remote.peak_mib())
+            with _skip_on_failure(entry, workload, done, say), contextlib.closing(Worker()) as worker:
+                made, models, scale = worker.make(entry.make, workload, folder)
+                rounds = done.setdefault(entry, Rounds([], [], models, scale, 0.0, 0.0))
+                time.sleep(_PAUSE_SECONDS)
+                rounds.seconds.append(made + worker.train(1))
+                rounds.accuracies.append(worker.accuracies())
+                again = worker.train(1)
+                done[entry] = rounds._replace(
+                    compile_s=max(0.0, rounds.seconds[-1] - again), peak_mib=worker.peak_mib()
+                )
     return done
 
 
 @contextlib.contextmanager
-def _left_out_if_it_fails(
-    entry: Entry, work: Work, done: dict[Entry, Turns], say: Callable[[str], None]
+def _skip_on_failure(
+    entry: Entry, workload: Workload, done: dict[Entry, Rounds], say: Callable[[str], None]
 ) -> Iterator[None]:
     try:
         yield
     except PeerError as error:
         done.pop(entry, None)
-        say(f"{work.name}: {entry.name} is left out, it failed: {error}")
+        say(f"{workload.name}: {entry.name} is left out because it failed: {error}")

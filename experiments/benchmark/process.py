@@ -1,4 +1,4 @@
-"""A peer in a process of its own, where its threads and its memory disturb nobody else's turn."""
+"""Worker processes: each peer has its own, so that its threads and memory do not disturb the others."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import concurrent.futures
 import contextlib
 import importlib
 import multiprocessing
+import os
 import time
 import traceback
 from collections.abc import Callable
@@ -14,61 +15,48 @@ from pathlib import Path
 from typing import Any
 
 from experiments.benchmark.peers import Peer
-from experiments.benchmark.works import Work
+from experiments.benchmark.workloads import Workload
 from experiments.cli import environment
 
-SPAWN = multiprocessing.get_context("spawn")
+_SPAWN = multiprocessing.get_context("spawn")
 
 
 class PeerError(RuntimeError):
     """A peer failed in its process; the message ends with its traceback."""
 
 
-class Remote:
-    """A process that makes one peer (or one after the other) and does what it is asked, one thing at a time."""
+class Worker:
+    """A process that holds one peer at a time and answers one request after the other."""
 
     def __init__(self) -> None:
-        """Start the process."""
-        self._connection, other = SPAWN.Pipe()
-        self._process = SPAWN.Process(target=_serve, args=(other,))  # no daemon: joblib would refuse to be parallel
+        self._connection, other = _SPAWN.Pipe()
+        self._process = _SPAWN.Process(target=_serve, args=(other,))  # not a daemon: joblib would not run in parallel
         self._process.start()
         other.close()
 
-    def make(self, make: str, work: Work, folder: Path) -> tuple[float, tuple[int, ...], float]:
-        """Make a peer; the one before is gone.
-
-        Args:
-            make: "module:function" under `experiments.benchmark.peers`.
-            work: what is trained.
-            folder: where the examples are.
-
-        Returns:
-            The seconds it took, imports not counted; the peer's `models` and `scale`.
-
-        Raises:
-            PeerError: it failed there.
-        """
-        return self._ask("make", make, work, folder)
+    def make(self, make: str, workload: Workload, folder: Path) -> tuple[float, tuple[int, ...], float]:
+        """Replace the peer; its seconds (imports excluded), `models` and `scale`. Raises PeerError, as all requests."""
+        return self._ask("make", make, workload, folder)
 
     def warm(self) -> tuple[float, float | None]:
-        """Do what comes before the first turn: its seconds, and those of compiling if the peer knows them."""
+        """Run the uncounted first unit: its seconds, and those of compilation if the peer knows them."""
         return self._ask("warm")
 
     def train(self, units: int) -> float:
-        """Train so many units; the mean seconds of one, scaled to the whole work."""
+        """Train `units` units; the mean seconds of one, scaled to the whole workload."""
         return self._ask("train", units)
 
     def accuracies(self) -> list[float]:
-        """The training accuracy of each of the peer's models."""
+        """The training accuracy of each model of the peer."""
         return self._ask("accuracies")
 
     def peak_mib(self) -> float:
-        """The largest amount of memory that the process has held."""
+        """The peak memory of the process."""
         return self._ask("peak_mib")
 
     def close(self) -> None:
         """End the process."""
-        with contextlib.suppress(OSError):  # it may have ended already
+        with contextlib.suppress(OSError):  # it may have died
             self._connection.send(None)
         self._process.join(10)
         if self._process.is_alive():
@@ -79,33 +67,27 @@ class Remote:
     def _ask(self, *request: Any) -> Any:
         try:
             self._connection.send(request)
-            right, answer = self._connection.recv()
+            succeeded, answer = self._connection.recv()
         except (EOFError, OSError) as error:
-            raise PeerError(f"the process ended ({error!r}), out of memory perhaps") from error
-        if not right:
+            raise PeerError(f"the process died ({error!r}), perhaps out of memory") from error
+        if not succeeded:
             raise PeerError(answer)
         return answer
 
 
 def run_alone(function: Callable[..., Any], *arguments: Any) -> Any:
-    """Call a function in a fresh process.
-
-    Args:
-        function: of a module.
-        *arguments: picklable.
-
-    Returns:
-        What it returns.
-    """
-    with concurrent.futures.ProcessPoolExecutor(1, mp_context=SPAWN) as pool:
+    """Call a module-level function in a fresh process."""
+    with concurrent.futures.ProcessPoolExecutor(1, mp_context=_SPAWN) as pool:
         return pool.submit(function, *arguments).result()
 
 
-def peak_mib() -> float:
-    """The largest amount of memory that this process has held, in MiB.
+def usable_cores() -> int:
+    """Number of CPU cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
-    `artifacts.peak_memory_mib` counts on Linux what the parent held when it started the process.
-    """
+
+def peak_mib() -> float:
+    """Peak memory of this process; on Linux not `environment.peak_memory_mib`, which counts that of the parent."""
     status = Path("/proc/self/status")
     if status.exists():
         for line in status.read_text().splitlines():
@@ -122,11 +104,11 @@ def _serve(connection: Any) -> None:
         except EOFError:
             return
         if request is None:
-            atexit._run_exitfuncs()  # Python 3.11 leaves them out here; that of joblib removes its files
+            atexit._run_exitfuncs()  # Python 3.11 skips them here; that of joblib removes its files
             return
         try:
             if request[0] == "make":
-                peer = None  # the memory of the one before is free
+                peer = None  # frees the memory of the previous one
                 peer, answer = _make(*request[1:])
             else:
                 answer = _answer(peer, *request)
@@ -135,11 +117,11 @@ def _serve(connection: Any) -> None:
             connection.send((False, traceback.format_exc()))
 
 
-def _make(make: str, work: Work, folder: Path) -> tuple[Peer, Any]:
+def _make(make: str, workload: Workload, folder: Path) -> tuple[Peer, Any]:
     module, function = make.split(":")
     maker = getattr(importlib.import_module(f"experiments.benchmark.peers.{module}"), function)
     clock = time.perf_counter()
-    peer: Peer = maker(work, folder)
+    peer: Peer = maker(workload, folder)
     return peer, (time.perf_counter() - clock, peer.models, peer.scale)
 
 

@@ -1,4 +1,4 @@
-"""The results as a JSON file, a table and a bar chart."""
+"""The results of the benchmark as a JSON file, tables and a bar chart."""
 
 from __future__ import annotations
 
@@ -14,14 +14,15 @@ from matplotlib.figure import Figure
 from rich.table import Table
 
 from experiments.benchmark.limits import Limits
+from experiments.benchmark.process import usable_cores
 from experiments.cli import environment
 from jaxnn.plots.style import BLUE, GREEN, ORANGE, PURPLE, SKY, STYLE, VERMILION, new_figure
 
-PACKAGES = ("torch", "keras", "flax", "joblib")
-FLAGS = ("XLA_FLAGS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "TORCHINDUCTOR_CACHE_DIR")
-SAME = ("machine", "versions", "flags", "threads", "quick")
-"""What must be the same for rows of two runs to stand in one file."""
-COLORS = {
+_PACKAGES = ("torch", "keras", "flax", "joblib")
+_FLAGS = ("XLA_FLAGS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "TORCHINDUCTOR_CACHE_DIR")
+_SAME = ("machine", "versions", "flags", "threads", "quick")
+"""Conditions in which two runs must agree for their rows to be mixed."""
+_COLORS = {
     "PyTorch": VERMILION,
     "scikit-learn": ORANGE,
     "Keras": PURPLE,
@@ -31,16 +32,9 @@ COLORS = {
 
 
 def conditions(quick: bool) -> dict[str, Any]:
-    """Machine, versions, flags and threads: the beginning of the file.
-
-    Args:
-        quick: whether it is a trial.
-
-    Returns:
-        Plain values by name.
-    """
+    """Machine, versions, flags and threads: the head of the result file."""
     found = environment.environment()
-    for package in PACKAGES:
+    for package in _PACKAGES:
         try:
             found["versions"][package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
@@ -48,57 +42,32 @@ def conditions(quick: bool) -> dict[str, Any]:
     return {
         "machine": found.pop("machine"),
         **found,
-        "flags": {name: os.environ[name] for name in FLAGS if name in os.environ},
-        "threads": threads(),
+        "flags": {name: os.environ[name] for name in _FLAGS if name in os.environ},
+        "threads": usable_cores(),
         "seed": 0,
         "quick": quick,
     }
 
 
-def threads() -> int:
-    """How many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def read_earlier(path: Path, now: dict[str, Any]) -> dict[str, Any] | None:
-    """The file that rows will be merged into.
-
-    Args:
-        path: the file.
-        now: as from `conditions`.
-
-    Returns:
-        Its content, or None if there is no such file.
-
-    Raises:
-        ValueError: it is no such JSON file, or it was measured elsewhere or with something else.
-    """
+    """The file into which rows will be merged, if there is one; refuses one measured under other conditions."""
     if not path.exists():
         return None
     try:
         earlier = json.loads(path.read_text())
-        differing = [name for name in SAME if earlier.get(name) != now[name]]
+        differing = [name for name in _SAME if earlier.get(name) != now[name]]
     except (json.JSONDecodeError, AttributeError) as error:
-        raise ValueError(f"{path} is no result of this command ({error}): give another file with --out") from error
+        raise ValueError(f"{path} is not a result of this command ({error}): choose another file with --out") from error
     if differing or not all("key" in row for row in earlier["rows"]):
         raise ValueError(
             f"{path} was measured with other {', '.join(differing) or 'rows'}: --only would mix the two; "
-            "measure everything, or give another file with --out"
+            "measure everything, or choose another file with --out"
         )
     return earlier
 
 
 def merge(earlier: dict[str, Any] | None, new: dict[str, Any], order: Sequence[str]) -> dict[str, Any]:
-    """Put new rows in the place of the earlier rows of the same works.
-
-    Args:
-        earlier: as from `read_earlier`.
-        new: the results of this run; its limits and, where it has any, its growth are kept.
-        order: the keys of the works.
-
-    Returns:
-        The whole.
-    """
+    """Replace the earlier rows of the same workloads; limits that were not measured and growth are kept."""
     if earlier is None:
         return new
     replaced = {row["key"] for row in new["rows"]}
@@ -109,15 +78,7 @@ def merge(earlier: dict[str, Any] | None, new: dict[str, Any], order: Sequence[s
 
 
 def plain_limits(machine: Limits, step_us: float | None) -> dict[str, Any]:
-    """The limits as written.
-
-    Args:
-        machine: as measured.
-        step_us: microseconds of a step of the toy network: what a step costs when there is nothing to compute.
-
-    Returns:
-        Plain values by name.
-    """
+    """The limits as written to the file; `step_us` is the time of a step of the toy network: pure overhead."""
     return {
         "sgemm_gflops": machine.flops / 1e9,
         "memory_gb_per_s": machine.bandwidth / 1e9,
@@ -128,16 +89,9 @@ def plain_limits(machine: Limits, step_us: float | None) -> dict[str, Any]:
 
 
 def table(rows: Sequence[dict[str, Any]]) -> Table:
-    """The rows of one work, the best form of each family marked.
-
-    Args:
-        rows: as measured.
-
-    Returns:
-        For a console.
-    """
-    share = f": {rows[0]['limit_share']:.0%} of {rows[0]['binding']}" if rows[0]["limit_share"] is not None else ""
-    title = f"{rows[0]['work']}, jaxnn {rows[0]['ours_s']:.3g} s{share}"
+    """A table of one workload, the best form of each family marked with a star."""
+    fraction = f": {rows[0]['limit_share']:.0%} of {rows[0]['binding']}" if rows[0]["limit_share"] is not None else ""
+    title = f"{rows[0]['work']}, jaxnn {rows[0]['ours_s']:.3g} s{fraction}"
     shown = Table("peer", "seconds", "ratio", "spread", "goal", "accuracy", title=title)
     for row in rows:
         goal = f"{row['goal']:g}x {'met' if row['met'] else 'missed'}" if row["goal"] and row["best_form"] else ""
@@ -154,30 +108,23 @@ def table(rows: Sequence[dict[str, Any]]) -> Table:
 
 
 def chart(rows: Sequence[dict[str, Any]]) -> Figure:
-    """How many times as fast as the best form of each family, with the goals.
-
-    Args:
-        rows: as measured.
-
-    Returns:
-        A figure.
-    """
+    """A bar chart of the speed-up over the best form of each family, with the goals."""
     best = [row for row in rows if row["best_form"]]
-    works = list(dict.fromkeys(row["work"] for row in best))
+    workloads = list(dict.fromkeys(row["work"] for row in best))
     with matplotlib.rc_context(STYLE):
         figure = new_figure(
-            "Times as fast as the best form of each peer\n\n", 1.6 + 0.24 * len(best) + 0.12 * len(works)
+            "Times as fast as the best form of each peer\n\n", 1.6 + 0.24 * len(best) + 0.12 * len(workloads)
         )
         axes = figure.subplots()
         place, ticks, seen = 0.0, [], set()
-        for work in works:
-            bars = [row for row in best if row["work"] == work]
+        for workload in workloads:
+            bars = [row for row in best if row["work"] == workload]
             ticks.append(place + (len(bars) - 1) / 2)
             for row in bars:
                 family = row["family"]
                 label = None if family in seen else family
                 seen.add(family)
-                axes.barh(place, row["ratio"] - 1, left=1, height=0.85, color=COLORS.get(family, BLUE), label=label)
+                axes.barh(place, row["ratio"] - 1, left=1, height=0.85, color=_COLORS.get(family, BLUE), label=label)
                 flag = ", accuracies differ" if row["accuracy_differs"] else ""
                 end = max(row["ratio"], 1, row["goal"] or 0)
                 ratio = row["ratio"]
@@ -191,7 +138,7 @@ def chart(rows: Sequence[dict[str, Any]]) -> Figure:
             place += 0.5
         axes.set_xscale("log")
         axes.axvline(1, color="black", linewidth=0.8)
-        axes.set_yticks(ticks, works)
+        axes.set_yticks(ticks, workloads)
         axes.tick_params(axis="y", length=0)
         axes.grid(False, axis="y")
         axes.invert_yaxis()

@@ -1,4 +1,4 @@
-"""From the start of a process to a trained classifier of digits: a script and the main job beside a Keras script."""
+"""From process start to a trained digits classifier: a jaxnn script and `experiments.train` beside a Keras script."""
 
 from __future__ import annotations
 
@@ -14,9 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
-
-from experiments.benchmark.measure import TOLERANCE, mark_best, timing_row
+from experiments.benchmark.measure import Rounds, make_row, mark_best
 from experiments.benchmark.peers import Entry, missing
 from experiments.classifier.config import Config
 from experiments.classifier.presets import DEFAULTS
@@ -31,18 +29,7 @@ class Finished(NamedTuple):
 
 
 def run_process(command: list[str], environment: dict[str, str]) -> Finished:
-    """Run a command and measure the whole process; on Linux its peak memory is at least what this process holds.
-
-    Args:
-        command: program and arguments.
-        environment: its environment.
-
-    Returns:
-        What was measured.
-
-    Raises:
-        RuntimeError: it failed; the message holds what it printed.
-    """
+    """Run and measure a command; on Linux its peak memory is at least that of this process."""
     clock = time.perf_counter()
     with tempfile.TemporaryFile() as output:
         process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, env=environment)
@@ -57,17 +44,7 @@ def run_process(command: list[str], environment: dict[str, str]) -> Finished:
 
 
 def measure(repetitions: int, quick: bool, say: Callable[[str], None]) -> list[dict[str, Any]]:
-    """Run the same script of jaxnn and of Keras, and our training command, without compiled programs and with them.
-
-    Args:
-        repetitions: how often.
-        quick: three epochs: a trial.
-        say: told what is left out.
-
-    Returns:
-        Four rows: the script and the command, each from an empty compilation cache and from a full one. Keras runs on
-        JAX and has the same cache.
-    """
+    """Time the jaxnn script, the training command and the Keras script with an empty and a filled compilation cache."""
     if module := missing("Keras"):
         say(f"process: Keras is left out, {module} is not installed: pip install -e '.[bench]'")
         return []
@@ -80,70 +57,48 @@ def measure(repetitions: int, quick: bool, say: Callable[[str], None]) -> list[d
                 if who == "command":
                     command = [sys.executable, "-m", "experiments.train", "--out", str(Path(folder, state))]
                     command += ["--epochs", "3"] if quick else []
-                finished = run_process(command, os.environ | cache_in(Path(folder, who)))
+                finished = run_process(command, os.environ | _cache_in(Path(folder, who)))
                 if who == "command":
                     finished = finished._replace(output=Path(folder, state, "summary.json").read_text())
                 done[who, state].append(finished)
     return [
         row
-        for who, work, note in (
+        for who, workload, note in (
             ("jaxnn", "process, digits", "the same script in both libraries"),
             ("command", "command, digits", "ours is experiments.train, with its figures and files"),
         )
         for state in ("cold", "warm")
-        for row in mark_best([_row(f"{work}, {state}", note, done[who, state], done["keras", state])])
+        for row in mark_best([_row(f"{workload}, {state}", note, done[who, state], done["keras", state])])
     ]
 
 
-def cache_in(folder: Path) -> dict[str, str]:
-    """Environment variables that keep compiled programs in a folder, as `artifacts.enable_compilation_cache` does.
-
-    Args:
-        folder: where.
-
-    Returns:
-        The variables, for any program that uses JAX.
-    """
+def _cache_in(folder: Path) -> dict[str, str]:
+    """Environment variables that cache compiled programs in a folder, as `environment.enable_compilation_cache`."""
     return {"JAX_COMPILATION_CACHE_DIR": str(folder), "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.05"}
 
 
-def _row(work: str, note: str, ours: list[Finished], keras: list[Finished]) -> dict[str, Any]:
-    seconds, theirs = ([one.seconds for one in finished] for finished in (ours, keras))
-    ratios = np.divide(theirs, seconds)
-    row = timing_row(
-        "process",
-        work,
-        Entry("Keras", "script", "", f"from process start, {note}; Keras on JAX, with the same compilation cache"),
-        seconds,
-        theirs,
-        [float(ratios.min()), float(ratios.max())],
-    )
-    if work.startswith("command"):  # not the same job: Keras draws nothing
+def _row(workload: str, note: str, ours: list[Finished], keras: list[Finished]) -> dict[str, Any]:
+    note = f"from process start, {note}; Keras on JAX, with the same compilation cache"
+    row = make_row("process", workload, Entry("Keras", "script", "", note), _as_rounds(ours), _as_rounds(keras))
+    if workload.startswith("command"):  # not the same job: Keras draws nothing
         row |= {"goal": None, "met": None}
-    mine, peer = (json.loads(finished[-1].output[finished[-1].output.index("{") :]) for finished in (ours, keras))
-    return row | {
-        "limit_share": None,
-        "binding": None,
-        "ours_compile_s": None,
-        "peer_compile_s": None,
-        "ours_peak_mib": max(one.peak_mib for one in ours),
-        "peer_peak_mib": max(one.peak_mib for one in keras),
-        "ours_train_accuracy": mine["train_accuracy"],
-        "peer_train_accuracy": peer["train_accuracy"],
-        "accuracy_differs": abs(mine["train_accuracy"] - peer["train_accuracy"]) > TOLERANCE,
-        "repetitions": len(ours),
-    }
+    return row
+
+
+def _as_rounds(finished: list[Finished]) -> Rounds:
+    printed = [json.loads(one.output[one.output.index("{") :]) for one in finished]
+    return Rounds(
+        seconds=[one.seconds for one in finished],
+        accuracies=[[values["train_accuracy"]] for values in printed],
+        models=(0,),
+        scale=1.0,
+        compile_s=None,
+        peak_mib=max(one.peak_mib for one in finished),
+    )
 
 
 def script_settings(quick: bool) -> dict[str, Any]:
-    """The main job's settings for digits, for the scripts.
-
-    Args:
-        quick: three epochs.
-
-    Returns:
-        The settings by name.
-    """
+    """The settings of `experiments.train` for digits, for the scripts."""
     settings = {"batch_size": 64, "dropout": 0.0, "momentum": Config().momentum} | DEFAULTS["digits", "mlp"]
     names = ("hidden", "dropout", "learning_rate", "momentum", "l2", "batch_size", "epochs")
     return {name: settings[name] for name in names} | ({"epochs": 3} if quick else {})

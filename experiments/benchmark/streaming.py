@@ -1,14 +1,14 @@
-"""Train on images that do not fit in memory, beside the same in memory and beside PyTorch's DataLoader.
+"""Stream images that do not fit in memory, beside reading them in memory and beside PyTorch's DataLoader.
 
     python -m experiments.benchmark.streaming
 
-Makes a data set of JPEG images that takes three times `--limit-mib` when it is decoded. Each reader goes through it in
-a process of its own: `jaxnn.data.loader` in a process whose memory is limited to `--limit-mib` by a control group of
-Linux (the system kills a process that takes more), everything in memory without a limit, and PyTorch's DataLoader over
-the same records and over the same images in memory; ours also while an MLP trains.
+Makes a dataset of JPEG images that takes three times `--limit-mib` when decoded. Each reader goes through it in a
+process of its own: `jaxnn.data.loader` with its memory limited to `--limit-mib` by a Linux control group (the system
+kills a process that takes more), everything in memory without a limit, and PyTorch's DataLoader over the same records
+and over the same images in memory; the readers of jaxnn also while an MLP trains.
 
-Needs Linux and the right to make a control group (as root, in most containers); without PyTorch (extra `bench`) its
-rows are left out. Takes about five minutes on 2 cores, and the disk space of the images in a temporary folder.
+Needs Linux and permission to make a control group (as root, in most containers); without PyTorch (extra `bench`) its
+rows are left out. Takes about five minutes on 2 cores, and disk space for the images in a temporary folder.
 """
 
 from __future__ import annotations
@@ -41,30 +41,24 @@ TORCH = ("DataLoader, records", "DataLoader, memory")
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """Sizes, and where the results go."""
+    """Sizes, and where to write the results."""
 
     limit_mib: int = 512
-    """What a process may hold, in MiB; the images take three times that when decoded."""
+    """Memory limit of a process in MiB; the decoded images take three times as much."""
     side: int = 128
     """Height and width of an image."""
     batch_size: int = 128
-    """Examples a step."""
+    """Examples per step."""
     hidden: int = 128
-    """Neurons of the MLP that is trained."""
+    """Hidden neurons of the MLP."""
     workers: int = 2
-    """Threads, of PyTorch processes, that read and decode."""
+    """Threads (PyTorch: processes) that read and decode."""
     out: Path = Path("experiments/results/streaming.json")
-    """The file of the results."""
+    """The result file."""
 
 
 def make_images(folder: Path, count: int, side: int) -> None:
-    """Prepare a data set of labelled JPEG images, as TFDS does it.
-
-    Args:
-        folder: of prepared sets.
-        count: how many images; some hundred are different.
-        side: height and width.
-    """
+    """Prepare a TFDS dataset of `count` labelled JPEG images."""
     import tensorflow_datasets as tfds
     from PIL import Image
 
@@ -107,17 +101,7 @@ def make_images(folder: Path, count: int, side: int) -> None:
 
 
 def read(reader: str, folder: Path, options: Options) -> dict[str, Any]:
-    """Go through all examples once, in a process that does nothing else.
-
-    Args:
-        reader: one of `OURS` or `TORCH`.
-        folder: of prepared sets.
-        options: see `Options`.
-
-    Returns:
-        Examples a second from the second batch on, the share of that time in which a batch was waited for, the seconds
-        before, and the memory of the process along the epoch, in MiB (pages of files not counted).
-    """
+    """Speed, waiting time and memory (file pages excluded) of one epoch, in a process that does nothing else."""
     from jaxnn.data import loader
     from jaxnn.data.tfds import source
 
@@ -133,7 +117,7 @@ def read(reader: str, folder: Path, options: Options) -> dict[str, Any]:
     step = _training(options) if "training" in reader else lambda batch: None
     step(next(batches))
     start = time.perf_counter()
-    waited, done, seen = 0.0, 0, [_own_mib()]
+    waited, done, memory = 0.0, 0, [_own_mib()]
     while True:
         before = time.perf_counter()
         batch = next(batches, None)
@@ -142,13 +126,13 @@ def read(reader: str, folder: Path, options: Options) -> dict[str, Any]:
             break
         step(batch)
         done += len(batch[1])
-        seen.append(_own_mib())
+        memory.append(_own_mib())
     seconds = time.perf_counter() - start
     return {
         "examples_per_second": done / seconds,
         "waiting_share": waited / seconds,
         "before_s": start - clock,
-        "memory_mib": [max(part) for part in np.array_split(seen, min(10, len(seen)))],
+        "memory_mib": [max(part) for part in np.array_split(memory, min(10, len(memory)))],
     }
 
 
@@ -213,17 +197,7 @@ def _own_mib() -> float:
 
 @contextlib.contextmanager
 def memory_limit(size: int) -> Iterator[Path]:
-    """A control group whose processes may hold so many bytes together; beyond that Linux kills them.
-
-    Args:
-        size: in bytes.
-
-    Yields:
-        The file that takes the number of a process that is to be limited.
-
-    Raises:
-        OSError: no group can be made here.
-    """
+    """A control group limited to `size` bytes; yields its file, to which a process writes its number to be limited."""
     old = Path("/sys/fs/cgroup/memory")
     top, limit = (old, "memory.limit_in_bytes") if old.is_dir() else (old.parent, "memory.max")
     group = top / f"jaxnn-{os.getpid()}"
@@ -239,19 +213,7 @@ def memory_limit(size: int) -> Iterator[Path]:
 
 
 def run(options: Options, console: Console) -> dict[str, Any]:
-    """Measure all readers, write and show what they reached.
-
-    Args:
-        options: see `Options`.
-        console: where the table goes.
-
-    Returns:
-        What was written.
-
-    Raises:
-        ValueError: an option is out of range.
-        OSError: the disk is full, no limit can be set, or a reader failed that should not.
-    """
+    """Measure all readers, write the results and show them."""
     for name in ("limit_mib", "side", "batch_size", "hidden", "workers"):
         if getattr(options, name) < 1:
             raise ValueError(f"--{name.replace('_', '-')} {getattr(options, name)} must be at least 1")
@@ -275,16 +237,16 @@ def run(options: Options, console: Console) -> dict[str, Any]:
 
 
 def _alone(reader: str, limit: Path | None, folder: str, options: Options) -> dict[str, Any]:
-    """What a reader reached in a process of its own, which a file of `memory_limit` may limit."""
-    asked = json.dumps([reader, str(limit or os.devnull), folder, dataclasses.asdict(options)], default=str)
+    """The result of `read` in a process of its own, limited by the file of `memory_limit` if there is one."""
+    request = json.dumps([reader, str(limit or os.devnull), folder, dataclasses.asdict(options)], default=str)
     program = (
-        "import json, os, pathlib, sys; asked = json.loads(sys.argv[1]); "
-        "pathlib.Path(asked[1]).write_text(str(os.getpid())); "
+        "import json, os, pathlib, sys; request = json.loads(sys.argv[1]); "
+        "pathlib.Path(request[1]).write_text(str(os.getpid())); "
         "from experiments.benchmark import streaming; "
-        "found = streaming.read(asked[0], pathlib.Path(asked[2]), streaming.Options(**asked[3])); "
+        "found = streaming.read(request[0], pathlib.Path(request[2]), streaming.Options(**request[3])); "
         "print(json.dumps(found))"
     )
-    done = subprocess.run([sys.executable, "-c", program, asked], capture_output=True, text=True, check=False)
+    done = subprocess.run([sys.executable, "-c", program, request], capture_output=True, text=True, check=False)
     if done.returncode == 0:
         return json.loads(done.stdout.splitlines()[-1])
     raise OSError(f"{reader} ended with status {done.returncode}: {done.stderr[-500:]}")
@@ -294,19 +256,20 @@ def _table(rows: list[dict[str, Any]], options: Options) -> Table:
     table = Table("reader", "limit", "examples/s", "waiting", "before the first", "memory, first tenth", "at most")
     for row in rows:
         memory = row["memory_mib"]
-        told = [
+        table.add_row(
+            row["reader"],
+            f"{options.limit_mib} MiB" if row["limited"] else "none",
             f"{row['examples_per_second']:,.0f}",
             f"{row['waiting_share']:.0%}",
             f"{row['before_s']:.1f} s",
             f"{memory[0]:,.0f} MiB",
             f"{max(memory):,.0f} MiB",
-        ]
-        table.add_row(row["reader"], f"{options.limit_mib} MiB" if row["limited"] else "none", *told)
+        )
     return table
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The command; exit status 0, or 2 when something that was given is wrong."""
+    """Run the command; exit status 0, or 2 for a wrong option."""
     prog = "python -m experiments.benchmark.streaming"
     return command.run(run, tyro.cli(Options, prog=prog, description=__doc__, args=arguments), Console())
 

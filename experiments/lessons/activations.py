@@ -26,7 +26,7 @@ from jaxnn import losses, models
 from jaxnn.data import preprocess
 from jaxnn.inspect import layer_statistics
 from jaxnn.models import ACTIVATIONS
-from jaxnn.plots import signals as pictures
+from jaxnn.plots import signals, studies
 from jaxnn.training import Data, Task
 
 NAMES = tuple(ACTIVATIONS)
@@ -103,7 +103,7 @@ def _functions() -> Findings:
         and min(largest["relu"], largest["tanh"]) > 0.99,
     )
     in_order = [{name: array[name] for name in NAMES} for array in (values, slopes)]
-    return Findings([claim], {"functions": pictures.activation_functions(z, *in_order)})
+    return Findings([claim], {"functions": signals.activation_functions(z, *in_order)})
 
 
 def _gradient_norms(data: Data, options: Options) -> np.ndarray:
@@ -150,7 +150,7 @@ def _depth(norms: np.ndarray) -> Findings:
     )
     curves = dict(zip(SHOWN, norms, strict=True))
     caption = f"{layers} hidden layers of {WIDTH}, {seeds} seeds each"
-    figure = pictures.bands(
+    figure = studies.bands(
         "The gradient against depth, before training: behind sigmoids it vanishes",
         [(caption, "layer, the first at the left", "norm of the gradient of W (log scale)", curves)],
         logarithmic=[True],
@@ -232,7 +232,7 @@ def _dying(raced: RateSearch, dead: np.ndarray) -> Findings:
     )
     reached = 100 * raced.last("validation_accuracy")[BOTH]
     names = [SHOWN[i] for i in BOTH]
-    figure = pictures.against_rate(
+    figure = studies.against_rate(
         "Neurons that no training example activates: ReLU dies at large learning rates",
         raced.rates,
         [

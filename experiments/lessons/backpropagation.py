@@ -24,8 +24,7 @@ from experiments.lessons import lesson
 from experiments.lessons.lesson import Claim, Findings, Lesson, Options, ResultTable, Text
 from jaxnn import losses, models
 from jaxnn.inspect import check_gradient, computation_graph
-from jaxnn.plots.graph import graph
-from jaxnn.plots.losses import curves
+from jaxnn.plots import curves, graph
 
 L2 = 0.1
 NEURON = {"w0": -0.197, "x0": 0.393, "w1": -0.393, "x1": -0.590, "w2": 0.197}

@@ -25,7 +25,7 @@ from experiments.lessons.lesson import Claim, Findings, Lesson, Options, ResultT
 from jaxnn import layers, losses, models, training
 from jaxnn.data import load, preprocess
 from jaxnn.inspect import sample_dropout_masks
-from jaxnn.plots import masks, studies
+from jaxnn.plots import signals, studies
 
 RATES = (0.0, 0.2, 0.4, 0.5, 0.6, 0.8)
 RATE = 0.5
@@ -131,7 +131,7 @@ def scaling_of(params: Any, x: Array, key: Array) -> tuple[Claim, Any]:
     )
     rows, columns = slice(0, 24), slice(0, 64)
     dropped = layers.dropout(key, hidden, RATE)
-    return claim, masks.dropout_masks(np.asarray(hidden[rows, columns]), np.asarray(dropped[rows, columns]), RATE)
+    return claim, signals.dropout_masks(np.asarray(hidden[rows, columns]), np.asarray(dropped[rows, columns]), RATE)
 
 
 def subnets(params: Any, x: Array, labels: np.ndarray, key: Array) -> tuple[list[Claim], Any, ResultTable]:

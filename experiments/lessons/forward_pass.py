@@ -27,7 +27,7 @@ from experiments.lessons.lesson import Claim, Findings, Lesson, Options, ResultT
 from jaxnn import initializers, losses, models, training
 from jaxnn.data import Dataset, preprocess
 from jaxnn.inspect import layer_outputs
-from jaxnn.plots.pipeline import Stage, pipeline
+from jaxnn.plots.networks import Stage, pipeline
 
 L2 = 1e-3
 BATCH = 64

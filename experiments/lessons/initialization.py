@@ -26,7 +26,7 @@ from experiments.lessons.rate_search import RateSearch, curves, of_run, settings
 from jaxnn import initializers, losses, models
 from jaxnn.data import preprocess
 from jaxnn.inspect.gradients import distinct_neurons
-from jaxnn.plots import signals as pictures
+from jaxnn.plots import signals, studies
 from jaxnn.training import Data, Task, sweep
 
 RULES = {
@@ -165,12 +165,12 @@ def _signals(tanh: Signals, relu: Signals) -> Findings:
     ]
     shown = [1, 2, 3, 4, 6] if layers == 6 else [1, 3, 5, 7, 10]
     drawn = {name: [tanh.shown[i, layer - 1] for layer in shown] for i, name in enumerate(NAMES)}
-    histograms = pictures.layer_histograms(
+    histograms = signals.layer_histograms(
         f"Activations of a tanh network before training: {WIDTH} neurons in each layer", drawn, shown
     )
     # zeros have no place on a log scale, but keep their color
     positive = {kind: {n: np.where(rows > 0, rows, np.nan) for n, rows in spreads[kind].items()} for kind in spreads}
-    depth = pictures.bands(
+    depth = studies.bands(
         f"The spread of the activations against depth ({seeds} seeds; zeros give none at all)",
         [(f"{kind} network", "layer", "standard deviation (log scale)", positive[kind]) for kind in spreads],
         logarithmic=[True, True],
@@ -264,7 +264,7 @@ def _scales(scales: np.ndarray, accuracy: np.ndarray) -> Findings:
         },
         0.25 < best < 4 and mean[0] < 0.5 * at_he and mean[-1] < 0.5 * at_he,
     )
-    figure = pictures.against_rate(
+    figure = studies.against_rate(
         f"How large should the first weights be? {len(scales)} scales with {seeds} seeds each",
         scales,
         [("Validation accuracy after training, learning rate 0.1", "accuracy (%)", {"relu": 100 * accuracy})],

@@ -24,7 +24,7 @@ from experiments.lessons.lesson import Claim, Findings, Lesson, Options, ResultT
 from jaxnn import losses, models, training
 from jaxnn.data import load
 from jaxnn.inspect import layer_outputs
-from jaxnn.plots.network import network
+from jaxnn.plots import network
 
 HIDDEN, LIMIT, GRID = 6, 1.2, 60
 SIZES = ((3, (4,), 2), (2, (HIDDEN,), 2), (64, (256,), 10), (3072, (512,), 10))

@@ -27,8 +27,7 @@ from experiments.lessons.rate_search import RateSearch, search_rates
 from jaxnn import losses, models
 from jaxnn.data import preprocess
 from jaxnn.inspect import curvature, descent
-from jaxnn.plots import signals as pictures
-from jaxnn.plots import surfaces
+from jaxnn.plots import studies, surfaces
 from jaxnn.training import Data, Task
 
 MODEL = models.mlp((8, 8, 1), (32,), 10, activation=jnp.tanh)
@@ -118,7 +117,7 @@ def _noise(data: Data, options: Options) -> Findings:
         {"fitted power": power, "largest deviation from sqrt(trace/B)": float(np.abs(spread / theory - 1).max())},
         abs(power + 0.5) < 0.05 and float(np.abs(spread / theory - 1).max()) < 0.2,
     )
-    figure = pictures.against_rate(
+    figure = studies.against_rate(
         "The gradient of a mini-batch: its noise falls with the square root of the batch size",
         sizes,
         [
@@ -198,7 +197,7 @@ def _race(raced: RateSearch, seconds: float) -> Findings:
     kinds = {"too low": 0, "low": max(1, best[0] - len(rates) // 4), "good": int(best[0])}
     kinds["too high"] = len(rates) - 1
     kinds = {f"{name}: {rates[i]:.3g}": i for name, i in kinds.items()}
-    curves = pictures.bands(
+    curves = studies.bands(
         "Plain descent with four learning rates: the loss, and how large an update is beside the weights",
         [
             ("Training loss", "epoch", "loss (log scale)", {name: loss[0, i] for name, i in kinds.items()}),
@@ -212,7 +211,7 @@ def _race(raced: RateSearch, seconds: float) -> Findings:
         logarithmic=[True, True],
         lines=[{}, {"1e-3, the rule of thumb": 1e-3}],
     )
-    race = pictures.bands(
+    race = studies.bands(
         f"The race: each optimizer with its best learning rate of {len(rates)}",
         [
             (
@@ -224,7 +223,7 @@ def _race(raced: RateSearch, seconds: float) -> Findings:
         ],
         logarithmic=[True],
     )
-    against = pictures.against_rate(
+    against = studies.against_rate(
         "The learning rate decides: every optimizer has a valley of its own",
         rates,
         [
@@ -304,7 +303,7 @@ def _curvature(data: Data, options: Options) -> Findings:
     places = np.linspace(-1, 1, 15 if options.quick else 51)
     plane = np.asarray(curvature.loss_plane(loss, solution, first, second, places, places))
     surface = surfaces.loss_surface(places, places, plane, "The loss on a random plane through a solution")
-    runaway = pictures.against_rate(
+    runaway = studies.against_rate(
         "Full-batch descent from beside a solution: it runs away where the learning rate is above 2/L",
         rates,
         [

@@ -106,7 +106,7 @@ def study(options: Options) -> Findings:
         for i, width in enumerate(WIDTHS)
     ]
     epoch = np.arange(1, epochs + 1)
-    by_heart_figure = studies.curves(
+    by_heart_figure = studies.progress(
         np.arange(1, len(by_heart["true labels"]) + 1),
         [studies.Panel({key: 100 * values for key, values in by_heart.items()}, name, "training accuracy (%)")],
         f"A sanity check: {IMAGES} images learned by heart",
@@ -145,7 +145,7 @@ def draw_curves(epoch: np.ndarray, mean: dict[str, np.ndarray], seeds: int) -> F
         ),
     ]
     title = f"{WIDTHS[1]} neurons on {POINTS} points: the test loss rises while the other falls, {seeds} seeds"
-    return studies.curves(epoch, panels, title, "epoch", log=True)
+    return studies.progress(epoch, panels, title, "epoch", log=True)
 
 
 def learn_images(options: Options) -> tuple[str, dict[str, np.ndarray]]:

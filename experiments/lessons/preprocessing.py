@@ -25,8 +25,8 @@ from experiments.lessons.rate_search import RateSearch, curves, search_rates
 from jaxnn import losses, models
 from jaxnn.data import preprocess
 from jaxnn.inspect import curvature
-from jaxnn.plots import clouds
-from jaxnn.plots import signals as pictures
+from jaxnn.plots import dataset as pictures
+from jaxnn.plots import studies
 from jaxnn.training import Data, Task
 
 KINDS = ("raw", "zero-centered", "normalized", "PCA", "whitened")
@@ -119,7 +119,7 @@ def _cloud(options: Options) -> Findings:
         },
         max(mean, spread, slant, whole) < 1e-3,
     )
-    return Findings([claim], {"clouds": clouds.clouds(forms)})
+    return Findings([claim], {"clouds": pictures.clouds(forms)})
 
 
 def _images(data: Data) -> Findings:
@@ -146,7 +146,7 @@ def _images(data: Data) -> Findings:
         share[19] > 0.85 and back < 1e-2,
     )
     images = {name: row.reshape(-1, 8, 8) for name, row in rows.items()}
-    return Findings([claim], {"images": clouds.image_rows(images, "The same digits, raw and preprocessed")})
+    return Findings([claim], {"images": pictures.image_rows(images, "The same digits, raw and preprocessed")})
 
 
 def _train(data: Data, options: Options) -> RateSearch:
@@ -207,7 +207,7 @@ def _training(raced: RateSearch, top: dict[str, float]) -> Findings:
         ),
     ]
     title = f"Training on each form of the digits, with its best learning rate of {len(raced.rates)} ({seeds} seeds)"
-    against = pictures.against_rate(
+    against = studies.against_rate(
         "The learning rates that work depend on the preprocessing",
         raced.rates,
         [

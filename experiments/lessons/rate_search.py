@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
-from jaxnn.plots import signals
+from jaxnn.plots import studies
 from jaxnn.training import Data, Run, sweep
 from jaxnn.training._task import MakeTask
 
@@ -143,4 +143,4 @@ def curves(
         ),
     ]
     lines = [] if classes is None else [{f"log {classes}: guessing": np.log(classes)}, {"chance": 100 / classes}]
-    return signals.bands(title, panels, logarithmic=[log, False], lines=lines)
+    return studies.bands(title, panels, logarithmic=[log, False], lines=lines)

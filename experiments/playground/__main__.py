@@ -36,16 +36,7 @@ class Options:
 
 
 def serve(options: Options) -> None:
-    """Serve the page until interrupted.
-
-    Args:
-        options: where.
-
-    Raises:
-        ValueError: the port is out of range, or the host no address of this computer.
-        OSError: the port is taken.
-        ImportError: Bokeh is not installed.
-    """
+    """Serve the page until interrupted."""
     if not 0 <= options.port <= 65535:
         raise ValueError(f"--port must be from 0 to 65535; got {options.port}")
     if options.device == "cpu":

@@ -127,16 +127,7 @@ class Options:
 
 
 def measure(options: Options) -> None:
-    """Measure everything and write it.
-
-    Args:
-        options: how long, and where to.
-
-    Raises:
-        ValueError: a time is not positive.
-        ImportError: Playwright is not installed.
-        OSError: there is no Chromium, or the file cannot be written.
-    """
+    """Measure everything and write it."""
     if options.seconds <= 0 or options.minutes <= 0:
         raise ValueError(f"--seconds and --minutes must be positive; got {options.seconds} and {options.minutes}")
     from playwright.sync_api import sync_playwright

@@ -1,99 +1,35 @@
-"""What is in a data set of images: examples, counts, mean images and pixel values.
+"""Data sets: class counts, pixel values, and the effect of preprocessing on points and images.
 
 Examples start from:
     >>> from jaxnn.plots import dataset
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
-from jaxnn.plots.style import BLUE, GRAY, GREEN, ORANGE, STYLE, VERMILION, WIDTH, new_figure
+from jaxnn.plots._axes import row_of_axes
+from jaxnn.plots.style import BLUE, GRAY, GREEN, ORANGE, STYLE, VERMILION, new_figure
 
-__all__ = ["class_counts", "image_table", "pixel_values"]
-
-
-@matplotlib.rc_context(STYLE)
-def image_table(
-    images: Sequence[ArrayLike], names: Sequence[str], title: str, captions: Sequence[Sequence[str]] | None = None
-) -> Figure:
-    """Rows of images, each row with its name: some examples of each class.
-
-    Args:
-        images: for each row `[K, H, W, C]` with C 1 or 3, the same H, W, C in all; rows may differ in K. Values are
-            shown from 0 (or the smallest, if negative) to the largest of the row.
-        names: one for each row.
-        title: what is seen.
-        captions: for each row a text for each image, written on it.
-
-    Returns:
-        A figure.
-
-    Raises:
-        ValueError: there are no rows, the shapes do not fit together, or the number of names or captions is wrong.
-
-    Example:
-        >>> digits = load("digits").train
-        >>> rows = [digits.inputs[digits.labels == label][:5] for label in (0, 1)]
-        >>> figure = dataset.image_table(rows, ["zero", "one"], "Five of each")
-        >>> figure.get_suptitle()
-        'Five of each'
-    """
-    rows = [np.asarray(row, np.float64) for row in images]
-    shapes = {row.shape[1:] for row in rows}
-    if len(shapes) != 1 or len(rows) != len(names) or any(row.ndim != 4 or not row.size for row in rows):
-        raise ValueError(
-            f"rows have shapes {[r.shape for r in rows]} and {len(names)} names, expected [K, H, W, C] and a name each"
-        )
-    high, wide, channels = next(iter(shapes))
-    if channels not in (1, 3):
-        raise ValueError(f"images have {channels} channels, expected 1 or 3")
-    if captions is not None and [len(row) for row in captions] != [len(row) for row in rows]:
-        raise ValueError(f"captions are {[len(row) for row in captions]} a row, expected {[len(row) for row in rows]}")
-    label, most = 1.25, max(len(row) for row in rows)
-    side = min((WIDTH - label - 0.1) / most, 2.0)
-    step = side * high / wide
-    height = 0.5 + step * len(rows)
-    figure = new_figure(title, height)
-    figure.set_layout_engine("none")
-    axes = figure.add_axes((0, 0, 1, (height - 0.45) / height))
-    axes.set_axis_off()
-    for i, (row, name) in enumerate(zip(rows, names, strict=True)):
-        low = min(0.0, row.min())
-        row = (row - low) / ((row.max() - low) or 1.0)
-        y = (len(rows) - i - 1) * step
-        axes.text(0.1, y + step / 2, name, va="center", fontsize=10)
-        for k, image in enumerate(row):
-            x, gap = label + k * side, 0.03 * side
-            box = (x + gap, x + side - gap, y + gap, y + step - gap)
-            shown = image if channels == 3 else image[..., 0]
-            axes.imshow(shown, extent=box, cmap="gray", vmin=0, vmax=1, interpolation="nearest", aspect="auto")
-            if captions is not None:
-                paper = {"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 2}
-                axes.text(box[0] + gap, box[3] - gap, captions[i][k], ha="left", va="top", fontsize=8, bbox=paper)
-    axes.set(xlim=(0, WIDTH), ylim=(0, height - 0.45))
-    return figure
+__all__ = ["class_counts", "clouds", "image_rows", "pixel_values"]
 
 
 @matplotlib.rc_context(STYLE)
 def class_counts(
     counts: Mapping[str, ArrayLike], names: Sequence[str], title: str = "Examples of each class"
 ) -> Figure:
-    """How many examples of each class there are in each split.
+    """The number of examples of each class in each split.
 
     Args:
-        counts: int[C] for each split, by its name; up to three.
+        counts: int[C] for each of up to three splits.
         names: C class names.
-        title: what is seen.
+        title: of the figure.
 
-    Returns:
-        A figure.
-
-    Raises:
-        ValueError: the counts are not one for each class.
+    Returns: a figure.
 
     Example:
         >>> digits = load("digits")
@@ -123,23 +59,19 @@ def class_counts(
 
 @matplotlib.rc_context(STYLE)
 def pixel_values(histograms: Mapping[str, ArrayLike], means: Sequence[ArrayLike], title: str) -> Figure:
-    """How often each pixel value occurs, in each split and channel, with the means.
+    """The distribution of the pixel values in each split and channel, with the means.
 
     Args:
-        histograms: for each split the shares f[channels, V] of the values 0 to V - 1.
-        means: the mean of each split's channels, f[channels] each, marked by a line.
-        title: what is seen.
+        histograms: for each split the fractions f[channels, V] of the values 0 to V - 1.
+        means: f[channels] for each split, marked by a line.
+        title: of the figure.
 
-    Returns:
-        A figure.
-
-    Raises:
-        ValueError: the shapes do not fit together, or there are not one or three channels.
+    Returns: a figure.
 
     Example:
         >>> inputs = load("digits").train.inputs
-        >>> shares = np.bincount(inputs.ravel(), minlength=17)[None] / inputs.size
-        >>> figure = dataset.pixel_values({"train": shares}, [[inputs.mean()]], "Pixel values of the digits")
+        >>> fractions = np.bincount(inputs.ravel(), minlength=17)[None] / inputs.size
+        >>> figure = dataset.pixel_values({"train": fractions}, [[inputs.mean()]], "Pixel values of the digits")
         >>> figure.get_suptitle()
         'Pixel values of the digits'
     """
@@ -152,19 +84,92 @@ def pixel_values(histograms: Mapping[str, ArrayLike], means: Sequence[ArrayLike]
     if [m.shape for m in marks] != [(channels,)] * len(tables):
         raise ValueError(f"means have shapes {[m.shape for m in marks]}, expected ({channels},) for each split")
     figure = new_figure(title, 3.6)
-    panels = figure.subplots(1, channels, sharey=True, squeeze=False)[0]
+    panels = row_of_axes(figure, channels, sharey=True)
     colors = (VERMILION, GREEN, BLUE) if channels == 3 else (BLUE,)
     for c, axes in enumerate(panels):
         for k, (split, table) in enumerate(tables.items()):
             dash = ("-", "--", ":")[k % 3]
             color = colors[c] if k == 0 else GRAY
-            axes.step(
-                np.arange(size), 100 * table[c], where="mid", color=color, linestyle=dash, linewidth=1.2, label=split
-            )
-            axes.axvline(marks[k][c], color=color, linestyle=dash, linewidth=0.8)
+            look: Any = {"color": color, "linestyle": dash}
+            axes.step(np.arange(size), 100 * table[c], where="mid", linewidth=1.2, label=split, **look)
+            axes.axvline(marks[k][c], linewidth=0.8, **look)
         axes.set_title(f"{('red', 'green', 'blue')[c] if channels == 3 else 'gray'}, mean {marks[0][c]:.1f}")
         axes.set_xlabel("pixel value")
     panels[0].set_ylim(0, 105 * max(float(table.max()) for table in tables.values()))
     panels[0].legend(loc="upper center")
     panels[0].set_ylabel("share of pixels (%)")
+    return figure
+
+
+@matplotlib.rc_context(STYLE)
+def clouds(forms: Mapping[str, ArrayLike]) -> Figure:
+    """The same points before and after preprocessing, on equal axes, each form with its mean and spread.
+
+    Args:
+        forms: points f[N, 2] for each panel.
+
+    Returns: a figure. The ellipse is at two standard deviations along the principal directions; a point has the same
+        color in all panels, by the order of the first coordinate of the first form.
+
+    Example:
+        >>> points = np.random.default_rng(0).normal(size=(50, 2)) + 3
+        >>> figure = dataset.clouds({"raw": points, "centered": points - points.mean(0)})
+        >>> [axes.get_title(loc="left") for axes in figure.axes]
+        ['raw', 'centered']
+    """
+    points = {name: np.asarray(values, np.float64) for name, values in forms.items()}
+    for name, values in points.items():
+        if values.ndim != 2 or values.shape[1] != 2 or len(values) < 2:
+            raise ValueError(f"{name} has shape {values.shape}, expected points [N, 2] with N >= 2")
+    reach = 1.05 * max(float(np.abs(values).max()) for values in points.values())
+    order = np.argsort(np.argsort(next(iter(points.values()))[:, 0]))
+    figure = new_figure("The same points in each form: mean (orange) and two standard deviations (red)", 3.0)
+    row = row_of_axes(figure, len(points), sharex=True, sharey=True)
+    angle = np.linspace(0, 2 * np.pi, 100)
+    for axes, (name, values) in zip(row, points.items(), strict=True):
+        axes.scatter(*values.T, c=order, cmap="Blues", vmin=-len(order), s=5, linewidths=0)
+        variance, vectors = np.linalg.eigh(np.cov(values.T))
+        ring = vectors @ (2 * np.sqrt(np.maximum(variance, 0))[:, None] * np.stack([np.cos(angle), np.sin(angle)]))
+        axes.plot(*(values.mean(0)[:, None] + ring), color=VERMILION)
+        axes.plot(*values.mean(0), "o", color=ORANGE, markersize=7, markeredgecolor="white")
+        axes.axhline(0, color=GRAY, linewidth=0.8)
+        axes.axvline(0, color=GRAY, linewidth=0.8)
+        axes.set(title=name, xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal", xlabel="first coordinate")
+    row[0].set_ylabel("second coordinate")
+    return figure
+
+
+@matplotlib.rc_context(STYLE)
+def image_rows(rows: Mapping[str, ArrayLike], title: str) -> Figure:
+    """The same images before and after preprocessing, one row for each form, on a gray scale of its own.
+
+    Args:
+        rows: images f[N, H, W] for each row, all of one shape.
+        title: of the figure.
+
+    Returns: a figure.
+
+    Example:
+        >>> images = np.arange(32.0).reshape(2, 4, 4)
+        >>> figure = dataset.image_rows({"raw": images, "centered": images - images.mean(0)}, "Two images in two forms")
+        >>> len(figure.axes)
+        4
+    """
+    images = {name: np.asarray(values, np.float64) for name, values in rows.items()}
+    shapes = {values.shape for values in images.values()}
+    if len(shapes) != 1 or len(next(iter(shapes))) != 3:
+        raise ValueError(f"rows have the shapes {sorted(shapes)}, expected one shape [N, H, W]")
+    count = next(iter(shapes))[0]
+    figure = new_figure(title, 0.7 + 0.98 * len(images))
+    grid = figure.subplots(len(images), count, squeeze=False)
+    for row, (name, values) in zip(grid, images.items(), strict=True):
+        for axes, image in zip(row, values, strict=True):
+            axes.imshow(image, cmap="gray", vmin=values.min(), vmax=values.max(), interpolation="nearest")
+            axes.set_xticks([])
+            axes.set_yticks([])
+            axes.grid(False)
+            for side in axes.spines.values():
+                side.set_visible(False)
+        label = f"{name}\n{values.min():.2g} to {values.max():.2g}"
+        row[0].set_ylabel(label, rotation=0, ha="right", va="center", fontsize=9)
     return figure

@@ -1,4 +1,4 @@
-"""Gradient descent on a curve: the points, the slopes, what the step size does, and which minimum is found.
+"""Gradient descent on a curve: points and slopes, the effect of the step size, and basins of attraction.
 
 Examples start from:
     >>> from jaxnn.plots import descent
@@ -16,30 +16,27 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from numpy.typing import ArrayLike
 
+from jaxnn.plots._axes import annotate
 from jaxnn.plots.style import BLACK, BLUE, GRAY, GREEN, ORANGE, PURPLE, SKY, STYLE, VERMILION, new_figure
 
 __all__ = ["basin_map", "descent_frame", "descent_path", "step_sizes"]
 
-BASINS = (BLUE, ORANGE, GREEN, VERMILION, PURPLE, SKY)
-NONE = "#DDDDDD"
+_BASINS = (BLUE, ORANGE, GREEN, VERMILION, PURPLE, SKY)
+_NONE = "#DDDDDD"
 
 
 @matplotlib.rc_context(STYLE)
 def descent_path(curve: ArrayLike, points: ArrayLike, values: ArrayLike, slopes: ArrayLike, rate: float) -> Figure:
-    """A descent on a curve with arrows for the derivative, and the lengths of its steps.
+    """A descent on a curve with arrows for the derivative, beside the lengths of its steps.
 
     Args:
-        curve: f[2, N], places and values of the function.
-        points: f[T], where the descent was, the start first.
-        values: f[T], the function there.
-        slopes: f[T], the derivative there.
+        curve: f[2, N], x and values of the function.
+        points: f[T], the points of the descent.
+        values: f[T], the function at the points.
+        slopes: f[T], the derivative at the points.
         rate: the step size.
 
-    Returns:
-        A figure.
-
-    Raises:
-        ValueError: the arrays do not fit together.
+    Returns: a figure.
 
     Example:
         >>> figure = descent.descent_path(curve, path, (path - 1) ** 2, 2 * (path - 1), rate=0.25)
@@ -59,14 +56,8 @@ def descent_path(curve: ArrayLike, points: ArrayLike, values: ArrayLike, slopes:
     for i in (0, 3, 8):
         if i < len(steps):
             _arrows(left, path[:, i], rate, rise * 0.035, labels=i == 0)
-            left.annotate(
-                f"x{_subscript(i)} = {path[0, i]:.3g}, f' = {path[2, i]:.3g}",
-                (path[0, i], path[1, i]),
-                xytext=(-12, -4),
-                textcoords="offset points",
-                ha="right",
-                fontsize=9,
-            )
+            text = f"x{_subscript(i)} = {path[0, i]:.3g}, f' = {path[2, i]:.3g}"
+            annotate(left, text, (path[0, i], path[1, i]), (-12, -4), ha="right", fontsize=9)
     left.set(xlabel="x", ylabel="f(x)", title="Points on the curve")
     left.legend(loc="upper left")
     shown = np.flatnonzero(steps > 0)
@@ -81,17 +72,13 @@ def descent_path(curve: ArrayLike, points: ArrayLike, values: ArrayLike, slopes:
 def descent_frame(
     curve: ArrayLike, points: ArrayLike, values: ArrayLike, slopes: ArrayLike, rate: float, step: int
 ) -> Figure:
-    """One picture of a moving descent: the points so far, the tangent at the last of them, and where it leads.
+    """One frame of a descent: the points so far, the tangent at the last of them, and the next step.
 
     Args:
         curve, points, values, slopes, rate: as `descent_path`.
-        step: how many steps have been made.
+        step: number of steps so far.
 
-    Returns:
-        A figure, of the same size and axes for every step.
-
-    Raises:
-        ValueError: the arrays do not fit together, or there is no such step.
+    Returns: a figure, of the same size and axes for every step.
 
     Example:
         >>> figure = descent.descent_frame(curve, path, (path - 1) ** 2, 2 * (path - 1), rate=0.25, step=1)
@@ -125,17 +112,16 @@ def descent_frame(
 def step_sizes(
     curve: ArrayLike, paths: Mapping[str, ArrayLike], rates: ArrayLike, factors: ArrayLike, curvature: float
 ) -> Figure:
-    """The same descent with several step sizes, and how fast each of many comes nearer, with the bounds 1/L and 2/L.
+    """Descents with several step sizes, above the convergence factor against the step size with 1/L and 2/L.
 
     Args:
-        curve: f[2, N], places and values of the function.
-        paths: for each panel its title and f[2, T], the points of a descent and the values there.
+        curve: f[2, N], x and values of the function.
+        paths: f[2, T] for each panel, the points of a descent and the values there.
         rates: f[H], step sizes.
-        factors: f[H], by how much each divides or multiplies the distance to the minimum in one step.
+        factors: f[H], the factor of the distance to the minimum in one step.
         curvature: L, the second derivative at the minimum.
 
-    Returns:
-        A figure.
+    Returns: a figure.
 
     Example:
         >>> paths = {"step size 0.25": np.stack([path, (path - 1) ** 2])}
@@ -165,14 +151,7 @@ def step_sizes(
     axes.plot(rates, factors, color=BLACK)
     for place, text in ((1 / curvature, "1/L"), (2 / curvature, "2/L")):
         axes.axvline(place, color=VERMILION, linestyle="--")
-        axes.annotate(
-            f"{text} = {place:.3g}",
-            (place, 1),
-            xycoords=("data", "axes fraction"),
-            xytext=(4, -11),
-            textcoords="offset points",
-            color=VERMILION,
-        )
+        annotate(axes, f"{text} = {place:.3g}", (place, 1), (4, -11), ("data", "axes fraction"), color=VERMILION)
     axes.axhline(1, color=GRAY, linestyle=":")
     bound = 2 / curvature
     ends = [0.0, bound / 2, bound, float(np.max(rates))]
@@ -199,19 +178,18 @@ def basin_map(
     bounds: ArrayLike,
     name: str = "f(x)",
 ) -> Figure:
-    """Which minimum every start finds with every step size, below the curve that is descended.
+    """The minimum that every start reaches with every step size, below the curve.
 
     Args:
-        curve: f[2, N], places and values of the function.
-        minima: f[M], where its minima are.
+        curve: f[2, N], x and values of the function.
+        minima: f[M], x of its minima.
         starts: f[S], evenly spaced.
         rates: f[H], evenly spaced on a log scale.
-        found: int[S, H], the number of the minimum or -1.
-        bounds: f[M], 2/L of each minimum: with a larger step size no descent can settle in it.
+        found: int[S, H], the index of the minimum or -1.
+        bounds: f[M], 2/L of each minimum, above which no descent converges to it.
         name: of the function.
 
-    Returns:
-        A figure.
+    Returns: a figure.
 
     Example:
         >>> starts, rates, found = np.array([-1.0, 0.0, 1.0]), np.array([0.1, 1.0, 10.0]), np.zeros((3, 3), int)
@@ -221,7 +199,7 @@ def basin_map(
     """
     line, places = np.asarray(curve, np.float64), np.asarray(minima, np.float64)
     x, eta, which = np.asarray(starts, np.float64), np.asarray(rates, np.float64), np.asarray(found)
-    colors = [BASINS[i % len(BASINS)] for i in range(len(places))]
+    colors = [_BASINS[i % len(_BASINS)] for i in range(len(places))]
     figure = new_figure(
         f"Which minimum of {name} gradient descent finds depends on the start and on the step size", 8.2
     )
@@ -229,39 +207,25 @@ def basin_map(
     top.plot(*line, color=GRAY, linewidth=1)
     height = np.interp(x, *line)
     smallest = which[:, 0]
-    top.scatter(x, height, c=[NONE if i < 0 else colors[i] for i in smallest], s=9, zorder=3)
+    top.scatter(x, height, c=[_NONE if i < 0 else colors[i] for i in smallest], s=9, zorder=3)
     for i, place in enumerate(places):
         depth = np.interp(place, *line)
         top.plot(place, depth, "v", color=colors[i], markersize=10, markeredgecolor=BLACK, zorder=4)
-        top.annotate(
-            f"{place:.2f}",
-            (place, depth),
-            xytext=(0, -15),
-            textcoords="offset points",
-            ha="center",
-            va="top",
-            fontsize=9,
-        )
+        annotate(top, f"{place:.2f}", (place, depth), (0, -15), ha="center", va="top", fontsize=9)
     top.set_ylim(line[1].min() - 0.22 * np.ptp(line[1]), None)
     top.set(ylabel="f(x)", title=f"Starts, colored by the minimum that they find with a step size of {eta[0]:.2g}")
     bottom.grid(False)
     bottom.pcolormesh(
-        x, eta, which.T, cmap=ListedColormap([NONE, *colors]), vmin=-1.5, vmax=len(places) - 0.5, rasterized=True
+        x, eta, which.T, cmap=ListedColormap([_NONE, *colors]), vmin=-1.5, vmax=len(places) - 0.5, rasterized=True
     )
     bottom.set_yscale("log")
     for bound in np.unique(np.round(np.asarray(bounds, np.float64), 4)):
         if eta[0] < bound < eta[-1]:
             owners = [_short(p) for p, b in zip(places, np.asarray(bounds), strict=True) if abs(b - bound) < 1e-3]
             bottom.axhline(bound, color=BLACK, linestyle="--", linewidth=1)
-            bottom.annotate(
-                f"2/L = {bound:.3g} of {', '.join(owners)}",
-                (0.01, bound),
-                xycoords=("axes fraction", "data"),
-                xytext=(0, 3),
-                textcoords="offset points",
-                fontsize=9,
-                bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1},
-            )
+            text, box = f"2/L = {bound:.3g} of {', '.join(owners)}", {"facecolor": "white", "edgecolor": "none"}
+            box |= {"alpha": 0.8, "pad": 1}
+            annotate(bottom, text, (0.01, bound), (0, 3), ("axes fraction", "data"), fontsize=9, bbox=box)
     bottom.set(
         xlabel="start x",
         ylabel="step size (eta), log scale",
@@ -270,7 +234,7 @@ def basin_map(
     bottom.set_xlim(x.min(), x.max())
     handles = [Patch(color=color, label=_short(place)) for color, place in zip(colors, places, strict=True)]
     figure.legend(
-        handles=[*handles, Patch(color=NONE, label="none of these")],
+        handles=[*handles, Patch(color=_NONE, label="none of these")],
         loc="outside lower center",
         ncols=len(handles) + 1,
         title="the descent ends at",
@@ -284,7 +248,7 @@ def _checked(
     line = np.asarray(curve, np.float64)
     rows: Sequence[np.ndarray] = [np.asarray(row, np.float64) for row in (points, values, slopes)]
     if line.ndim != 2 or len(line) != 2:
-        raise ValueError(f"curve has shape {line.shape}, expected [2, N]: places and values")
+        raise ValueError(f"curve has shape {line.shape}, expected [2, N]: x and values")
     if rows[0].ndim != 1 or len(rows[0]) < 2 or len({row.shape for row in rows}) != 1:
         raise ValueError(
             f"points, values and slopes have shapes {[row.shape for row in rows]}, expected [T] of one T >= 2"
@@ -293,7 +257,7 @@ def _checked(
 
 
 def _arrows(axes: Axes, place: np.ndarray, rate: float, below: float, labels: bool) -> None:
-    """Where the derivative points, and the step, which goes the other way."""
+    """Arrows for the derivative and for the step, which has the opposite direction."""
     x, y, slope = place
     look = {"arrowstyle": "-|>", "shrinkA": 0, "shrinkB": 0, "mutation_scale": 12, "linewidth": 2}
     width = np.sign(slope) * max(abs(rate * slope), 0.15)

@@ -1,16 +1,24 @@
-"""A measure over a grid of settings."""
+"""Grids of numbers: heat maps, confusion matrices, matrix equations.
+
+Examples start from:
+    >>> from jaxnn.plots import grids
+"""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import matplotlib
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import Normalize, PowerNorm
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from matplotlib.ticker import PercentFormatter
 from numpy.typing import ArrayLike
 
-from jaxnn.plots.style import BLUE, STYLE, VERMILION, new_figure
+from jaxnn.plots.style import GRAY, STYLE, VERMILION, new_figure
 
-__all__ = ["heat_map", "spread_line"]
+__all__ = ["Matrix", "confusion", "equation", "heat_map"]
 
 
 @matplotlib.rc_context(STYLE)
@@ -18,23 +26,19 @@ def heat_map(
     values: ArrayLike,
     rows: tuple[str, Sequence[float]],
     columns: tuple[str, Sequence[float]],
-    measure: str,
+    metric: str,
     best: tuple[int, int] | None = None,
 ) -> Figure:
-    """A measure for every pair of two settings, as colors and numbers.
+    """A metric for every pair of values of two settings, as colors and numbers.
 
     Args:
-        values: f[R, C]; what is not finite (a run that diverged) is left white and says so.
+        values: f[R, C]; non-finite ones (runs that diverged) are white and labeled.
         rows: the name of the setting of the rows and its R values.
         columns: the name of the setting of the columns and its C values.
-        measure: what the values are, with its unit.
-        best: the (row, column) to frame.
+        metric: its name, with the unit.
+        best: (row, column) to frame.
 
-    Returns:
-        A figure.
-
-    Raises:
-        ValueError: the number of values does not fit the rows and columns.
+    Returns: a figure.
 
     Example:
         >>> accuracy, penalties, rates = [[91.2, 95.0], [93.1, np.nan]], [0, 1e-3], [0.1, 1.0]
@@ -45,16 +49,15 @@ def heat_map(
     v = np.asarray(values, np.float64)
     if v.shape != (len(rows[1]), len(columns[1])) or v.size == 0:
         raise ValueError(f"values have shape {v.shape}, expected {(len(rows[1]), len(columns[1]))} as named")
-    figure = new_figure(f"{measure} by {rows[0]} and {columns[0]}", min(9.0, 2.0 + 0.55 * len(v)))
+    figure = new_figure(f"{metric} by {rows[0]} and {columns[0]}", min(9.0, 2.0 + 0.55 * len(v)))
     axes = figure.add_subplot()
     axes.grid(False)
     shown = np.ma.masked_invalid(v)
     image = axes.imshow(shown, cmap="viridis", aspect="auto", interpolation="nearest")
-    figure.colorbar(image, ax=axes).set_label(measure)
+    figure.colorbar(image, ax=axes).set_label(metric)
     axes.set_xticks(range(v.shape[1]), [f"{value:.3g}" for value in columns[1]])
     axes.set_yticks(range(v.shape[0]), [f"{value:.3g}" for value in rows[1]])
-    axes.set_xlabel(columns[0])
-    axes.set_ylabel(rows[0])
+    axes.set(xlabel=columns[0], ylabel=rows[0])
     low, high = (float(shown.min()), float(shown.max())) if shown.count() else (0.0, 1.0)
     if v.shape[1] <= 14:
         for (i, j), value in np.ndenumerate(v):
@@ -68,42 +71,154 @@ def heat_map(
 
 
 @matplotlib.rc_context(STYLE)
-def spread_line(
-    values: ArrayLike, setting: tuple[str, Sequence[float]], measure: str, best: int | None = None, *, log: bool = False
-) -> Figure:
-    """A measure over the values of one setting: each seed as a point, their mean as a line.
+def confusion(counts: ArrayLike, names: Sequence[str]) -> Figure:
+    """The confusion matrix, colored by the fraction of each true class on a square-root scale.
+
+    Up to 12 classes every cell has its percentage and count, up to 25 its percentage; with more the axes name as many
+    classes as there is room for.
 
     Args:
-        values: f[V, S], for each value of the setting and each seed; NaN for runs that diverged.
-        setting: its name and its V values.
-        measure: what the values are, with its unit.
-        best: the place of the value to mark.
-        log: whether the axis of the setting is logarithmic.
+        counts: int[C, C], rows the true class, columns the predicted.
+        names: C class names.
 
-    Returns:
-        A figure.
-
-    Raises:
-        ValueError: the number of values does not fit the setting.
+    Returns: a figure.
 
     Example:
-        >>> accuracy = [[91.2, 92.0], [95.1, 94.4], [90.0, np.nan]]
-        >>> figure = plots.spread_line(accuracy, ("learning rate", [0.01, 0.1, 1.0]), "accuracy (%)", best=1, log=True)
-        >>> figure.axes[0].get_xscale()
-        'log'
+        >>> figure = plots.confusion(np.array([[8, 2], [1, 9]]), ["cat", "dog"])
+        >>> figure.get_suptitle()
+        'Confusion matrix: 17 of 20 right (85.0 %)'
     """
-    v, x = np.asarray(values, np.float64), np.asarray(setting[1], np.float64)
-    if v.ndim != 2 or v.shape[0] != len(x) or v.size == 0:
-        raise ValueError(f"values have shape {v.shape}, expected [{len(x)}, seeds] as named")
-    figure = new_figure(f"{measure} by {setting[0]}", 5.0)
+    n = np.asarray(counts)
+    if not np.issubdtype(n.dtype, np.integer):
+        raise TypeError(f"counts are {n.dtype}, expected integers, not fractions")
+    if n.ndim != 2 or n.shape[0] != n.shape[1] or n.size == 0 or (n < 0).any():
+        raise ValueError(f"counts have shape {n.shape} and minimum {n.min(initial=0)}, expected [C, C] of at least 0")
+    classes = len(n)
+    if len(names) != classes:
+        raise ValueError(f"names has {len(names)} entries, expected {classes}, one for each class")
+    total, right = int(n.sum()), int(np.trace(n))
+    of_class = n.sum(axis=1, keepdims=True)
+    fraction = n / np.maximum(of_class, 1)
+
+    title = f"Confusion matrix: {right:,} of {total:,} right" + (f" ({100 * right / total:.1f} %)" if total else "")
+    figure = new_figure(title, 8.6 if classes <= 25 else 9.1)
     axes = figure.add_subplot()
-    axes.plot(np.repeat(x, v.shape[1]), v.ravel(), "o", color=BLUE, alpha=0.4, label="each seed")
-    axes.plot(x, v.mean(axis=1), color=BLUE, label="mean")
-    if best is not None:
-        axes.axvline(x[best], color=VERMILION, linestyle="--", label=f"best: {x[best]:.3g}")
-    if log:
-        axes.set_xscale("log")
-    axes.set_xlabel(setting[0])
-    axes.set_ylabel(measure)
-    axes.legend()
+    axes.grid(False)
+    image = axes.imshow(fraction, cmap="Blues", norm=PowerNorm(0.5, 0, 1), interpolation="nearest")
+    bar = figure.colorbar(image, ax=axes, shrink=0.8, ticks=[0, 0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 1])
+    bar.ax.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0, symbol=" %"))
+    bar.set_label("share of the true class (square-root scale)")
+    wrong = np.where(np.eye(classes, dtype=bool), -1, fraction)
+    row, column = divmod(int(wrong.argmax()), classes)
+    if wrong[row, column] > 0:
+        axes.set_title(
+            f"most often confused: {names[row]} taken for {names[column]}, "
+            f"{100 * fraction[row, column]:.0f} % of {names[row]}"
+        )
+    step = -(-classes // 50)
+    size = 10 if classes <= 12 else 8 if classes <= 25 else 6.5
+    ticks = range(0, classes, step)
+    axes.set_xticks(ticks, [names[i] for i in ticks], rotation=45 if classes <= 25 else 90, fontsize=size)
+    for label in axes.get_xticklabels() if classes <= 25 else ():
+        label.set(ha="right", rotation_mode="anchor")
+    axes.set_yticks(ticks, [names[i] for i in ticks], fontsize=size)
+    note = f" (1 in {step} named)" if step > 1 else ""
+    axes.set(xlabel=f"predicted class{note}", ylabel=f"true class{note}")
+    if classes <= 25:
+        for i, j in np.argwhere(n > 0):
+            text = f"{100 * fraction[i, j]:.0f} %\n{n[i, j]:,}" if classes <= 12 else f"{100 * fraction[i, j]:.0f}"
+            color = "white" if fraction[i, j] > 0.4 else "black"
+            axes.text(j, i, text, ha="center", va="center", fontsize=9 if classes <= 12 else 8, color=color)
     return figure
+
+
+class Matrix(NamedTuple):
+    """One matrix of an equation."""
+
+    name: str
+    """Above the matrix."""
+    values: ArrayLike
+    """[rows, columns], or [n] for a column."""
+    rows: Sequence[str] = ()
+    """Names at the left of the rows."""
+    note: str = ""
+    """Below the matrix."""
+    cmap: str = "RdBu_r"
+    """By default for signed numbers, white at zero; "gray" runs from the smallest to the largest value."""
+
+
+@matplotlib.rc_context(STYLE)
+def equation(parts: Sequence[Matrix | str], title: str) -> Figure:
+    """An equation of matrices, such as W . x + b = scores, with the number in every cell, colored by it.
+
+    Each matrix has its own color scale.
+
+    Args:
+        parts: matrices, and signs such as "=".
+        title: of the figure.
+
+    Returns: a figure.
+
+    Example:
+        >>> w, x = np.array([[0.2, -0.5], [1.5, 1.3]]), np.array([56.0, 231.0])
+        >>> figure = grids.equation([grids.Matrix("W", w), "·", grids.Matrix("x", x)], "The score function")
+        >>> figure.get_suptitle()
+        'The score function'
+    """
+    arrays = [None if isinstance(part, str) else _as_matrix(part) for part in parts]
+    tallest = max((len(a) for a in arrays if a is not None), default=0)
+    if not tallest:
+        raise ValueError(f"parts are {list(parts)!r}, expected at least one Matrix")
+    width, places = 0.0, []
+    for part, array in zip(parts, arrays, strict=True):
+        names = () if isinstance(part, str) else part.rows
+        width += 0.12 * max((len(name) for name in names), default=0)
+        places.append(width)
+        width += 0.7 if array is None else array.shape[1] + 0.3
+    inch = 9.6 / width  # one cell
+    figure = new_figure(title, min(8.0, inch * (tallest + 1.5) * 0.8 + 0.6))
+    axes = figure.add_subplot()
+    axes.set(xlim=(-0.1, width), ylim=(-tallest / 2 - 0.8, tallest / 2 + 0.6))
+    axes.axis("off")
+    size = float(np.clip(inch * 17, 7, 15))
+    for left, part, array in zip(places, parts, arrays, strict=True):
+        if isinstance(part, str):
+            axes.text(left + 0.2, 0, part, ha="center", va="center", fontsize=1.4 * size)
+        elif array is not None:
+            _draw(axes, left, part, array, size)
+    return figure
+
+
+def _as_matrix(part: Matrix) -> np.ndarray:
+    array = np.asarray(part.values, np.float64)
+    array = array[:, None] if array.ndim == 1 else array
+    if array.ndim != 2 or array.size == 0:
+        raise ValueError(f"{part.name} has shape {array.shape}, expected [rows, columns] or [n], not empty")
+    if part.rows and len(part.rows) != len(array):
+        raise ValueError(f"{part.name} has {len(part.rows)} row names, expected {len(array)}")
+    return array
+
+
+def _draw(axes: Axes, left: float, part: Matrix, array: np.ndarray, size: float) -> None:
+    rows, columns = array.shape
+    top = rows / 2
+    if part.cmap == "gray":
+        norm = Normalize(array.min(), array.max() if array.max() > array.min() else array.min() + 1)
+    else:
+        largest = np.abs(array).max() or 1.0
+        norm = Normalize(-1.6 * largest, 1.6 * largest)  # pale enough for black numbers
+    cmap = matplotlib.colormaps[part.cmap]
+    for i in range(rows):
+        if part.rows:
+            axes.text(left - 0.08, top - i - 0.5, part.rows[i], ha="right", va="center", fontsize=0.8 * size)
+        for j in range(columns):
+            color = cmap(norm(array[i, j]))
+            axes.add_patch(Rectangle((left + j, top - i - 1), 1, 1, facecolor=color, edgecolor=GRAY, linewidth=0.6))
+            ink = "black" if np.dot(color[:3], [0.299, 0.587, 0.114]) > 0.5 else "white"
+            axes.text(
+                left + j + 0.5, top - i - 0.5, f"{array[i, j]:.4g}", ha="center", va="center", color=ink, size=size
+            )
+    middle = left + columns / 2
+    axes.text(middle, top + 0.12, part.name, ha="center", va="bottom", fontsize=0.95 * size, fontweight="bold")
+    if part.note:
+        axes.text(middle, -top - 0.12, part.note, ha="center", va="top", fontsize=0.75 * size, color=GRAY)

@@ -1,4 +1,4 @@
-"""Images and matrices: what weights look like, which class is taken for which, and where the classifier is wrong."""
+"""Images: templates, mistakes, attribution maps, and tables of examples."""
 
 import textwrap
 from collections.abc import Sequence
@@ -6,33 +6,29 @@ from collections.abc import Sequence
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.colors import PowerNorm
+from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
-from matplotlib.ticker import PercentFormatter
 from numpy.typing import ArrayLike
 
-from jaxnn.plots.style import PIXELS, STYLE, WIDTH, count_of, new_figure
+from jaxnn.plots._axes import bare_figure, count_of, show_image, show_signed, unit_range
+from jaxnn.plots.style import STYLE, WIDTH, new_figure
 
-__all__ = ["confusion", "mistakes", "templates"]
+__all__ = ["attribution", "image_table", "mistakes", "overlay", "templates"]
 
 
 @matplotlib.rc_context(STYLE)
 def templates(weights: ArrayLike, names: Sequence[str] | None = None, limit: int = 64) -> Figure:
-    """Weights as images: the class templates of a linear classifier, or what the first layer looks for.
+    """Weights as images: the class templates of a linear classifier, or the weights of the first layer.
 
-    Each template is divided by its own largest absolute weight, so zero is always the middle: white in the
-    red-to-blue map of one channel; gray in color, `0.5 + 0.5 * w / max |w|`.
+    Each template is divided by its largest absolute weight; zero is white for one channel and gray,
+    `0.5 + 0.5 * w / max |w|`, for three.
 
     Args:
-        weights: `f32[K, H, W, C]`, C 1 or 3.
-        names: K captions; the index of the template if None.
-        limit: how many are drawn; of more than that, those of largest l2 norm, largest first.
+        weights: f[K, H, W, C] with C 1 or 3.
+        names: K captions; by default the indices.
+        limit: number of templates drawn; if there are more, those of largest l2 norm, largest first.
 
-    Returns:
-        A figure.
-
-    Raises:
-        ValueError: weights have another shape or are not finite, the number of names is not K, or limit is below 1.
+    Returns: a figure.
 
     Example:
         >>> params = models.linear((8, 8, 1), 3).init(jax.random.key(0))
@@ -64,7 +60,7 @@ def templates(weights: ArrayLike, names: Sequence[str] | None = None, limit: int
     for axes, index in zip(grid, order.tolist(), strict=False):
         scaled = w[index] / (np.abs(w[index]).max() or 1.0)
         if w.shape[-1] == 1:
-            shown = axes.imshow(scaled[..., 0], cmap="RdBu_r", vmin=-1, vmax=1, interpolation="nearest")
+            shown = show_signed(axes, scaled[..., 0], 1)
         else:
             axes.imshow(0.5 + 0.5 * scaled, interpolation="nearest")
         _caption(axes, names[index] if names is not None else f"{index}")
@@ -79,94 +75,21 @@ def templates(weights: ArrayLike, names: Sequence[str] | None = None, limit: int
 
 
 @matplotlib.rc_context(STYLE)
-def confusion(counts: ArrayLike, names: Sequence[str]) -> Figure:
-    """Which class is taken for which: a matrix of counts, colored by the share of each true class.
-
-    Up to 12 classes every cell says its share and count, up to 25 its share; beyond that color alone speaks, on a
-    square-root scale that shows a few percent, and the axes name as many classes as there is room for.
-
-    Args:
-        counts: int `[C, C]`, rows the true class, columns the predicted.
-        names: C class names.
-
-    Returns:
-        A figure.
-
-    Raises:
-        TypeError: counts are not integers.
-        ValueError: counts are not square or negative, or the number of names is not C.
-
-    Example:
-        >>> figure = plots.confusion(np.array([[8, 2], [1, 9]]), ["cat", "dog"])
-        >>> figure.get_suptitle()
-        'Confusion matrix: 17 of 20 right (85.0 %)'
-    """
-    n = np.asarray(counts)
-    if not np.issubdtype(n.dtype, np.integer):
-        raise TypeError(f"counts are {n.dtype}, expected integers, not shares")
-    if n.ndim != 2 or n.shape[0] != n.shape[1] or n.size == 0 or (n < 0).any():
-        raise ValueError(f"counts have shape {n.shape} and minimum {n.min(initial=0)}, expected [C, C] of at least 0")
-    classes = len(n)
-    if len(names) != classes:
-        raise ValueError(f"names has {len(names)} entries, expected {classes}, one for each class")
-    total, right = int(n.sum()), int(np.trace(n))
-    of_class = n.sum(axis=1, keepdims=True)
-    share = n / np.maximum(of_class, 1)
-
-    title = f"Confusion matrix: {right:,} of {total:,} right" + (f" ({100 * right / total:.1f} %)" if total else "")
-    figure = new_figure(title, 8.6 if classes <= 25 else 9.1)
-    axes = figure.add_subplot()
-    axes.grid(False)
-    image = axes.imshow(share, cmap="Blues", norm=PowerNorm(0.5, 0, 1), interpolation="nearest")
-    bar = figure.colorbar(image, ax=axes, shrink=0.8, ticks=[0, 0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 1])
-    bar.ax.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0, symbol=" %"))
-    bar.set_label("share of the true class (square-root scale)")
-    wrong = np.where(np.eye(classes, dtype=bool), -1, share)
-    row, column = divmod(int(wrong.argmax()), classes)
-    if wrong[row, column] > 0:
-        axes.set_title(
-            f"most often confused: {names[row]} taken for {names[column]}, "
-            f"{100 * share[row, column]:.0f} % of {names[row]}"
-        )
-    step = -(-classes // 50)
-    size = 10 if classes <= 12 else 8 if classes <= 25 else 6.5
-    ticks = range(0, classes, step)
-    axes.set_xticks(ticks, [names[i] for i in ticks], rotation=45 if classes <= 25 else 90, fontsize=size)
-    for label in axes.get_xticklabels() if classes <= 25 else ():
-        label.set(ha="right", rotation_mode="anchor")
-    axes.set_yticks(ticks, [names[i] for i in ticks], fontsize=size)
-    note = f" (1 in {step} named)" if step > 1 else ""
-    axes.set_xlabel(f"predicted class{note}")
-    axes.set_ylabel(f"true class{note}")
-    if classes <= 25:
-        for i, j in np.argwhere(n > 0):
-            text = f"{100 * share[i, j]:.0f} %\n{n[i, j]:,}" if classes <= 12 else f"{100 * share[i, j]:.0f}"
-            color = "white" if share[i, j] > 0.4 else "black"
-            axes.text(j, i, text, ha="center", va="center", fontsize=9 if classes <= 12 else 8, color=color)
-    return figure
-
-
-@matplotlib.rc_context(STYLE)
 def mistakes(
     images: ArrayLike, labels: ArrayLike, predictions: ArrayLike, probabilities: ArrayLike, names: Sequence[str]
 ) -> Figure:
-    """Images that were taken for another class, each with what it is, what it was taken for, and how surely.
+    """Misclassified images, each with its class, the predicted class and the probability of that.
 
-    The gray or color scale runs from 0 (or the smallest value, if negative) to the largest value of all the images
-    drawn, whatever their range: 0 to 1, 16 or 255.
+    All images share one scale, from 0 (or the smallest value, if negative) to their largest value.
 
     Args:
-        images: `[N, H, W, C]` with C 1 or 3, or `[N, H, W]`; any dtype; in the order to be shown. At most 25 are.
-        labels: int `[N]`, the true classes.
-        predictions: int `[N]`, the classes they were taken for.
-        probabilities: `[N]`, 0 to 1, of the predicted classes.
-        names: the class names.
+        images: [N, H, W, C] with C 1 or 3, or [N, H, W], any dtype; the first 25 are shown.
+        labels: int[N], the true classes.
+        predictions: int[N], the predicted classes.
+        probabilities: f[N], 0 to 1, of the predicted classes.
+        names: of the classes.
 
-    Returns:
-        A figure; it says so if there are no mistakes.
-
-    Raises:
-        ValueError: the shapes do not fit, a class has no name, or a probability is not one.
+    Returns: a figure, also if there are no mistakes.
 
     Example:
         >>> images = np.zeros((2, 8, 8), np.uint8)
@@ -198,25 +121,182 @@ def mistakes(
     shown = min(count, 25)
     title = "Most confident mistakes" + (f": {shown} of {count} shown" if count > shown else f": {count}")
     figure, grid = _image_grid(title, shown, columns=5, caption=2, footer=0.0)
-    x = x[:shown].astype(np.float64)
-    low = min(0.0, x.min())
-    x = (x - low) / ((x.max() - low) or 1.0)
+    x = unit_range(x[:shown].astype(np.float64))
     for axes, image, i, j, p in zip(grid, x, true, taken, sure, strict=False):
-        axes.imshow(image if x.shape[-1] == 3 else image[..., 0], cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+        show_image(axes, image, vmin=0, vmax=1)
         caption = f"{names[i]} taken for {names[j]}, {100 * p:.0f}\u00a0%"
         _caption(axes, textwrap.fill(caption, 26))
     return figure
 
 
-def _image_grid(title: str, count: int, columns: int, caption: int, footer: float) -> tuple[Figure, list[Axes]]:
-    """Bare axes for `count` images; `caption` lines above each, `footer` inches below all.
+@matplotlib.rc_context(STYLE)
+def attribution(
+    images: ArrayLike,
+    parts: ArrayLike,
+    captions: Sequence[Sequence[str]],
+    title: str = "What each pixel adds to a score",
+) -> Figure:
+    """Images beside signed maps: red pixels raise the score, blue pixels lower it.
 
-    The places are computed here: matplotlib's layout engines take seconds for 64 axes.
+    The maps of a row share one color scale, which ends at the 99th percentile.
+
+    Args:
+        images: f[N, H, W, C] with C 1 or 3.
+        parts: f[N, K, H, W], K maps for each image, or f[N, K, H, W, C], summed over channels.
+        captions: N rows of K + 1 texts, the first for the image.
+        title: of the figure.
+
+    Returns: a figure.
+
+    Example:
+        >>> images, parts = np.zeros((1, 8, 8, 1)), np.ones((1, 2, 8, 8))
+        >>> figure = plots.attribution(images, parts, [["a three", "for 3", "for 8"]])
+        >>> [axes.get_title() for axes in figure.axes[:3]]
+        ['a three', 'for 3', 'for 8']
     """
+    x, maps = np.asarray(images, np.float64), np.asarray(parts, np.float64)
+    maps = maps.sum(-1) if maps.ndim == 5 else maps
+    if x.ndim != 4 or x.shape[-1] not in (1, 3) or not len(x):
+        raise ValueError(f"images have shape {x.shape}, expected [N, H, W, C] with 1 or 3 channels")
+    if maps.ndim != 4 or maps.shape[:1] + maps.shape[2:] != x.shape[:3]:
+        raise ValueError(f"parts have shape {np.shape(parts)}, expected {(len(x), 'K', *x.shape[1:3])}")
+    count, columns = len(x), maps.shape[1] + 1
+    if [len(row) for row in captions] != [columns] * count:
+        raise ValueError(f"captions have {[len(row) for row in captions]} texts, expected {count} rows of {columns}")
+    side = min(WIDTH / (columns + 0.4), 2.2)
+    figure = new_figure(title, 0.5 + count * (side + 0.25))
+    grid = figure.subplots(count, columns, squeeze=False)
+    for i in range(count):
+        limit = np.percentile(np.abs(maps[i]), 99) or np.abs(maps[i]).max() or 1.0
+        shown = None
+        for j, axes in enumerate(grid[i]):
+            axes.set_axis_off()
+            axes.set_title(captions[i][j], fontsize=9, loc="center", pad=4)
+            if j == 0:
+                show_image(axes, unit_range(x[i]))
+            else:
+                shown = show_signed(axes, maps[i, j - 1], limit)
+        if shown is not None:
+            bar = figure.colorbar(shown, ax=list(grid[i]), shrink=0.8, aspect=12, pad=0.01, extend="both")
+            bar.set_label("inhibits  ·  promotes", fontsize=8)
+            bar.ax.tick_params(labelsize=8)
+    return figure
+
+
+@matplotlib.rc_context(STYLE)
+def overlay(original: ArrayLike, seen: ArrayLike, maps: ArrayLike, captions: Sequence[str], title: str) -> Figure:
+    """A picture, the model's input made from it, and that input under signed maps: red raises a score, blue lowers it.
+
+    The larger the contribution of a pixel, the more opaque its color. All maps share one color scale.
+
+    Args:
+        original: f[h, w, c], values from 0 to 1, c 1 or 3, of any size.
+        seen: f[H, W, C], values from 0 to 1, C 1 or 3.
+        maps: f[K, H, W].
+        captions: K + 2 texts, for the picture, the input and each map.
+        title: of the figure.
+
+    Returns: a figure.
+
+    Example:
+        >>> picture, seen, maps = np.ones((20, 20, 3)), np.ones((8, 8, 1)), np.ones((1, 8, 8))
+        >>> figure = plots.overlay(picture, seen, maps, ["a photo", "the input", "for cat"], "A picture")
+        >>> len([axes for axes in figure.axes if axes.images])
+        3
+    """
+    pictures = [np.asarray(a, np.float64) for a in (original, seen)]
+    parts = np.asarray(maps, np.float64)
+    if any(picture.ndim != 3 or picture.shape[-1] not in (1, 3) for picture in pictures):
+        raise ValueError(f"overlay: images have shapes {[p.shape for p in pictures]}, expected [H, W, C], C 1 or 3")
+    if parts.ndim != 3 or parts.shape[1:] != pictures[1].shape[:2] or len(captions) != len(parts) + 2:
+        raise ValueError(
+            f"overlay: maps of shape {parts.shape} and {len(captions)} captions do not fit images of "
+            f"{pictures[1].shape[:2]}: expected [K, H, W] and K + 2"
+        )
+    columns = len(parts) + 2
+    side = (WIDTH - 0.1 * (columns + 1)) / columns
+    height = side + 1.6
+    figure = bare_figure(title, height)
+    limit = float(np.abs(parts).max()) or 1.0
+    shown = None
+    for j, caption in enumerate(captions):
+        box = ((0.1 + j * (side + 0.1)) / WIDTH, 0.65 / height, side / WIDTH, side / height)
+        axes = figure.add_axes(box)
+        axes.set_axis_off()
+        axes.set_title(caption, fontsize=9, loc="center", pad=4)
+        if j < 2:
+            picture = pictures[j].clip(0, 1)
+            axes.imshow(np.broadcast_to(picture, (*picture.shape[:2], 3)), interpolation="nearest")
+            continue
+        axes.imshow(0.35 + 0.5 * pictures[1].mean(-1), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+        strength = (np.abs(parts[j - 2]) / limit) ** 0.5
+        shown = show_signed(axes, parts[j - 2], limit, alpha=0.9 * strength)
+    if shown is not None:
+        place = figure.add_axes((0.5, 0.42 / height, 0.48, 0.12 / height))
+        bar = figure.colorbar(ScalarMappable(shown.norm, shown.cmap), cax=place, orientation="horizontal")
+        bar.set_label("added to the score: blue inhibits, red promotes", fontsize=9)
+    return figure
+
+
+@matplotlib.rc_context(STYLE)
+def image_table(
+    images: Sequence[ArrayLike], names: Sequence[str], title: str, captions: Sequence[Sequence[str]] | None = None
+) -> Figure:
+    """Named rows of images, such as examples of each class.
+
+    Args:
+        images: f[K, H, W, C] for each row with C 1 or 3; rows may differ in K alone. Values are scaled in each row from
+            0 (or the smallest, if negative) to the largest.
+        names: one for each row.
+        title: of the figure.
+        captions: for each row a text on each image.
+
+    Returns: a figure.
+
+    Example:
+        >>> digits = load("digits").train
+        >>> rows = [digits.inputs[digits.labels == label][:5] for label in (0, 1)]
+        >>> figure = plots.image_table(rows, ["zero", "one"], "Five of each")
+        >>> figure.get_suptitle()
+        'Five of each'
+    """
+    rows = [np.asarray(row, np.float64) for row in images]
+    shapes = {row.shape[1:] for row in rows}
+    if len(shapes) != 1 or len(rows) != len(names) or any(row.ndim != 4 or not row.size for row in rows):
+        raise ValueError(
+            f"rows have shapes {[r.shape for r in rows]} and {len(names)} names, expected [K, H, W, C] and a name each"
+        )
+    high, wide, channels = next(iter(shapes))
+    if channels not in (1, 3):
+        raise ValueError(f"images have {channels} channels, expected 1 or 3")
+    if captions is not None and [len(row) for row in captions] != [len(row) for row in rows]:
+        raise ValueError(f"captions are {[len(row) for row in captions]} a row, expected {[len(row) for row in rows]}")
+    label, most = 1.25, max(len(row) for row in rows)
+    side = min((WIDTH - label - 0.1) / most, 2.0)
+    step = side * high / wide
+    height = 0.5 + step * len(rows)
+    figure = new_figure(title, height, layout=False)
+    axes = figure.add_axes((0, 0, 1, (height - 0.45) / height))
+    axes.set_axis_off()
+    for i, (row, name) in enumerate(zip(rows, names, strict=True)):
+        y = (len(rows) - i - 1) * step
+        axes.text(0.1, y + step / 2, name, va="center", fontsize=10)
+        for k, image in enumerate(unit_range(row)):
+            x, gap = label + k * side, 0.03 * side
+            box = (x + gap, x + side - gap, y + gap, y + step - gap)
+            show_image(axes, image, extent=box, vmin=0, vmax=1, aspect="auto")
+            if captions is not None:
+                paper = {"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 2}
+                axes.text(box[0] + gap, box[3] - gap, captions[i][k], ha="left", va="top", fontsize=8, bbox=paper)
+    axes.set(xlim=(0, WIDTH), ylim=(0, height - 0.45))
+    return figure
+
+
+def _image_grid(title: str, count: int, columns: int, caption: int, footer: float) -> tuple[Figure, list[Axes]]:
+    """Axes for `count` images, placed without a slow layout engine; `caption` in lines, `footer` in inches."""
     side, line, top = WIDTH / columns, 0.18, 0.45  # inches
     height = top + -(-count // columns) * (side + line * caption) + footer
-    figure = Figure(figsize=(WIDTH, height), dpi=PIXELS / WIDTH)
-    figure.suptitle(title, x=0.01, y=1 - 0.1 / height, ha="left", va="top", fontsize=13, fontweight="bold")
+    figure = bare_figure(title, height)
     margin = 0.04 * side
     grid = []
     for i in range(count):
@@ -230,5 +310,5 @@ def _image_grid(title: str, count: int, columns: int, caption: int, footer: floa
 
 
 def _caption(axes: Axes, text: str) -> None:
-    """A title at a fixed place: left to itself, matplotlib measures all ticks to find one, half of the drawing time."""
+    """A title at a fixed place: finding one would take Matplotlib half of the drawing time."""
     axes.set_title(text, fontsize=9, loc="center", y=1.0, pad=3)

@@ -1,4 +1,4 @@
-"""Decision regions in the plane, and how a hidden layer bends the plane.
+"""Decision regions in the plane, score planes, and the plane as a hidden layer transforms it.
 
 Examples start from:
     >>> from jaxnn.plots import regions
@@ -14,28 +14,26 @@ import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
-from matplotlib.colors import to_rgb
+from matplotlib.colors import ListedColormap, to_rgb, to_rgba
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
+from mpl_toolkits.mplot3d.axes3d import Axes3D
 from numpy.typing import ArrayLike
 
-from jaxnn.plots.style import BLACK, BLUE, GRAY, GREEN, ORANGE, PURPLE, SKY, STYLE, VERMILION, WIDTH, new_figure
+from jaxnn.plots.style import BLACK, COLORS, GRAY, MARKERS, STYLE, WIDTH, new_figure
 
-__all__ = ["Bent", "Regions", "bent_plane", "decision_regions", "draw_regions", "plane"]
-
-CLASS_COLORS = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, GRAY, BLACK)
-CLASS_MARKERS = "osD^vP*X"
+__all__ = ["Bent", "Regions", "bent_plane", "decision_regions", "plane", "score_planes"]
 
 
 class Regions(NamedTuple):
-    """One panel: what a classifier says of every place of the square, and the points that it was given.
+    """One panel of `decision_regions`: the scores of a classifier over a square of the plane, and points.
 
     Attributes:
-        scores: f[G, G, C], the scores at the places of `plane(limit, G)`.
+        scores: f[G, G, C], the scores at `plane(limit, G)`.
         inputs: f[N, 2], points to draw.
         labels: int[N], their classes.
-        caption: what is written above the panel.
+        caption: above the panel.
     """
 
     scores: ArrayLike
@@ -45,16 +43,16 @@ class Regions(NamedTuple):
 
 
 class Bent(NamedTuple):
-    """One panel: where two neurons of a hidden layer carry the plane.
+    """One panel of `bent_plane`: the plane as two neurons of a hidden layer transform it.
 
     Attributes:
-        grid: f[G, G, 2], the two neurons' values at the places of `plane(limit, G)`.
+        grid: f[G, G, 2], the values of the two neurons at `plane(limit, G)`.
         inputs: f[N, 2], their values at points to draw.
-        labels: int[N], the classes of these.
-        caption: what is written above the panel.
-        border: the next layer's weights f[2, 2] and biases f[2], where these give the scores of two classes: the
-            straight line on which both are equal is drawn.
-        limit: the panel is [-limit, limit] in both values; by default as large as the grid needs.
+        labels: int[N], the classes of these points.
+        caption: above the panel.
+        border: weights f[2, 2] and biases f[2] of the next layer, if that has two scores: draws the line on which they
+            are equal.
+        limit: the panel is [-limit, limit] in both values; by default it fits the grid.
     """
 
     grid: ArrayLike
@@ -66,19 +64,15 @@ class Bent(NamedTuple):
 
 
 def plane(limit: float, size: int) -> np.ndarray:
-    """The places of a square picture of the plane.
+    """The points of a square grid in the plane.
 
     Formula: `plane[i, j] = (x_j, x_i)` with `x_k = -limit + 2 limit k / (size - 1)`.
 
     Args:
         limit: the square is [-limit, limit] in both coordinates.
-        size: places along each side, at least 2.
+        size: number of points along each side, at least 2.
 
-    Returns:
-        f32[size, size, 2]; rows from below to above.
-
-    Raises:
-        ValueError: `limit` is not positive and finite, or `size` is below 2.
+    Returns: f32[size, size, 2], rows from bottom to top.
 
     Example:
         >>> places = regions.plane(1.0, 3)
@@ -95,20 +89,15 @@ def plane(limit: float, size: int) -> np.ndarray:
 def decision_regions(
     panels: Sequence[Regions], title: str, *, limit: float = 1.2, columns: int | None = None
 ) -> Figure:
-    """Which class wins where: the color is the winner's, the paler the less sure; black lines part the regions.
+    """The predicted class over the plane: paler where its probability is lower, with black lines between the regions.
 
     Args:
-        panels: what to draw, in reading order.
-        title: above all.
-        limit: of the `plane` that the scores were computed on.
+        panels: in reading order.
+        title: of the figure.
+        limit: of the `plane` of the scores.
         columns: panels in a row; by default at most 5.
 
-    Returns:
-        A figure.
-
-    Raises:
-        ValueError: there are no panels, scores are not [G, G, C] with C at least 2 or not finite, or points and labels
-            do not fit.
+    Returns: a figure.
 
     Example:
         >>> figure = regions.decision_regions([regions.Regions(scores, *points, "exact")], "The four quadrants")
@@ -121,9 +110,9 @@ def decision_regions(
     rows = -(-len(panels) // columns)
     side = min(WIDTH / columns, 5.0)
     figure = new_figure(f"{title}\n", rows * (side + 0.35) + 0.75)  # a second line for the legend
-    axes = np.atleast_1d(figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)).ravel()
+    axes = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
     for place, panel in zip(axes, panels, strict=False):
-        draw_regions(place, panel, limit)
+        _draw_panel(place, panel, limit)
         place.set_title(
             "\n".join(textwrap.fill(line, int(12 * side)) for line in panel.caption.splitlines()),
             fontsize=10 if columns < 5 else 9,
@@ -137,21 +126,15 @@ def decision_regions(
 
 @matplotlib.rc_context(STYLE)
 def bent_plane(regions: Regions, bent: Bent, title: str, *, limit: float = 1.2) -> Figure:
-    """The plane with its decision regions, and beside it the same plane as a hidden layer of two neurons sees it.
-
-    Both panels carry the same square grid; the layer moves and folds it until a straight line can part the classes.
+    """Decision regions in the plane, beside the same plane and grid as a hidden layer of two neurons transforms them.
 
     Args:
         regions: the left panel.
         bent: the right panel.
-        title: above all.
-        limit: of the `plane` that both were computed on.
+        title: of the figure.
+        limit: of the `plane` of both.
 
-    Returns:
-        A figure; figures of one shape are of one size, so that they can follow each other as frames.
-
-    Raises:
-        ValueError: as `decision_regions`; the grid is not [G, G, 2].
+    Returns: a figure, always of the same size, as frames need.
 
     Example:
         >>> bent = regions.Bent(places**2, points[0] ** 2, points[1], "squares")
@@ -162,10 +145,9 @@ def bent_plane(regions: Regions, bent: Bent, title: str, *, limit: float = 1.2) 
     grid = np.asarray(bent.grid, np.float64)
     if grid.ndim != 3 or grid.shape[-1] != 2 or not np.isfinite(grid).all():
         raise ValueError(f"bent_plane: grid must be finite [G, G, 2], got {list(grid.shape)}")
-    figure = Figure(figsize=(WIDTH, 5.7), dpi=100)
-    figure.suptitle(title, x=0.01, ha="left", fontsize=13, fontweight="bold")
+    figure = new_figure(title, 5.7, layout=False)
     left = figure.add_axes((0.07, 0.1, 0.41, 0.72))
-    draw_regions(left, regions, limit)
+    _draw_panel(left, regions, limit)
     _draw_grid(left, plane(limit, 13).astype(np.float64))
     left.set_title(regions.caption)
     right = figure.add_axes((0.57, 0.1, 0.41, 0.72))
@@ -185,31 +167,55 @@ def bent_plane(regions: Regions, bent: Bent, title: str, *, limit: float = 1.2) 
     return figure
 
 
-def draw_regions(axes: Axes, panel: Regions, limit: float) -> None:
-    """Draw the regions and the points of one panel into axes that are there.
+@matplotlib.rc_context(STYLE)
+def score_planes(w: ArrayLike, b: ArrayLike, points: ArrayLike, labels: ArrayLike, names: Sequence[str]) -> Figure:
+    """The scores of a linear classifier as planes over the inputs; beside them the decision regions.
+
+    A dashed line is where a score is zero, the arrow across it the weights, the direction in which the score grows.
 
     Args:
-        axes: where.
-        panel: what.
-        limit: of the `plane` that the scores were computed on.
+        w: f[C, 2] with C up to 6.
+        b: f[C].
+        points: f[N, 2].
+        labels: int[N], the classes of the points.
+        names: C class names.
 
-    Raises:
-        ValueError: as `decision_regions`.
+    Returns: a figure.
 
     Example:
-        >>> from jaxnn.plots.style import new_figure
-        >>> axes = new_figure("Mine", 4.0).subplots()
-        >>> regions.draw_regions(axes, regions.Regions(scores, *points), limit=1.2)
-        >>> len(axes.collections) > 0
-        True
+        >>> w, b = np.eye(2), np.zeros(2)
+        >>> figure = regions.score_planes(w, b, *data.toy.gauss(20), ["right", "above"])
+        >>> len(figure.axes)
+        2
     """
+    w, b, x, y = np.asarray(w, float), np.asarray(b, float), np.asarray(points, float), np.asarray(labels)
+    classes = len(b)
+    if w.shape != (classes, 2) or b.ndim != 1 or not 1 <= classes <= 6 or len(names) != classes:
+        raise ValueError(
+            f"w has shape {w.shape}, b {b.shape} and names {len(names)} entries, expected [C, 2], [C] and C up to 6"
+        )
+    if x.ndim != 2 or x.shape[1] != 2 or y.shape != x.shape[:1]:
+        raise ValueError(f"points have shape {x.shape} and labels {y.shape}, expected [N, 2] and [N]")
+    limit = 1.1 * np.abs(x).max(initial=0.9)
+    title = "One plane of scores for each class: the highest plane decides"
+    figure = new_figure(title, 5.4, layout=False)  # the engine cuts off parts of three-dimensional axes
+    left = figure.add_axes((0.0, 0.04, 0.48, 0.82), projection="3d")
+    assert isinstance(left, Axes3D)
+    _draw_planes(left, w, b, limit, names)
+    figure.text(0.01, 0.9, "scores w1 x1 + w2 x2 + b; gray: score 0", fontsize=11)
+    _draw_linear_regions(figure.add_axes((0.57, 0.1, 0.4, 0.741)), w, b, x, y, limit, names)
+    figure.text(0.545, 0.9, "regions; dashed: score 0; arrows: weights", fontsize=11)
+    return figure
+
+
+def _draw_panel(axes: Axes, panel: Regions, limit: float) -> None:
     scores = np.asarray(panel.scores, np.float64)
     if scores.ndim != 3 or scores.shape[0] != scores.shape[1] or scores.shape[-1] < 2 or not np.isfinite(scores).all():
         raise ValueError(f"decision_regions: scores must be finite [G, G, C] with C >= 2, got {list(scores.shape)}")
     classes = scores.shape[-1]
     exp = np.exp(scores - scores.max(-1, keepdims=True))
     sure = (exp.max(-1) / exp.sum(-1) - 1 / classes) / (1 - 1 / classes)
-    colors = np.array([to_rgb(CLASS_COLORS[c % len(CLASS_COLORS)]) for c in range(classes)])
+    colors = np.array([to_rgb(COLORS[c % len(COLORS)]) for c in range(classes)])
     image = 1 - (1 - colors[scores.argmax(-1)]) * (0.08 + 0.37 * sure[..., None])
     half = limit / (len(scores) - 1)
     edge = limit + half
@@ -234,7 +240,7 @@ def _draw_points(axes: Axes, inputs: ArrayLike, labels: ArrayLike, size: float) 
         )
     for c in np.unique(classes).tolist():
         of_class = points[classes == c]
-        look = {"color": CLASS_COLORS[c % 8], "marker": CLASS_MARKERS[c % 8], "edgecolors": "white"}
+        look = {"color": COLORS[c % 8], "marker": MARKERS[c % 8], "edgecolors": "white"}
         axes.scatter(of_class[:, 0], of_class[:, 1], s=size, linewidths=0.4, **look)
 
 
@@ -264,9 +270,56 @@ def _line_in_square(normal: np.ndarray, offset: float, low: np.ndarray, high: np
 def _legend(figure: Figure, labels: Sequence[ArrayLike]) -> None:
     classes = np.unique(np.concatenate([np.asarray(some) for some in labels])).tolist()
     marks = [
-        Line2D([], [], color=CLASS_COLORS[c % 8], marker=CLASS_MARKERS[c % 8], linestyle="", label=f"class {c}")
-        for c in classes
+        Line2D([], [], color=COLORS[c % 8], marker=MARKERS[c % 8], linestyle="", label=f"class {c}") for c in classes
     ]
-    under_the_title = (0, 1 - 0.27 / figure.get_figheight())
-    place = figure.legend(handles=marks, loc="upper left", bbox_to_anchor=under_the_title, ncols=len(classes))
-    place.set_in_layout(False)
+    below_title = (0, 1 - 0.27 / figure.get_figheight())
+    legend = figure.legend(handles=marks, loc="upper left", bbox_to_anchor=below_title, ncols=len(classes))
+    legend.set_in_layout(False)
+
+
+def _draw_planes(axes: Axes3D, w: np.ndarray, b: np.ndarray, limit: float, names: Sequence[str]) -> None:
+    side = np.linspace(-limit, limit, 13)
+    p, q = np.meshgrid(side, side)
+    for c in range(len(b)):
+        z = w[c, 0] * p + w[c, 1] * q + b[c]
+        axes.plot_surface(p, q, z, color=to_rgba(COLORS[c], 0.45), linewidth=0, shade=False)
+        corner = np.unravel_index(z.argmax(), z.shape)
+        axes.text(p[corner], q[corner], z[corner], names[c], color=COLORS[c], fontweight="bold", zorder=10)
+    axes.plot_surface(p, q, np.zeros_like(p), color=(0, 0, 0, 0.06), linewidth=0, shade=False)
+    axes.set(xlabel="x1", ylabel="x2", zlabel="score")
+    axes.view_init(elev=18, azim=-60)
+
+
+def _draw_linear_regions(
+    axes: Axes, w: np.ndarray, b: np.ndarray, x: np.ndarray, y: np.ndarray, limit: float, names: Sequence[str]
+) -> None:
+    side = np.linspace(-limit, limit, 400)
+    p, q = np.meshgrid(side, side)
+    scores = np.stack([p, q], -1) @ w.T + b
+    colors = ListedColormap([to_rgba(COLORS[c], 0.18) for c in range(len(b))])
+    axes.imshow(
+        scores.argmax(-1),
+        cmap=colors,
+        vmin=-0.5,
+        vmax=len(b) - 0.5,
+        origin="lower",
+        extent=(-limit, limit, -limit, limit),
+        interpolation="nearest",
+    )
+    longest = np.linalg.norm(w, axis=1).max() or 1.0
+    for c in range(len(b)):
+        axes.scatter(*x[y == c].T, s=10, color=COLORS[c], marker="os^DvP"[c], label=names[c], linewidth=0)
+        norm = np.linalg.norm(w[c])
+        if norm == 0:
+            continue
+        foot, along = -b[c] * w[c] / norm**2, np.array([-w[c, 1], w[c, 0]]) / norm
+        axes.plot(*np.stack([foot - 9 * limit * along, foot + 9 * limit * along]).T, color=COLORS[c], linestyle="--")
+        axes.annotate(
+            "",
+            foot + 0.35 * limit * w[c] / longest,
+            foot,
+            arrowprops={"arrowstyle": "-|>", "color": COLORS[c], "linewidth": 2, "shrinkA": 0},
+        )
+    axes.set(xlim=(-limit, limit), ylim=(-limit, limit), xlabel="x1", ylabel="x2", aspect="equal")
+    axes.grid(False)
+    axes.legend(loc="lower left", bbox_to_anchor=(-0.05, 0.985), ncols=len(b), markerscale=2, handletextpad=0.2)

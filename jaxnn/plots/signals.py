@@ -1,4 +1,4 @@
-"""Signals in deep networks: activation functions, histograms layer by layer, sizes against depth, bands of curves.
+"""The inside of networks: activation functions, activations of layers, dropout masks, and the terms of losses.
 
 Examples start from:
     >>> from jaxnn.plots import signals
@@ -8,30 +8,25 @@ from collections.abc import Mapping, Sequence
 
 import matplotlib
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike
 
-from jaxnn.plots.style import BLACK, BLUE, GRAY, GREEN, ORANGE, PURPLE, SKY, STYLE, VERMILION, label_decades, new_figure
+from jaxnn.plots._axes import row_of_axes
+from jaxnn.plots.style import BLACK, BLUE, GRAY, GREEN, PAIRS, SKY, STYLE, VERMILION, new_figure
 
-__all__ = ["activation_functions", "against_rate", "bands", "layer_histograms"]
-
-COLORS = (BLUE, SKY, VERMILION, ORANGE, GREEN, PURPLE, BLACK, GRAY)
-DASHES = ("-", "--", "-", "--", "-.", ":", "-", "--")
+__all__ = ["activation_functions", "dropout_masks", "layer_histograms", "margins", "softmax_steps"]
 
 
 @matplotlib.rc_context(STYLE)
 def activation_functions(z: ArrayLike, values: Mapping[str, ArrayLike], slopes: Mapping[str, ArrayLike]) -> Figure:
-    """Activation functions with their derivatives below them.
+    """Activation functions above their derivatives.
 
     Args:
-        z: f[N], places.
-        values: for each function its name and f[N].
-        slopes: the derivatives, under the same names. Where one is below 0.05 the background is shaded.
+        z: f[N].
+        values: f[N] for each function.
+        slopes: f[N] for each function, its derivative; the background is shaded where it is below 0.05.
 
-    Returns:
-        A figure.
+    Returns: a figure.
 
     Example:
         >>> z = np.linspace(-3, 3, 50)
@@ -60,79 +55,15 @@ def activation_functions(z: ArrayLike, values: Mapping[str, ArrayLike], slopes: 
 
 
 @matplotlib.rc_context(STYLE)
-def bands(
-    title: str,
-    panels: Sequence[tuple[str, str, str, Mapping[str, ArrayLike]]],
-    *,
-    logarithmic: Sequence[bool] = (),
-    lines: Sequence[Mapping[str, float]] = (),
-    first: int = 1,
-    height: float = 4.6,
-) -> Figure:
-    """Several quantities against layer or epoch, a band over seeds for each name, one panel for each quantity.
-
-    Args:
-        title: of the figure.
-        panels: (title, label of x, label of y, {name: f[S, N]}) for each panel; one row for each seed. The line is the
-            median, the band goes from the lowest to the highest. A name has one color in all panels.
-        logarithmic: for each panel whether y is on a log scale.
-        lines: for each panel horizontal lines to be marked, by name.
-        first: where x starts.
-        height: in inches.
-
-    Returns:
-        A figure.
-
-    Example:
-        >>> norms = np.random.default_rng(0).uniform(1, 2, (5, 8))  # five seeds, eight layers
-        >>> figure = signals.bands("Signals", [("Norms", "layer", "norm", {"he": norms, "xavier": norms / 2})])
-        >>> figure.axes[0].get_xlabel()
-        'layer'
-    """
-    figure = new_figure(title, height)
-    names = list(dict.fromkeys(name for panel in panels for name in panel[3]))
-    row = figure.subplots(1, len(panels), squeeze=False)[0]
-    for i, (axes, (caption, x_label, y_label, curves)) in enumerate(zip(row, panels, strict=True)):
-        for name, values in curves.items():
-            _band(axes, np.asarray(values, np.float64), first, names.index(name), name)
-        if i < len(logarithmic) and logarithmic[i]:
-            axes.set_yscale("log")
-            label_decades(axes.yaxis)
-        for text, level in lines[i].items() if i < len(lines) else ():
-            axes.axhline(level, color=GRAY, linestyle=":")
-            axes.annotate(
-                text,
-                (0.99, level),
-                xycoords=("axes fraction", "data"),
-                xytext=(0, 3),
-                textcoords="offset points",
-                ha="right",
-                color=GRAY,
-                fontsize=9,
-            )
-        axes.set(title=caption, xlabel=x_label, ylabel=y_label)
-        axes.xaxis.set_major_locator(MaxNLocator(8, steps=[1, 2, 5, 10], integer=True))
-    handles = {}
-    for axes in row:
-        handles.update(zip(axes.get_legend_handles_labels()[1], axes.get_legend_handles_labels()[0], strict=True))
-    figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=min(len(handles), 6))
-    return figure
-
-
-@matplotlib.rc_context(STYLE)
 def layer_histograms(title: str, rows: Mapping[str, Sequence[ArrayLike]], layers: Sequence[int]) -> Figure:
-    """Histograms of the activations of some layers: a row for each rule, a column for each layer.
+    """Histograms of activations: a row for each initialization rule, a column for each layer.
 
     Args:
         title: of the figure.
-        rows: for each rule its name and the values of each layer shown, any shape.
-        layers: their numbers, as captions.
+        rows: for each rule the values of each layer, of any shape.
+        layers: the numbers of the layers, as captions.
 
-    Returns:
-        A figure.
-
-    Raises:
-        ValueError: a rule has another number of layers.
+    Returns: a figure.
 
     Example:
         >>> values = np.random.default_rng(0).normal(size=(3, 100))
@@ -146,7 +77,7 @@ def layer_histograms(title: str, rows: Mapping[str, Sequence[ArrayLike]], layers
         for j, (layer, number) in enumerate(zip(values, layers, strict=True)):
             flat = np.asarray(layer, np.float64).ravel()
             panel = axes[i, j]
-            panel.hist(np.clip(flat, -1, 1), bins=41, range=(-1, 1), color=COLORS[i], density=True)
+            panel.hist(np.clip(flat, -1, 1), bins=41, range=(-1, 1), color=PAIRS[i], density=True)
             panel.set_yticks([])
             panel.grid(False)
             panel.text(0.03, 0.97, f"std {flat.std():.2g}", transform=panel.transAxes, fontsize=8, va="top")
@@ -159,75 +90,151 @@ def layer_histograms(title: str, rows: Mapping[str, Sequence[ArrayLike]], layers
 
 
 @matplotlib.rc_context(STYLE)
-def against_rate(
-    title: str,
-    x: ArrayLike,
-    panels: Sequence[tuple[str, str, Mapping[str, ArrayLike]]],
-    x_label: str,
-    marks: Mapping[str, float] | None = None,
-    *,
-    logarithmic: Sequence[bool] = (),
-    height: float = 4.6,
-) -> Figure:
-    """Quantities against a hyper-parameter on a log scale, bands over seeds.
+def dropout_masks(before: ArrayLike, after: ArrayLike, rate: float) -> Figure:
+    """The values of a layer for some examples before dropout, the mask, and the values after it.
 
     Args:
-        title: of the figure.
-        x: f[H], the values of the hyper-parameter.
-        panels: (title, label of y, {name: f[H, S]}) for each panel. What is not finite is left out.
-        x_label: what x is.
-        marks: vertical lines, by name.
-        logarithmic: for each panel whether y is on a log scale.
-        height: in inches.
+        before: f[N, H], a row for each example, a column for each neuron.
+        after: f[N, H], the same after dropout.
+        rate: the dropout rate, for the title.
 
-    Returns:
-        A figure.
+    Returns: a figure.
 
     Example:
-        >>> panels = [("Loss", "loss", {"sgd": np.array([[2.0, 1.9], [0.5, 0.6], [3.0, 4.0]])})]
-        >>> figure = signals.against_rate("Learning rates", [0.01, 0.1, 1.0], panels, "learning rate")
-        >>> figure.axes[0].get_xscale()
-        'log'
+        >>> before = jnp.ones((4, 16))
+        >>> figure = signals.dropout_masks(before, layers.dropout(jax.random.key(0), before, 0.5), rate=0.5)
+        >>> len(figure.axes) > 2
+        True
     """
-    figure = new_figure(title, height)
-    row = figure.subplots(1, len(panels), squeeze=False)[0]
-    place = np.asarray(x, np.float64)
-    names = list(dict.fromkeys(name for panel in panels for name in panel[2]))
-    for i, (axes, (caption, y_label, curves)) in enumerate(zip(row, panels, strict=True)):
-        for name, values in curves.items():
-            _band(axes, np.asarray(values, np.float64).T, 0, names.index(name), name, place)
-        axes.set_xscale("log")
-        if i < len(logarithmic) and logarithmic[i]:
-            axes.set_yscale("log")
-            label_decades(axes.yaxis)
-        for j, (text, at) in enumerate((marks or {}).items()):
-            axes.axvline(at, color=BLACK, linestyle=":", linewidth=1)
-            axes.annotate(
-                text,
-                (at, 0.99 - 0.07 * j),
-                xycoords=("data", "axes fraction"),
-                xytext=(3, 0),
-                textcoords="offset points",
-                va="top",
-                fontsize=9,
-            )
-        axes.set(title=caption, xlabel=x_label, ylabel=y_label)
-    if len(names) > 1:
-        figure.legend(*row[0].get_legend_handles_labels(), loc="outside lower center", ncols=min(len(names), 6))
+    values, passed = np.asarray(before, np.float64), np.asarray(after, np.float64)
+    if values.ndim != 2 or values.shape != passed.shape:
+        raise ValueError(f"dropout_masks: expected two of one shape [N, H], got {values.shape} and {passed.shape}")
+    high = float(max(np.abs(values).max(), np.abs(passed).max())) or 1.0
+    dropped = (passed == 0) & (values != 0)
+    silent = values == 0
+    part = 100 * dropped.sum() / max(1, (~silent).sum())
+    low, colors = (0.0, "Oranges") if min(values.min(), passed.min()) >= 0 else (-high, "PuOr_r")
+    figure = new_figure(f"Dropout at rate {rate:g}: every example gets another sub-network", 6.4)
+    places = figure.subplots(3, 1, sharex=True)
+    captions = (
+        "before: the hidden layer's values (the palest is 0)",
+        f"the mask: gray is dropped, {part:.0f} % of the values that are not 0; white is kept; beige is 0 in any case",
+        f"after: what is kept is {1 / (1 - rate):.3g} times as large",
+    )
+    pictures = (values, np.where(silent, np.nan, dropped * 0.5), passed)
+    for axes, picture, caption in zip(places, pictures, captions, strict=True):
+        axes.grid(False)
+        if axes is places[1]:
+            axes.imshow(picture, cmap="Greys", vmin=0, vmax=1, aspect="auto", interpolation="nearest")
+            axes.set_facecolor("#F4EBD9")
+        else:
+            image = axes.imshow(picture, cmap=colors, vmin=low, vmax=high, aspect="auto", interpolation="nearest")
+            figure.colorbar(image, ax=axes, label="value", pad=0.01)
+        axes.set_title(caption)
+        axes.set_ylabel("example")
+    places[-1].set_xlabel("neuron")
     return figure
 
 
-def _band(axes: Axes, values: np.ndarray, first: int, index: int, name: str, x: np.ndarray | None = None) -> None:
-    place = np.arange(first, first + values.shape[1]) if x is None else x
-    shown = np.where(np.isfinite(values), values, np.nan)
-    some = np.isfinite(shown).any(0)
-    if not some.any():
-        return
-    place, shown = place[some], shown[:, some]
-    color = COLORS[index % len(COLORS)]
-    mark = "o" if len(place) <= 25 else ""
-    axes.plot(
-        place, np.nanmedian(shown, 0), color=color, linestyle=DASHES[index % len(DASHES)], marker=mark, ms=3, label=name
+@matplotlib.rc_context(STYLE)
+def margins(
+    scores: ArrayLike, labels: Sequence[int], classes: Sequence[str], captions: Sequence[str], margin: float = 1.0
+) -> Figure:
+    """The scores of each example as bars, with the terms of the SVM loss hatched.
+
+    The dashed line is the score of the right class minus the margin; a term is the part of a wrong score above it.
+
+    Args:
+        scores: f[N, C] with N up to 5.
+        labels: int[N], the right classes.
+        classes: C names.
+        captions: N texts.
+        margin: of the loss.
+
+    Returns: a figure.
+
+    Example:
+        >>> scores = [[3.2, 5.1, -1.7], [1.3, 4.9, 2.0]]
+        >>> figure = signals.margins(scores, [0, 1], ["cat", "car", "frog"], ["a cat", "a car"])
+        >>> figure.get_suptitle()
+        'SVM loss: what comes within the margin of the right score, or above it'
+    """
+    s = np.asarray(scores, np.float64)
+    if s.ndim != 2 or not 1 <= len(s) <= 5 or s.shape[1] != len(classes) or not len(labels) == len(captions) == len(s):
+        raise ValueError(
+            f"scores have shape {s.shape}, expected [N, {len(classes)}] with N up to 5, with N labels and captions"
+        )
+    figure = new_figure("SVM loss: what comes within the margin of the right score, or above it", 4.6)
+    panels = row_of_axes(figure, len(s), sharey=True)
+    for axes, row, label, caption in zip(panels, s, labels, captions, strict=True):
+        line = row[label] - margin
+        terms = np.maximum(0, row - line)
+        terms[label] = 0
+        colors = [GREEN if c == label else SKY for c in range(len(row))]
+        axes.bar(range(len(row)), row, color=colors, width=0.6)
+        over = np.flatnonzero(terms)
+        look = {"color": "none", "edgecolor": VERMILION, "hatch": "///", "width": 0.6}
+        axes.bar(over, terms[over], bottom=(row - terms)[over], **look)
+        axes.axhline(line, color=BLACK, linestyle="--", linewidth=1)
+        axes.axhline(0, color=GRAY, linewidth=0.8)
+        for c, score in enumerate(row):
+            text = f"{score:g}" + (f"\n(loss {terms[c]:.3g})" if terms[c] > 0 else "")
+            top = max(score, row[c] - terms[c], 0)
+            axes.text(c, top + 0.15, text, ha="center", va="bottom", fontsize=9)
+        axes.set_xticks(range(len(row)), [f"{name}{' ✓' if c == label else ''}" for c, name in enumerate(classes)])
+        axes.set_title(caption)
+        axes.grid(False)
+    low, high = panels[0].get_ylim()
+    low = min(low, min(row[label] - margin for row, label in zip(s, labels, strict=True)) - 0.05 * (high - low))
+    panels[0].set_ylim(low, high + 0.18 * (high - low))
+    panels[0].set_ylabel("score")
+    figure.supxlabel(
+        "green: the right class; dashed: the right score less the margin; hatched: a wrong score's part of the loss",
+        fontsize=9,
     )
-    if len(shown) > 1:
-        axes.fill_between(place, np.nanmin(shown, 0), np.nanmax(shown, 0), color=color, alpha=0.18, linewidth=0)
+    return figure
+
+
+@matplotlib.rc_context(STYLE)
+def softmax_steps(scores: ArrayLike, label: int, classes: Sequence[str]) -> Figure:
+    """The softmax loss step by step, as bars: scores, exponentials, probabilities, negative logarithms.
+
+    Args:
+        scores: f[C].
+        label: the right class.
+        classes: C names.
+
+    Returns: a figure.
+
+    Example:
+        >>> figure = signals.softmax_steps([3.2, 5.1, -1.7], 0, ["cat", "car", "frog"])
+        >>> len(figure.axes)
+        4
+    """
+    s = np.asarray(scores, np.float64)
+    if s.shape != (len(classes),) or not 0 <= label < len(classes):
+        raise ValueError(f"scores have shape {s.shape} and label is {label}, expected [{len(classes)}] and one of them")
+    exponentials = np.exp(s)
+    p = exponentials / exponentials.sum()
+    steps = (
+        ("scores s", s, "{:.4g}"),
+        ("exp(s)", exponentials, "{:.4g}"),
+        ("probability: exp(s) / sum", p, "{:.3f}"),
+        ("-log(probability)", -np.log(p), "{:.3f}"),
+    )
+    title = f"Softmax loss of a {classes[label]}: -log {p[label]:.3f} = {-np.log(p[label]):.3f}"
+    figure = new_figure(title, 3.6)
+    for axes, (name, values, form) in zip(figure.subplots(1, 4), steps, strict=True):
+        colors = [GREEN if c == label else SKY for c in range(len(s))]
+        bars = axes.bar(range(len(s)), values, color=colors, width=0.6)
+        if name.startswith("-log"):
+            for c, bar in enumerate(bars):
+                bar.set_alpha(1.0 if c == label else 0.3)
+        axes.bar_label(bars, [form.format(v) for v in values], padding=3, fontsize=9)
+        axes.axhline(0, color=GRAY, linewidth=0.8)
+        axes.margins(y=0.18)
+        axes.set_xticks(range(len(s)), classes)
+        axes.set_title(name)
+        axes.grid(False)
+    figure.supxlabel(f"green: the right class, {classes[label]}; its last bar is the loss", fontsize=9)
+    return figure

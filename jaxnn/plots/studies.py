@@ -1,35 +1,33 @@
-"""What a setting does: measures against the values of a setting, with every seed shown.
+"""Metrics against the values of a setting, layers or epochs, with every seed or the range over the seeds.
 
 Examples start from:
     >>> from jaxnn.plots import studies
 """
 
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullLocator
+from matplotlib.ticker import MaxNLocator, NullLocator
 from numpy.typing import ArrayLike
 
-from jaxnn.plots.style import BLUE, GRAY, GREEN, ORANGE, PURPLE, SKY, STYLE, VERMILION, label_decades, new_figure
+from jaxnn.plots._axes import annotate, log_y, row_of_axes
+from jaxnn.plots.style import BLACK, COLORS, DASHES, GRAY, MARKERS, PAIR_DASHES, PAIRS, STYLE, new_figure
 
-__all__ = ["Panel", "bars", "curves", "study"]
-
-COLORS = (BLUE, VERMILION, GREEN, ORANGE, PURPLE, SKY, GRAY)
-MARKERS = "osD^vPX"
+__all__ = ["Panel", "against_rate", "bands", "bars", "progress", "study"]
 
 
 class Panel(NamedTuple):
-    """One panel of a study.
+    """One panel of `study` or `progress`.
 
     Attributes:
-        series: for each name `[H]`, or `[H, S]` with every seed; NaN where there is no value.
+        series: for each name f[H], or f[H, S] with every seed; NaN where there is no value.
         title: above the panel.
-        ylabel: the measure and its unit.
-        log: whether the measure is on a log scale.
+        ylabel: the metric and its unit.
+        log: whether the metric is on a log scale.
     """
 
     series: Mapping[str, ArrayLike]
@@ -40,102 +38,107 @@ class Panel(NamedTuple):
 
 @matplotlib.rc_context(STYLE)
 def study(values: Sequence[float], panels: Sequence[Panel], title: str, xlabel: str, *, log: bool = False) -> Figure:
-    """Measures against the values of a setting: a line through the medians over the seeds, a faint dot for every seed.
+    """Metrics against the values of a setting: a line through the medians over the seeds, a faint dot for every seed.
 
     Args:
-        values: H values of the setting, rising.
-        panels: what was measured, side by side.
-        title: above all.
+        values: H values of the setting, in increasing order.
+        panels: side by side.
+        title: of the figure.
         xlabel: the setting and its unit.
-        log: whether the setting is on a log scale; a first value of 0 is then drawn left of the others and called 0.
+        log: whether the setting is on a log scale; a first value of 0 is then drawn left of the others.
 
-    Returns:
-        A figure.
-
-    Raises:
-        ValueError: there are no panels, or a series is not [H] or [H, S].
+    Returns: a figure.
 
     Example:
-        >>> panel = studies.Panel({"test": [[0.8, 0.7], [0.9, 0.95]]}, "Accuracy", "share")  # two widths, two seeds
-        >>> figure = studies.study([2, 20], [panel], "More neurons", "hidden neurons", log=True)
+        >>> panel = plots.Panel({"test": [[0.8, 0.7], [0.9, 0.95]]}, "Accuracy", "fraction")  # two widths, two seeds
+        >>> figure = plots.study([2, 20], [panel], "More neurons", "hidden neurons", log=True)
         >>> figure.axes[0].get_title(loc="left")
         'Accuracy'
     """
     if not panels:
         raise ValueError("study: panels is empty, expected at least one")
     x = np.asarray(values, np.float64)
-    for panel in panels:
-        for name, series in panel.series.items():
-            if np.ndim(series) not in (1, 2) or len(np.asarray(series)) != len(x):
-                raise ValueError(f"study: {name!r} is {list(np.shape(series))}, expected [{len(x)}] or [{len(x)}, S]")
+    for name, series in (item for panel in panels for item in panel.series.items()):
+        if np.ndim(series) not in (1, 2) or len(np.asarray(series)) != len(x):
+            raise ValueError(f"study: {name!r} is {list(np.shape(series))}, expected [{len(x)}] or [{len(x)}, S]")
     figure = new_figure(title, 4.6)
-    places = np.atleast_1d(figure.subplots(1, len(panels), squeeze=False)).ravel()
-    shown = _shown(x) if log else x
-    for axes, panel in zip(places, panels, strict=True):
+    shown = _log_places(x) if log else x
+    for axes, panel in zip(row_of_axes(figure, len(panels)), panels, strict=True):
         if log:
             axes.set_xscale("log")
         for i, (name, series) in enumerate(panel.series.items()):
-            _series(axes, shown, np.asarray(series, np.float64), name, i)
+            _median_line(axes, shown, np.asarray(series, np.float64), name, i)
         if len(x) <= 9:
             names = [_compact(value) for value in x]
             crowded = len(panels) * sum(len(name) + 2 for name in names) > 90
             turn = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"} if crowded else {}
             axes.set_xticks(shown, names, **turn)
         elif log and x[0] == 0:
-            ticks = [shown[0], *shown[1::2]]
-            axes.set_xticks(ticks, ["0", *(_compact(value) for value in x[1::2])])
+            axes.set_xticks([shown[0], *shown[1::2]], ["0", *(_compact(value) for value in x[1::2])])
         axes.xaxis.set_minor_locator(NullLocator())
         if panel.log:
-            axes.set_yscale("log")
-            label_decades(axes.yaxis)
-        axes.set_title(panel.title)
-        axes.set_xlabel(xlabel)
-        axes.set_ylabel(panel.ylabel)
-        if len(panel.series) > 1 or any(np.ndim(series) == 2 for series in panel.series.values()):
-            axes.legend(loc="best", framealpha=0.8, frameon=True, edgecolor="none")
+            log_y(axes)
+        several = len(panel.series) > 1 or any(np.ndim(series) == 2 for series in panel.series.values())
+        _finish(axes, panel, xlabel, legend=several)
     return figure
 
 
+def _median_line(axes: Axes, x: np.ndarray, series: np.ndarray, name: str, i: int) -> None:
+    color, middle = COLORS[i % len(COLORS)], series
+    if series.ndim == 2:
+        seeds = np.broadcast_to(x[:, None], series.shape)
+        axes.scatter(seeds, series, s=10, color=color, alpha=0.3, linewidths=0)
+        middle = np.ma.median(np.ma.masked_invalid(series), axis=1).filled(np.nan)
+    there = np.isfinite(middle)
+    axes.plot(x[there], middle[there], color=color, marker=MARKERS[i % len(MARKERS)], label=name)
+
+
+def _finish(axes: Axes, panel: Panel, xlabel: str, legend: bool) -> None:
+    axes.set_title(panel.title)
+    axes.set(xlabel=xlabel, ylabel=panel.ylabel)
+    if legend:
+        axes.legend(loc="best", framealpha=0.8, frameon=True, edgecolor="none")
+
+
+def _log_places(x: np.ndarray) -> np.ndarray:
+    """Places on a log axis: a first value of zero is put one step left of the next."""
+    if x[0] != 0:
+        return x
+    return np.concatenate([[x[1] ** 2 / x[2] if len(x) > 2 else x[1] / 10], x[1:]])
+
+
+def _compact(value: float) -> str:
+    return f"{value:.0e}".replace("e-0", "e-") if 0 < abs(value) < 1e-3 else f"{value:,.10g}"
+
+
 @matplotlib.rc_context(STYLE)
-def curves(steps: ArrayLike, panels: Sequence[Panel], title: str, xlabel: str, *, log: bool = False) -> Figure:
-    """Measures along a run, as lines.
+def progress(steps: ArrayLike, panels: Sequence[Panel], title: str, xlabel: str, *, log: bool = False) -> Figure:
+    """Metrics along a run, as lines.
 
     Args:
-        steps: f[T], rising.
-        panels: what was measured, side by side; each series is [T].
-        title: above all.
-        xlabel: what the steps are.
+        steps: f[T], in increasing order.
+        panels: side by side; each series is f[T].
+        title: of the figure.
+        xlabel: label of the steps.
         log: whether the steps are on a log scale.
 
-    Returns:
-        A figure.
-
-    Raises:
-        ValueError: there are no panels, or a series is not [T].
+    Returns: a figure.
 
     Example:
-        >>> panel = studies.Panel({"sgd": [2.0, 1.0, 0.5], "momentum": [2.0, 0.7, 0.2]}, "Loss", "loss")
-        >>> figure = studies.curves([0, 10, 20], [panel], "Two optimizers", "step")
+        >>> panel = plots.Panel({"sgd": [2.0, 1.0, 0.5], "momentum": [2.0, 0.7, 0.2]}, "Loss", "loss")
+        >>> figure = studies.progress([0, 10, 20], [panel], "Two optimizers", "step")
         >>> len(figure.axes[0].lines)
         2
     """
     x = np.asarray(steps, np.float64)
     if not panels or any(np.shape(series) != x.shape for panel in panels for series in panel.series.values()):
-        raise ValueError(f"curves: expected panels of series [{len(x)}], as many values as steps")
+        raise ValueError(f"progress: expected panels of series [{len(x)}], as many values as steps")
     figure = new_figure(title, 4.6)
-    places = figure.subplots(1, len(panels), squeeze=False)[0]
-    for axes, panel in zip(places, panels, strict=True):
+    for axes, panel in zip(row_of_axes(figure, len(panels)), panels, strict=True):
         for i, (name, series) in enumerate(panel.series.items()):
-            dash = ("-", "--", "-.", ":")[i % 4]
-            axes.plot(x, np.asarray(series), color=COLORS[i % len(COLORS)], linestyle=dash, label=name)
-        if log:
-            axes.set_xscale("log")
-        if panel.log:
-            axes.set_yscale("log")
-        axes.set_title(panel.title)
-        axes.set_xlabel(xlabel)
-        axes.set_ylabel(panel.ylabel)
-        axes.legend(loc="best", framealpha=0.8, frameon=True, edgecolor="none")
+            axes.plot(x, np.asarray(series), color=COLORS[i % len(COLORS)], linestyle=DASHES[i % 4], label=name)
+        axes.set(xscale="log" if log else "linear", yscale="log" if panel.log else "linear")
+        _finish(axes, panel, xlabel, legend=True)
     return figure
 
 
@@ -145,15 +148,11 @@ def bars(values: Mapping[str, ArrayLike], title: str, xlabel: str, ylabel: str =
 
     Args:
         values: f[N] by caption.
-        title: above all.
-        xlabel: what the places 1 to N are.
-        ylabel: what the values are, and their unit.
+        title: of the figure.
+        xlabel: label of the indices 1 to N.
+        ylabel: label of the values, with their unit.
 
-    Returns:
-        A figure.
-
-    Raises:
-        ValueError: there are no vectors, or one is not [N].
+    Returns: a figure.
 
     Example:
         >>> weights = {"w1": [1, 0, 0, 0], "w2": [0.25, 0.25, 0.25, 0.25]}
@@ -164,36 +163,132 @@ def bars(values: Mapping[str, ArrayLike], title: str, xlabel: str, ylabel: str =
     if not values or any(np.ndim(vector) != 1 for vector in values.values()):
         raise ValueError(f"bars: expected vectors [N], got {[np.shape(v) for v in values.values()]}")
     figure = new_figure(title, 3.4)
-    places = figure.subplots(1, len(values), sharey=True, squeeze=False)[0]
-    for i, (axes, (caption, vector)) in enumerate(zip(places, values.items(), strict=True)):
+    row = row_of_axes(figure, len(values), sharey=True)
+    for i, (axes, (caption, vector)) in enumerate(zip(row, values.items(), strict=True)):
         heights = np.asarray(vector, np.float64)
-        drawn = axes.bar(np.arange(1, len(heights) + 1), heights, color=COLORS[i % len(COLORS)])
-        axes.bar_label(drawn, fmt="%g", padding=2)
+        places = np.arange(1, len(heights) + 1)
+        axes.bar_label(axes.bar(places, heights, color=COLORS[i % len(COLORS)]), fmt="%g", padding=2)
         axes.margins(y=0.15)
-        axes.set_xticks(np.arange(1, len(heights) + 1))
+        axes.set_xticks(places)
         axes.set_title(caption)
-        axes.set_xlabel(xlabel)
-        axes.set_ylabel(ylabel if i == 0 else "")
+        axes.set(xlabel=xlabel, ylabel=ylabel if i == 0 else "")
     return figure
 
 
-def _series(axes: Axes, x: np.ndarray, series: np.ndarray, name: str, i: int) -> None:
-    color, marker = COLORS[i % len(COLORS)], MARKERS[i % len(MARKERS)]
-    middle = series
-    if series.ndim == 2:
-        seeds = np.broadcast_to(x[:, None], series.shape)
-        axes.scatter(seeds, series, s=10, color=color, alpha=0.3, linewidths=0)
-        middle = np.ma.median(np.ma.masked_invalid(series), axis=1).filled(np.nan)
-    there = np.isfinite(middle)
-    axes.plot(x[there], middle[there], color=color, marker=marker, label=name)
+@matplotlib.rc_context(STYLE)
+def bands(
+    title: str,
+    panels: Sequence[tuple[str, str, str, Mapping[str, ArrayLike]]],
+    *,
+    logarithmic: Sequence[bool] = (),
+    lines: Sequence[Mapping[str, float]] = (),
+    first: int = 1,
+    height: float = 4.6,
+) -> Figure:
+    """Quantities against layer or epoch: the median over seeds as a line, their range as a band.
+
+    Args:
+        title: of the figure.
+        panels: (title, label of x, label of y, {name: f[S, N]}) for each panel, one row for each seed. A name has one
+            color in all panels.
+        logarithmic: for each panel whether y is on a log scale.
+        lines: for each panel text and y of horizontal lines.
+        first: the first x.
+        height: in inches.
+
+    Returns: a figure.
+
+    Example:
+        >>> norms = np.random.default_rng(0).uniform(1, 2, (5, 8))  # five seeds, eight layers
+        >>> figure = plots.bands("Signals", [("Norms", "layer", "norm", {"he": norms, "xavier": norms / 2})])
+        >>> figure.axes[0].get_xlabel()
+        'layer'
+    """
+    figure = new_figure(title, height)
+    row = row_of_axes(figure, len(panels))
+    _draw_bands(row, [panel[3] for panel in panels], None, first)
+    handles = {}
+    for i, (axes, (caption, x_label, y_label, _)) in enumerate(zip(row, panels, strict=True)):
+        if i < len(logarithmic) and logarithmic[i]:
+            log_y(axes)
+        for text, y in lines[i].items() if i < len(lines) else ():
+            axes.axhline(y, color=GRAY, linestyle=":")
+            annotate(axes, text, (0.99, y), (0, 3), ("axes fraction", "data"), ha="right", color=GRAY, fontsize=9)
+        axes.set(title=caption, xlabel=x_label, ylabel=y_label)
+        axes.xaxis.set_major_locator(MaxNLocator(8, steps=[1, 2, 5, 10], integer=True))
+        handles |= {label: handle for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}
+    figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=min(len(handles), 6))
+    return figure
 
 
-def _shown(x: np.ndarray) -> np.ndarray:
-    """Places on a log axis: a first value of zero stands one step left of the next."""
-    if x[0] != 0:
-        return x
-    return np.concatenate([[x[1] ** 2 / x[2] if len(x) > 2 else x[1] / 10], x[1:]])
+@matplotlib.rc_context(STYLE)
+def against_rate(
+    title: str,
+    x: ArrayLike,
+    panels: Sequence[tuple[str, str, Mapping[str, ArrayLike]]],
+    x_label: str,
+    marks: Mapping[str, float] | None = None,
+    *,
+    logarithmic: Sequence[bool] = (),
+    height: float = 4.6,
+) -> Figure:
+    """Quantities against a hyper-parameter on a log scale, drawn as in `bands`.
+
+    Args:
+        title: of the figure.
+        x: f[H], the values of the hyper-parameter.
+        panels: (title, label of y, {name: f[H, S]}) for each panel; non-finite values are left out.
+        x_label: label of x.
+        marks: text and x of vertical lines.
+        logarithmic: for each panel whether y is on a log scale.
+        height: in inches.
+
+    Returns: a figure.
+
+    Example:
+        >>> panels = [("Loss", "loss", {"sgd": np.array([[2.0, 1.9], [0.5, 0.6], [3.0, 4.0]])})]
+        >>> figure = studies.against_rate("Learning rates", [0.01, 0.1, 1.0], panels, "learning rate")
+        >>> figure.axes[0].get_xscale()
+        'log'
+    """
+    figure = new_figure(title, height)
+    row = row_of_axes(figure, len(panels))
+    transposed = [{name: np.transpose(np.asarray(v, np.float64)) for name, v in panel[2].items()} for panel in panels]
+    names = _draw_bands(row, transposed, np.asarray(x, np.float64), 0)
+    for i, (axes, (caption, y_label, _)) in enumerate(zip(row, panels, strict=True)):
+        axes.set_xscale("log")
+        if i < len(logarithmic) and logarithmic[i]:
+            log_y(axes)
+        for j, (text, at) in enumerate((marks or {}).items()):
+            axes.axvline(at, color=BLACK, linestyle=":", linewidth=1)
+            annotate(axes, text, (at, 0.99 - 0.07 * j), (3, 0), ("data", "axes fraction"), va="top", fontsize=9)
+        axes.set(title=caption, xlabel=x_label, ylabel=y_label)
+    if len(names) > 1:
+        figure.legend(*row[0].get_legend_handles_labels(), loc="outside lower center", ncols=min(len(names), 6))
+    return figure
 
 
-def _compact(value: float) -> str:
-    return f"{value:.0e}".replace("e-0", "e-") if 0 < abs(value) < 1e-3 else f"{value:,.10g}"
+def _draw_bands(
+    row: Sequence[Axes], panels: Iterable[Mapping[str, ArrayLike]], x: np.ndarray | None, first: int
+) -> list[str]:
+    """Draw the bands of values [S, N] of each panel; returns the names, which have one color in all panels."""
+    panels = list(panels)
+    names = list(dict.fromkeys(name for panel in panels for name in panel))
+    for axes, panel in zip(row, panels, strict=True):
+        for name, values in panel.items():
+            _band(axes, np.asarray(values, np.float64), x, first, names.index(name), name)
+    return names
+
+
+def _band(axes: Axes, values: np.ndarray, x: np.ndarray | None, first: int, i: int, name: str) -> None:
+    places = np.arange(first, first + values.shape[1]) if x is None else x
+    shown = np.where(np.isfinite(values), values, np.nan)
+    some = np.isfinite(shown).any(0)
+    if not some.any():
+        return
+    places, shown = places[some], shown[:, some]
+    look: Any = {"color": PAIRS[i % 8], "linestyle": PAIR_DASHES[i % 8], "marker": "o" if len(places) <= 25 else ""}
+    axes.plot(places, np.nanmedian(shown, 0), ms=3, label=name, **look)
+    if len(shown) > 1:
+        low, high = np.nanmin(shown, 0), np.nanmax(shown, 0)
+        axes.fill_between(places, low, high, color=PAIRS[i % 8], alpha=0.18, linewidth=0)

@@ -1,4 +1,8 @@
-"""What all figures share: size, colors, fonts, and how they are written to files."""
+"""The common style of all figures: size, colors, fonts, and how they are written to files.
+
+Examples start from:
+    >>> from jaxnn.plots import style
+"""
 
 import functools
 import io
@@ -8,18 +12,21 @@ from typing import Any
 
 import matplotlib
 from matplotlib import font_manager
-from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.text import Text
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-__all__ = ["add_chinese", "chinese_font", "count_of", "label_decades", "new_figure", "save"]
+__all__ = ["add_chinese", "new_figure", "save"]
 
 WIDTH, PIXELS = 10.0, 1000  # inches and pixels across: one point of type is 1.4 pixels
 BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
 BLUE, VERMILION, PURPLE, GRAY = "#0072B2", "#D55E00", "#CC79A7", "#777777"
+COLORS = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, GRAY, BLACK)  # of curves, series and classes, in this order
+MARKERS = "osD^vP*X"
+DASHES = ("-", "--", "-.", ":")
+PAIRS = (BLUE, SKY, VERMILION, ORANGE, GREEN, PURPLE, BLACK, GRAY)  # neighbors are related, the second one is dashed
+PAIR_DASHES = ("-", "--", "-", "--", "-.", ":", "-", "--")
 STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans",
     "font.size": 10,
@@ -40,43 +47,36 @@ STYLE: dict[Any, Any] = {
 }
 
 
-def new_figure(title: str, height: float) -> Figure:
-    """Make a figure of the common width that lays itself out.
+def new_figure(title: str, height: float, *, layout: bool = True) -> Figure:
+    """An empty figure of the common width.
 
     Args:
-        title: what is seen, set above all at the left.
+        title: set at the top left.
         height: in inches.
+        layout: whether a layout engine places the axes.
 
-    Returns:
-        A figure without axes.
+    Returns: a figure without axes.
 
     Example:
-        >>> from jaxnn.plots import style
-        >>> figure = style.new_figure("A title that says what is seen", 4.0)
+        >>> figure = style.new_figure("A descriptive title", 4.0)
         >>> figure.get_size_inches().tolist(), figure.axes
         ([10.0, 4.0], [])
     """
-    figure = Figure(figsize=(WIDTH, height), dpi=PIXELS / WIDTH, layout="constrained")
+    figure = Figure(figsize=(WIDTH, height), dpi=PIXELS / WIDTH, layout="constrained" if layout else None)
     figure.suptitle(title, x=0.01, ha="left", fontsize=13, fontweight="bold")
     return figure
 
 
-CHINESE_FONTS = ("Noto Sans CJK SC", "Source Han Sans SC", "WenQuanYi Micro Hei", "Microsoft YaHei", "PingFang SC")
+_CHINESE_FONTS = ("Noto Sans CJK SC", "Source Han Sans SC", "WenQuanYi Micro Hei", "Microsoft YaHei", "PingFang SC")
 _FILES = ("notosanscjk-regular", "sourcehansanssc-regular", "wqy-microhei", "msyh", "pingfang")
 
 
 @functools.cache
-def chinese_font() -> str | None:
-    """The first of `CHINESE_FONTS` that is installed, or None; also one that Matplotlib's stored list lacks.
-
-    Example:
-        >>> from jaxnn.plots import style
-        >>> style.chinese_font() in (None, *style.CHINESE_FONTS)
-        True
-    """
+def _chinese_font() -> str | None:
+    """The first installed font of `_CHINESE_FONTS`, or None; adds font files that Matplotlib's cache lacks."""
 
     def known() -> str | None:
-        return next((name for name in CHINESE_FONTS if name in font_manager.get_font_names()), None)
+        return next((name for name in _CHINESE_FONTS if name in font_manager.get_font_names()), None)
 
     if known() is None:
         for path in font_manager.findSystemFonts():
@@ -85,44 +85,20 @@ def chinese_font() -> str | None:
     return known()
 
 
-def label_decades(axis: Axis) -> None:
-    """Label a logarithmic axis: the powers of ten, and where these are fewer than three, 2 and 5 between them.
-
-    Args:
-        axis: x or y, its limits set.
-
-    Example:
-        >>> from jaxnn.plots import style
-        >>> axes = style.new_figure("Two decades", 3.0).subplots()
-        >>> _ = axes.set(xscale="log", xlim=(1, 30))
-        >>> style.label_decades(axes.xaxis)
-        >>> [label.get_text() for label in axes.get_xticklabels() if 1 <= label.get_position()[0] <= 30]
-        ['1', '2', '5', '10', '20']
-    """
-    low, high = sorted(axis.get_view_interval())
-    if low > 0 and high < 1000 * low:
-        axis.set_major_locator(LogLocator(10, subs=(1.0, 2.0, 5.0)))
-        axis.set_minor_formatter(NullFormatter())
-        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-
-
 def add_chinese(figure: Figure, text: str) -> bool:
-    """Set a short Chinese text at the top right, where a Chinese font is installed and the title leaves room.
+    """Add a short Chinese text at the top right if a Chinese font is installed and the title leaves room.
 
     Args:
-        figure: with a title from `new_figure`.
-        text: what the figure is about.
+        figure: a figure of `new_figure`.
+        text: the subject of the figure.
 
-    Returns:
-        Whether the text was set.
+    Returns: whether the text was added.
 
     Example:
-        >>> from jaxnn.plots import style
-        >>> figure = style.new_figure("Scores", 3.0)
-        >>> style.add_chinese(figure, "得分函数") == (style.chinese_font() is not None)
-        True
+        >>> style.add_chinese(style.new_figure("Scores " * 50, 3.0), "得分函数")  # no room
+        False
     """
-    font = chinese_font()
+    font = _chinese_font()
     if font is None:
         return False
     with matplotlib.rc_context(STYLE):
@@ -136,36 +112,14 @@ def add_chinese(figure: Figure, text: str) -> bool:
     return True
 
 
-def count_of(n: int, noun: str) -> str:
-    """Count in words for titles.
-
-    Args:
-        n: how many.
-        noun: of what, in the singular.
-
-    Returns:
-        "1 epoch", "2 epochs".
-
-    Example:
-        >>> from jaxnn.plots import style
-        >>> style.count_of(1, "epoch"), style.count_of(3, "epoch")
-        ('1 epoch', '3 epochs')
-    """
-    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
-
-
 def save(figure: Figure, path: str | os.PathLike[str]) -> tuple[Path, Path]:
-    """Write a figure as PNG, 1000 pixels across, and as SVG.
-
-    Each file is written under another name first and then renamed: a reader never sees half of one. The same figure
-    makes the same bytes.
+    """Write a figure as PNG, 1000 pixels wide, and as SVG; each file is written atomically and reproducibly.
 
     Args:
-        figure: what to write.
-        path: where, with or without ".png" or ".svg"; the folder is made if needed.
+        figure: the figure.
+        path: with or without ".png" or ".svg"; its folder is created if needed.
 
-    Returns:
-        The paths of the PNG and of the SVG.
+    Returns: the paths of the PNG and of the SVG.
 
     Example:
         >>> png, svg = plots.save(plots.confusion(np.eye(2, dtype=int), ["cat", "dog"]), "figures/confusion")

@@ -1,4 +1,4 @@
-"""A function of two numbers, or a loss on a plane: as a surface, as contours, with the paths of descents on it.
+"""Functions of two variables and losses on a plane, as surfaces and contours with the paths of descents.
 
 Examples start from:
     >>> from jaxnn.plots import surfaces
@@ -18,11 +18,12 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike
 
+from jaxnn.plots._axes import annotate
 from jaxnn.plots.style import BLACK, BLUE, GRAY, GREEN, ORANGE, STYLE, VERMILION, new_figure
 
 __all__ = ["descent_surface", "loss_surface", "valley"]
 
-PATHS = (VERMILION, GREEN, ORANGE, BLUE)
+_PATHS = (VERMILION, GREEN, ORANGE, BLUE)
 
 
 @matplotlib.rc_context(STYLE)
@@ -35,21 +36,17 @@ def descent_surface(
     gradient: ArrayLike,
     title: str,
 ) -> Figure:
-    """A function of two numbers as a surface and as contours, with descents and the parts of one gradient.
+    """A function of two variables as a surface and as contours, with descents and the components of one gradient.
 
     Args:
         x1, x2: f[N1], f[N2], the axes of the grid.
         values: f[N1, N2], the function on it.
-        paths: for each descent its name and f[T, 3]: x1, x2 and the value there.
+        paths: f[T, 3] for each descent: x1, x2 and the value there.
         at: f[2], the point whose gradient is drawn.
         gradient: f[2], the partial derivatives there.
         title: of the figure.
 
-    Returns:
-        A figure.
-
-    Raises:
-        ValueError: the values do not lie on the grid.
+    Returns: a figure.
 
     Example:
         >>> paths = {"descent": np.column_stack([path, path[:, 0] ** 2 + 5 * path[:, 1] ** 2])}
@@ -65,7 +62,7 @@ def descent_surface(
     solid.plot_surface(*np.meshgrid(a, b, indexing="ij"), z, cmap="Blues_r", alpha=0.85, rstride=2, cstride=2, zorder=1)
     flat = figure.add_subplot(grid[1])
     _contours(flat, a, b, z)
-    for (name, path), color in zip(paths.items(), PATHS, strict=False):
+    for (name, path), color in zip(paths.items(), _PATHS, strict=False):
         track = np.asarray(path, np.float64)
         lift = 0.02 * np.ptp(z)
         solid.plot(*track[:, :2].T, track[:, 2] + lift, "o-", color=color, markersize=2.5, linewidth=1, zorder=5)
@@ -102,22 +99,18 @@ def valley(
     limit: int,
     floor: float,
 ) -> Figure:
-    """Descents in a narrow valley, their values step by step, and how long every rate and momentum takes.
+    """Descents in a narrow valley, their values step by step, and the steps needed for every rate and momentum.
 
     Args:
         x1, x2, values: as `descent_surface`.
-        paths: for each descent its name and its points f[T, 2].
-        losses: for each descent its name and its values f[T].
+        paths: points f[T, 2] for each descent.
+        losses: values f[T] for each descent.
         rates, momenta: f[H], f[M].
         steps: int[M, H], steps to arrive.
-        limit: a number of steps that stands for "never".
-        floor: the lowest value that is of interest.
+        limit: number of steps that stands for "never".
+        floor: the lowest value shown.
 
-    Returns:
-        A figure.
-
-    Raises:
-        ValueError: the values do not lie on the grid.
+    Returns: a figure.
 
     Example:
         >>> steps, rates, momenta = np.array([[90, 30], [40, 20]]), [0.01, 0.1], [0.0, 0.9]
@@ -132,12 +125,12 @@ def valley(
     grid = figure.add_gridspec(2, 2, height_ratios=[2, 3])
     top = figure.add_subplot(grid[0, :])
     _contours(top, a, b, z, logarithmic=True)
-    for (name, path), color in zip(paths.items(), PATHS, strict=False):
+    for (name, path), color in zip(paths.items(), _PATHS, strict=False):
         top.plot(*np.asarray(path, np.float64).T, "o-", color=color, markersize=3, linewidth=1, label=name)
     top.set(xlabel="x1, along the valley", ylabel="x2, across it", xlim=(a[0], a[-1]), ylim=(b[0], b[-1]))
     top.legend(loc="lower left", ncols=2, frameon=True, framealpha=0.9)
     left = figure.add_subplot(grid[1, 0])
-    for (name, curve), color in zip(losses.items(), PATHS, strict=False):
+    for (name, curve), color in zip(losses.items(), _PATHS, strict=False):
         track = np.asarray(curve, np.float64)
         left.semilogy(np.where(track > 0, track, np.nan), color=color, label=name)
     left.set_ylim(bottom=floor)
@@ -151,9 +144,7 @@ def valley(
     right.set_xscale("log")
     m, h = np.unravel_index(np.nanargmin(count), count.shape)
     right.plot(eta[h], kept[m], "*", color=VERMILION, markersize=13, markeredgecolor="white")
-    right.annotate(
-        f"{count[m, h]:.0f} steps", (eta[h], kept[m]), xytext=(-8, 8), textcoords="offset points", ha="right"
-    )
+    annotate(right, f"{count[m, h]:.0f} steps", (eta[h], kept[m]), (-8, 8), ha="right")
     right.set(
         xlabel="step size (log scale)", ylabel="momentum", title=f"Steps to arrive (gray: more than {limit - 1:,})"
     )
@@ -164,7 +155,7 @@ def valley(
 def _grid(x1: ArrayLike, x2: ArrayLike, values: ArrayLike) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     a, b, z = (np.asarray(part, np.float64) for part in (x1, x2, values))
     if a.ndim != 1 or b.ndim != 1 or z.shape != (a.size, b.size):
-        raise ValueError(f"values have shape {z.shape}, expected [{a.size}, {b.size}], one for each place of the grid")
+        raise ValueError(f"values have shape {z.shape}, expected [{a.size}, {b.size}], one for each point of the grid")
     return a, b, z
 
 
@@ -180,21 +171,17 @@ def _contours(axes: Axes, x1: np.ndarray, x2: np.ndarray, z: np.ndarray, logarit
 
 @matplotlib.rc_context(STYLE)
 def loss_surface(x1: ArrayLike, x2: ArrayLike, values: ArrayLike, title: str) -> Figure:
-    """A loss on a plane through a solution, which is at (0, 0): as a surface and as contours.
+    """A loss on a plane through a solution at (0, 0), as a surface and as contours.
 
     Args:
         x1, x2: f[N1], f[N2], the axes of the grid.
         values: f[N1, N2], the loss on it.
         title: of the figure.
 
-    Returns:
-        A figure.
-
-    Raises:
-        ValueError: the values do not lie on the grid.
+    Returns: a figure.
 
     Example:
-        >>> figure = surfaces.loss_surface(x1, x2, values, "The loss around a solution")
+        >>> figure = plots.loss_surface(x1, x2, values, "The loss around a solution")
         >>> figure.get_suptitle()
         'The loss around a solution'
     """
@@ -208,7 +195,7 @@ def loss_surface(x1: ArrayLike, x2: ArrayLike, values: ArrayLike, title: str) ->
     for axis in (solid.xaxis, solid.yaxis, solid.zaxis):
         axis.set_major_locator(MaxNLocator(4))
         axis.labelpad = 8
-    solid.set_box_aspect(None, zoom=0.82)  # its labels stay beside the contours, not on them
+    solid.set_box_aspect(None, zoom=0.82)  # keeps its labels off the contours
     flat = figure.add_subplot(grid[1])
     _contours(flat, a, b, z)
     flat.plot(0, 0, "*", color=VERMILION, markersize=12, markeredgecolor="white", label=f"solution, loss {z.min():.3g}")

@@ -1,4 +1,4 @@
-"""Who takes part in which work. Each library has a module of its own, which only a process of its own imports."""
+"""The peers of each workload; each library has a module here that only its own process imports."""
 
 from __future__ import annotations
 
@@ -6,29 +6,26 @@ import importlib.util
 from collections.abc import Callable
 from typing import NamedTuple
 
-from experiments.benchmark.works import ONE_BY_ONE
+from experiments.benchmark.workloads import ONE_BY_ONE
 
 
 class Peer(NamedTuple):
-    """One way to do a work, made by a function `(work, folder) -> Peer` in its own process.
-
-    Attributes:
-        train: `train(n)` does n more units.
-        accuracies: the training accuracy of each model it has trained, in the order of `models`.
-        warm: done in place of a first unit that does not count; returns the seconds of compiling, if it knows them.
-        models: the places of the models it trains among all models of the work.
-        scale: its seconds are multiplied by this, where it does a part of the work.
-    """
+    """One implementation of a workload, made by a function `(workload, folder) -> Peer` in its own process."""
 
     train: Callable[[int], None]
+    """Trains that many more units."""
     accuracies: Callable[[], list[float]]
+    """The training accuracy of each trained model, in the order of `models`."""
     warm: Callable[[], float | None] | None = None
+    """Replaces the first, uncounted unit; returns the seconds of compilation where it knows them."""
     models: tuple[int, ...] = (0,)
+    """Indices of the trained models among all models of the workload."""
     scale: float = 1.0
+    """Its seconds are multiplied by this where it trains only some of the models."""
 
 
 class Entry(NamedTuple):
-    """A peer in the list of a work: `make` is "module:function" under `experiments.benchmark.peers`."""
+    """A peer of a workload: `make` is "module:function" under `experiments.benchmark.peers`."""
 
     family: str
     form: str
@@ -37,14 +34,13 @@ class Entry(NamedTuple):
 
     @property
     def name(self) -> str:
-        """As shown."""
+        """As shown in tables."""
         return f"{self.family}, {self.form}" if self.form else self.family
 
 
-NEEDS = {"PyTorch": "torch", "Keras": "keras", "Flax": "flax", "scikit-learn": "sklearn"}
-"""The module that a family needs."""
+_MODULES = {"PyTorch": "torch", "Keras": "keras", "Flax": "flax", "scikit-learn": "sklearn"}
 
-_STEPS_OF_ONE = "one example a step, one class against the rest: other mathematics"
+_ONE_EXAMPLE_STEPS = "one example a step, one class against the rest: other mathematics"
 _BYTES = Entry("PyTorch", "bytes", "pytorch:slicing_bytes", "standardizes each batch from the stored bytes, as jaxnn")
 _FLOATS = Entry("PyTorch", "floats", "pytorch:slicing_floats")
 _COMPILED = Entry("PyTorch", "compiled", "pytorch:compiled")
@@ -55,7 +51,7 @@ _KERAS = [
     Entry("Keras", "fit, 16 steps a call", "keras_fit:fit_in_bundles", "JAX backend, steps_per_execution=16"),
 ]
 _FLAX = [Entry("Flax", "NNX", "flax_loops:nnx_loop"), Entry("Flax", "Linen", "flax_loops:linen_loop")]
-_SGD = Entry("scikit-learn", "SGDClassifier", "scikit_learn:sgd", _STEPS_OF_ONE)
+_SGD = Entry("scikit-learn", "SGDClassifier", "scikit_learn:sgd", _ONE_EXAMPLE_STEPS)
 _MLP = Entry("scikit-learn", "MLPClassifier", "scikit_learn:mlp")
 _SAGA = "variance-reduced steps of one example (SAGA): other mathematics; time of a pass"
 _SVC = "liblinear's dual coordinate descent, one class against the rest: other mathematics; time of a pass"
@@ -75,7 +71,7 @@ PEERS: dict[str, list[Entry]] = {
     "digits-whole": [_FLOATS, _KERAS[0], *_FLAX, _MLP],
     "toy": [_FLOATS, _COMPILED, _MLP],
     "sweep-linear": [
-        Entry("scikit-learn", "SGDClassifier", "scikit_learn:sgd_sweep", f"two models at a time; {_STEPS_OF_ONE}"),
+        Entry("scikit-learn", "SGDClassifier", "scikit_learn:sgd_sweep", f"two models at a time; {_ONE_EXAMPLE_STEPS}"),
         Entry(ONE_BY_ONE, "", "ours:one_by_one"),
     ],
     "sweep-mlp": [
@@ -85,22 +81,15 @@ PEERS: dict[str, list[Entry]] = {
     "sweep-toy": [Entry("PyTorch", "one by one", "pytorch:one_by_one")],
     "grid-digits": [Entry("scikit-learn", "GridSearchCV", "scikit_learn:grid_search", "two fits at a time")],
 }
-"""The peers of each work; our own form is in `OURS`. The work "process" has its own module, `startup`."""
+"""By the key of the workload; `OURS` has the form of jaxnn, and the workload "process" is in `startup`."""
 
 OURS = {"digits-whole": "ours:whole_call", "grid-digits": "ours:grid_search"} | dict.fromkeys(
     ("sweep-linear", "sweep-mlp", "sweep-toy"), "ours:sweep"
 )
-"""Where ours is not `ours:training_run`."""
+"""The form of jaxnn where it is not `ours:training_run`."""
 
 
 def missing(family: str) -> str | None:
-    """The module that a family of peers needs and that is not installed.
-
-    Args:
-        family: as in `Entry`.
-
-    Returns:
-        Its name, or None if nothing is missing.
-    """
-    module = NEEDS.get(family)
+    """The module of a family of peers, if it is not installed."""
+    module = _MODULES.get(family)
     return module if module is not None and importlib.util.find_spec(module) is None else None

@@ -1,4 +1,4 @@
-"""Flax as in its own examples: a jitted step in a Python loop over standardized NumPy batches in a new random order."""
+"""Flax as in its own examples: a jitted step in a Python loop over shuffled, standardized NumPy batches."""
 
 from __future__ import annotations
 
@@ -17,34 +17,34 @@ from flax.training.train_state import TrainState
 from jax import Array
 
 from experiments.benchmark.peers import Peer
-from experiments.benchmark.works import Work, floats, read
+from experiments.benchmark.workloads import Workload, in_complete_batches, read_standardized
 
 
 class Linen(linen.Module):
     """The network in Flax Linen."""
 
-    work: Work
+    workload: Workload
     outputs: int
 
     @linen.compact
     def __call__(self, x: Array, *, train: bool = False) -> Array:
-        """The scores; with dropout in training."""
-        for size in self.work.hidden:
-            x = linen.relu(linen.Dense(size, kernel_init=_init(self.work))(x))
-            if self.work.dropout:
-                x = linen.Dropout(self.work.dropout)(x, deterministic=not train)
-        return linen.Dense(self.outputs, kernel_init=_init(self.work))(x)
+        """The scores."""
+        for size in self.workload.hidden:
+            x = linen.relu(linen.Dense(size, kernel_init=_init(self.workload))(x))
+            if self.workload.dropout:
+                x = linen.Dropout(self.workload.dropout)(x, deterministic=not train)
+        return linen.Dense(self.outputs, kernel_init=_init(self.workload))(x)
 
 
 class Nnx(nnx.Module):
     """The network in Flax NNX."""
 
-    def __init__(self, work: Work, inputs: int, outputs: int) -> None:
+    def __init__(self, workload: Workload, inputs: int, outputs: int) -> None:
         rngs = nnx.Rngs(0)
-        sizes = (inputs, *work.hidden, outputs)
+        sizes = (inputs, *workload.hidden, outputs)
         pairs = itertools.pairwise(sizes)
-        self.layers = nnx.List([nnx.Linear(i, o, kernel_init=_init(work), rngs=rngs) for i, o in pairs])
-        self.dropout = nnx.Dropout(work.dropout, rngs=rngs) if work.dropout else None
+        self.layers = nnx.List([nnx.Linear(i, o, kernel_init=_init(workload), rngs=rngs) for i, o in pairs])
+        self.dropout = nnx.Dropout(workload.dropout, rngs=rngs) if workload.dropout else None
 
     def __call__(self, x: Array) -> Array:
         """The scores."""
@@ -55,62 +55,38 @@ class Nnx(nnx.Module):
         return self.layers[-1](x)
 
 
-def linen_loop(work: Work, folder: Path) -> Peer:
-    """Flax Linen: a `TrainState`, its buffers donated to the jitted step.
-
-    Args:
-        work: what is trained.
-        folder: where the examples are.
-
-    Returns:
-        The peer.
-    """
-    x, y = _arrays(work, folder)
-    model = Linen(work, int(y.max()) + 1)
-    state = linen_state(work, model, model.init(jax.random.key(0), x[:1])["params"])
+def linen_loop(workload: Workload, folder: Path) -> Peer:
+    """Flax Linen: a `TrainState` whose buffers are donated to the jitted step."""
+    x, y = read_standardized(workload, folder)
+    model = Linen(workload, int(y.max()) + 1)
+    state = linen_state(workload, model, model.init(jax.random.key(0), x[:1])["params"])
     scores = jax.jit(lambda params, x: model.apply({"params": params}, x))
 
-    take_step, key = make_linen_step(work), jax.random.key(1)
+    take_step, key = make_linen_step(workload), jax.random.key(1)
 
     def step(x: np.ndarray, y: np.ndarray) -> None:
         nonlocal state
         state, _ = take_step(state, x, y, key)
 
-    return _looped(work, x, y, step, lambda: state.params, lambda x: scores(state.params, x))
+    return _looped(workload, x, y, step, lambda: state.params, lambda x: scores(state.params, x))
 
 
-def linen_state(work: Work, model: Linen, params: Any) -> TrainState:
-    """The state before the first step.
-
-    Args:
-        work: what is trained.
-        model: the network.
-        params: its weights.
-
-    Returns:
-        The state.
-    """
+def linen_state(workload: Workload, model: Linen, params: Any) -> TrainState:
+    """The state before the first step."""
     return TrainState.create(
-        apply_fn=model.apply, params=params, tx=optax.sgd(work.learning_rate, momentum=work.momentum)
+        apply_fn=model.apply, params=params, tx=optax.sgd(workload.learning_rate, momentum=workload.momentum)
     )
 
 
-def make_linen_step(work: Work) -> Callable[..., tuple[TrainState, Array]]:
-    """One step of training.
-
-    Args:
-        work: what is trained.
-
-    Returns:
-        `step(state, x, y, key) -> (state, loss before the step)`; the state that is given is used up.
-    """
+def make_linen_step(workload: Workload) -> Callable[..., tuple[TrainState, Array]]:
+    """`step(state, x, y, key) -> (state, loss before the step)`; the given state is donated."""
 
     @functools.partial(jax.jit, donate_argnums=0)
     def step(state: TrainState, x: Array, y: Array, key: Array) -> tuple[TrainState, Array]:
         def objective(params: Any) -> Array:
             rngs = {"dropout": jax.random.fold_in(key, state.step)}
             scores = state.apply_fn({"params": params}, x, train=True, rngs=rngs)
-            return _loss(work, scores, y) + work.l2 * _penalty(params)
+            return _loss(workload, scores, y) + workload.l2 * _penalty(params)
 
         loss, gradient = jax.value_and_grad(objective)(state.params)
         return state.apply_gradients(grads=gradient), loss
@@ -118,54 +94,31 @@ def make_linen_step(work: Work) -> Callable[..., tuple[TrainState, Array]]:
     return step
 
 
-def nnx_loop(work: Work, folder: Path) -> Peer:
-    """Flax NNX: `nnx.jit` with `nnx.cached_partial`, its fastest form of a step that changes the model in place.
-
-    Args:
-        work: what is trained.
-        folder: where the examples are.
-
-    Returns:
-        The peer.
-    """
-    x, y = _arrays(work, folder)
-    model = Nnx(work, x.shape[1], int(y.max()) + 1)
+def nnx_loop(workload: Workload, folder: Path) -> Peer:
+    """Flax NNX: `nnx.jit` with `nnx.cached_partial`, its fastest form of an in-place step."""
+    x, y = read_standardized(workload, folder)
+    model = Nnx(workload, x.shape[1], int(y.max()) + 1)
     model.train()
-    step = nnx.cached_partial(make_nnx_step(work), model, nnx_optimizer(work, model))
+    step = nnx.cached_partial(make_nnx_step(workload), model, nnx_optimizer(workload, model))
     scores = nnx.jit(lambda model, x: model(x))
 
     def evaluated(x: np.ndarray) -> Array:
         return scores(nnx.view(model, deterministic=True, raise_if_not_found=False), x)
 
-    return _looped(work, x, y, step, lambda: nnx.state(model), evaluated)
+    return _looped(workload, x, y, step, lambda: nnx.state(model), evaluated)
 
 
-def nnx_optimizer(work: Work, model: Nnx) -> nnx.Optimizer:
-    """The optimizer of a model.
-
-    Args:
-        work: what is trained.
-        model: whose parameters.
-
-    Returns:
-        The optimizer.
-    """
-    return nnx.Optimizer(model, optax.sgd(work.learning_rate, momentum=work.momentum), wrt=nnx.Param)
+def nnx_optimizer(workload: Workload, model: Nnx) -> nnx.Optimizer:
+    """SGD with momentum over the parameters of the model."""
+    return nnx.Optimizer(model, optax.sgd(workload.learning_rate, momentum=workload.momentum), wrt=nnx.Param)
 
 
-def make_nnx_step(work: Work) -> Callable[[Nnx, nnx.Optimizer, Any, Any], Array]:
-    """One step of training.
-
-    Args:
-        work: what is trained.
-
-    Returns:
-        `step(model, optimizer, x, y)`, which changes model and optimizer and returns the loss before the step.
-    """
+def make_nnx_step(workload: Workload) -> Callable[[Nnx, nnx.Optimizer, Any, Any], Array]:
+    """`step(model, optimizer, x, y)` updates both in place and returns the loss before the step."""
 
     def step(model: Nnx, optimizer: nnx.Optimizer, x: Array, y: Array) -> Array:
         def objective(model: Nnx) -> Array:
-            return _loss(work, model(x), y) + work.l2 * sum(
+            return _loss(workload, model(x), y) + workload.l2 * sum(
                 (jnp.sum(jnp.square(layer.kernel[...])) for layer in model.layers), start=jnp.float32(0)
             )
 
@@ -176,17 +129,12 @@ def make_nnx_step(work: Work) -> Callable[[Nnx, nnx.Optimizer, Any, Any], Array]
     return nnx.jit(step)
 
 
-def _arrays(work: Work, folder: Path) -> tuple[np.ndarray, np.ndarray]:
-    examples = read(work, folder)
-    return floats(examples), examples.labels
+def _init(workload: Workload) -> Any:
+    return jax.nn.initializers.he_normal() if workload.hidden else jax.nn.initializers.normal(0.01)
 
 
-def _init(work: Work) -> Any:
-    return jax.nn.initializers.he_normal() if work.hidden else jax.nn.initializers.normal(0.01)
-
-
-def _loss(work: Work, scores: Array, labels: Array | np.ndarray) -> Array:
-    if work.loss == "softmax":
+def _loss(workload: Workload, scores: Array, labels: Array | np.ndarray) -> Array:
+    if workload.loss == "softmax":
         return optax.softmax_cross_entropy_with_integer_labels(scores, jnp.asarray(labels)).mean()
     right = jax.nn.one_hot(labels, scores.shape[-1])
     margins = jax.nn.relu(scores - jnp.sum(scores * right, axis=-1, keepdims=True) + 1)
@@ -198,7 +146,7 @@ def _penalty(params: Any) -> Array:
 
 
 def _looped(
-    work: Work,
+    workload: Workload,
     x: np.ndarray,
     y: np.ndarray,
     step: Callable[[np.ndarray, np.ndarray], Any],
@@ -206,11 +154,11 @@ def _looped(
     scores: Callable[[np.ndarray], Array],
 ) -> Peer:
     random = np.random.default_rng(0)
-    steps = len(x) // work.batch_size
+    complete = in_complete_batches(workload, len(x))
 
     def train(units: int) -> None:
-        for _ in range(units * work.epochs):
-            for rows in random.permutation(len(x))[: steps * work.batch_size].reshape(steps, -1):
+        for _ in range(units * workload.epochs):
+            for rows in random.permutation(len(x))[:complete].reshape(-1, workload.batch_size):
                 step(x[rows], y[rows])
         jax.block_until_ready(state())
 

@@ -37,52 +37,22 @@ class Programs(NamedTuple):
 
 
 def hparams(settings: Settings) -> dict[str, Any]:
-    """The traced numbers of the settings.
-
-    Args:
-        settings: checked.
-
-    Returns:
-        f32[] by name.
-    """
+    """The traced numbers of the settings."""
     return {name: np.float32(getattr(settings, name)) for name in TRACED}
 
 
 def widths(shape: Shape) -> dict[str, Any]:
-    """The hyper-parameter in which networks of several widths differ.
-
-    Args:
-        shape: says whether there are any.
-
-    Returns:
-        `{"width": i32[5]}` or nothing.
-    """
+    """The hyper-parameter in which networks of several widths differ."""
     return {"width": np.array(WIDTHS, np.int32)} if shape.many == "widths" else {}
 
 
 def networks(shape: Shape) -> int:
-    """How many networks are trained side by side.
-
-    Args:
-        shape: says so.
-
-    Returns:
-        A number.
-    """
+    """How many networks are trained side by side."""
     return {"one": 1, "seeds": SEEDS, "widths": len(WIDTHS)}[shape.many]
 
 
 def select(shape: Shape, learner: Learner, number: int) -> Any:
-    """The parameters of one network.
-
-    Args:
-        shape: of the learner.
-        learner: one or many networks.
-        number: of the network.
-
-    Returns:
-        Its parameters; of a network of a lesser width, with the unused neurons.
-    """
+    """The parameters of one network."""
     return learner.params if shape.many == "one" else jax.tree.map(lambda a: a[number], learner.params)
 
 
@@ -103,14 +73,7 @@ class Compiler:
         self._orders = self._threads.submit(_compile, programs.orders, key, np.int32(0), np.int32(1))
 
     def prepare(self, shape: Shape) -> Programs:
-        """The programs of a shape, at once or when they are compiled.
-
-        Args:
-            shape: what to compile for.
-
-        Returns:
-            The `Programs`.
-        """
+        """The programs of a shape, at once or when they are compiled."""
         with self._lock:
             if shape not in self._shapes:
                 if len(self._shapes) >= KEPT:

@@ -48,14 +48,7 @@ class Saved(NamedTuple):
 
 
 def to_link(saved: Saved) -> str:
-    """The state for the part of a link after "#"; what is as by default is left out.
-
-    Args:
-        saved: the state.
-
-    Returns:
-        Names and values, as in the query of a URL.
-    """
+    """The state for the part of a link after "#"; what is as by default is left out."""
     default, parts = Settings(), {}
     for name, value in dataclasses.asdict(saved.settings).items():
         if value != getattr(default, name):
@@ -74,17 +67,7 @@ def to_link(saved: Saved) -> str:
 
 
 def from_link(text: str) -> Saved:
-    """The state of a link.
-
-    Args:
-        text: what stands after "#" in a link, of unknown origin.
-
-    Returns:
-        The state.
-
-    Raises:
-        ValueError: a name is unknown, or a value is not what it should be.
-    """
+    """The state of a link."""
     if len(text) > MAX_LINK:
         raise ValueError(f"a link may have at most {MAX_LINK:,} characters; this one has {len(text):,}")
     try:
@@ -104,14 +87,7 @@ def from_link(text: str) -> Saved:
 
 
 def to_file(saved: Saved) -> str:
-    """The state as the JSON of a model file, readable by people.
-
-    Args:
-        saved: the state.
-
-    Returns:
-        The text.
-    """
+    """The state as the JSON of a model file, readable by people."""
     points = saved.points
     return json.dumps(
         {
@@ -133,17 +109,7 @@ def to_file(saved: Saved) -> str:
 
 
 def from_file(content: bytes) -> Saved:
-    """The state of a model file.
-
-    Args:
-        content: the file, of unknown origin.
-
-    Returns:
-        The state.
-
-    Raises:
-        ValueError: it is no such file, or holds what cannot be.
-    """
+    """The state of a model file."""
     if len(content) > MAX_FILE:
         raise ValueError(f"a model file may have at most {MAX_FILE:,} bytes; this one has {len(content):,}")
     try:

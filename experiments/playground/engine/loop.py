@@ -22,13 +22,7 @@ Command = Callable[[Playground], None]
 
 
 class Loop(threading.Thread):
-    """Owns a `Playground`; whatever the page wants of it is sent as a function.
-
-    Args:
-        playground: used by this thread alone from now on.
-        deliver: called in this thread with each new picture.
-        report: called in this thread with what a function raised, or "" when it went well.
-    """
+    """Owns a `Playground`; whatever the page wants of it is sent as a function."""
 
     def __init__(self, playground: Playground, deliver: Callable[[Frame], None], report: Callable[[str], None]) -> None:
         super().__init__(name="playground", daemon=True)

@@ -25,13 +25,7 @@ MAX_CSV_BYTES = 200_000
 
 
 class Points(NamedTuple):
-    """Points of the plane.
-
-    Attributes:
-        places: f32[N, 2], within EXTENT of the middle.
-        targets: f32[N], numbers of classes, or values from -1 to 1.
-        train: bool[N], which are trained on; the others are test points.
-    """
+    """Points of the plane."""
 
     places: np.ndarray
     targets: np.ndarray
@@ -39,14 +33,7 @@ class Points(NamedTuple):
 
 
 def draw(settings: Settings) -> Points:
-    """The points that the settings describe; the same settings give the same points.
-
-    Args:
-        settings: the set, its size, noise, classes, seed and the share to train on.
-
-    Returns:
-        The points.
-    """
+    """The points that the settings describe; the same settings give the same points."""
     name, noise, seed = settings.data, settings.noise, settings.data_seed
     size = max(settings.size, settings.classes)
     generator = np.random.default_rng((seed, 1))
@@ -87,18 +74,7 @@ def draw(settings: Settings) -> Points:
 
 
 def checked(points: Points, settings: Settings) -> Points:
-    """The points with their places rounded to GRAIN and kept inside the plane.
-
-    Args:
-        points: of unknown origin.
-        settings: say how many classes there are, or that targets are values.
-
-    Returns:
-        The points.
-
-    Raises:
-        ValueError: there are too many or none to train on, a number is not finite, or a class is not there.
-    """
+    """The points with their places rounded to GRAIN and kept inside the plane."""
     places = np.asarray(points.places, np.float64).reshape(-1, 2)
     targets, train = np.asarray(points.targets, np.float64), np.asarray(points.train, bool)
     if len(places) > MAX_POINTS:
@@ -119,14 +95,7 @@ def checked(points: Points, settings: Settings) -> Points:
 
 
 def as_table(points: Points) -> Table:
-    """The points as the compiled programs take them.
-
-    Args:
-        points: at most MAX_POINTS.
-
-    Returns:
-        A `Table`, training points first.
-    """
+    """The points as the compiled programs take them."""
     order = np.argsort(~points.train, kind="stable")
     inputs, targets = np.zeros((MAX_POINTS, 2), np.float32), np.zeros(MAX_POINTS, np.float32)
     inputs[: len(order)], targets[: len(order)] = points.places[order], points.targets[order]
@@ -134,30 +103,13 @@ def as_table(points: Points) -> Table:
 
 
 def edited(points: Points, places: np.ndarray, targets: np.ndarray, kept: np.ndarray) -> Points:
-    """The points after an edit by hand.
-
-    Args:
-        points: before.
-        places: f32[M, 2] after.
-        targets: f32[M] after.
-        kept: int[M]: which point before each one was, or -1 for a new one, which is trained on.
-
-    Returns:
-        The points, to be checked.
-    """
+    """The points after an edit by hand."""
     train = np.where(kept >= 0, np.append(points.train, True)[kept], True)
     return Points(places, targets, train)
 
 
 def to_csv(points: Points) -> str:
-    """The points as CSV with the columns x1, x2, target and train (1 or 0).
-
-    Args:
-        points: any.
-
-    Returns:
-        The text.
-    """
+    """The points as CSV with the columns x1, x2, target and train (1 or 0)."""
     text = io.StringIO()
     rows = csv.writer(text, lineterminator="\n")
     rows.writerow(CSV_HEAD)
@@ -167,18 +119,7 @@ def to_csv(points: Points) -> str:
 
 
 def from_csv(content: bytes, settings: Settings) -> Points:
-    """The points of a CSV file: columns x1, x2, target (or label), and train if it is there.
-
-    Args:
-        content: the file.
-        settings: as `checked`.
-
-    Returns:
-        The points; all are trained on where the file does not say.
-
-    Raises:
-        ValueError: the file is too large, no such table, or as `checked`.
-    """
+    """The points of a CSV file: columns x1, x2, target (or label), and train if it is there."""
     if len(content) > MAX_CSV_BYTES:
         raise ValueError(f"a CSV file may have at most {MAX_CSV_BYTES:,} bytes; this one has {len(content):,}")
     try:

@@ -42,30 +42,13 @@ class Snapshot(NamedTuple):
 
 
 def plane_points(size: int) -> Array:
-    """The places of a square picture of the plane, row by row from below.
-
-    Args:
-        size: pixels along a side.
-
-    Returns:
-        f32[size * size, 2].
-    """
+    """The places of a square picture of the plane, row by row from below."""
     along = (jnp.arange(size, dtype=jnp.float32) + 0.5) / size * 2 * EXTENT - EXTENT
     return jnp.stack([jnp.tile(along, size), jnp.repeat(along, size)], axis=-1)
 
 
 def look(shape: Shape, params: Any, h: Hparams, table: Table, chosen: Array) -> Snapshot:
-    """Everything that is drawn of one network.
-
-    Args:
-        shape, h: as `programs.make_task`.
-        params: of one network.
-        table: the points.
-        chosen: i32[2], the layer (0 for the features) and the neuron of the enlarged picture.
-
-    Returns:
-        The `Snapshot`.
-    """
+    """Everything that is drawn of one network."""
     task = make_task(shape, h)
     places = jnp.concatenate([plane_points(FINE), table.inputs])
     x = features_of(shape, places)
@@ -143,17 +126,7 @@ def _signed(values: Array, largest: Array) -> Array:
 
 
 def look_at_all(shape: Shape, params: Any, h: Hparams, table: Table) -> tuple[Array, Array]:
-    """Small pictures of many networks.
-
-    Args:
-        shape, h: as `programs.make_task`.
-        params: with a leading axis.
-        table: the points.
-
-    Returns:
-        u8[networks, SMALL, SMALL] as `Snapshot.plane`, and f32[networks, 2]: the accuracy (of values, the mean squared
-        error) on the training and on the test points.
-    """
+    """Small pictures of many networks."""
     number = jnp.arange(MAX_POINTS)
     of = [number < table.train, (number >= table.train) & (number < table.total)]
     places = features_of(shape, jnp.concatenate([plane_points(SMALL), table.inputs]))

@@ -75,30 +75,12 @@ class Learner(NamedTuple):
 
 
 def features_of(shape: Shape, x: Array) -> Array:
-    """What the network is given of points of the plane.
-
-    Args:
-        shape: names the features.
-        x: f32[..., 2].
-
-    Returns:
-        f32[..., F].
-    """
+    """What the network is given of points of the plane."""
     return jnp.stack([FEATURES[name](x) for name in shape.features], axis=-1)
 
 
 def squared(scores: Array, labels: Array) -> Array:
-    """The squared loss of scores that should be 1 for the right class and 0 for the others.
-
-    Formula: `L = sum over j of (s_j - [j = y])**2`.
-
-    Args:
-        scores: f32[..., C].
-        labels: i32[...].
-
-    Returns:
-        f32[...].
-    """
+    """The squared loss of scores that should be 1 for the right class and 0 for the others."""
     return jnp.square(scores - jax.nn.one_hot(labels, scores.shape[-1])).sum(-1)
 
 
@@ -111,16 +93,7 @@ LOSSES = {"softmax": losses.softmax, "svm": losses.svm, "squared": squared, "val
 
 
 def network(shape: Shape, h: Hparams, dot: layers.Dot = layers.dot_general) -> models.Model:
-    """The network: features in, scores out.
-
-    Args:
-        shape: its layers.
-        h: `dropout`, and `width` where networks of several widths share a program.
-        dot: the product; see `layers.linear`.
-
-    Returns:
-        A `Model`.
-    """
+    """The network: features in, scores out."""
     wide = max(WIDTHS)
     hidden = tuple(wide for _ in shape.hidden) if shape.many == "widths" else shape.hidden
     return models.mlp(
@@ -145,15 +118,7 @@ def _of_values(model: models.Model) -> models.Model:
 
 
 def optimizer(shape: Shape, h: Hparams) -> optax.GradientTransformation:
-    """The optimizer with its traced rates.
-
-    Args:
-        shape: names it.
-        h: `learning_rate`, `momentum`.
-
-    Returns:
-        An optax transformation.
-    """
+    """The optimizer with its traced rates."""
     match shape.optimizer:
         case "adam":
             return optax.adam(h["learning_rate"])
@@ -166,16 +131,7 @@ def optimizer(shape: Shape, h: Hparams) -> optax.GradientTransformation:
 
 
 def make_task(shape: Shape, h: Hparams, dot: layers.Dot = layers.dot_general) -> training.Task:
-    """What is to be learned.
-
-    Args:
-        shape: the layers, the loss and the optimizer.
-        h: the traced numbers.
-        dot: the product; see `layers.linear`.
-
-    Returns:
-        A `Task`.
-    """
+    """What is to be learned."""
     model = network(shape, h, dot)
     return training.Task(
         model=_of_values(model) if shape.loss == "value" else model,
@@ -186,16 +142,7 @@ def make_task(shape: Shape, h: Hparams, dot: layers.Dot = layers.dot_general) ->
 
 
 def examples(shape: Shape, table: Table, rows: Array) -> tuple[Array, Array]:
-    """The rows of the table as a batch for the task.
-
-    Args:
-        shape: the features and whether values are predicted.
-        table: the points.
-        rows: i32[..., B].
-
-    Returns:
-        Inputs f32[..., B, F] (with the value as last column where values are predicted), labels i32[..., B].
-    """
+    """The rows of the table as a batch for the task."""
     x, targets = features_of(shape, table.inputs[rows]), table.targets[rows]
     if shape.loss == "value":
         return jnp.concatenate([x, targets[..., None]], axis=-1), jnp.zeros(rows.shape, jnp.int32)
@@ -203,15 +150,7 @@ def examples(shape: Shape, table: Table, rows: Array) -> tuple[Array, Array]:
 
 
 def begin(shape: Shape, h: Hparams, key: Array) -> Learner:
-    """Networks before their first step.
-
-    Args:
-        shape, h: as `make_task`.
-        key: a PRNG key.
-
-    Returns:
-        The `Learner`.
-    """
+    """Networks before their first step."""
 
     def start(h: Hparams, key: Array) -> tuple[Any, Any]:
         task = make_task(shape, h)
@@ -230,16 +169,7 @@ def _axes(h: Hparams) -> dict[str, int | None]:
 
 
 def orders(key: Array, epoch: ArrayLike, train: ArrayLike) -> Array:
-    """The training points in the random orders of some epochs.
-
-    Args:
-        key: `Learner.key`.
-        epoch: i32[], the first of the epochs.
-        train: i32[], how many points are trained on; traced.
-
-    Returns:
-        i32[ORDERS, MAX_POINTS]: the first `train` numbers of each row are a permutation of 0 ... train - 1.
-    """
+    """The training points in the random orders of some epochs."""
 
     def order(epoch: Array) -> Array:
         mixed = permutation(jax.random.fold_in(key, epoch), MAX_POINTS)
@@ -253,19 +183,7 @@ def orders(key: Array, epoch: ArrayLike, train: ArrayLike) -> Array:
 def train(
     shape: Shape, learner: Learner, h: Hparams, table: Table, order: Array, first: Array, steps: Array
 ) -> Learner:
-    """Train for some steps, at most to the end of the epochs whose orders are given.
-
-    Args:
-        shape, h: as `make_task`.
-        learner: so far.
-        table: the points.
-        order: as from `orders`.
-        first: i32[], the epoch of its first row, at most the learner's.
-        steps: i32[], how many; traced.
-
-    Returns:
-        The `Learner` afterwards.
-    """
+    """Train for some steps, at most to the end of the epochs whose orders are given."""
     size = shape.batch_size
     inside = jnp.arange(BLOCK, dtype=jnp.int32)
     dot = layers.dot_as_sum if shape.many == "one" else layers.dot_general

@@ -60,12 +60,7 @@ class Frame(NamedTuple):
 
 
 class Playground:
-    """The state of one session. All of its methods are called by one thread.
-
-    Args:
-        compiler: shared by the sessions.
-        settings: to begin with.
-    """
+    """The state of one session. All of its methods are called by one thread."""
 
     def __init__(self, compiler: Compiler, settings: Settings | None = None) -> None:
         self.compiler = compiler
@@ -93,11 +88,7 @@ class Playground:
     # ------------------------------------------------------------ changes
 
     def change(self, **given: Any) -> None:
-        """Change settings; what they describe follows, at once or when it is compiled.
-
-        Raises:
-            ValueError: as `settings.change`; then nothing has changed.
-        """
+        """Change settings; what they describe follows, at once or when it is compiled."""
         settings = change(self.settings, given)
         of_data = [
             name for name in OF_DATA if name in given and getattr(settings, name) != getattr(self.settings, name)
@@ -128,20 +119,12 @@ class Playground:
         self._set_points(data.draw(self.settings))
 
     def edit(self, points: Points) -> None:
-        """Take other points.
-
-        Raises:
-            ValueError: as `points.checked`; then nothing has changed.
-        """
+        """Take other points."""
         self._set_points(data.checked(points, self.settings))
         self.own_points = True
 
     def load(self, settings: Settings, points: Points | None, weights: list[dict[str, np.ndarray]] | None) -> None:
-        """Take a whole state: settings, and points and weights where they are not what the settings describe.
-
-        Raises:
-            ValueError: points or weights do not fit the settings; then nothing has changed.
-        """
+        """Take a whole state: settings, and points and weights where they are not what the settings describe."""
         if weights is not None:
             fit_weights(weights, settings)
         taken = data.draw(settings) if points is None else data.checked(points, settings)
@@ -159,11 +142,7 @@ class Playground:
             self._begin()
 
     def set_parameter(self, layer: int, name: str, place: tuple[int, ...], value: float) -> None:
-        """Set one weight ("w", place (out, in)) or bias ("b", place (out,)) of the network that is looked at.
-
-        Raises:
-            ValueError: the value is not finite or too large, or there is no such weight.
-        """
+        """Set one weight ("w", place (out, in)) or bias ("b", place (out,)) of the network that is looked at."""
         if not (math.isfinite(value) and abs(value) <= MAX_WEIGHT):
             raise ValueError(f"a weight must be a number from {-MAX_WEIGHT:g} to {MAX_WEIGHT:g}; got {value!r}")
         if self.learner is None:
@@ -192,14 +171,7 @@ class Playground:
     # ------------------------------------------------------------ work
 
     def ready(self, *, wait: bool = False) -> bool:
-        """Whether the programs of the settings are compiled; takes them when they are.
-
-        Args:
-            wait: for the compiler.
-
-        Returns:
-            A bool.
-        """
+        """Whether the programs of the settings are compiled; takes them when they are."""
         if self._pending is None:
             return True
         shape, programs = self._pending
@@ -230,11 +202,7 @@ class Playground:
         return max(1, int(self._table.train) // self.shape.batch_size)
 
     def train(self, steps: int) -> int:
-        """Train for so many steps, if the programs are compiled and all is finite.
-
-        Returns:
-            How many were done.
-        """
+        """Train for so many steps, if the programs are compiled and all is finite."""
         if self.learner is None or not self.ready():
             return 0
         done, h, train, learner = 0, self._h(), self._programs.train.result(), self.learner
@@ -251,11 +219,7 @@ class Playground:
         return done
 
     def train_for(self, seconds: float, most: int) -> int:
-        """Train for a time, at most so many steps.
-
-        Returns:
-            How many steps were done.
-        """
+        """Train for a time, at most so many steps."""
         end, done = time.perf_counter() + seconds, 0
         while done < most and (done == 0 or time.perf_counter() < end):
             now = self.train(min(CHUNK, most - done))
@@ -313,15 +277,7 @@ class Playground:
 
 
 def fit_weights(weights: list[dict[str, np.ndarray]], settings: Settings) -> None:
-    """Check that weights fit the network that the settings describe.
-
-    Args:
-        weights: f32 W[out, in] and b[out] of each layer.
-        settings: checked.
-
-    Raises:
-        ValueError: they do not, or are not finite.
-    """
+    """Check that weights fit the network that the settings describe."""
     shape = shape_of(settings)
     if shape.many != "one":
         raise ValueError("weights belong to one network, but the settings ask for many")

@@ -112,14 +112,7 @@ OF_DATA = ("data", "size", "noise", "train_share", "classes", "data_seed")
 
 
 def shape_of(settings: Settings) -> Shape:
-    """What the programs of the settings are compiled for.
-
-    Args:
-        settings: checked settings.
-
-    Returns:
-        The `Shape`.
-    """
+    """What the programs of the settings are compiled for."""
     return Shape(
         features=settings.features,
         hidden=settings.hidden,
@@ -134,18 +127,7 @@ def shape_of(settings: Settings) -> Shape:
 
 
 def change(settings: Settings, given: Mapping[str, Any]) -> Settings:
-    """The settings with some values changed, all of them checked.
-
-    Args:
-        settings: the settings so far.
-        given: new values by name, of unknown origin.
-
-    Returns:
-        New settings.
-
-    Raises:
-        ValueError: a name is unknown, or a value is of the wrong kind or out of its bounds.
-    """
+    """The settings with some values changed, all of them checked."""
     names = {field.name for field in dataclasses.fields(Settings)}
     for name in given:
         if name not in names:

@@ -32,12 +32,7 @@ def _flow(*children: Any) -> Row:
 
 
 class Controls:
-    """All widgets.
-
-    Args:
-        change: called with the name and the value of a setting that was changed by hand.
-        act: called with the name of a button.
-    """
+    """All widgets."""
 
     def __init__(self, change: Callable[[str, Any], None], act: Callable[[str], None]) -> None:
         self._change, self._act, self._quiet = change, act, False
@@ -136,13 +131,7 @@ class Controls:
     # ------------------------------------------------------------ from the state
 
     def show(self, settings: Settings, *, playing: bool, language: str) -> None:
-        """Let the widgets show the settings, without telling of it.
-
-        Args:
-            settings: the state.
-            playing: whether it trains.
-            language: en or zh.
-        """
+        """Let the widgets show the settings, without telling of it."""
         self._quiet = True
         try:
             if language != self.language or not self.preset.options:
@@ -167,13 +156,7 @@ class Controls:
             self._quiet = False
 
     def show_warp(self, layers: int, neurons: int, view: tuple[int, tuple[int, int, int | None], float]) -> None:
-        """Let the controls of the warped grid show what there is to choose from.
-
-        Args:
-            layers: how many, inputs and scores included.
-            neurons: of the chosen layer.
-            view: layer, axes and angle.
-        """
+        """Let the controls of the warped grid show what there is to choose from."""
         layer, axes, turn = view
         self._quiet = True
         try:

@@ -40,16 +40,7 @@ SIGNED = [_mix(NEGATIVE, (128 - i) / 128) for i in range(128)] + [
 
 
 def new_figure(name: str, *, square: bool = False, **more: Any) -> Any:
-    """A figure that fills its place.
-
-    Args:
-        name: of the place.
-        square: as high as wide.
-        more: for Bokeh's figure.
-
-    Returns:
-        A Bokeh figure.
-    """
+    """A figure that fills its place."""
     options: dict[str, Any] = {"toolbar_location": "above", "tools": "save", "output_backend": "canvas"}
     options["sizing_mode"] = "scale_width" if square else "stretch_both"
     if square:
@@ -170,16 +161,7 @@ class Warp:
 
 
 def project(outputs: np.ndarray, axes: tuple[int, int, int | None], turn: float) -> np.ndarray:
-    """Two neurons as x and y, or three seen from a direction that is turned about the second.
-
-    Args:
-        outputs: f32[M, n].
-        axes: which neurons; None for no third one.
-        turn: angle in degrees.
-
-    Returns:
-        f32[M, 2].
-    """
+    """Two neurons as x and y, or three seen from a direction that is turned about the second."""
     first, second, third = (None if i is None else outputs[:, min(i, outputs.shape[1] - 1)] for i in axes)
     assert first is not None
     assert second is not None

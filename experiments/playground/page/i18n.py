@@ -105,28 +105,12 @@ NAMES: Mapping[str, Text] = _texts(
 
 
 def word(name: str, language: str) -> str:
-    """A word of the page.
-
-    Args:
-        name: in `WORDS` or `NAMES`; others stand for themselves.
-        language: en or zh.
-
-    Returns:
-        The word.
-    """
+    """A word of the page."""
     text = WORDS.get(name) or NAMES.get(name)
     return name if text is None else getattr(text, language)
 
 
 def name_of(value: str, language: str) -> str:
-    """The name of a choice, such as a data set.
-
-    Args:
-        value: in `NAMES`; others stand for themselves.
-        language: en or zh.
-
-    Returns:
-        The name.
-    """
+    """The name of a choice, such as a data set."""
     text = NAMES.get(value)
     return value if text is None else getattr(text, language)

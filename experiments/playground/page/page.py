@@ -27,12 +27,7 @@ from experiments.playground.page.view import Screen
 
 
 class Page:
-    """The page of one session.
-
-    Args:
-        document: what the browser shows.
-        compiler: shared by the sessions.
-    """
+    """The page of one session."""
 
     def __init__(self, document: Document, compiler: Compiler) -> None:
         self.document = document

@@ -15,19 +15,7 @@ MAX_MESSAGE = 4_000_000
 
 
 def start(host: str, port: int, compiler: Compiler) -> Server:
-    """A server that listens.
-
-    Args:
-        host: address to listen on.
-        port: 0 for any that is free.
-        compiler: for all sessions.
-
-    Returns:
-        The server; its `io_loop` is still to be started.
-
-    Raises:
-        OSError: the port is taken, or the address is none of this computer's.
-    """
+    """A server that listens."""
 
     def open_page(document: Document) -> None:
         Page(document, compiler)

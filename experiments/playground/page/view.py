@@ -44,13 +44,7 @@ class Channel(DataModel):
 
 
 class Screen:
-    """The widgets and figures of a session.
-
-    Args:
-        change: called with the name and the value of a setting that was changed by hand.
-        act: called with the name of a button.
-        choose: called with the number of one of many networks that was tapped.
-    """
+    """The widgets and figures of a session."""
 
     def __init__(
         self, change: Callable[[str, Any], None], act: Callable[[str], None], choose: Callable[[int], None]

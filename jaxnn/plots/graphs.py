@@ -1,10 +1,12 @@
-"""A computational graph, drawn: what every node is, its value going forward and its gradient coming back."""
+"""Computational graphs with the value and the gradient of every node."""
+
+from __future__ import annotations
 
 import itertools
 import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import matplotlib
 import numpy as np
@@ -13,48 +15,51 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 from matplotlib.path import Path
 
-from jaxnn.inspect import Node
-from jaxnn.plots.style import BLUE, GRAY, STYLE, VERMILION, WIDTH, new_figure
+from jaxnn.plots._axes import bare_figure
+from jaxnn.plots.style import BLUE, GRAY, STYLE, VERMILION, WIDTH
 
-__all__ = ["Layout", "graph", "layered"]
-
-BOX = (1.22, 0.66)  # inches
-GAP = (0.42, 0.24)  # along the computation, across it
-PLAIN = ("broadcast_in_dim", "convert_element_type", "stop_gradient", "copy", "reshape", "squeeze", "expand_dims")
+__all__ = ["graph"]
 
 
-class Layout(NamedTuple):
-    """Where everything is, in inches from the lower left; y grows upward."""
+if TYPE_CHECKING:
+    from jaxnn.inspect import Node
+
+_BOX = (1.22, 0.66)  # inches
+
+
+_GAP = (0.42, 0.24)  # along the computation, across it
+
+
+_PLAIN = ("broadcast_in_dim", "convert_element_type", "stop_gradient", "copy", "reshape", "squeeze", "expand_dims")
+
+
+class _Layout(NamedTuple):
+    """The places of boxes and edges, in inches from the lower left."""
 
     size: tuple[float, float]
-    centres: Mapping[int, tuple[float, float]]
+    centers: Mapping[int, tuple[float, float]]
     edges: Sequence[np.ndarray]
     """f[1 + 3k, 2] each: the start, then three points for each piece of a Bezier curve."""
 
 
 @matplotlib.rc_context(STYLE)
-def graph(nodes: Sequence[Node], title: str, *, skip: Sequence[str] = PLAIN, downward: bool | None = None) -> Figure:
+def graph(nodes: Sequence[Node], title: str, *, skip: Sequence[str] = _PLAIN, downward: bool | None = None) -> Figure:
     """A computational graph with the value (blue) and the gradient (orange) of every node.
 
-    A number is written out; of an array its shape and the l2 norms. Constants stand in the box of the operation that
-    takes them. Graphviz places the boxes where its program `dot` is installed, else they are placed by their depth.
+    Arrays are given by shape and l2 norm, constants inside the operation that takes them. The boxes are placed by
+    Graphviz if its program `dot` is installed, else by depth.
 
     Args:
-        nodes: as from `jaxnn.inspect.graph.computation_graph`.
-        title: what is seen.
-        skip: operations of one operand that are not drawn: those that change no value but only its shape or type.
-        downward: from top to bottom instead of left to right; by default where the graph is more than 9 nodes deep.
+        nodes: of `jaxnn.inspect.computation_graph`.
+        title: of the figure.
+        skip: operations of one operand to leave out; by default those that change only the shape or type.
+        downward: from top to bottom instead of left to right; by default if the graph is more than 9 nodes deep.
 
-    Returns:
-        A figure.
-
-    Raises:
-        ValueError: there are no nodes.
+    Returns: a figure.
 
     Example:
         >>> from jaxnn.inspect import computation_graph
-        >>> from jaxnn.plots.graph import graph
-        >>> figure = graph(computation_graph(lambda x, y, z: (x + y) * z, -2.0, 5.0, -4.0), "f = (x + y) z")
+        >>> figure = plots.graph(computation_graph(lambda x, y, z: (x + y) * z, -2.0, 5.0, -4.0), "f = (x + y) z")
         >>> figure.get_suptitle()
         'f = (x + y) z'
     """
@@ -63,12 +68,10 @@ def graph(nodes: Sequence[Node], title: str, *, skip: Sequence[str] = PLAIN, dow
     operands = _visible(nodes, skip)
     layers = _layers(operands)
     downward = max(layers.values()) > 8 if downward is None else downward
-    layout = _graphviz(operands, downward) or layered(operands, layers, downward)
+    layout = _graphviz(operands, downward) or _layered(operands, layers, downward)
     scale = min(1.15, (WIDTH - 0.2) / layout.size[0])
     height = 0.75 + layout.size[1] * scale
-    figure = new_figure(title, height)
-    figure.set_layout_engine("none")
-    figure.suptitle(title, x=0.01, y=1 - 0.1 / height, ha="left", va="top", fontsize=13, fontweight="bold")
+    figure = bare_figure(title, height)
     axes = figure.add_axes((0, 0.05 / height, 1, layout.size[1] * scale / height))
     spare = WIDTH / scale - layout.size[0]
     axes.set(xlim=(-spare / 2, layout.size[0] + spare / 2), ylim=(0, layout.size[1]))
@@ -76,30 +79,15 @@ def graph(nodes: Sequence[Node], title: str, *, skip: Sequence[str] = PLAIN, dow
     for points in layout.edges:
         path = Path(points, [Path.MOVETO] + [Path.CURVE4] * (len(points) - 1))
         axes.add_patch(FancyArrowPatch(path=path, arrowstyle="-|>", mutation_scale=9, color=GRAY, linewidth=1))
-    for i, centre in layout.centres.items():
-        _box(axes, nodes, i, centre, scale, i == len(nodes) - 1)
+    for i, center in layout.centers.items():
+        _box(axes, nodes, i, center, scale, i == len(nodes) - 1)
     figure.text(0.01, 1 - 0.52 / height, "blue: value, forward", color=BLUE, fontsize=9)
     figure.text(0.16, 1 - 0.52 / height, "orange: gradient of the result, backward", color=VERMILION, fontsize=9)
     return figure
 
 
-def layered(operands: Mapping[int, Sequence[int]], layers: Mapping[int, int], downward: bool) -> Layout:
-    """Boxes in layers by depth; in each layer near to what they are joined to, long edges led around boxes.
-
-    Args:
-        operands: for each node the nodes that it takes.
-        layers: for each node its layer, larger than those of its operands.
-        downward: as `graph`.
-
-    Returns:
-        A `Layout`.
-
-    Example:
-        >>> from jaxnn.plots.graph import layered
-        >>> layout = layered({0: (), 1: (), 2: (0, 1)}, {0: 0, 1: 0, 2: 1}, downward=False)
-        >>> sorted(layout.centres), len(layout.edges)
-        ([0, 1, 2], 2)
-    """
+def _layered(operands: Mapping[int, Sequence[int]], layers: Mapping[int, int], downward: bool) -> _Layout:
+    """Boxes in layers by depth, near their neighbors in the graph; long edges are led around boxes."""
     columns: list[list[Any]] = [[] for _ in range(max(layers.values()) + 1)]
     for i in operands:
         columns[layers[i]].append(i)
@@ -125,13 +113,13 @@ def layered(operands: Mapping[int, Sequence[int]], layers: Mapping[int, int], do
             shift = float(np.mean([across[i] - wanted[i] for i in column]))
             across |= {i: across[i] - shift for i in column}
     low, high = min(across.values()), max(across.values())
-    turned = BOX if downward else BOX[::-1]
-    step, pitch = turned[1] + GAP[0], turned[0] + GAP[1]
-    length, breadth = len(columns) * step - GAP[0], (high - low) * pitch + turned[0]
+    turned = _BOX if downward else _BOX[::-1]
+    step, pitch = turned[1] + _GAP[0], turned[0] + _GAP[1]
+    length, breadth = len(columns) * step - _GAP[0], (high - low) * pitch + turned[0]
     depth = {i: k for k, column in enumerate(columns) for i in column}
 
     def place_of(i: Any, towards: float = 0.0) -> tuple[float, float]:
-        """The centre of a node, or a point of its edge before (-1) or behind it (1)."""
+        """The center of a node, or the middle of its side before (-1) or behind it (1)."""
         along = turned[1] / 2 + depth[i] * step + towards * turned[1] / 2
         side = turned[0] / 2 + (across[i] - low) * pitch
         return (side, length - along) if downward else (along, breadth - side)
@@ -156,7 +144,7 @@ def layered(operands: Mapping[int, Sequence[int]], layers: Mapping[int, int], do
         edges.append(np.array(points))
     size = (breadth, length) if downward else (length, breadth)
     margin = 0.08
-    return Layout(
+    return _Layout(
         (size[0] + 2 * margin, size[1] + 2 * margin),
         {i: (x + margin, y + margin) for i in operands for x, y in [place_of(i)]},
         [points + margin for points in edges],
@@ -164,7 +152,7 @@ def layered(operands: Mapping[int, Sequence[int]], layers: Mapping[int, int], do
 
 
 def _visible(nodes: Sequence[Node], skip: Sequence[str]) -> dict[int, list[int]]:
-    """The nodes to draw, with those of them that each takes: without constants and the operations to be skipped."""
+    """The nodes to draw with their operands among them: without constants and skipped operations."""
     source: dict[int, int | None] = {}
     for i, node in enumerate(nodes):
         last = i == len(nodes) - 1
@@ -173,7 +161,7 @@ def _visible(nodes: Sequence[Node], skip: Sequence[str]) -> dict[int, list[int]]
         elif not last and node.name in skip and len(node.operands) == 1:
             source[i] = source[node.operands[0]]
         elif not last and node.kind == "operation" and all(source[o] is None for o in node.operands):
-            source[i] = None  # made of constants alone
+            source[i] = None  # depends on constants alone
         else:
             source[i] = i
     return {
@@ -182,7 +170,7 @@ def _visible(nodes: Sequence[Node], skip: Sequence[str]) -> dict[int, list[int]]
 
 
 def _layers(operands: Mapping[int, Sequence[int]]) -> dict[int, int]:
-    """The depth of each node; inputs stand right before the first node that takes them."""
+    """The depth of each node; inputs are placed right before the first node that takes them."""
     depth: dict[int, int] = {}
     for i, tails in operands.items():
         depth[i] = 1 + max((depth[t] for t in tails), default=-1)
@@ -192,36 +180,36 @@ def _layers(operands: Mapping[int, Sequence[int]]) -> dict[int, int]:
     return depth
 
 
-def _graphviz(operands: Mapping[int, Sequence[int]], downward: bool) -> Layout | None:
-    """The layout of the program `dot`; None where it is not installed."""
+def _graphviz(operands: Mapping[int, Sequence[int]], downward: bool) -> _Layout | None:
+    """The layout by the program `dot`; None if it is not installed."""
     program = shutil.which("dot")
     if program is None:
         return None
-    width, height = BOX
-    lines = [f"digraph {{ rankdir={'TB' if downward else 'LR'}; nodesep={GAP[1]}; ranksep={GAP[0]};"]
+    width, height = _BOX
+    lines = [f"digraph {{ rankdir={'TB' if downward else 'LR'}; nodesep={_GAP[1]}; ranksep={_GAP[0]};"]
     lines += [f"n{i} [shape=box, fixedsize=true, width={width}, height={height}, label={i}];" for i in operands]
     lines += [f"n{tail} -> n{head};" for head, tails in operands.items() for tail in dict.fromkeys(tails)]
     done = subprocess.run(
         [program, "-Tplain"], input="\n".join([*lines, "}"]), capture_output=True, text=True, check=True
     )
-    size, centres, edges = (1.0, 1.0), {}, []
+    size, centers, edges = (1.0, 1.0), {}, []
     for line in done.stdout.splitlines():
         kind, *rest = line.split()
         if kind == "graph":
             size = (float(rest[1]), float(rest[2]))
         elif kind == "node":
-            centres[int(rest[0][1:])] = (float(rest[1]), float(rest[2]))
+            centers[int(rest[0][1:])] = (float(rest[1]), float(rest[2]))
         elif kind == "edge":
             count = int(rest[2])
             edges.append(np.array(rest[3 : 3 + 2 * count], float).reshape(count, 2))
-    return Layout(size, centres, edges)
+    return _Layout(size, centers, edges)
 
 
-def _box(axes: Axes, nodes: Sequence[Node], i: int, centre: tuple[float, float], scale: float, last: bool) -> None:
+def _box(axes: Axes, nodes: Sequence[Node], i: int, center: tuple[float, float], scale: float, last: bool) -> None:
     node = nodes[i]
-    width, height = BOX
+    width, height = _BOX
     color = "#FFF3D6" if node.kind == "input" else "#DDF3EA" if last else "white"
-    corner = (centre[0] - width / 2 + 0.04, centre[1] - height / 2 + 0.04)
+    corner = (center[0] - width / 2 + 0.04, center[1] - height / 2 + 0.04)
     style = "round,pad=0.04,rounding_size=0.08"
     axes.add_patch(
         FancyBboxPatch(corner, width - 0.08, height - 0.08, boxstyle=style, facecolor=color, edgecolor=GRAY, zorder=3)
@@ -233,8 +221,8 @@ def _box(axes: Axes, nodes: Sequence[Node], i: int, centre: tuple[float, float],
         texts.append((-0.2, _number(node.gradient), VERMILION, "normal"))
     for up, text, ink, weight in texts:
         axes.text(
-            centre[0],
-            centre[1] + up,
+            center[0],
+            center[1] + up,
             text,
             ha="center",
             va="center",
