@@ -175,8 +175,8 @@ def test_images_on_disk_are_told_apart(data_dir):
 
 
 def every_chunk_a_step(monkeypatch):
-    fit = training.fit_stream
-    monkeypatch.setattr(training, "fit_stream", lambda *a, **k: fit(*a, **k, chunk_seconds=0.0))
+    fit = training.fit
+    monkeypatch.setattr(training, "fit", lambda *a, **k: fit(*a, **k, chunk_seconds=0.0))
 
 
 @pytest.mark.parametrize(("epoch", "step"), [(0, 3), (1, 5)])
@@ -186,7 +186,7 @@ def test_stopped_in_the_middle_of_an_epoch_it_ends_as_if_it_had_not_been(
     every_chunk_a_step(monkeypatch)
 
     def interrupt(self, run, timing, on_chunk=resume.CheckpointCallback.__call__):
-        if (int(run.epoch), training.steps_into_epoch(run)) == (epoch, step):
+        if (int(run.epoch), run.steps_into_epoch) == (epoch, step):
             signal.raise_signal(signal.SIGTERM)
         on_chunk(self, run, timing)
 
