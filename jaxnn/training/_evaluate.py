@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
@@ -50,18 +50,14 @@ def evaluate(
         (37,)
     """
     given = sharding.replicate((hparams, statistics, params, model_state))
+    score, batches = score_batch, cast("Iterable[PaddedBatch]", examples)
     if isinstance(examples, tuple) and len(examples) == 2 and hasattr(examples[1], "shape"):
-        inputs, labels = examples
-        parts = (
-            [tuple(map(np.asarray, _evaluate(predict_scores, make_task, *given, inputs, labels)))]
-            if len(labels)
-            else []
-        )
-    else:
-        parts = []
-        for inputs, labels, count in examples:
-            found = _evaluate(score_batch, make_task, *given, inputs, labels)
-            parts.append(tuple(np.asarray(values)[:count] for values in found))
+        count = len(examples[1])
+        score, batches = predict_scores, [(*examples, count)] if count else []
+    parts = []
+    for inputs, labels, count in batches:
+        found = _evaluate(score, make_task, *given, inputs, labels)
+        parts.append([np.asarray(values)[:count] for values in found])
     if not parts:
         raise ValueError("evaluate: there are no examples")
     return Evaluation(*map(np.concatenate, zip(*parts, strict=True)))

@@ -93,8 +93,8 @@ def fit(
         assert batch_size is not None
         check_data(data, batch_size)
         _check_labels(make_task, hparams, key, data)
-        hparams, key, data = jax.block_until_ready(sharding.replicate((hparams, key, data)))
-        trainer = _memory_trainer(Options(make_task, batch_size, select, patience), hparams, key, data)
+        hparams, key, on_device = jax.block_until_ready(sharding.replicate((hparams, key, data)))
+        trainer = _memory_trainer(Options(make_task, batch_size, select, patience), hparams, key, on_device)
 
     clock = time.perf_counter()
     of_stream = data.steps if isinstance(data, Stream) else None
