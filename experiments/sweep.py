@@ -43,7 +43,7 @@ from experiments.classifier.presets import resolve
 from experiments.classifier.task import task_maker
 from experiments.cli import command, environment, files, rescue
 from experiments.sweeps.grid import NAMES, SweepConfig, check_values, hparams_of, on_border, tried_values
-from experiments.sweeps.store import Groups
+from experiments.sweeps.store import ChunkStore
 from experiments.train import train
 from jaxnn import plots, sharding, training
 from jaxnn.data import Dataset
@@ -86,26 +86,26 @@ def _sweep(config: SweepConfig, console: Console, device: str) -> dict[str, Any]
     make_task = task_maker(settings, statistics, dataset.train.inputs, len(dataset.classes))
     data = training.Data(*dataset.train, statistics, evaluate={"validation": dataset.validation})
     keys = jax.vmap(jax.random.key)(jnp.arange(config.seed, config.seed + config.seeds))
-    if config.group is not None:
-        group = config.group
+    if config.chunk is not None:
+        chunk = config.chunk
     elif settings.model in ("linear", "mlp"):
         fits = training.choose_chunk(make_task, hparams, keys, data, settings.batch_size)
         # several chunks, for a progress bar and for resuming
-        group = math.ceil(count / math.ceil(count / min(fits[0], max(16, math.ceil(count / 8))))), fits[1]
+        chunk = math.ceil(count / math.ceil(count / min(fits[0], max(16, math.ceil(count / 8))))), fits[1]
     else:  # one convolutional network keeps a device busy, and its activations are large
-        group = min(count, sharding.axis_size(sharding.MODELS)), 1
-    out = _folder(config, dataset, group)
+        chunk = min(count, sharding.axis_size(sharding.MODELS)), 1
+    out = _folder(config, dataset, chunk)
 
     console.print(
         f"{dataset.name}: {count} settings x {config.seeds} seeds = {count * config.seeds} models, {settings.epochs} "
-        f"epochs each, {group[0]} x {group[1]} at a time; on {device}",
+        f"epochs each, {chunk[0]} x {chunk[1]} at a time; on {device}",
         highlight=False,
     )
     columns = TextColumn("model {task.completed}/{task.total}"), BarColumn(bar_width=12), TimeRemainingColumn()
     clock = time.perf_counter()
     with Progress(*columns, console=console) as bar, command.catch_signals() as signalled:
         row = bar.add_task("", total=count * config.seeds)
-        groups = Groups(config, out, count * config.seeds, signalled, warn, lambda models: bar.advance(row, models))
+        store = ChunkStore(config, out, count * config.seeds, signalled, warn, lambda models: bar.advance(row, models))
         found = training.sweep(
             make_task,
             hparams,
@@ -115,10 +115,10 @@ def _sweep(config: SweepConfig, console: Console, device: str) -> dict[str, Any]
             batch_size=settings.batch_size,
             select="validation_accuracy",
             patience=settings.early_stopping,
-            group=group,
+            chunk=chunk,
             keep=_kept,
-            on_group=groups.keep,
-            recall=groups.recall,
+            on_chunk=store.keep,
+            recall=store.recall,
         )
     seconds = time.perf_counter() - clock
 
@@ -141,7 +141,7 @@ def _sweep(config: SweepConfig, console: Console, device: str) -> dict[str, Any]
         "diverged": int((found["bad_step"] >= 0).sum()),
         "warnings": warnings,
         "seconds": seconds,
-        "group": group,
+        "chunk": chunk,
     }
     figures = _figures(values, hparams, scores, mean, best, config.random is not None)
     epochs = round(float(found["best_epoch"][best].mean())) + 1 if early else settings.epochs
@@ -183,10 +183,10 @@ def _plain(config: SweepConfig) -> Config:
     return Config(**{field.name: getattr(config, field.name) for field in dataclasses.fields(Config)})
 
 
-def _folder(config: SweepConfig, dataset: Dataset, group: tuple[int, int]) -> Path:
+def _folder(config: SweepConfig, dataset: Dataset, chunk: tuple[int, int]) -> Path:
     """The folder of the sweep: new, or that of the same sweep, interrupted."""
     out = config.out or Path("runs", f"{time.strftime('%Y-%m-%d-%H%M%S')}-{dataset.name}-sweep")
-    asked = json.loads(files.as_json(dataclasses.asdict(config) | {"group": group}))
+    asked = json.loads(files.as_json(dataclasses.asdict(config) | {"chunk": chunk}))
     data = resume.fingerprint(dataset)
     file = out / "sweep.json"
     if file.exists():
@@ -201,7 +201,7 @@ def _folder(config: SweepConfig, dataset: Dataset, group: tuple[int, int]) -> Pa
             )
     elif out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ValueError(f"--out {out} exists and is not an empty folder or a sweep: choose another or remove it")
-    (out / "groups").mkdir(parents=True, exist_ok=True)
+    (out / "chunks").mkdir(parents=True, exist_ok=True)
     files.write_sealed(file, asked | {"data": data})
     return out
 

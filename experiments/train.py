@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import functools
 import sys
 import tempfile
 import time
@@ -83,13 +84,11 @@ def _train(config: Config, console: Console, stored: resume.SavedRun | None, dev
     statistics = fit_statistics(settings, dataset.train.inputs)
     make_task = task_maker(settings, statistics, dataset.train.inputs, len(dataset.classes), layers.dot_as_sum)
     hparams, key = hyperparameters(settings), jax.random.key(settings.seed)
-    make_feed = data.from_disk if streamed else data.from_memory
-    feed = make_feed(dataset, statistics, make_task, hparams, key, settings)
-    like = feed.like() if stored is not None else None
-    begun = resume.start_from(stored, like, statistics)
-    if begun.progress is not None:
-        statistics = begun.statistics
-        feed = make_feed(dataset, statistics, make_task, hparams, key, settings)
+    examples = data.training_data(dataset, statistics, key, settings)
+    select = "validation_accuracy" if settings.early_stopping is not None else None
+    start_run = functools.partial(training.init_run, make_task, hparams, key, examples, epochs=1, select=select)
+    begun = resume.start_from(stored, start_run, statistics)
+    statistics, examples = begun.statistics, examples._replace(statistics=begun.statistics)
     out = _new_folder(settings, dataset.name) if stored is None else stored.folder
     settings = dataclasses.replace(settings, out=out)
     _write_config(out, settings, dataset)
@@ -100,13 +99,13 @@ def _train(config: Config, console: Console, stored: resume.SavedRun | None, dev
     )
 
     if streamed:
-        console.print(data.told(dataset), highlight=False, soft_wrap=True)
+        console.print(data.describe_stream(dataset), highlight=False, soft_wrap=True)
     if recipe and stored is None:
         console.print(f"the recipe for {dataset.name}: {recipe}", highlight=False, soft_wrap=True)
 
-    examples = len(dataset.train.labels) // settings.batch_size * settings.batch_size
+    per_epoch = len(dataset.train.labels) // settings.batch_size * settings.batch_size
     with epoch_bar(console) as bar, command.catch_signals() as signalled:
-        shown, events = Bar(bar, settings.epochs, examples), Events(out / "tensorboard", warn)
+        shown, events = Bar(bar, settings.epochs, per_epoch), Events(out / "tensorboard", warn)
         rows = HistoryFile(out / "history.csv", begun.seconds, warn)
         recorder = resume.CheckpointCallback(settings, dataset, statistics, begun.seconds, signalled, warn)
 
@@ -115,7 +114,20 @@ def _train(config: Config, console: Console, stored: resume.SavedRun | None, dev
                 callback(run, timing)
 
         try:
-            run, timing = feed.fit(begun.progress, begun.under_way, on_chunk)
+            run, timing = training.fit(
+                make_task,
+                hparams,
+                key,
+                examples,
+                epochs=settings.epochs,
+                batch_size=settings.batch_size,
+                select=select,
+                patience=settings.early_stopping,
+                progress=begun.progress,
+                partial_epoch=begun.partial_epoch,
+                on_chunk=on_chunk,
+                chunk_ends=settings.checkpoint_every,
+            )
             events(run, timing)  # of a run that was stopped after its last epoch
             shown.finish(run)
         except training.NonFiniteError:
@@ -129,7 +141,10 @@ def _train(config: Config, console: Console, stored: resume.SavedRun | None, dev
     reached = run.best or run.state._replace(params=training.eval_params(run.state))
     classifier = Classifier(statistics, reached.params, reached.model_state)
 
-    tested, trained = (feed.examine(classifier, split) for split in (dataset.test, feed.trained))
+    tested, trained = (
+        training.evaluate(make_task, hparams, *classifier, data.examples_of(split, settings))
+        for split in (dataset.test, data.evaluated_training_examples(dataset))
+    )
     summary: dict[str, Any] = {
         "dataset": dataset.name,
         "model": settings.model,
@@ -139,7 +154,7 @@ def _train(config: Config, console: Console, stored: resume.SavedRun | None, dev
         "train_loss": float(trained.losses.mean(dtype=np.float64)),
         "epochs": len(seconds),
         "parameters": sum(leaf.size for leaf in jax.tree.leaves(classifier.params)),
-        "examples_per_second": examples * len(seconds) / sum(seconds),
+        "examples_per_second": per_epoch * len(seconds) / sum(seconds),
         "seconds_compile": timing.compile,
         "seconds_per_epoch": seconds,
         "seed": settings.seed,

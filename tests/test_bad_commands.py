@@ -46,7 +46,7 @@ WRONG = {
     "sweep: no random setting": ("sweep", "--random 0", "--random 0"),
     "sweep: a range of one value": ("sweep", "--random 5 --l2s 0.1", "smallest and the largest of --l2s"),
     "sweep: a range from 0": ("sweep", "--random 5 --l2s 0 0.1", "--l2s, above 0"),
-    "sweep: empty group": ("sweep", "--group 0 1", "--group 0"),
+    "sweep: empty chunk": ("sweep", "--chunk 0 1", "--chunk 0"),
     "sweep: unknown data": ("sweep", "--dataset spirl", "did you mean 'spiral'"),
     "predict: no run": ("predict", "{file} --run {folder}", "no finished run"),
     "predict: run is a file": ("predict", "{file} --run {file}", "no finished run"),

@@ -17,7 +17,7 @@ def module(name):
 initializers, layers, losses, metrics, models = map(module, ["initializers", "layers", "losses", "metrics", "models"])
 augment, preprocess, toy, load = *map(module, ["data.augment", "data.preprocess", "data.toy"]), module("data").load
 training, inspect, curvature = map(module, ["training", "inspect", "inspect.curvature"])
-descent, gradients = map(module, ["inspect.descent", "inspect.gradients"])
+descent, gradients, jaxnn_random = map(module, ["inspect.descent", "inspect.gradients", "random"])
 
 KEY = jax.random.key(0)
 X = jnp.ones((4, 3))
@@ -192,8 +192,8 @@ WRONG = {
     ),
     "sweep: a bare number": (lambda: sweep({"learning_rate": 0.1}), VALUE, r"'learning_rate'\] of shape \[\]"),
     "sweep: no settings": (lambda: sweep({}), VALUE, "none at all"),
-    "sweep: group of 0": (lambda: sweep(group=(0, 1)), VALUE, "0"),
-    "permutation of nothing": (lambda: training.permutation(KEY, 0), VALUE, "0"),
+    "sweep: chunk of 0": (lambda: sweep(chunk=(0, 1)), VALUE, "0"),
+    "permutation of nothing": (lambda: jaxnn_random.permutation(KEY, 0), VALUE, "0"),
     # inspection
     "check: integers": (lambda: gradients.check_gradient(bowl, jnp.arange(3)), TYPE, "int32"),
     "check: many values": (lambda: gradients.check_gradient(lambda x: x**2, jnp.ones(3)), VALUE, r"\[3\]"),

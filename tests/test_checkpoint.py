@@ -305,7 +305,7 @@ def test_a_run_goes_on_from_every_checkpoint_bit_for_bit(patience, tmp_path):
     assert len(checkpoint.list_checkpoints(tmp_path)) == done
     for path in checkpoint.list_checkpoints(tmp_path):
         stored = checkpoint.load(path)
-        begin = functools.partial(init_run, noisy, epochs=1, **SETTINGS)
+        begin = functools.partial(init_run, noisy, epochs=1, select=SETTINGS["select"])
         progress: Run = checkpoint.restore(stored, jax.eval_shape(begin, HPARAMS, KEY, data))
         ended, timing = train(progress=progress)
         assert bits(ended) == bits(expected)

@@ -12,12 +12,12 @@ import pytest
 
 from jaxnn import initializers, losses, models, random, training
 from jaxnn.data import preprocess
+from jaxnn.training._step import step_keys
 
 KEY = jax.random.key(0)
 H = {"learning_rate": 0.1, "l2": 1e-3, "dropout": 0.5}
 IMAGES = np.random.default_rng(0).integers(0, 256, (320, 48), dtype=np.uint8)
 DATA = training.Data(IMAGES, np.arange(320, dtype=np.int32) % 10, preprocess.fit_moments(IMAGES))
-fit_module = importlib.import_module("jaxnn.training._fit")
 
 
 def make_task(h, hidden=()):
@@ -40,7 +40,7 @@ def step_text(make):
     def step(h, state, batch, keys):
         return training.make_train_step(make(h), DATA.statistics)(state, batch, keys)[0]
 
-    keys = training.step_keys(state.key, state.step)
+    keys = step_keys(state.key, state.step)
     return jax.jit(step).lower(H, state, (IMAGES[:32], DATA.labels[:32]), keys).as_text()
 
 
@@ -72,7 +72,7 @@ def test_random_numbers_are_drawn_along_one_axis():
 
 
 def test_a_whole_fit_compiles_two_programs_and_a_second_one_none(compiled):
-    programs = {"jit(init_run)", "jit(train_until)"}
+    programs = {"jit(new_run)", "jit(advance)"}
     with jax.log_compiles():
         options = {"epochs": 4, "batch_size": 32, "chunk_seconds": 0.0}
         training.fit(with_dropout, H, KEY, DATA, **options)
@@ -94,7 +94,7 @@ def test_data_are_arguments_and_not_constants():
 def test_the_state_is_updated_in_place():
     """Every array of the run so far can be given away to the next chunk of epochs, which then needs no other memory."""
     data = jax.tree.map(jnp.asarray, DATA)
-    progress = fit_module._compiled_start(with_dropout, H, KEY, data, 4, 32, "loss")
+    progress = jax.jit(lambda h, key: training.init_run(with_dropout, h, key, data, epochs=4, select="loss"))(H, KEY)
     options = {"batch_size": 32, "select": "loss", "patience": None}
     advance = jax.jit(training.train_until, static_argnames=("make_task", *options), donate_argnames="progress")
     after = advance(with_dropout, H, KEY, data, progress, jnp.int32(2), **options)

@@ -65,7 +65,7 @@ def streamed(prepared, whole):
 
 @pytest.fixture(scope="module")
 def undisturbed(streamed):
-    return training.fit_stream(task, H, KEY, streamed, **OPTIONS)[0]
+    return training.fit(task, H, KEY, streamed, **OPTIONS)[0]
 
 
 def assert_close(found, wanted):
@@ -96,23 +96,23 @@ def assert_identical(found, wanted):
 def test_it_trains_as_in_memory(skip, streamed, whole):
     make_task = in_float64(functools.partial(task, skip=skip))
     in_memory, _ = training.fit(make_task, H, KEY, whole, batch_size=BATCH, **OPTIONS)
-    found, timing = training.fit_stream(make_task, H, KEY, streamed, **OPTIONS)
+    found, timing = training.fit(make_task, H, KEY, streamed, **OPTIONS)
     assert_close(found, in_memory)
     assert found.best is not None
     assert in_memory.best is not None
     assert int(found.best.epoch) == int(in_memory.best.epoch)
     assert ("skipped" in found.history) == skip
     assert len(timing.epochs) == 4
-    assert timing.under_way == 0
+    assert timing.partial_epoch == 0
 
 
 @pytest.mark.portable
 @enabled()
 def test_over_devices_it_trains_as_over_one(streamed):
     wide_task = in_float64(task)
-    alone, _ = training.fit_stream(wide_task, H, KEY, streamed, **OPTIONS)
+    alone, _ = training.fit(wide_task, H, KEY, streamed, **OPTIONS)
     with sharding.data_parallel():
-        found, _ = training.fit_stream(wide_task, H, KEY, streamed, **OPTIONS)
+        found, _ = training.fit(wide_task, H, KEY, streamed, **OPTIONS)
     assert_close(found, alone)
 
 
@@ -121,11 +121,11 @@ def test_one_program_takes_the_steps_and_a_second_training_compiles_none(streame
         return task(h)
 
     with jax.log_compiles():
-        training.fit_stream(fresh, H, KEY, streamed, **OPTIONS)
-        found = [name for name in compiled() if name in ("jit(_step)", "jit(_examine)", "jit(_start)")]
-        assert sorted(found) == ["jit(_examine)", "jit(_start)", "jit(_step)"]
-        training.fit_stream(fresh, {"rate": 0.01}, KEY, streamed, **OPTIONS)
-        assert not [name for name in compiled() if name.startswith("jit(_")]
+        training.fit(fresh, H, KEY, streamed, **OPTIONS)
+        found = [name for name in compiled() if name in ("jit(_step)", "jit(_evaluate)", "jit(new_run)")]
+        assert sorted(found) == ["jit(_evaluate)", "jit(_step)", "jit(new_run)"]
+        training.fit(fresh, {"rate": 0.01}, KEY, streamed, **OPTIONS)
+        assert not [name for name in compiled() if name.startswith("jit(_") or name == "jit(new_run)"]
 
 
 def test_the_batches_that_wait_are_few(monkeypatch):
@@ -143,7 +143,7 @@ def test_the_batches_that_wait_are_few(monkeypatch):
             yield CURVE_DATA.inputs[:4], CURVE_DATA.labels[:4]
 
     monkeypatch.setattr(jax, "block_until_ready", waited)
-    training.fit_stream(curve_task, curves(), KEY, training.Stream(batches, 40), epochs=1, chunk_seconds=60.0)
+    training.fit(curve_task, curves(), KEY, training.Stream(batches, 40), epochs=1, chunk_seconds=60.0)
     assert len(ahead) == 40
     assert max(ahead) <= 4
 
@@ -165,26 +165,25 @@ def test_stopped_in_the_middle_of_an_epoch_it_goes_on_bit_for_bit(chunks, stream
             raise Stop
 
     with pytest.raises(Stop):
-        training.fit_stream(task, H, KEY, streamed, **OPTIONS, on_chunk=keep, chunk_seconds=0.0)  # a step a chunk
+        training.fit(task, H, KEY, streamed, **OPTIONS, on_chunk=keep, chunk_seconds=0.0)  # a step a chunk
     run, timing = kept[-1]
     epoch, steps = divmod(chunks, COUNT // BATCH)
-    assert (int(run.epoch), training.steps_into_epoch(run)) == (epoch, steps)
+    assert (int(run.epoch), run.steps_into_epoch) == (epoch, steps)
     assert {len(values) for values in run.history.values()} == {epoch}
-    assert timing.under_way > 0
+    assert timing.partial_epoch > 0
     path = checkpoint.save(tmp_path, epoch, run, {}, steps)
     assert path.name == f"{epoch:06d}-{steps:09d}"
-    batch = next(streamed.batches(0))
-    like = jax.eval_shape(lambda: training.start_stream(task, H, KEY, streamed, batch, 1, "held_loss"))
+    like = jax.eval_shape(lambda: training.init_run(task, H, KEY, streamed, epochs=1, select="held_loss"))
     again = checkpoint.restore(checkpoint.load(path), like)
     assert_identical(again, run)
-    found, rest = training.fit_stream(task, H, KEY, streamed, **OPTIONS, progress=again, under_way=100.0)
+    found, rest = training.fit(task, H, KEY, streamed, **OPTIONS, progress=again, partial_epoch=100.0)
     assert_identical(found, undisturbed)
     assert len(rest.epochs) == 4 - epoch
     assert rest.epochs[0] > 100
 
 
 def test_a_finished_run_has_nothing_left_to_do(streamed, undisturbed):
-    found, timing = training.fit_stream(task, H, KEY, streamed, **OPTIONS, progress=undisturbed)
+    found, timing = training.fit(task, H, KEY, streamed, **OPTIONS, progress=undisturbed)
     assert_identical(found, undisturbed)
     assert timing.epochs == []
 
@@ -192,7 +191,7 @@ def test_a_finished_run_has_nothing_left_to_do(streamed, undisturbed):
 def test_the_run_of_another_training_is_refused(streamed):
     in_memory, _ = training.fit(curve_task, curves(), KEY, CURVE_DATA, epochs=1, batch_size=4)
     with pytest.raises(ValueError, match="progress is a Run of another training"):
-        training.fit_stream(task, H, KEY, streamed, epochs=4, progress=in_memory)
+        training.fit(task, H, KEY, streamed, epochs=4, progress=in_memory)
 
 
 # ---------------------------------------------------------------- written curves: early stopping, what is not finite
@@ -209,7 +208,7 @@ def curve_stream():
 @pytest.mark.parametrize(("written", "done"), [([5, 4, 3, 3.5, 3.25, 1, 1, 1], 5), ([8, 7, 6, 5, 4, 3, 2, 1], 8)])
 def test_it_stops_early_where_the_run_in_memory_does(written, done):
     options = {"select": "validation_loss", "patience": 2}
-    found, timing = training.fit_stream(curve_task, curves(written), KEY, curve_stream(), epochs=EPOCHS, **options)
+    found, timing = training.fit(curve_task, curves(written), KEY, curve_stream(), epochs=EPOCHS, **options)
     assert int(found.epoch) == len(timing.epochs) == done
     np.testing.assert_array_equal(found.history["validation_loss"], np.float32(written[:done]))
 
@@ -223,7 +222,7 @@ def test_what_is_not_finite_is_found_at_its_step(bad, step):
     """As in memory; an update is looked at where an epoch ends, and step 5 is the last of the second."""
     told = []
     with pytest.raises(training.NonFiniteError) as found:
-        training.fit_stream(
+        training.fit(
             curve_task, curves(**bad), KEY, curve_stream(), epochs=EPOCHS, on_chunk=lambda run, _: told.append(run)
         )
     with pytest.raises(training.NonFiniteError) as wanted:
@@ -259,21 +258,35 @@ def test_every_example_is_examined_once_and_counted(size, prepared, whole):
 
 
 @pytest.mark.parametrize(
-    "options",
-    [{"epochs": 0}, {"epochs": 1, "patience": 2}, {"epochs": 1, "patience": 0, "select": "loss"}],
+    ("options", "message"),
+    [
+        ({"epochs": 0}, "epochs must be at least 1, got 0"),
+        ({"epochs": 1, "patience": 2}, "patience=2 needs select"),
+        ({"epochs": 1, "patience": 0, "select": "loss"}, "patience must be at least 1, got 0"),
+        ({"epochs": 1, "batch_size": 4}, "batch_size 4 .* 8"),
+    ],
     ids=str,
 )
-def test_numbers_out_of_range_are_refused(options, streamed):
-    with pytest.raises(ValueError, match="must be at least 1, and patience needs select; got epochs"):
-        training.fit_stream(task, H, KEY, streamed, **options)
+def test_numbers_out_of_range_are_refused(options, message, streamed):
+    with pytest.raises(ValueError, match=message):
+        training.fit(task, H, KEY, streamed, **options)
+    with pytest.raises(ValueError, match="at least 1 step per epoch, got steps 0"):
+        training.fit(task, H, KEY, streamed._replace(steps=0), epochs=1)
 
 
 def test_an_unknown_measure_and_a_stream_that_ends_too_early_are_refused(streamed):
     with pytest.raises(ValueError, match=r"select must be one of .*; got 'los'"):
-        training.fit_stream(task, H, KEY, streamed, epochs=1, select="los")
+        training.fit(task, H, KEY, streamed, epochs=1, select="los")
     with pytest.raises(ValueError, match="the batches ended 6 steps or more before"):
-        training.fit_stream(task, H, KEY, streamed, epochs=5, chunk_seconds=60.0)
-    with pytest.raises(ValueError, match="the stream has no batch"):
-        training.fit_stream(task, H, KEY, streamed._replace(batches=lambda first: []), epochs=1)
+        training.fit(task, H, KEY, streamed, epochs=5, chunk_seconds=60.0)
+    with pytest.raises(ValueError, match="the batches ended 1 steps or more before"):
+        training.fit(task, H, KEY, streamed._replace(batches=lambda first: []), epochs=1)
     with pytest.raises(ValueError, match="there are no examples"):
         training.evaluate(task, H, None, None, None, [])
+    with pytest.raises(ValueError, match="there are no examples"):
+        training.evaluate(task, H, None, None, None, (np.zeros((0, *SHAPE)), np.zeros(0, int)))
+
+
+def test_examples_in_memory_need_a_batch_size(whole):
+    with pytest.raises(TypeError, match="batch_size"):
+        training.fit(task, H, KEY, whole, epochs=1)

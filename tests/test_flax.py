@@ -15,6 +15,7 @@ from float64 import ROUNDED, enabled, in_float64, widen
 from jaxnn import layers, losses, models, training
 from jaxnn.inspect import computation_graph, top_eigenvalues
 from jaxnn.interop.flax import linen_model, nnx_model, params_from_linen, params_to_linen
+from jaxnn.training._step import step_keys
 
 KEY = jax.random.key(0)
 H = {"rate": 0.05, "l2": 1e-3}
@@ -194,7 +195,7 @@ def test_linen_is_trained_as_by_its_own_loop():
         return optax.apply_updates(params, updates), stats_after, opt_after, value
 
     for x, y in widen(batches(6)):
-        key = training.step_keys(state.key, state.step).model
+        key = step_keys(state.key, state.step).model
         state, metrics = update(state, (x, y))
         params, stats, opt_state, value = step(params, stats, opt_state, x, y, key)
         np.testing.assert_allclose(metrics.loss + metrics.penalty, value, **ROUNDED)
@@ -240,7 +241,7 @@ def assert_same_training_in_nnx(task, module):
         return value
 
     for x, y in widen(batches(6)):
-        nnx.reseed(module, default=training.step_keys(state.key, state.step).model)
+        nnx.reseed(module, default=step_keys(state.key, state.step).model)
         state, metrics = update(state, (x, y))
         np.testing.assert_allclose(metrics.loss + metrics.penalty, step(module, optimizer, x, y), **ROUNDED)
     assert_trees(state.params, nnx.to_pure_dict(nnx.state(module, nnx.Param)), **ROUNDED)

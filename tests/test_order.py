@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from jaxnn.training import permutation
+from jaxnn.random import permutation
 
 KEY = jax.random.key(0)
 

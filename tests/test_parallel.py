@@ -68,7 +68,7 @@ def test_a_training_goes_on_with_another_number_of_devices():
     data = jax.tree.map(jnp.asarray, digits(645))
     options = {"batch_size": 64, "select": None, "patience": None}
     train = jax.jit(training.train_until, static_argnums=0, static_argnames=tuple(options))
-    progress = training.init_run(wide_task, HPARAMS, KEY, data, 6, 64, None)
+    progress = training.init_run(wide_task, HPARAMS, KEY, data, epochs=6)
     for stop, devices in ((2, 4), (4, 1), (6, 8)):
         with sharding.data_parallel(jax.devices()[:devices]):
             arguments = sharding.replicate((HPARAMS, KEY, data, progress))

@@ -79,7 +79,7 @@ def test_a_signal_saves_says_where_and_how_to_go_on(signum, status, start, compl
     _, err = process.communicate(timeout=600)
     assert process.returncode == status, err
     assert len(err.splitlines()) == 1
-    told = re.match(rf"stopped: {signum.name} after epoch (\d+) of {EPOCHS}; saved in (\S+); go on with: (.*)", err)
+    told = re.match(rf"stopped: {signum.name} after epoch (\d+) of {EPOCHS}; saved in (\S+); resume with: (.*)", err)
     assert told, err
     newest = checkpoint.latest(out / "checkpoints")
     assert newest is not None

@@ -101,7 +101,7 @@ def test_a_run_that_goes_on_from_a_checkpoint_ends_the_same_bit_for_bit(kind, ta
     whole, _ = training.fit(tasks[kind], H, KEY, DATA, **OPTIONS, on_chunk=save, chunk_ends=1)
     kept.close()
     [path] = [path for path in checkpoint.list_checkpoints(tmp_path) if path.name == "000002"]
-    like = jax.eval_shape(lambda: training.init_run(tasks[kind], H, KEY, DATA, 4, 16, "validation_loss"))
+    like = jax.eval_shape(lambda: training.init_run(tasks[kind], H, KEY, DATA, epochs=4, select="validation_loss"))
     stored = checkpoint.restore(checkpoint.load(path), like)
     again, _ = training.fit(tasks[kind], H, KEY, DATA, **OPTIONS, progress=stored)
     assert_trees(again, whole)
@@ -162,7 +162,7 @@ def test_the_state_is_asked_for():
 
 def test_a_model_without_a_state_stores_none():
     task = task_of(models.linear(SHAPE, CLASSES))
-    run = training.init_run(task, H, KEY, DATA, 2, 16, "loss")
+    run = training.init_run(task, H, KEY, DATA, epochs=2, select="loss")
     assert run.best is not None
     assert (run.state.model_state, run.best.model_state) == (None, None)
     places = jax.tree_util.tree_leaves_with_path(run)

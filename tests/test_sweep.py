@@ -81,13 +81,13 @@ SLOW = pytest.mark.slow
 
 @pytest.mark.portable
 @pytest.mark.parametrize(
-    "group", [pytest.param((1, 1), marks=SLOW), (3, 2), pytest.param((4, 3), marks=SLOW), (9, 9)], ids=str
+    "chunk", [pytest.param((1, 1), marks=SLOW), (3, 2), pytest.param((4, 3), marks=SLOW), (9, 9)], ids=str
 )
 @enabled()
-def test_groups_change_nothing(group):
+def test_chunks_change_nothing(chunk):
     keep = lambda run: (run.history, run.state.params)
     whole = training.sweep(wide_task, SETTINGS, KEYS, DATA, **ONES, keep=keep)
-    parts = training.sweep(wide_task, SETTINGS, KEYS, DATA, **ONES, keep=keep, group=group)
+    parts = training.sweep(wide_task, SETTINGS, KEYS, DATA, **ONES, keep=keep, chunk=chunk)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, **ROUNDED), whole, parts)
     assert whole[0]["loss"].shape == (4, 3, 6)
 
@@ -95,17 +95,17 @@ def test_groups_change_nothing(group):
 def test_what_is_recalled_is_not_trained_again():
     stored, trained = {}, []
 
-    def on_group(place, kept):
+    def on_chunk(place, kept):
         stored[str(place)] = kept
         trained.append(place)
 
-    options = {**ONES, "group": (3, 2), "keep": lambda run: run.history["loss"]}
-    first = training.sweep(task, SETTINGS, KEYS, DATA, **options, on_group=on_group)
+    options = {**ONES, "chunk": (3, 2), "keep": lambda run: run.history["loss"]}
+    first = training.sweep(task, SETTINGS, KEYS, DATA, **options, on_chunk=on_chunk)
     assert [(h.stop - h.start, s.stop - s.start) for h, s in trained] == [(3, 2), (3, 1), (1, 2), (1, 1)]
     missing = str(trained.pop(1))
     before, trained[:] = stored.pop(missing), []
     again = training.sweep(
-        task, SETTINGS, KEYS, DATA, **options, on_group=on_group, recall=lambda place: stored.get(str(place))
+        task, SETTINGS, KEYS, DATA, **options, on_chunk=on_chunk, recall=lambda place: stored.get(str(place))
     )
     assert [str(place) for place in trained] == [missing]
     np.testing.assert_array_equal(again, first)
@@ -186,16 +186,16 @@ def test_wrong_settings(settings, message):
         training.sweep(task, settings, KEYS, DATA, **ONES)
 
 
-def test_wrong_group_and_width():
-    with pytest.raises(ValueError, match=r"group must be at least \(1, 1\), got \(0, 1\)"):
-        training.sweep(task, SETTINGS, KEYS, DATA, **ONES, group=(0, 1))
+def test_wrong_chunk_and_width():
+    with pytest.raises(ValueError, match=r"chunk must be at least \(1, 1\), got \(0, 1\)"):
+        training.sweep(task, SETTINGS, KEYS, DATA, **ONES, chunk=(0, 1))
     with pytest.raises(ValueError, match="width of 2 layers given to 1"):
         models.mlp(2, (8,), 3, width=(1, 2))
     with pytest.raises(ValueError, match="from 1 to the size of its layer, 8, got 9"):
         models.mlp(2, (8,), 3, width=(9,))
 
 
-def test_a_group_is_smaller_where_memory_is():
+def test_a_chunk_is_smaller_where_memory_is():
     size = training.choose_chunk(task, SETTINGS, KEYS, DATA, 16, memory=1e9)
     assert size == (4, 3)
     settings = {name: np.resize(values, 1000) for name, values in SETTINGS.items()}

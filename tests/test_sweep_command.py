@@ -42,10 +42,10 @@ def promotion_of_types_as_users_have_it():
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
-    """A small sweep in groups of two settings and one seed, and its folder."""
+    """A small sweep in chunks of two settings and one seed, and its folder."""
     out = tmp_path_factory.mktemp("sweep") / "run"
     with jax.numpy_dtype_promotion("standard"):
-        assert sweep.main([*SMALL, "--group", "2", "1", "--out", str(out)]) == 0
+        assert sweep.main([*SMALL, "--chunk", "2", "1", "--out", str(out)]) == 0
     return out
 
 
@@ -81,7 +81,7 @@ def test_a_stopped_sweep_goes_on_and_ends_the_same(finished, tmp_path, monkeypat
         trained.append(path.name)
         write(path, tree)
 
-    command = [*SMALL, "--group", "2", "1", "--no-final", "--out", str(out)]
+    command = [*SMALL, "--chunk", "2", "1", "--no-final", "--out", str(out)]
     monkeypatch.setattr(files, "write_arrays", stop_after_two)
     assert sweep.main(command) == 130
     assert not (out / "summary.json").exists()
@@ -96,8 +96,8 @@ def test_a_stopped_sweep_goes_on_and_ends_the_same(finished, tmp_path, monkeypat
     assert "--l2s [] there, [0.1] now" in capsys.readouterr().err
 
 
-def test_a_signal_stops_a_sweep_after_its_group_and_resume_goes_on(finished, tmp_path, monkeypatch, capsys):
-    """Of the two groups that were written one is damaged: it and the rest are trained, and the end is the same."""
+def test_a_signal_stops_a_sweep_after_its_chunk_and_resume_goes_on(finished, tmp_path, monkeypatch, capsys):
+    """Of the two chunks that were written one is damaged: it and the rest are trained, and the end is the same."""
     out, trained = tmp_path / "run", []
     write = files.write_arrays
 
@@ -108,13 +108,13 @@ def test_a_signal_stops_a_sweep_after_its_group_and_resume_goes_on(finished, tmp
             signal.raise_signal(signal.SIGTERM)
 
     monkeypatch.setattr(files, "write_arrays", write_and_interrupt)
-    assert sweep.main([*SMALL, "--group", "2", "1", "--out", str(out)]) == 143
+    assert sweep.main([*SMALL, "--chunk", "2", "1", "--out", str(out)]) == 143
     err = capsys.readouterr().err
     assert "stopped: SIGTERM after 4 of 8 models" in err
     assert err.strip().endswith(f"go on with: python -m experiments.sweep --resume {out}")
-    damaged = out / "groups" / "0-1.npz"
+    damaged = out / "chunks" / "0-1.npz"
     damaged.write_bytes(damaged.read_bytes()[:-30])
-    (out / "groups" / ".2-0.npz.7.tmp").write_bytes(b"half")
+    (out / "chunks" / ".2-0.npz.7.tmp").write_bytes(b"half")
     assert sweep.main(["--resume", str(out)]) == 0
     assert f"{damaged} is damaged" in " ".join(capsys.readouterr().out.split())
     assert trained == ["0-0.npz", "0-1.npz", "0-1.npz", "2-0.npz", "2-1.npz", "classifier.npz"]
@@ -124,35 +124,35 @@ def test_a_signal_stops_a_sweep_after_its_group_and_resume_goes_on(finished, tmp
     assert not list(out.rglob("*.tmp"))
 
 
-def test_a_group_that_cannot_be_written_is_kept_and_tried_again(finished, tmp_path, monkeypatch, capsys):
+def test_a_chunk_that_cannot_be_written_is_kept_and_tried_again(finished, tmp_path, monkeypatch, capsys):
     write, failed = files.write_arrays, []
 
     def full_at_first(path, tree):
-        if path.parent.name == "groups" and not failed:
+        if path.parent.name == "chunks" and not failed:
             failed.append(path)
             raise OSError(28, "No space left on device")
         write(path, tree)
 
     out = tmp_path / "run"
     monkeypatch.setattr(files, "write_arrays", full_at_first)
-    assert sweep.main([*SMALL, "--group", "2", "1", "--no-final", "--out", str(out)]) == 0
+    assert sweep.main([*SMALL, "--chunk", "2", "1", "--no-final", "--out", str(out)]) == 0
     assert "0-0.npz cannot be written" in " ".join(capsys.readouterr().out.split())
-    assert sorted(path.name for path in (out / "groups").iterdir()) == ["0-0.npz", "0-1.npz", "2-0.npz", "2-1.npz"]
+    assert sorted(path.name for path in (out / "chunks").iterdir()) == ["0-0.npz", "0-1.npz", "2-0.npz", "2-1.npz"]
     assert (out / "sweep.csv").read_text() == (finished / "sweep.csv").read_text()
 
 
-def test_a_signal_while_groups_cannot_be_written_saves_them_elsewhere(finished, tmp_path, monkeypatch, capsys):
+def test_a_signal_while_chunks_cannot_be_written_saves_them_elsewhere(finished, tmp_path, monkeypatch, capsys):
     out, write, trained = tmp_path / "run", files.write_arrays, []
 
     def full(path, tree):
-        if path.parent == out / "groups":
+        if path.parent == out / "chunks":
             signal.raise_signal(signal.SIGINT)
             raise OSError(28, "No space left on device")
         trained.append(path.name)
         write(path, tree)
 
     monkeypatch.setattr(files, "write_arrays", full)
-    options = [*SMALL, "--group", "2", "1", "--no-final", "--rescue", str(tmp_path / "rescue"), "--out", str(out)]
+    options = [*SMALL, "--chunk", "2", "1", "--no-final", "--rescue", str(tmp_path / "rescue"), "--out", str(out)]
     assert sweep.main(options) == 130
     rescued = Path(capsys.readouterr().err.split()[-1])
     assert rescued.parent == tmp_path / "rescue"
@@ -222,7 +222,7 @@ def test_a_choice_on_the_border_is_warned_of(chosen, warned):
         (["--widths", "0"], "each must be at least 1 neuron"),
         (["--model", "linear", "--widths", "3"], "need hidden layers"),
         (["--seeds", "0"], "--seeds 0 must be at least 1"),
-        (["--group", "0", "1"], "--group 0 must be at least 1"),
+        (["--chunk", "0", "1"], "--chunk 0 must be at least 1"),
         (["--random", "5", "--l2s", "0", "1"], "--random needs the smallest and the largest of --l2s, above 0"),
         (["--validation-share", "0"], "leaves nothing to choose by"),
     ],

@@ -11,7 +11,7 @@ import numpy as np
 import optax
 from float64 import enabled, in_float64
 
-from jaxnn import distributed, layers, losses, models, sharding, training
+from jaxnn import distributed, layers, losses, models, random, sharding, training
 from jaxnn.data import load, preprocess
 from jaxnn.data._split import take
 
@@ -52,7 +52,7 @@ def results():
 
     @jax.jit
     def drawn(key):
-        order = training.permutation(key, 645)
+        order = random.permutation(key, 645)
         kept = layers.dropout(key, sharding.shard(jnp.ones((64, 33))), 0.5)
         return sharding.replicate_inside((order, kept))
 

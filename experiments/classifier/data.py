@@ -1,172 +1,70 @@
-"""How the examples of a run come to the device: all at once, or from the disk while the training goes on."""
+"""Load the dataset of a run, and hand it to training: all at once, or from the disk while the training runs."""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Iterator
+from typing import Any
 
-import jax
 import numpy as np
 from jax import Array
 
 from experiments.classifier.config import Config, Settings
 from experiments.classifier.preprocessing import subsample_stride
-from experiments.classifier.results import Classifier
-from jaxnn import metrics, sharding, training
+from jaxnn import training
 from jaxnn.data import Dataset, Split, load, loader
 from jaxnn.data.tfds.lazy import DiskImages
-from jaxnn.training._evaluate import PaddedBatch
 
-MakeTask = Callable[[Mapping[str, Any]], training.Task]
-
-
-class Feed(NamedTuple):
-    """What is done with the examples of a run."""
-
-    like: Callable[[], training.Run]
-    """A run with the shapes of the arrays of this one in their place."""
-    fit: Callable[..., tuple[training.Run, training.Timing]]
-    """Train: with `progress`, `under_way` and `on_chunk` as of `training.fit_stream`."""
-    examine: Callable[[Classifier, Split], training.Evaluation]
-    """What a classifier says of a part of the examples."""
-    trained: Split
-    """The training examples of which the finished classifier is measured."""
+QUICK_EXAMPLES = 2000
 
 
 def is_streamed(dataset: Dataset) -> bool:
-    """Whether the images of a dataset stay on disk.
-
-    Args:
-        dataset: as from `load`.
-
-    Returns:
-        A bool.
-    """
+    """Whether the images of a dataset stay on disk."""
     return isinstance(dataset.train.inputs, DiskImages)
 
 
-def told(dataset: Dataset) -> str:
-    """What a person is to know of a dataset whose images stay on disk.
-
-    Args:
-        dataset: as from `load`.
-
-    Returns:
-        A line.
-    """
+def describe_stream(dataset: Dataset) -> str:
+    """A line about a dataset whose images stay on disk."""
     images: Any = dataset.train.inputs
     every = subsample_stride(images)
     part = "all training examples" if every == 1 else f"every {every}th training example"
     return (
         f"the training images, {images.nbytes / 2**30:,.2f} GiB when decoded, are read from "
-        f"{images.examples.source.folder} while the training goes on; preprocessing is fitted on {part}"
+        f"{images.examples.source.folder} during the training; preprocessing is fitted on {part}"
     )
 
 
-def from_memory(
-    dataset: Dataset, statistics: Any, make_task: MakeTask, hparams: Any, key: Array, settings: Settings
-) -> Feed:
-    """A run whose examples lie on the device.
-
-    Args:
-        dataset: the examples.
-        statistics: of the training inputs.
-        make_task, hparams, key: as `training.fit`.
-        settings: of the run.
-
-    Returns:
-        A `Feed`.
-    """
-    data, select = training.Data(*dataset.train, statistics, evaluate=_measured(dataset)), _select(settings)
-    begin = functools.partial(training.init_run, make_task, epochs=1, batch_size=settings.batch_size, select=select)
-
-    def fit(progress: training.Run | None, under_way: float, on_chunk: training.OnChunk) -> Any:
-        return training.fit(
-            make_task,
-            hparams,
-            key,
-            data,
-            epochs=settings.epochs,
-            batch_size=settings.batch_size,
-            select=select,
-            patience=settings.early_stopping,
-            progress=progress,
-            on_chunk=on_chunk,
-            chunk_ends=settings.checkpoint_every,
-        )
-
-    @jax.jit
-    def examined(classifier: Classifier, inputs: Array, labels: Array) -> training.Evaluation:
-        task, (statistics, params, model_state) = make_task(hparams), classifier
-        scores = training.predict_scores(task, params, inputs, statistics, model_state=model_state)
-        losses, right = task.loss(scores, labels), metrics.correct(scores, labels)
-        found: Any = (losses, scores.argmax(-1).astype(np.int32), jax.nn.softmax(scores).max(-1), right)
-        return training.Evaluation(*sharding.replicate_inside(found))
-
-    def examine(classifier: Classifier, split: Split) -> training.Evaluation:
-        return training.Evaluation(*map(np.asarray, examined(classifier, *split)))
-
-    return Feed(lambda: jax.eval_shape(begin, hparams, key, data), fit, examine, dataset.train)
-
-
-def from_disk(
-    dataset: Dataset, statistics: Any, make_task: MakeTask, hparams: Any, key: Array, settings: Settings
-) -> Feed:
-    """A run whose examples are read and decoded while it trains.
-
-    Args:
-        dataset, statistics, make_task, hparams, key, settings: as `from_memory`; the inputs are `lazy.DiskImages`.
-
-    Returns:
-        A `Feed`.
-    """
-    size, train = settings.batch_size, dataset.train
+def training_data(dataset: Dataset, statistics: Any, key: Array, settings: Settings) -> training.Data | training.Stream:
+    """The examples as `training.fit` takes them, with those that are evaluated after each epoch."""
+    size, train, splits = settings.batch_size, dataset.train, _evaluated(dataset)
+    if not is_streamed(dataset):
+        return training.Data(*train, statistics, evaluate=splits)
 
     def batches(first_step: int) -> Iterator[tuple[Array, Array]]:
-        return loader.shuffled_batches(
-            _examples(train), key, batch_size=size, epochs=settings.epochs, first_step=first_step
-        )
+        options = {"batch_size": size, "epochs": settings.epochs, "first_step": first_step}
+        return loader.shuffled_batches(_on_disk(train), key, **options)
 
-    def in_order(split: Split) -> Iterator[PaddedBatch]:
-        return loader.sequential_batches(_examples(split), batch_size=size)
-
-    measured = _measured(dataset)
-    evaluate = {name: functools.partial(in_order, split) for name, split in measured.items()}
-    source, select = training.Stream(batches, len(train.labels) // size, evaluate, statistics), _select(settings)
-    shapes = ((size, *train.inputs.shape[1:]), train.inputs.dtype), ((size,), train.labels.dtype)
-    example = tuple(jax.ShapeDtypeStruct(*shape) for shape in shapes)
-
-    def fit(progress: training.Run | None, under_way: float, on_chunk: training.OnChunk) -> Any:
-        return training.fit_stream(
-            make_task,
-            hparams,
-            key,
-            source,
-            epochs=settings.epochs,
-            select=select,
-            patience=settings.early_stopping,
-            progress=progress,
-            under_way=under_way,
-            on_chunk=on_chunk,
-        )
-
-    def examine(classifier: Classifier, split: Split) -> training.Evaluation:
-        return training.evaluate(make_task, hparams, *classifier, in_order(split))
-
-    begin = functools.partial(training.start_stream, make_task, hparams, key, source, example, 1, select)
-    return Feed(
-        lambda: jax.eval_shape(begin), fit, examine, measured.get("train") or _every(train, len(dataset.test.labels))
-    )
+    evaluate = {name: functools.partial(examples_of, split, settings) for name, split in splits.items()}
+    return training.Stream(batches, len(train.labels) // size, evaluate, statistics)
 
 
-def _examples(split: Split) -> loader.Examples:
+def examples_of(split: Split, settings: Settings) -> Any:
+    """A split as `training.evaluate` takes it."""
+    if not isinstance(split.inputs, DiskImages):
+        return split
+    return loader.sequential_batches(_on_disk(split), batch_size=settings.batch_size)
+
+
+def evaluated_training_examples(dataset: Dataset) -> Split:
+    """The training examples on which the final classifier is evaluated: all, or of images on disk some."""
+    if not is_streamed(dataset):
+        return dataset.train
+    return _evaluated(dataset).get("train") or _every(dataset.train, len(dataset.test.labels))
+
+
+def _on_disk(split: Split) -> loader.Examples:
     images: Any = split.inputs
     return images.examples
-
-
-def _select(settings: Settings) -> str | None:
-    return "validation_accuracy" if settings.early_stopping is not None else None
 
 
 def _every(split: Split, count: int) -> Split:
@@ -175,28 +73,14 @@ def _every(split: Split, count: int) -> Split:
     return Split(split.inputs[::every], split.labels[::every])
 
 
-def _measured(dataset: Dataset) -> dict[str, Split]:
-    """What is measured after each epoch: the validation examples, and about as many of the training examples."""
+def _evaluated(dataset: Dataset) -> dict[str, Split]:
+    """The splits evaluated after each epoch: the validation examples, and about as many training examples."""
     held = len(dataset.validation.labels)
     return {"train": _every(dataset.train, held), "validation": dataset.validation} if held else {}
 
 
-QUICK_EXAMPLES = 2000
-
-
 def load_dataset(config: Config, memory_share: float | None = None) -> Dataset:
-    """The dataset of the settings, split; with `quick` a small part of its training examples.
-
-    Args:
-        config: the settings.
-        memory_share: as `jaxnn.data.load`.
-
-    Returns:
-        The dataset.
-
-    Raises:
-        ValueError, OSError, ImportError: as `jaxnn.data.load`.
-    """
+    """The dataset of the settings, split; with `quick` a small part of its training examples."""
     dataset = load(
         config.dataset,
         data_dir=config.data_dir,

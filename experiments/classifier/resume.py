@@ -164,7 +164,7 @@ class CheckpointCallback:
     def __call__(self, run: training.Run, timing: training.Timing) -> None:
         """Write a checkpoint if one is due; after a signal, write one and raise `command.Interrupted`."""
         epoch, signum = int(run.epoch), int(distributed.broadcast_scalar(self.signalled() or 0)) or None
-        step = training.steps_into_epoch(run)
+        step = run.steps_into_epoch
         if int(run.bad_step) >= 0 or (signum is None and not self.checkpointer.due(epoch, step)):
             return
         self.data = self.data or fingerprint(self.dataset)
@@ -172,7 +172,7 @@ class CheckpointCallback:
             "settings": json.loads(files.as_json(self.settings)),
             "data": self.data,
             "seconds": self.earlier + timing.epochs,
-            "under_way": timing.under_way,
+            "partial_epoch": timing.partial_epoch,
             "versions": versions(),
         }
         tree = {"run": run, "statistics": self.statistics}
@@ -215,7 +215,7 @@ class StartPoint(NamedTuple):
     """Of the preprocessing."""
     seconds: list[float]
     """Of each finished epoch."""
-    under_way: float = 0.0
+    partial_epoch: float = 0.0
     """Seconds spent in the interrupted epoch."""
 
     def describe(self) -> str:
@@ -223,15 +223,17 @@ class StartPoint(NamedTuple):
         return "" if self.progress is None else f", continuing after {_reached(self.progress)}"
 
 
-def start_from(stored: SavedRun | None, like: training.Run | None, statistics: Any) -> StartPoint:
-    """The start point: `stored` restored into the shapes of `like`, or a new run."""
+def start_from(stored: SavedRun | None, start_run: Callable[[], training.Run], statistics: Any) -> StartPoint:
+    """The start point: `stored` restored into the shapes of what `start_run` returns, or a new run."""
     if stored is None or stored.checkpoint is None:
         return StartPoint(None, statistics, [])
     about = stored.checkpoint.about
-    found = checkpoint.restore(stored.checkpoint, {"run": like, "statistics": statistics})
-    return StartPoint(found["run"], found["statistics"], about["seconds"], about["under_way"])
+    like = {"run": jax.eval_shape(start_run), "statistics": statistics}
+    found = checkpoint.restore(stored.checkpoint, like)
+    partial_epoch = about["partial_epoch" if "partial_epoch" in about else "under_way"]  # its name before
+    return StartPoint(found["run"], found["statistics"], about["seconds"], partial_epoch)
 
 
 def _reached(run: training.Run) -> str:
-    step = training.steps_into_epoch(run)
+    step = run.steps_into_epoch
     return f"epoch {int(run.epoch)}" + (f" and {step:,} steps of the next" if step else "")

@@ -30,8 +30,8 @@ class Bar:
         """Update the bar after a chunk of epochs, or within an epoch of a streamed run."""
         epoch, fraction, seconds = int(run.epoch), 0.0, timing.epochs[-1] if timing.epochs else 0.0
         metrics = {name: float(values[-1]) for name, values in run.history.items() if epoch}
-        if run.partial is not None and (steps := training.steps_into_epoch(run)):
-            fraction, seconds = steps / len(run.partial), timing.under_way
+        if run.partial is not None and (steps := run.steps_into_epoch):
+            fraction, seconds = steps / len(run.partial), timing.partial_epoch
             metrics["loss"], _, metrics["accuracy"] = np.asarray(run.partial)[:steps, :3].mean(0)
         text = f"loss {metrics['loss']:.3f} train {metrics['accuracy']:.1%}"
         if "validation_accuracy" in metrics:

@@ -1,9 +1,9 @@
-"""Fill the README's tables from the files of `experiments/results/`, from the lessons and from the package.
+"""Fill the tables of all READMEs from the files in `experiments/results/`, from the lessons and from the package.
 
     python -m experiments.results
     python -m experiments.results --check
 
-Each table stands between `<!-- NAME -->` and `<!-- end of NAME -->`.
+A table stands between `<!-- NAME -->` and `<!-- end of NAME -->`.
 """
 
 from __future__ import annotations
@@ -34,25 +34,25 @@ RUNS = {
     "cifar10_mlp": "`--dataset cifar10 --model mlp --hidden 512 --dropout 0.5`",
     "cifar10_cnn": "`--dataset cifar10 --model cnn --augment flip crop --schedule one-cycle --epochs 8`",
 }
-"""Folders of runs and the options of `experiments.train` that made them."""
+"""Run folders in the results, with the options of `experiments.train` that made them."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """What is done with the README."""
+    """Options of the command."""
 
     check: bool = False
-    """Change nothing: end with status 1 if a table is not what the results say."""
+    """Change nothing; exit with status 1 if a table differs from the results."""
 
 
 def runs() -> str:
-    """The runs of the main job."""
+    """The runs of `experiments.train`."""
     rows = []
     for name, options in RUNS.items():
         run = _read(f"{name}/summary.json")
         training = f"{sum(run['seconds_per_epoch']):.1f} s, {run['epochs']} epochs"
         memory = f"{run['peak_memory_mib']:.0f} MiB"
-        link = f"[{name}](experiments/results/{name})"
+        link = f"[{name}](results/{name})"
         compiling = f"{run['seconds_compile']:.1f} s"
         rows.append([options, f"{100 * run['test_accuracy']:.2f} %", training, compiling, memory, link])
     head = ["command (`python -m experiments.train ...`)", "test accuracy", "training", "compile", "peak memory"]
@@ -63,12 +63,12 @@ def lessons() -> str:
     """The lessons and their questions."""
     every = [(name, importlib.import_module(f"experiments.lessons.{name}").LESSON) for name in NAMES]
     return table(
-        ["`python -m experiments.`", "question"], [[f"`{name}`", lesson.question.en] for name, lesson in every]
+        ["`python -m experiments.lessons.`", "question"], [[f"`{name}`", lesson.question.en] for name, lesson in every]
     )
 
 
 def speed() -> str:
-    """The best form of each library beside jaxnn."""
+    """All speed ratios, each library in its best form."""
     rows = [
         [
             row["work"],
@@ -76,7 +76,7 @@ def speed() -> str:
             _seconds(row["ours_s"]),
             _seconds(row["peer_s"]),
             f"{row['ratio']:.1f}x",
-            f"{row['goal']:g}x" if row["goal"] else "",
+            _goal(row),
             f"{row['spread'][0]:.1f}-{row['spread'][1]:.1f}",
         ]
         for row in _read("benchmark.json")["rows"]
@@ -86,7 +86,7 @@ def speed() -> str:
 
 
 def leaderboard() -> str:
-    """How good the models of the notes get."""
+    """Test accuracies of all rows, with goals and published results."""
     rows = []
     for row in _read("leaderboard.json")["rows"]:
         took, reached = f"{row['seconds']:.0f} s", f"{with_spread(row)} %"
@@ -97,7 +97,7 @@ def leaderboard() -> str:
 
 
 def ablation() -> str:
-    """What each part of the recipes brings, and what was left out of them."""
+    """The gain of each part of the recipes, and of parts not in them."""
     rows = []
     for row in _read("ablation.json")["rows"]:
         if row["part"]:
@@ -110,30 +110,30 @@ def ablation() -> str:
 
 
 def budget() -> str:
-    """Accuracy against the length of the training."""
+    """Validation accuracy for fractions of the epochs."""
     rows = _read("budget.json")["rows"]
-    told: dict[str, list[str]] = {}
+    lines: dict[str, list[str]] = {}
     for row in rows:
         reached = f"{with_spread(row)} %, {row['seconds']:.0f} s"
-        told.setdefault(row["title"], [row["title"], str(len(row["seeds"]))]).append(reached)
+        lines.setdefault(row["title"], [row["title"], str(len(row["seeds"]))]).append(reached)
     head = list(dict.fromkeys(row["part"] for row in rows))
-    return table(["model", "seeds", *head], list(told.values()))
+    return table(["model", "seeds", *head], list(lines.values()))
 
 
 def streaming() -> str:
-    """Images that do not fit in memory, by reader."""
+    """Reading of images that do not fit in memory, by reader."""
     found = _read("streaming.json")
     rows = []
     for row in found["rows"]:
         first, most = row["memory_mib"][0], max(row["memory_mib"])
         rate, waiting = row["examples_per_second"], row["waiting_share"]
-        told = [f"{rate:,.0f}", f"{waiting:.0%}", f"{first:,.0f} MiB", f"{most:,.0f} MiB"]
-        rows.append([row["reader"], f"{found['options']['limit_mib']} MiB" if row["limited"] else "none", *told])
+        cells = [f"{rate:,.0f}", f"{waiting:.0%}", f"{first:,.0f} MiB", f"{most:,.0f} MiB"]
+        rows.append([row["reader"], f"{found['options']['limit_mib']} MiB" if row["limited"] else "none", *cells])
     return table(["reader", "memory limit", "images/s", "time waited", "memory, first tenth", "at most"], rows)
 
 
 def drop_in() -> str:
-    """The classifiers beside scikit-learn's own."""
+    """Test accuracies beside scikit-learn's own classifiers."""
     found = _read("drop_in_accuracy.json")
     rows = [
         [
@@ -150,35 +150,73 @@ def drop_in() -> str:
     return table(["dataset", "classifier, scikit-learn's", "jaxnn", "scikit-learn", "difference", held], rows)
 
 
+def accuracy() -> str:
+    """The leaderboard in short: accuracy, goal, time."""
+    rows = [
+        [row["title"], f"{with_spread(row)} %", f"{row['goal']:.4g} %", f"{row['seconds']:.0f} s"]
+        for row in _read("leaderboard.json")["rows"]
+    ]
+    return table(["model", "test accuracy", "goal", "seconds a run"], rows)
+
+
+SUMMARY = {
+    "linear softmax": ("PyTorch", "scikit-learn"),
+    "MLP 512": ("PyTorch", "Keras"),
+    "digits MLP 128": ("PyTorch", "scikit-learn"),
+    "digits, whole call": ("PyTorch", "Keras", "scikit-learn"),
+    "1,024 toy nets": ("PyTorch",),
+    "process, digits, warm": ("Keras",),
+}
+"""The speed rows that stand for all, by workload and library."""
+
+
+def speed_summary() -> str:
+    """The speed table in short: one row per workload and library, misses included."""
+    rows = [
+        [
+            row["work"],
+            row["family"],
+            _seconds(row["ours_s"]),
+            _seconds(row["peer_s"]),
+            f"{row['ratio']:.1f}x",
+            _goal(row),
+        ]
+        for row in _read("benchmark.json")["rows"]
+        if row["best_form"] and row["family"] in SUMMARY.get(row["work"], ())
+    ]
+    return table(["work", "beside", "jaxnn", "peer", "ratio", "goal"], rows)
+
+
 def api() -> str:
-    """Where everything is that the package offers: what each room is for, and the line that imports it."""
-    rows, handed_on = [], set[str]()
+    """Every public name: one row per public module, with its purpose and the line that imports it."""
+    rows, exported = [], set[str]()
     for path in sorted(PACKAGE.rglob("*.py"), key=lambda path: (path.parent, path.name != "__init__.py", path)):
         tree = ast.parse(path.read_text(encoding="utf-8"))
         parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
         module = ".".join(parts[:-1] if path.name == "__init__.py" else parts)
-        names = [name for name in _public(tree) if f"{module}.{name}" not in handed_on]
+        if any(part.startswith("_") for part in module.split(".")):
+            continue
+        names = [name for name in _public(tree) if f"{module}.{name}" not in exported and not name.startswith("_")]
         if path.name == "__init__.py":
             imports = [node for node in tree.body if isinstance(node, ast.ImportFrom)]
-            handed_on |= {f"{node.module}.{alias.name}" for node in imports for alias in node.names}
+            exported |= {f"{node.module}.{alias.name}" for node in imports for alias in node.names}
         if names:
-            what = (ast.get_docstring(tree) or "").split("\n\n")[0].replace("\n", " ")
-            what = what.split(". ")[0].split(": `")[0].rstrip(".:")
-            rows.append([what, f"`from {module} import {', '.join(sorted(names))}`"])
-    return table(["what you want", "where it is"], rows)
+            purpose = (ast.get_docstring(tree) or "").split("\n\n")[0].replace("\n", " ")
+            purpose = purpose.split(". ")[0].split(": `")[0].rstrip(".:")
+            rows.append([purpose, f"`from {module} import {', '.join(sorted(names))}`"])
+    return table(["purpose", "import"], rows)
 
 
 def _public(tree: ast.Module) -> list[str]:
-    """The names that a module offers: those of `__all__`, else its functions and classes."""
-    for node in tree.body:
-        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
-            return ast.literal_eval(node.value)
-    made = [node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.ClassDef)]
-    return [name for name in made if not name.startswith("_")]
+    """The names in a module's `__all__`."""
+    lists = (n.value for n in tree.body if isinstance(n, ast.Assign) and ast.unparse(n.targets[0]) == "__all__")
+    return next((ast.literal_eval(value) for value in lists), [])
 
 
 TABLES: dict[str, Callable[[], str]] = {
     "runs": runs,
+    "accuracy": accuracy,
+    "speed-summary": speed_summary,
     "lessons": lessons,
     "drop_in": drop_in,
     "speed": speed,
@@ -190,15 +228,23 @@ TABLES: dict[str, Callable[[], str]] = {
 }
 
 
-def fill(text: str) -> str:
-    """The README with every table as the results say."""
+def readmes() -> list[Path]:
+    """The READMEs of the repository and of its rooms."""
+    rooms = [path for folder in ("experiments", "jaxnn") for path in sorted((ROOT / folder).rglob("README.md"))]
+    return [ROOT / "README.md", *rooms]
+
+
+def fill(texts: dict[Path, str]) -> dict[Path, str]:
+    """The READMEs with every table filled in; ValueError unless each table stands in exactly one of them."""
+    filled = dict(texts)
     for name, make in TABLES.items():
         begin, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->"
-        if text.count(begin) != 1 or text.count(end) != 1:
-            raise ValueError(f"the README must hold {begin.strip()} and {end} once each, with the table between them")
-        before, rest = text.split(begin)
-        text = before + begin + make() + end + rest.split(end)[1]
-    return text
+        holders = [path for path, text in filled.items() if begin in text or end in text]
+        if len(holders) != 1 or (filled[holders[0]].count(begin), filled[holders[0]].count(end)) != (1, 1):
+            raise ValueError(f"one README must hold {begin.strip()} and {end} once each, with the table between them")
+        before, rest = filled[holders[0]].split(begin)
+        filled[holders[0]] = before + begin + make() + end + rest.split(end)[1]
+    return filled
 
 
 def table(head: list[str], rows: list[list[str]]) -> str:
@@ -210,25 +256,30 @@ def _read(name: str) -> Any:
     return json.loads((RESULTS / name).read_text())
 
 
+def _goal(row: dict[str, Any]) -> str:
+    return f"{row['goal']:g}x" if row["goal"] else ""
+
+
 def _seconds(seconds: float) -> str:
     return f"{seconds:.3g} s" if seconds < 1000 else f"{seconds:,.0f} s"
 
 
 def update(options: Options) -> bool:
-    """Fill the tables of the README, or see whether they are filled."""
-    path = ROOT / "README.md"
-    old = path.read_text()
-    new = fill(old)
-    if options.check and new != old:
-        print("README.md differs from the results: run python -m experiments.results", file=sys.stderr)
-        return False
-    if new != old:
-        files.write_text(path, new)
-    return True
+    """Fill the tables, or with `--check` report the READMEs that differ."""
+    before = {path: path.read_text(encoding="utf-8") for path in readmes()}
+    after = fill(before)
+    changed = [path for path in after if after[path] != before[path]]
+    for path in changed:
+        if options.check:
+            name = path.relative_to(ROOT)
+            print(f"{name} differs from the results: run python -m experiments.results", file=sys.stderr)
+        else:
+            files.write_text(path, after[path])
+    return not (options.check and changed)
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The command: exit status 0, 1 when a table differs with `--check`, 2 when something cannot be read."""
+    """Run the command; exit status 0, 1 if a table differs with `--check`, 2 if a file cannot be read."""
     return command.run(
         update, tyro.cli(Options, prog="python -m experiments.results", description=__doc__, args=arguments)
     )

@@ -1,1 +1,1 @@
-"""What stands behind `experiments.sweep`: the grid and the store of finished groups."""
+"""What stands behind `experiments.sweep`: the grid and the store of finished chunks."""

@@ -32,7 +32,7 @@ class SweepConfig(Config):
     uniform, the others log-uniform."""
     seeds: int = 3
     """Runs per setting, which differ in initial weights, order and dropout; the validation split is the same."""
-    group: tuple[int, int] | None = None
+    chunk: tuple[int, int] | None = None
     """Settings and seeds that are trained together; by default what fits the memory and is fast here."""
     final: bool = True
     """Finally train the best setting on training and validation examples and read the test set."""
@@ -52,7 +52,7 @@ def check_values(config: SweepConfig) -> None:
         raise ValueError("--widths and --dropouts need hidden layers, which --model linear does not have")
     if config.model not in ("linear", "mlp") and config.widths:
         raise ValueError(f"--widths are of the hidden layers of --model mlp, got --model {config.model}")
-    for name, value in (("seeds", config.seeds), ("random", config.random), ("group", min(config.group or (1,)))):
+    for name, value in (("seeds", config.seeds), ("random", config.random), ("chunk", min(config.chunk or (1,)))):
         if value is not None and value < 1:
             raise ValueError(f"--{name} {value} must be at least 1")
 

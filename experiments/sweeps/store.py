@@ -1,4 +1,4 @@
-"""The groups of a sweep on disk, so that a sweep that was stopped need not begin again."""
+"""The finished chunks of a sweep on disk, so that an interrupted sweep can be resumed."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from experiments.cli import command, files, rescue
 from experiments.sweeps.grid import SweepConfig
 from jaxnn import training
 
-FOLDER = "groups"
+FOLDER = "chunks"
 
 
-class Groups:
-    """Keeps what is wanted of each group of models, in a file of its own.
+class ChunkStore:
+    """Writes the results of each chunk of models to its own file.
 
-    A group that cannot be written stays in memory and is tried again after the next.
+    A chunk that cannot be written stays in memory and is written with the next.
     """
 
     def __init__(
@@ -39,20 +39,20 @@ class Groups:
         self.unsaved: dict[str, Any] = {}
 
     def recall(self, place: training.Chunk) -> Any:
-        """What was kept of a group."""
+        """The results of a finished chunk, or None."""
         path = self.out / FOLDER / _name(place)
         if not path.exists():
             return None
         try:
             kept = files.read_flat(path)
         except ValueError as error:
-            self.warn(f"{error}: this group is trained again")
+            self.warn(f"{error}: this chunk is trained again")
             return None
         self._count(place)
         return kept
 
     def keep(self, place: training.Chunk, kept: dict[str, np.ndarray]) -> None:
-        """Keep what is wanted of a group."""
+        """Write the results of a chunk."""
         self.unsaved[_name(place)] = kept
         try:
             (self.out / FOLDER).mkdir(parents=True, exist_ok=True)

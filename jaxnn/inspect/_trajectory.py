@@ -42,9 +42,9 @@ def trajectory(
     data = jax.tree.map(jnp.asarray, data)
 
     def train_to(progress: Run, stop: Array) -> tuple[Run, Any]:
-        progress = train_until(make_task, hparams, key, data, progress, stop, batch_size, None, None)
+        progress = train_until(make_task, hparams, key, data, progress, stop, batch_size=batch_size)
         return progress, progress.state.params
 
-    start = init_run(make_task, hparams, key, data, stops[-1], batch_size, None)
+    start = init_run(make_task, hparams, key, data, epochs=stops[-1])
     last, kept = jax.lax.scan(train_to, start, jnp.asarray(stops, jnp.int32))
     return kept, last

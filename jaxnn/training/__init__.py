@@ -1,33 +1,30 @@
-"""Training as pure functions: `update` is one step, `run` a whole training, `fit` the same in chunks of epochs, and
-`fit_stream` the same of examples that need not fit in memory.
+"""Training as pure functions: `make_train_step` makes one step, `run` a whole training, `fit` the same in chunks, of
+examples in memory or from a stream, and `sweep` many trainings at once.
 
 Examples start from:
     >>> from jaxnn.data import toy
-    >>> from jaxnn import sharding
+    >>> from jaxnn import random, sharding
     >>> data = training.Data(*map(jnp.asarray, toy.gauss(40)))
     >>> def task(h):
     ...     return training.Task(models.linear(2, 2), losses.softmax, optax.sgd(h["rate"]))
     >>> key, h = jax.random.key(0), {"rate": 0.5}
 """
 
-from jaxnn.random import permutation
-from jaxnn.training._evaluate import Evaluation, evaluate
-from jaxnn.training._fit import OnChunk, Timing, fit, per_epoch
+from jaxnn.training._evaluate import evaluate
+from jaxnn.training._fit import fit
+from jaxnn.training._history import per_epoch
 from jaxnn.training._nonfinite import NonFiniteError
 from jaxnn.training._run import init_run, run, train_until
-from jaxnn.training._step import eval_params, init_state, make_train_step, predict_scores, step_keys
-from jaxnn.training._stream import Stream, fit_stream, start_stream, steps_into_epoch
+from jaxnn.training._step import eval_params, init_state, make_train_step, predict_scores
 from jaxnn.training._sweep import Chunk, choose_chunk, run_grid, sweep
-from jaxnn.training._task import Best, Data, Metrics, Run, State, StepKeys, Task
+from jaxnn.training._task import Data, Evaluation, Metrics, Run, State, StepKeys, Stream, Task, Timing
 
 __all__ = [
-    "Best",
     "Chunk",
     "Data",
     "Evaluation",
     "Metrics",
     "NonFiniteError",
-    "OnChunk",
     "Run",
     "State",
     "StepKeys",
@@ -38,18 +35,13 @@ __all__ = [
     "eval_params",
     "evaluate",
     "fit",
-    "fit_stream",
     "init_run",
     "init_state",
     "make_train_step",
     "per_epoch",
-    "permutation",
     "predict_scores",
     "run",
     "run_grid",
-    "start_stream",
-    "step_keys",
-    "steps_into_epoch",
     "sweep",
     "train_until",
 ]

@@ -1,10 +1,10 @@
-"""What a classifier says of examples that come in batches, for more of them than fit in memory."""
+"""Losses and predictions of a classifier, of examples in memory or in batches."""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
@@ -12,27 +12,8 @@ import numpy as np
 from jax import Array
 
 from jaxnn import sharding
-from jaxnn.training._step import score_batch
-from jaxnn.training._task import Hparams, MakeTask, Statistics
-
-PaddedBatch = tuple[Array | np.ndarray, Array | np.ndarray, int]
-"""A batch, and how many of its first examples count."""
-
-
-class Evaluation(NamedTuple):
-    """What a classifier says of examples, in evaluation mode.
-
-    Attributes:
-        losses: f32[N].
-        predictions: i32[N], the classes with the highest scores.
-        confidences: f32[N], their probabilities.
-        right: bool[N].
-    """
-
-    losses: np.ndarray
-    predictions: np.ndarray
-    confidences: np.ndarray
-    right: np.ndarray
+from jaxnn.training._step import predict_scores, score_batch
+from jaxnn.training._task import Batch, Evaluation, Hparams, MakeTask, PaddedBatch, Statistics
 
 
 def evaluate(
@@ -41,41 +22,50 @@ def evaluate(
     statistics: Statistics,
     params: Any,
     model_state: Any,
-    batches: Iterable[PaddedBatch],
+    examples: Batch | Iterable[PaddedBatch],
 ) -> Evaluation:
-    """What a classifier says of examples that come in batches.
+    """Losses and predictions of a classifier, in evaluation mode.
 
     Args:
-        make_task, hparams: as `fit_stream`.
+        make_task, hparams: as `fit`.
         statistics: what `Task.transform` needs.
         params, model_state: of the classifier.
-        batches: of the examples, all of one shape.
+        examples: arrays in memory, (inputs[N, ...], labels[N]), or batches of one shape, each (inputs[B, ...],
+            labels[B], how many of its first examples count), as from `jaxnn.data.loader.sequential_batches`.
 
     Returns:
-        An `Evaluation`, of the examples that count.
+        An `Evaluation`, of all N examples, or of those that count.
 
     Raises:
-        ValueError: there is no batch.
+        ValueError: there are no examples.
 
     Example:
         >>> inputs, labels = map(np.asarray, (data.inputs, data.labels))
-        >>> state = training.init_state(task(h), key)
-        >>> found = training.evaluate(task, h, None, state.params, None, [(inputs, labels, 30), (inputs, labels, 7)])
-        >>> found.losses.shape, bool((found.right == (found.predictions == np.append(labels[:30], labels[:7]))).all())
-        ((37,), True)
+        >>> params = training.init_state(task(h), key).params
+        >>> found = training.evaluate(task, h, None, params, None, (inputs, labels))
+        >>> found.losses.shape, bool((found.right == (found.predictions == labels)).all())
+        ((40,), True)
+        >>> batches = [(inputs[:30], labels[:30], 30), (inputs[10:], labels[10:], 7)]
+        >>> training.evaluate(task, h, None, params, None, batches).losses.shape
+        (37,)
     """
     given = sharding.replicate((hparams, statistics, params, model_state))
+    score, batches = score_batch, cast("Iterable[PaddedBatch]", examples)
+    if isinstance(examples, tuple) and len(examples) == 2 and hasattr(examples[1], "shape"):
+        count = len(examples[1])
+        score, batches = predict_scores, [(*examples, count)] if count else []
     parts = []
     for inputs, labels, count in batches:
-        found = _examine(make_task, *given, inputs, labels)
+        found = _evaluate(score, make_task, *given, inputs, labels)
         parts.append([np.asarray(values)[:count] for values in found])
     if not parts:
-        raise ValueError("examine: there are no examples")
+        raise ValueError("evaluate: there are no examples")
     return Evaluation(*map(np.concatenate, zip(*parts, strict=True)))
 
 
-@functools.partial(jax.jit, static_argnames="make_task")
-def _examine(
+@functools.partial(jax.jit, static_argnames=("score", "make_task"))
+def _evaluate(
+    score: Callable[..., Array],
     make_task: MakeTask,
     hparams: Hparams,
     statistics: Statistics,
@@ -85,7 +75,7 @@ def _examine(
     labels: Array,
 ) -> tuple[Array, Array, Array, Array]:
     task = make_task(hparams)
-    scores = score_batch(task, params, inputs, statistics, model_state=model_state)
+    scores = score(task, params, inputs, statistics, model_state=model_state)
     predictions = jnp.argmax(scores, -1).astype(jnp.int32)
     right = predictions == labels.astype(jnp.int32)
     return sharding.replicate_inside((task.loss(scores, labels), predictions, jax.nn.softmax(scores).max(-1), right))

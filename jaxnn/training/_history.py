@@ -1,81 +1,127 @@
-"""What is told of an epoch, from what is known of its steps."""
+"""The history of a run: per-epoch metrics, the best epoch, and when to stop."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
-from jaxnn.training._task import Metrics
+from jaxnn.training._step import absent_metrics, eval_params
+from jaxnn.training._task import Best, Metrics, OnChunk, Run, State, Timing
+
+
+def empty_run(state: State, splits: Iterable[str], steps: int | None, epochs: int, select: str | None) -> Run:
+    """The run before its first epoch; `steps` is None unless it may stop in the middle of an epoch."""
+    absent = absent_metrics(state.opt_state)
+    of_step = [name for name in Metrics._fields if name not in absent]
+    names = sorted([*of_step, *(f"{split}_{metric}" for split in splits for metric in ("loss", "accuracy"))])
+    if select is not None and select not in names:
+        raise ValueError(f"run: select must be one of {', '.join(names)}; got {select!r}")
+    history = {name: jnp.full(epochs, jnp.nan, jnp.float32) for name in names}
+    best = None
+    if select is not None:
+        worst = jnp.float32(jnp.inf if lower_is_better(select) else -jnp.inf)
+        best = Best(eval_params(state), worst, jnp.int32(-1), state.model_state)
+    partial = None if steps is None else jnp.full((steps, len(of_step)), jnp.nan, jnp.float32)
+    return Run(state, history, best, jnp.int32(0), jnp.int32(-1), partial)
+
+
+def record_epoch(run: Run, state: State, metrics: dict[str, Array], bad_step: Array, select: str | None) -> Run:
+    """The run with one more epoch in its history; `state` is the state after it."""
+    history = {name: values.at[run.epoch].set(metrics[name]) for name, values in run.history.items()}
+    best = run.best
+    if best is not None and select is not None:
+        value = metrics[select].astype(jnp.float32)
+        better = value < best.value if lower_is_better(select) else value > best.value
+        now = Best(eval_params(state), value, run.epoch, state.model_state)
+        best = jax.tree.map(lambda new, old: jnp.where(better, new, old), now, best)
+    return run._replace(state=state, history=history, best=best, epoch=run.epoch + 1, bad_step=bad_step)
+
+
+def should_continue(run: Run, patience: int | None) -> Array:
+    """Whether all is finite and patience is not exhausted."""
+    on = run.bad_step < 0
+    if patience is not None and run.best is not None:
+        on &= run.epoch - 1 - run.best.epoch < patience
+    return on
 
 
 def step_metrics(metrics: Metrics) -> Array:
-    """What every step of an epoch has to tell; the norms, which cost a pass over all parameters, are not in it.
-
-    Args:
-        metrics: of a step.
-
-    Returns:
-        f32[3]: loss, penalty, accuracy; f32[4] with `skipped` where the optimizer may skip steps.
-
-    Example:
-        >>> from jaxnn.training._history import step_metrics
-        >>> update = training.make_train_step(task(h))
-        >>> _, metrics = update(training.init_state(task(h), key), (data.inputs, data.labels))
-        >>> step_metrics(metrics).shape
-        (3,)
-    """
+    """The metrics that are averaged over an epoch, f32[3 or 4]; the norms cost a pass over all parameters."""
     values = [metrics.loss, metrics.penalty, metrics.accuracy]
     return jnp.stack(values if metrics.skipped is None else [*values, metrics.skipped.astype(jnp.float32)])
 
 
 def epoch_metrics(per_step: Array, last: Metrics) -> tuple[dict[str, Array], Array]:
-    """The measures of an epoch.
-
-    Args:
-        per_step: f32[steps, 3 or 4], of each step what `step_metrics` makes of it.
-        last: all that is known of the last step.
-
-    Returns:
-        The measures f32[] by name, as `Run.history` has them, and the first bad step of the epoch, i32[], counted from
-        0; -1 where there is none.
-
-    Example:
-        >>> from jaxnn.training._history import epoch_metrics, step_metrics
-        >>> update = training.make_train_step(task(h))
-        >>> _, metrics = update(training.init_state(task(h), key), (data.inputs, data.labels))
-        >>> measures, bad = epoch_metrics(jnp.stack([step_metrics(metrics), step_metrics(metrics)]), metrics)
-        >>> bool(measures["loss"] == metrics.loss), int(bad)
-        (True, -1)
-    """
+    """Per-epoch metrics f32[] from `step_metrics` of each step, and the first bad step, from 0 in the epoch, or -1."""
     finite = jnp.isfinite(per_step[:, 0] + per_step[:, 1])
     taken = None
     if last.skipped is not None:
         taken = per_step[:, 3:] == 0
         finite |= ~taken[:, 0]
     finite = finite.at[-1].set(finite[-1] & jnp.isfinite(last.update_norm))
-    loss, penalty, share_right = per_step[:, :3].mean(0, where=taken)
-    measures = last._replace(loss=loss, penalty=penalty, accuracy=share_right)._asdict()
-    if last.learning_rate is None:
-        del measures["learning_rate"]
-    if taken is None:
-        del measures["skipped"]
-    else:
-        measures["skipped"] = per_step[:, 3].sum()
-    return measures, jnp.where(finite.all(), -1, jnp.argmin(finite).astype(jnp.int32))
+    loss, penalty, accuracy = per_step[:, :3].mean(0, where=taken)
+    skipped = None if taken is None else per_step[:, 3].sum()
+    metrics = last._replace(loss=loss, penalty=penalty, accuracy=accuracy, skipped=skipped)._asdict()
+    known = {name: value for name, value in metrics.items() if value is not None}
+    return known, jnp.where(finite.all(), -1, jnp.argmin(finite).astype(jnp.int32))
 
 
-def lower_is_better(measure: str) -> bool:
-    """Whether a measure of the history is better when it is lower; else it is better when it is higher.
+def lower_is_better(metric: str) -> bool:
+    """Whether a metric of the history is better when it is lower; else it is better when it is higher."""
+    return metric.endswith(("loss", "norm", "penalty"))
+
+
+def trim_history(run: Run) -> Run:
+    """The run with the history of its finished epochs only."""
+    done = int(run.epoch)
+    return run._replace(history={k: jax.device_put(np.asarray(values)[:done]) for k, values in run.history.items()})
+
+
+def pad_history(run: Run, like: Run) -> Run:
+    """The run with room in its history for as many epochs as `like`, whose shapes it must have."""
+
+    def padded(values: Any, room: Array) -> Array:
+        done = np.asarray(values, room.dtype)[: room.shape[0]]
+        return jnp.asarray(np.concatenate([done, np.full(room.shape[0] - len(done), np.nan, room.dtype)]))
+
+    run = jax.tree.map(jnp.asarray, run)
+    if set(run.history) == set(like.history):
+        run = run._replace(history={name: padded(values, like.history[name]) for name, values in run.history.items()})
+    shapes = [jax.tree.map(lambda leaf: (leaf.shape, leaf.dtype), each) for each in (run, like)]
+    if shapes[0] != shapes[1]:
+        raise ValueError("fit: progress is a Run of another training: its arrays or metrics are not those of this one")
+    return run
+
+
+def per_epoch(log: Callable[[int, dict[str, float]], object]) -> OnChunk:
+    """An `on_chunk` for `fit` that logs every epoch once, as experiment trackers expect.
 
     Args:
-        measure: its name.
+        log: called with the number of each new epoch, counted from 1, and its metrics by name. A resumed run logs the
+            epochs of the earlier run first.
 
     Returns:
-        A Python bool.
+        A callback, for one run.
 
     Example:
-        >>> from jaxnn.training._history import lower_is_better
-        >>> lower_is_better("validation_loss"), lower_is_better("validation_accuracy")
-        (True, False)
+        >>> logged = []
+        >>> on_chunk = training.per_epoch(lambda epoch, metrics: logged.append((epoch, sorted(metrics)[0])))
+        >>> run, _ = training.fit(task, h, key, data, epochs=3, batch_size=10, on_chunk=on_chunk)
+        >>> logged
+        [(1, 'accuracy'), (2, 'accuracy'), (3, 'accuracy')]
     """
-    return measure.endswith(("loss", "norm", "penalty"))
+    logged = 0
+
+    def on_chunk(run: Run, timing: Timing) -> None:
+        nonlocal logged
+        history = {name: np.asarray(values).tolist() for name, values in run.history.items()}
+        while logged < int(run.epoch):
+            logged += 1
+            log(logged, {name: values[logged - 1] for name, values in history.items()})
+
+    return on_chunk

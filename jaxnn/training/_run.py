@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 import jax
 import jax.numpy as jnp
@@ -12,10 +11,9 @@ from jax import Array
 from jaxnn import sharding
 from jaxnn.metrics import accuracy
 from jaxnn.random import epoch_rows
-from jaxnn.training._arguments import check_arguments
-from jaxnn.training._history import epoch_metrics, lower_is_better, step_metrics
+from jaxnn.training._history import empty_run, epoch_metrics, record_epoch, should_continue, step_metrics
 from jaxnn.training._step import eval_params, init_state, make_train_step, predict_scores, step_keys
-from jaxnn.training._task import Best, Data, Hparams, MakeTask, Metrics, Run, State, StepKeys, Task
+from jaxnn.training._task import Data, Hparams, MakeTask, Metrics, Options, Run, State, StepKeys, Stream, Task
 
 
 def run(
@@ -42,7 +40,7 @@ def run(
         data: see `Data`.
         epochs: how many, at least 1; static.
         batch_size: examples a step, at most N; static.
-        select: the measure of the history whose best epoch is kept in `Run.best`: lowest if its name ends with "loss",
+        select: the metric of the history whose best epoch is kept in `Run.best`: lowest if its name ends with "loss",
             "norm" or "penalty", else highest; static.
         patience: stop after so many epochs without a better `select`; None never stops; static.
 
@@ -59,19 +57,22 @@ def run(
         >>> int(run.epoch), run.history["accuracy"].shape
         (3, (3,))
     """
-    check_arguments(data, epochs, batch_size, select, patience)
+    check_options(epochs, batch_size, select, patience)
+    check_data(data, batch_size)
     data = sharding.replicate_inside(jax.tree.map(jnp.asarray, data))
-    progress = init_run(make_task, hparams, key, data, epochs, batch_size, select)
-    return train_until(make_task, hparams, key, data, progress, jnp.int32(epochs), batch_size, select, patience)
+    progress = init_run(make_task, hparams, key, data, epochs=epochs, select=select)
+    options = Options(make_task, batch_size, select, patience)
+    return advance(options, hparams, key, data, progress, jnp.int32(epochs))
 
 
 def init_run(
-    make_task: MakeTask, hparams: Hparams, key: Array, data: Data, epochs: int, batch_size: int, select: str | None
+    make_task: MakeTask, hparams: Hparams, key: Array, data: Data | Stream, *, epochs: int, select: str | None = None
 ) -> Run:
-    """The run before its first epoch.
+    """The run before its first epoch; under `jax.eval_shape`, the shapes of a run to be restored from a file.
 
     Args:
-        make_task, hparams, key, data, epochs, batch_size, select: as `run`.
+        make_task, hparams, key, epochs, select: as `run`.
+        data: as `fit`.
 
     Returns:
         A `Run` with no epoch done; its history has room for `epochs`.
@@ -80,43 +81,26 @@ def init_run(
         ValueError: `select` is not in the history.
 
     Example:
-        >>> run = training.init_run(task, h, key, data, epochs=5, batch_size=10, select=None)
+        >>> run = training.init_run(task, h, key, data, epochs=5)
         >>> int(run.epoch), run.history["loss"].shape
         (0, (5,))
     """
-    task = make_task(hparams)
-    state = init_state(task, jax.random.fold_in(key, 0))
-    measures = jax.eval_shape(functools.partial(_epoch, task, key, data, batch_size), state, jnp.int32(0))[1]
-    return empty_run(state, list(measures), epochs, select)
+    steps = data.steps if isinstance(data, Stream) else None
+    return new_run(make_task, hparams, key, tuple(data.evaluate or ()), steps, epochs, select)
 
 
-def empty_run(state: State, measures: Sequence[str], epochs: int, select: str | None) -> Run:
-    """The run before its first epoch, from its state.
-
-    Args:
-        state: before the first step.
-        measures: the names of the history.
-        epochs, select: as `run`.
-
-    Returns:
-        The `Run`.
-
-    Raises:
-        ValueError: `select` is not in the history.
-
-    Example:
-        >>> from jaxnn.training._run import empty_run
-        >>> empty_run(training.init_state(task(h), key), ["loss"], 5, "loss").best.value.item()
-        inf
-    """
-    if select is not None and select not in measures:
-        raise ValueError(f"run: select must be one of {', '.join(sorted(measures))}; got {select!r}")
-    history = {name: jnp.full(epochs, jnp.nan, jnp.float32) for name in measures}
-    best = None
-    if select is not None:
-        worst = jnp.float32(jnp.inf if lower_is_better(select) else -jnp.inf)
-        best = Best(eval_params(state), worst, jnp.int32(-1), state.model_state)
-    return Run(state, history, best, jnp.int32(0), jnp.int32(-1))
+def new_run(
+    make_task: MakeTask,
+    hparams: Hparams,
+    key: Array,
+    splits: Iterable[str],
+    steps: int | None,
+    epochs: int,
+    select: str | None,
+) -> Run:
+    """As `init_run`, from the names of the evaluated splits and, of a `Stream`, the steps of an epoch."""
+    state = init_state(make_task(hparams), jax.random.fold_in(key, 0))
+    return empty_run(state, splits, steps, epochs, select)
 
 
 def train_until(
@@ -126,11 +110,12 @@ def train_until(
     data: Data,
     progress: Run,
     stop: Array,
+    *,
     batch_size: int,
-    select: str | None,
-    patience: int | None,
+    select: str | None = None,
+    patience: int | None = None,
 ) -> Run:
-    """Train on until `stop` epochs are done, or patience is at its end, or something is not finite.
+    """Train on until `stop` epochs are done, patience is exhausted, or something is not finite.
 
     Args:
         make_task, hparams, key, data, batch_size, select, patience: as `run`.
@@ -141,105 +126,33 @@ def train_until(
         The `Run`, with more epochs done.
 
     Example:
-        >>> run = training.init_run(task, h, key, data, 5, 10, None)
-        >>> run = training.train_until(task, h, key, data, run, jnp.int32(2), 10, None, None)
+        >>> run = training.init_run(task, h, key, data, epochs=5)
+        >>> run = training.train_until(task, h, key, data, run, jnp.int32(2), batch_size=10)
         >>> int(run.epoch), np.isnan(run.history["loss"]).tolist()
         (2, [False, False, True, True, True])
     """
-    task = make_task(hparams)
+    return advance(Options(make_task, batch_size, select, patience), hparams, key, data, progress, stop)
+
+
+def advance(options: Options, hparams: Hparams, key: Array, data: Data, progress: Run, stop: Array) -> Run:
+    """As `train_until`."""
+    task = options.make_task(hparams)
     return jax.lax.while_loop(
-        lambda progress: (progress.epoch < stop) & should_continue(progress, patience),
-        lambda progress: train_epoch(task, key, data, progress, batch_size, select),
+        lambda progress: (progress.epoch < stop) & should_continue(progress, options.patience),
+        lambda progress: train_epoch(task, options, key, data, progress),
         progress,
     )
 
 
-def should_continue(progress: Run, patience: int | None) -> Array:
-    """Whether a run may train another epoch: all is finite, and patience is not at its end.
-
-    Args:
-        progress: the run so far.
-        patience: as `run`.
-
-    Returns:
-        bool[].
-
-    Example:
-        >>> from jaxnn.training._run import should_continue
-        >>> run = training.init_run(task, h, key, data, 5, 10, None)
-        >>> print(should_continue(run, None), should_continue(run._replace(bad_step=jnp.int32(7)), None))
-        True False
-    """
-    on = progress.bad_step < 0
-    if patience is not None and progress.best is not None:
-        on &= progress.epoch - 1 - progress.best.epoch < patience
-    return on
-
-
-def train_epoch(task: Task, key: Array, data: Data, progress: Run, batch_size: int, select: str | None) -> Run:
-    """The run after one more epoch.
-
-    Args:
-        task: what is to be learned.
-        key, data, batch_size, select: as `run`.
-        progress: the run so far.
-
-    Returns:
-        The `Run`.
-
-    Example:
-        >>> from jaxnn.training._run import train_epoch
-        >>> run = training.init_run(task, h, key, data, 5, 10, None)
-        >>> run = jax.eval_shape(lambda run: train_epoch(task(h), key, data, run, 10, None), run)
-        >>> run.history["loss"].shape, run.epoch.shape
-        ((5,), ())
-    """
-    state, measures, bad_step = _epoch(task, key, data, batch_size, progress.state, progress.epoch)
-    return record_epoch(progress, state, measures, bad_step, select)
-
-
-def record_epoch(progress: Run, state: State, measures: dict[str, Array], bad_step: Array, select: str | None) -> Run:
-    """The run with what an epoch has come to.
-
-    Args:
-        progress: the run before.
-        state: the state after the epoch's last step.
-        measures: of the epoch, f32[] by name.
-        bad_step: i32[], see `Run`.
-        select: as `run`.
-
-    Returns:
-        The `Run`.
-
-    Example:
-        >>> from jaxnn.training._run import record_epoch
-        >>> run = training.init_run(task, h, key, data, 5, 10, None)
-        >>> measures = dict.fromkeys(run.history, jnp.float32(0.5))
-        >>> run = record_epoch(run, run.state, measures, jnp.int32(-1), None)
-        >>> int(run.epoch), run.history["loss"][0].item()
-        (1, 0.5)
-    """
-    history = {name: values.at[progress.epoch].set(measures[name]) for name, values in progress.history.items()}
-    best = progress.best
-    if best is not None and select is not None:
-        value = measures[select].astype(jnp.float32)
-        better = value < best.value if lower_is_better(select) else value > best.value
-        now = Best(eval_params(state), value, progress.epoch, state.model_state)
-        best = jax.tree.map(lambda new, old: jnp.where(better, new, old), now, best)
-    return progress._replace(state=state, history=history, best=best, epoch=progress.epoch + 1, bad_step=bad_step)
-
-
-def _epoch(
-    task: Task, key: Array, data: Data, batch_size: int, state: State, epoch: Array
-) -> tuple[State, dict[str, Array], Array]:
-    """One epoch: the new state, the measures f32[] by name, and the first bad step or -1."""
+def train_epoch(task: Task, options: Options, key: Array, data: Data, progress: Run) -> Run:
+    """The run after one more epoch."""
     n = data.inputs.shape[0]
-    steps = n // batch_size
-    rows = epoch_rows(key, epoch, n, batch_size)
-    first_step = state.step
+    steps = n // options.batch_size
+    rows = epoch_rows(key, progress.epoch, n, options.batch_size)
+    first_step = progress.state.step
     update = make_train_step(task, data.statistics)
 
-    keys = jax.vmap(step_keys, in_axes=(None, 0))(state.key, first_step + jnp.arange(steps))
+    keys = jax.vmap(step_keys, in_axes=(None, 0))(progress.state.key, first_step + jnp.arange(steps))
 
     @jax.jit  # traced once for both of its places
     def step(state: State, rows: Array, keys: StepKeys) -> tuple[State, Metrics]:
@@ -252,13 +165,54 @@ def _epoch(
         return state, step_metrics(metrics)
 
     # The norms cost a pass over all parameters: only the last step computes them.
-    state, means = jax.lax.scan(light_step, state, jax.tree.map(lambda a: a[:-1], (rows, keys)))
+    state, means = jax.lax.scan(light_step, progress.state, jax.tree.map(lambda a: a[:-1], (rows, keys)))
     state, last = step(state, *jax.tree.map(lambda a: a[-1], (rows, keys)))
-    measures, bad = epoch_metrics(jnp.concatenate([means, step_metrics(last)[None]]), last)
+    metrics, bad = epoch_metrics(jnp.concatenate([means, step_metrics(last)[None]]), last)
     bad_step = jnp.where(bad < 0, -1, first_step + bad)
     params = eval_params(state)
     for name, (inputs, labels) in (data.evaluate or {}).items():
         scores = predict_scores(task, params, inputs, data.statistics, model_state=state.model_state)
         labels = jnp.asarray(labels)
-        measures |= {f"{name}_loss": task.loss(scores, labels).mean(), f"{name}_accuracy": accuracy(scores, labels)}
-    return state, measures, bad_step
+        metrics |= {f"{name}_loss": task.loss(scores, labels).mean(), f"{name}_accuracy": accuracy(scores, labels)}
+    return record_epoch(progress, state, metrics, bad_step, options.select)
+
+
+def check_options(epochs: int, batch_size: int | None, select: str | None, patience: int | None) -> None:
+    """Check numbers before anything is compiled."""
+    for name, value in (("epochs", epochs), ("batch_size", batch_size), ("patience", patience)):
+        if value is None and name == "patience":
+            continue
+        if not isinstance(value, int) or isinstance(value, bool):
+            raise TypeError(f"run: {name} must be a whole number, got {value!r}")
+        if value < 1:
+            raise ValueError(f"run: {name} must be at least 1, got {value}")
+    if patience is not None and select is None:
+        raise ValueError(f"run: patience={patience} needs select, the metric to wait for, such as 'validation_loss'")
+
+
+def check_data(data: Data, batch_size: int) -> None:
+    """Check shapes and types before anything is compiled."""
+    splits = {"training": (data.inputs, data.labels), **(data.evaluate or {})}
+    for name, (inputs, labels) in splits.items():
+        if jnp.ndim(inputs) < 1 or jnp.shape(labels) != jnp.shape(inputs)[:1]:
+            raise ValueError(
+                f"run: the {name} data must be inputs[N, ...] and labels[N], "
+                f"got inputs{list(jnp.shape(inputs))} and labels{list(jnp.shape(labels))}"
+            )
+        if not jnp.issubdtype(jnp.result_type(labels), jnp.integer):
+            raise TypeError(f"run: the {name} labels must be integer class numbers, got {jnp.result_type(labels)}")
+        if len(inputs) == 0:
+            raise ValueError(f"run: the {name} data are empty")
+    if data.weights is not None:
+        if jnp.shape(data.weights) != jnp.shape(data.labels):
+            raise ValueError(
+                f"run: weights must be one number for each training example, f32[{len(data.inputs)}], "
+                f"got weights{list(jnp.shape(data.weights))}"
+            )
+        if not jnp.issubdtype(jnp.result_type(data.weights), jnp.floating):
+            raise TypeError(f"run: weights must be floating point, got {jnp.result_type(data.weights)}")
+    if batch_size > len(data.inputs):
+        raise ValueError(
+            f"run: batch_size {batch_size} is larger than the {len(data.inputs)} training examples; choose at most that"
+        )
+    sharding.check_batch_size(batch_size)

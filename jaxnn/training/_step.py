@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -16,15 +16,12 @@ from jaxnn import sharding
 from jaxnn.metrics import accuracy
 from jaxnn.training._task import Batch, Metrics, Params, State, Statistics, StepKeys, Task, Weighted
 
-if TYPE_CHECKING:
-    pass
-
 
 def init_state(task: Task, key: Array) -> State:
     """The state before the first step.
 
     Args:
-        task: what is to be learned.
+        task: see `Task`.
         key: a PRNG key; parameters draw from one half, steps from the other.
 
     Returns:
@@ -43,20 +40,7 @@ def init_state(task: Task, key: Array) -> State:
 
 
 def step_keys(key: Array, step: ArrayLike) -> StepKeys:
-    """The keys of a step: a function of the run's key and the number of the step.
-
-    Args:
-        key: `State.key`.
-        step: i32[], `State.step`.
-
-    Returns:
-        A `StepKeys`. A run derives those of a whole epoch at once, which costs less than one at a time.
-
-    Example:
-        >>> keys = training.step_keys(key, 0)
-        >>> keys._fields, bool(keys.model == training.step_keys(key, 1).model)
-        (('augment', 'mixup', 'model'), False)
-    """
+    """The keys of a step from `State.key` and `State.step`; those of a whole epoch at once cost less."""
     of_step = jax.random.fold_in(key, step)
     return StepKeys(*(jax.random.fold_in(of_step, i) for i in range(3)))  # what is not used is not computed
 
@@ -68,14 +52,14 @@ def make_train_step(task: Task, statistics: Statistics = None) -> Callable[..., 
     is `mean(weight * loss)`: weights with the mean 1 keep the balance of loss and penalty.
 
     Args:
-        task: what is to be learned.
-        statistics: what `task.transform` needs, as fitted on the training split.
+        task: see `Task`.
+        statistics: what `task.transform` needs, fitted on the training split.
 
     Returns:
         `update(state, (inputs[B, ...], labels[B])) -> (state, metrics)`; the batch may have weights f32[B] as its third
-        part, and a third argument may hand in the step's keys, `step_keys(state.key, state.step)`.
+        part. A third argument, `StepKeys`, replaces the keys derived from `state.key` and `state.step`.
 
-    Source: the notes' forward pass, back-propagation and parameter update; Robbins & Monro 1951.
+    Source: forward pass, back-propagation and parameter update of the course notes; Robbins & Monro 1951.
 
     Example:
         >>> update = jax.jit(training.make_train_step(task(h)))
@@ -108,7 +92,7 @@ def make_train_step(task: Task, statistics: Statistics = None) -> Callable[..., 
             return loss + penalty, (loss, penalty, accuracy(scores, labels), model_state)
 
         (value, aside), gradient = jax.value_and_grad(objective, has_aux=True)(state.params)
-        loss, penalty, share_right, model_state = aside
+        loss, penalty, right, model_state = aside
         updates, opt_state = optimizer.update(
             gradient,
             state.opt_state,
@@ -125,7 +109,7 @@ def make_train_step(task: Task, statistics: Statistics = None) -> Callable[..., 
         metrics = Metrics(
             loss,
             penalty,
-            share_right,
+            right,
             learning_rate=_learning_rate(opt_state),
             gradient_norm=optax.tree.norm(gradient),
             update_norm=update_norm,
@@ -138,13 +122,13 @@ def make_train_step(task: Task, statistics: Statistics = None) -> Callable[..., 
 
 
 def eval_params(state: State) -> Params:
-    """The parameters that are evaluated and kept: those of the state, or their mean where the optimizer makes one.
+    """The parameters that are evaluated and kept: those of the state, or their average where the optimizer keeps one.
 
     Args:
         state: of a training.
 
     Returns:
-        `state.params`; with `jaxnn.optimizers.with_ema` the mean.
+        `state.params`; with `jaxnn.optimizers.with_ema` the average.
 
     Example:
         >>> state = training.init_state(task(h), key)
@@ -170,6 +154,15 @@ def _learning_rate(opt_state: Any) -> Array | None:
     """The one learning rate in the optimizer's state; a schedule has a second entry of this name, its counter."""
     found = [v for _, v in optax.tree.get_all_with_path(opt_state, "learning_rate") if isinstance(v, Array)]
     return found[0] if len(found) == 1 else None
+
+
+def absent_metrics(opt_state: Any) -> set[str]:
+    """The metrics that steps with this optimizer lack."""
+
+    def found(opt_state: Any) -> dict[str, Any]:
+        return {"learning_rate": _learning_rate(opt_state), "skipped": _skipped(opt_state, jnp.float32(0))}
+
+    return {name for name, value in jax.eval_shape(found, opt_state).items() if value is None}
 
 
 def _skipped(opt_state: Any, update_norm: Array) -> Array | None:
@@ -209,10 +202,9 @@ def predict_scores(
         (40, 2)
     """
     if (model_state is not None) != hasattr(task.model, "init_state"):
-        told = "the model has no state, but model_state was given" if model_state is not None else ""
-        raise TypeError(
-            f"predict_scores: {told or 'a model with a state needs model_state, such as State.model_state'}"
-        )
+        without = "a model with a state needs model_state, such as State.model_state"
+        given = "the model has no state, but model_state was given"
+        raise TypeError(f"predict_scores: {without if model_state is None else given}")
     examples: Array = sharding.replicate_inside(jnp.asarray(inputs))
 
     def some(x: Array) -> Array:
@@ -232,21 +224,7 @@ def predict_scores(
 def score_batch(
     task: Task, params: Params, inputs: Array, statistics: Statistics = None, *, model_state: Any = None
 ) -> Array:
-    """The scores of one batch in evaluation mode, each device its part.
-
-    Args:
-        task, params, statistics, model_state: as `predict_scores`.
-        inputs: [B, ...] as stored.
-
-    Returns:
-        f32[B, C].
-
-    Example:
-        >>> from jaxnn.training._step import score_batch
-        >>> params = training.init_state(task(h), key).params
-        >>> score_batch(task(h), params, data.inputs[:8]).shape
-        (8, 2)
-    """
+    """The scores of one batch in evaluation mode, f32[B, C], each device its part."""
 
     def of(x: Array) -> Array:
         return _apply(task, params, model_state, task.transform(statistics, x))[0]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -13,12 +12,15 @@ import numpy as np
 from jax import Array
 
 from jaxnn import distributed, sharding
-from jaxnn.training._arguments import check_arguments
-from jaxnn.training._run import init_run, should_continue, train_epoch
-from jaxnn.training._task import Data, Hparams, MakeTask, Run, State
+from jaxnn.training._history import should_continue
+from jaxnn.training._run import check_data, check_options, init_run, train_epoch
+from jaxnn.training._step import init_state
+from jaxnn.training._task import Data, Hparams, MakeTask, Options, Run, State
 
 Chunk = tuple[slice, slice]
 """Settings and seeds that are trained together."""
+
+_SMALL_ON_CPU = 2**26
 
 # Which leaves of a `Run` have an axis of their own: of the settings of one key, then of the keys. The number of epochs
 # and of steps is the same for all that are still running; the key of the steps is the seed's.
@@ -62,17 +64,22 @@ def run_grid(
         >>> runs.history["loss"].shape  # settings, seeds, epochs
         (3, 2, 3)
     """
-    count_settings(hparams)
-    check_arguments(data, epochs, batch_size, select, patience)
+    _count_settings(hparams)
+    check_options(epochs, batch_size, select, patience)
+    check_data(data, batch_size)
+    return _grid(Options(make_task, batch_size, select, patience), hparams, keys, data, epochs)
+
+
+def _grid(options: Options, hparams: Hparams, keys: Array, data: Data, epochs: int) -> Run:
     data = jax.tree.map(jnp.asarray, data)
-    steps = data.inputs.shape[0] // batch_size
+    steps = data.inputs.shape[0] // options.batch_size
 
     def begin(hparams: Hparams, key: Array) -> Run:
-        return init_run(make_task, hparams, key, data, epochs, batch_size, select)
+        return init_run(options.make_task, hparams, key, data, epochs=epochs, select=options.select)
 
     def train(hparams: Hparams, key: Array, progress: Run) -> tuple[Run, Array]:
-        after = train_epoch(make_task(hparams), key, data, progress, batch_size, select)
-        return after, should_continue(after, patience)
+        after = train_epoch(options.make_task(hparams), options, key, data, progress)
+        return after, should_continue(after, options.patience)
 
     def over_all(function: Callable[..., Any], *in_and_out: Any) -> Callable[..., Any]:
         """A function of (setting, key, ...) for all settings and keys; what all runs share stays one value."""
@@ -92,7 +99,7 @@ def run_grid(
         after = jax.tree.map(keep, _MODELS, after, before, is_leaf=lambda axis: axis is None)
         return after, on & still_on, done + on.astype(jnp.int32)
 
-    devices, lengths = sharding.axis_size(sharding.MODELS), (len(keys), count_settings(hparams))
+    devices, lengths = sharding.axis_size(sharding.MODELS), (len(keys), _count_settings(hparams))
     shared_out = min((1, 0), key=lambda axis: -(-lengths[axis] // devices) / lengths[axis])  # with fewest idle devices
 
     def spread(axis: int | None, part: Any) -> Any:
@@ -112,6 +119,9 @@ def run_grid(
     return jax.tree.map(lambda a: a.swapaxes(0, 1), progress)
 
 
+_compiled_grid = jax.jit(_grid, static_argnames=("options", "epochs"))
+
+
 def sweep(
     make_task: MakeTask,
     hparams: Hparams,
@@ -122,28 +132,28 @@ def sweep(
     batch_size: int,
     select: str | None = None,
     patience: int | None = None,
-    group: tuple[int, int] | None = None,
+    chunk: tuple[int, int] | None = None,
     keep: Callable[[Run], Any] = lambda run: run,
-    on_group: Callable[[Chunk, Any], None] | None = None,
-    recall: Callable[[Chunk], Any] = lambda group: None,
+    on_chunk: Callable[[Chunk, Any], None] | None = None,
+    recall: Callable[[Chunk], Any] = lambda chunk: None,
 ) -> Any:
-    """Every setting with every seed, in groups that fit the memory, each group by one compiled `run_grid`.
+    """Every setting with every seed, in chunks that fit in memory, each chunk by one compiled `run_grid`.
 
-    Within `sharding.model_parallel` the models of a group are spread over devices.
+    Within `sharding.model_parallel` the models of a chunk are spread over devices.
 
     Args:
         make_task, hparams, keys, data, epochs, batch_size, select, patience: as `run_grid`.
-        group: how many settings and how many seeds are trained together; by default `choose_chunk`. (1, 1) is a loop.
-        keep: what is wanted of each group's `Run`, such as `lambda run: run.history`; by default all of it but
+        chunk: how many settings and how many seeds are trained together; by default `choose_chunk`. (1, 1) is a loop.
+        keep: what to keep of each chunk's `Run`, such as `lambda run: run.history`; by default all of it but
             `state.key`, parameters of every run included.
-        on_group: called with each group that was trained and what is kept of it, NumPy arrays [settings, seeds, ...].
-        recall: what was kept of a group that is known already, as from a sweep that was interrupted, else None.
+        on_chunk: called with each chunk that was trained and what is kept of it, NumPy arrays [settings, seeds, ...].
+        recall: returns what was kept of a chunk trained before, as by a sweep that was interrupted, else None.
 
     Returns:
         What is kept, as NumPy arrays [H, S, ...].
 
     Raises:
-        TypeError, ValueError: as `run_grid`; also a ValueError for a group below (1, 1).
+        TypeError, ValueError: as `run_grid`; also a ValueError for a chunk below (1, 1).
 
     Example:
         >>> rates, keys = {"rate": jnp.array([0.1, 0.5, 1.0])}, jax.random.split(key, 2)
@@ -151,34 +161,31 @@ def sweep(
         >>> runs.state.params[0]["w"].shape  # settings, seeds, classes, inputs
         (3, 2, 2, 2)
     """
-    if group is not None and min(group) < 1:
-        raise ValueError(f"sweep: group must be at least (1, 1), got {group}")
-    settings, seeds = count_settings(hparams), len(keys)
-    check_arguments(data, epochs, batch_size, select, patience)
+    if chunk is not None and min(chunk) < 1:
+        raise ValueError(f"sweep: chunk must be at least (1, 1), got {chunk}")
+    settings, seeds = _count_settings(hparams), len(keys)
+    check_options(epochs, batch_size, select, patience)
+    check_data(data, batch_size)
     data, hparams, keys = sharding.replicate((data, hparams, keys))
-    size = group or choose_chunk(make_task, hparams, keys, data, batch_size)
+    size = chunk or choose_chunk(make_task, hparams, keys, data, batch_size)
+    options = Options(make_task, batch_size, select, patience)
+
+    def train(place: Chunk) -> Any:
+        of_chunk = jax.tree.map(lambda a: _padded(a, place[0], size[0]), hparams)
+        run = _compiled_grid(options, of_chunk, _padded(keys, place[1], size[1]), data, epochs=epochs)
+        run = run._replace(state=run.state._replace(key=None))
+        inside = tuple(slice(0, part.stop - part.start) for part in place)
+        kept = jax.tree.map(lambda a: a[inside], distributed.all_gather(keep(run)))
+        if on_chunk is not None:
+            on_chunk(place, kept)
+        return kept
+
     rows = []
-    for settings_of_row in _slices(settings, size[0]):
+    for of_settings in _slices(settings, size[0]):
         row = []
-        for place in ((settings_of_row, seeds_of_group) for seeds_of_group in _slices(seeds, size[1])):
+        for place in ((of_settings, of_seeds) for of_seeds in _slices(seeds, size[1])):
             kept = recall(place)
-            if kept is None:
-                run = _compiled(
-                    make_task,
-                    jax.tree.map(lambda a, place=place: _padded(a, place[0], size[0]), hparams),
-                    _padded(keys, place[1], size[1]),
-                    data,
-                    epochs=epochs,
-                    batch_size=batch_size,
-                    select=select,
-                    patience=patience,
-                )
-                inside = tuple(slice(0, part.stop - part.start) for part in place)
-                run = run._replace(state=run.state._replace(key=None))
-                kept = jax.tree.map(lambda a, inside=inside: a[inside], distributed.all_gather(keep(run)))
-                if on_group is not None:
-                    on_group(place, kept)
-            row.append(kept)
+            row.append(train(place) if kept is None else kept)
         rows.append(jax.tree.map(lambda *parts: np.concatenate(parts, axis=1), *row))
     return jax.tree.map(lambda *parts: np.concatenate(parts), *rows)
 
@@ -206,10 +213,9 @@ def choose_chunk(
         >>> training.choose_chunk(task, rates, keys, data, 10, memory=0)
         (1, 1)
     """
-    settings, seeds = count_settings(hparams), len(keys)
-    begin = functools.partial(init_run, make_task, epochs=1, batch_size=batch_size, select=None)
-    first = lambda hparams, keys, data: begin(jax.tree.map(lambda a: a[0], hparams), keys[0], data)
-    state = jax.eval_shape(first, hparams, keys, data).state
+    settings, seeds = _count_settings(hparams), len(keys)
+    first = lambda hparams, keys: init_state(make_task(jax.tree.map(lambda a: a[0], hparams)), keys[0])
+    state = jax.eval_shape(first, hparams, keys)
     weights = sum(leaf.size for leaf in jax.tree.leaves((state.params, state.opt_state)))
     parameters = sum(leaf.size for leaf in jax.tree.leaves(state.params))
     inputs = math.prod(data.inputs.shape[1:])
@@ -222,40 +228,19 @@ def choose_chunk(
     fit = max(1, int((limit - of_seed) // of_model)) * sharding.axis_size(sharding.MODELS)
     if fit < settings:
         return math.ceil(settings / math.ceil(settings / fit)), 1
-    room = limit if device.platform != "cpu" else min(limit, SMALL_ON_CPU)
+    room = limit if device.platform != "cpu" else min(limit, _SMALL_ON_CPU)
     together = max(1, min(seeds, int(room // (settings * of_model + of_seed))))
     return settings, math.ceil(seeds / math.ceil(seeds / together))
 
 
-SMALL_ON_CPU = 2**26
-
-
-def count_settings(hparams: Hparams) -> int:
-    """The number of settings H.
-
-    Args:
-        hparams: as `run_grid`.
-
-    Returns:
-        H.
-
-    Raises:
-        ValueError: the leaves do not all have the same number of values along one leading axis.
-
-    Example:
-        >>> from jaxnn.training._sweep import count_settings
-        >>> count_settings({"rate": jnp.array([0.1, 0.5, 1.0]), "l2": jnp.zeros(3)})
-        3
-    """
+def _count_settings(hparams: Hparams) -> int:
+    """The number of settings, the same for all hyper-parameters."""
     shapes = {jax.tree_util.keystr(at): np.shape(leaf) for at, leaf in jax.tree_util.tree_leaves_with_path(hparams)}
     counts = {shape[:1] for shape in shapes.values()}
     if len(counts) != 1 or counts & {(), (0,)}:
-        told = ", ".join(f"hparams{at} of shape {list(shape)}" for at, shape in shapes.items()) or "none at all"
-        raise ValueError(f"sweep: every hyper-parameter needs the same number of values [settings, ...], got {told}")
+        found = ", ".join(f"hparams{at} of shape {list(shape)}" for at, shape in shapes.items()) or "none at all"
+        raise ValueError(f"sweep: every hyper-parameter needs the same number of values [settings, ...], got {found}")
     return counts.pop()[0]
-
-
-_compiled = jax.jit(run_grid, static_argnames=("make_task", "epochs", "batch_size", "select", "patience"))
 
 
 def _slices(count: int, size: int) -> Iterator[slice]:
@@ -263,7 +248,7 @@ def _slices(count: int, size: int) -> Iterator[slice]:
 
 
 def _padded(values: Array, part: slice, size: int) -> Array:
-    """The values of a group; a smaller last group is filled with its last value, so that nothing is compiled anew."""
+    """The values of a chunk; a smaller last chunk is padded with its last value, so that nothing is compiled anew."""
     if part == slice(0, len(values)) and size == len(values):
         return values
     return values[jnp.minimum(jnp.arange(part.start, part.start + size), part.stop - 1)]

@@ -30,15 +30,16 @@ def training_run(workload: Workload, folder: Path) -> Peer:
     data = on_device(workload, read(workload, folder))
     make_task, h = task_maker(workload, data, layers.dot_as_sum), hyperparameters(workload)
     arguments = make_task, jax.tree.map(jnp.float32, h), jax.random.key(0), data
-    start = jax.jit(functools.partial(training.init_run, make_task), static_argnums=(3, 4, 5))
-    advance = jax.jit(functools.partial(training.train_until, make_task), static_argnums=(5, 6, 7), donate_argnums=3)
-    progress = start(*arguments[1:], MAX_UNITS * workload.epochs, workload.batch_size, None)
+    start = jax.jit(functools.partial(training.init_run, make_task, epochs=MAX_UNITS * workload.epochs))
+    one = functools.partial(training.train_until, make_task)
+    advance = jax.jit(one, static_argnames="batch_size", donate_argnums=3)
+    progress = start(*arguments[1:])
     done = 0
 
     def train(units: int) -> None:
         nonlocal progress, done
         done += units * workload.epochs
-        progress = advance(*arguments[1:], progress, jnp.int32(done), workload.batch_size, None, None)
+        progress = advance(*arguments[1:], progress, jnp.int32(done), batch_size=workload.batch_size)
         jax.block_until_ready(progress)
 
     def warm() -> float:

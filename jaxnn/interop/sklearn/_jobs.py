@@ -153,14 +153,15 @@ def _run(
     patience: int | None,
 ) -> training.Run:
     key = jax.random.fold_in(jax.random.key(seed), call)
-    progress = training.init_run(recipe, hparams, key, data, epochs, batch_size, select)
+    progress = training.init_run(recipe, hparams, key, data, epochs=epochs, select=select)
     if state is not None:
         params, opt_state, step = state
         first = progress.state
         if opt_state is None:
             opt_state, step = recipe(hparams).optimizer.init(params), first.step
         progress = progress._replace(state=training.State(params, opt_state, step, first.key))
-    run = training.train_until(recipe, hparams, key, data, progress, jnp.int32(epochs), batch_size, select, patience)
+    options = {"batch_size": batch_size, "select": select, "patience": patience}
+    run = training.train_until(recipe, hparams, key, data, progress, jnp.int32(epochs), **options)
     return run._replace(state=run.state._replace(key=None))
 
 
