@@ -55,16 +55,14 @@ def runs() -> str:
         link = f"[{name}](results/{name})"
         compiling = f"{run['seconds_compile']:.1f} s"
         rows.append([options, f"{100 * run['test_accuracy']:.2f} %", training, compiling, memory, link])
-    head = ["command (`python -m experiments.train ...`)", "test accuracy", "training", "compile", "peak memory"]
+    head = ["options of `experiments.train`", "test accuracy", "training", "compile", "peak memory"]
     return table([*head, "results"], rows)
 
 
 def lessons() -> str:
     """The lessons and their questions."""
     every = [(name, importlib.import_module(f"experiments.lessons.{name}").LESSON) for name in NAMES]
-    return table(
-        ["`python -m experiments.lessons.`", "question"], [[f"`{name}`", lesson.question.en] for name, lesson in every]
-    )
+    return table(["lesson", "question"], [[f"`{name}`", lesson.question.en] for name, lesson in every])
 
 
 def speed() -> str:
