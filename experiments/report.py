@@ -72,7 +72,7 @@ def report(config: Config, console: Console) -> list[dict[str, Any]]:
             console.print(f"{name} ...", highlight=False)
             run_lesson(importlib.import_module(f"experiments.lessons.{name}").LESSON, config, folder)
         found.append((read_summary(folder), folder))
-    files.write_text(config.out, page(found))
+    files.write(config.out, page(found))
     return [summary for summary, _ in found]
 
 

@@ -184,7 +184,7 @@ def never_stopped(tmp_path_factory):
 
 def test_a_damaged_checkpoint_is_passed_over_and_the_end_is_the_same(copy, never_stopped, capsys):
     newest, before = checkpoint.list_checkpoints(copy / "checkpoints")
-    file = max((newest / "state").rglob("*"), key=lambda path: path.stat().st_size * path.is_file())
+    file = newest / "arrays.npz"
     file.write_bytes(file.read_bytes()[:-1])
     assert train.main(["--resume", str(copy)]) == 0
     said = " ".join(capsys.readouterr().out.split())

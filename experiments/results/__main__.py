@@ -223,7 +223,7 @@ def update(options: Options) -> bool:
         print("README.md differs from the results: run python -m experiments.results", file=sys.stderr)
         return False
     if new != old:
-        files.write_text(path, new)
+        files.write(path, new)
     return True
 
 
