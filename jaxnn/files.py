@@ -16,7 +16,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 
 __all__ = ["DamagedError", "read_arrays", "remove_unfinished", "write", "write_arrays"]
@@ -51,8 +50,8 @@ def write(path: Path, content: bytes | str) -> None:
 def write_arrays(path: Path, tree: Any) -> None:
     """Write the arrays of a pytree atomically as `.npz`, each under its path in the tree, such as `params/0/w`.
 
-    Types that NumPy does not have, such as bfloat16, become records of one field: its name is that of the type, its value
-    the bits as an unsigned integer.
+    Types that NumPy does not have, such as bfloat16, become records of one field, which has the name of the type and
+    holds the bits as an unsigned integer.
 
     Args:
         path: the file, replaced if it exists.
@@ -101,7 +100,9 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
                 with file.open(name) as entry:
                     array = np.lib.format.read_array(entry, allow_pickle=False)
                 if array.dtype.names and len(array.dtype.names) == 1:
-                    array = array.view(np.dtype(array.dtype.names[0]))
+                    import ml_dtypes  # which JAX installs; it makes the names of its types known to NumPy
+
+                    array = array.view(getattr(ml_dtypes, array.dtype.names[0]))
                 arrays[name.removesuffix(".npy")] = array
     except Exception as error:
         raise DamagedError(
@@ -150,6 +151,8 @@ def temporary(path: Path) -> Path:
 
 def leaves_by_name(tree: Any) -> dict[str, Any]:
     """The leaves of a pytree by their path in it, such as `params/0/w`."""
+    import jax  # here, so that a cache of decoded data is read without it
+
     leaves = jax.tree_util.tree_leaves_with_path(tree)
     return {jax.tree_util.keystr(at, simple=True, separator="/"): leaf for at, leaf in leaves}
 
