@@ -63,7 +63,7 @@ def test_wrong_inputs_are_refused():
         attribution(lambda x: x, np.zeros(3, np.uint8))
     with pytest.raises(ValueError, match="fewer axes"):
         attribution(lambda x: x, np.zeros(3, np.float32), 2)
-    with pytest.raises(ValueError, match=r"must give scores\[C\]"):
+    with pytest.raises(ValueError, match=r"must return scores\[C\]"):
         attribution(jnp.sum, np.zeros(3, np.float32))
     with pytest.raises(ValueError, match="at least one Matrix"):
         equation(["="], "nothing")
