@@ -12,6 +12,7 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
+from processes import main_of
 from test_architecture import public_names
 
 from experiments import lessons
@@ -56,8 +57,7 @@ def test_the_commands_are_understood(module, options, monkeypatch):
     started = []
     monkeypatch.setattr(command, "run", lambda work, *arguments: started.append(work) or 0)
     place = f"{module}.__main__" if (ROOT / module.replace(".", "/")).is_dir() else module
-    main = importlib.import_module(place).main
-    assert main(shlex.split(options)) == 0
+    assert main_of(place.removeprefix("experiments."))(shlex.split(options)) == 0
     assert len(started) == 1
 
 
