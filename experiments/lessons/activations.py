@@ -30,7 +30,7 @@ from jaxnn.plots import signals, studies
 from jaxnn.training import Data, Task
 
 NAMES = tuple(ACTIVATIONS)
-SHOWN = ("sigmoid", "tanh", "ReLU", "leaky ReLU", "GELU")
+SHOWN: tuple[str, ...] = ("sigmoid", "tanh", "ReLU", "leaky ReLU", "GELU")
 BOTH = [NAMES.index("relu"), NAMES.index("leaky_relu")]
 GAINS = np.array([1.0, 1.0, 2.0, 2.0, 2.0], np.float32)
 """The variance of the weights in units of 1/in: Xavier's for sigmoid and tanh, He's for the others."""
