@@ -72,7 +72,7 @@ def write(config: Config, console: Console) -> dict[str, Any]:
     out = config.out or config.run / "export"
     out.mkdir(parents=True, exist_ok=True)
     for name, content in contents.items():
-        files.write_bytes(out / name, content)
+        files.write(out / name, content)
     files.write_json(out / "classifier.json", about)
     for name, content in contents.items():
         console.print(f"{out / name}: {len(content):,} bytes", highlight=False)

@@ -224,7 +224,7 @@ def _write_csv(
         setting = [f"{hparams[name][i].item():.6g}" for name in names]
         numbers = [found[name][i, j].item() for name in measures]
         rows.writerow([*setting, config.seed + j, scores[i, j], *numbers, int(found["bad_step"][i, j] >= 0)])
-    files.write_text(path, table.getvalue())
+    files.write(path, table.getvalue())
 
 
 def _figures(

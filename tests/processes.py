@@ -1,6 +1,8 @@
 """Commands as processes, for the tests of what becomes of them when they are disturbed."""
 
 import csv
+import functools
+import importlib
 import json
 import re
 import time
@@ -45,3 +47,11 @@ def assert_same_results(folder, expected):
     for path in expected.glob("*.png"):
         assert (folder / path.name).read_bytes() == path.read_bytes(), path.name
     assert {path.name for path in expected.iterdir()} <= {path.name for path in folder.iterdir()}
+
+
+def main_of(name):
+    """The function `main(arguments)` of a command or a lesson."""
+    from experiments.lessons import lesson
+
+    module = importlib.import_module(f"experiments.{name}")
+    return module.main if hasattr(module, "main") else functools.partial(lesson.main, module.LESSON, module.__doc__)

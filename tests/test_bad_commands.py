@@ -1,10 +1,10 @@
 """Wrong input to the commands: exit status 2, one line that names the value and what was expected, nothing written."""
 
-import importlib
 import re
 
 import jax
 import pytest
+from processes import main_of
 
 WRONG = {
     "train: unknown data": ("train", "--dataset digit", "unknown data set 'digit'; did you mean 'digits'"),
@@ -72,7 +72,7 @@ def test_it_is_refused_in_one_line_and_nothing_is_written(name, tmp_path, capsys
     (tmp_path / "file").write_text("no image")
     (tmp_path / "folder").mkdir()
     options = options.format(file=tmp_path / "file", folder=tmp_path / "folder")
-    main = importlib.import_module(f"experiments.{module}").main
+    main = main_of(module)
     assert main([*options.split(), "--out", str(work / "out")]) == 2
     error = capsys.readouterr().err
     assert error.startswith("error: ")
@@ -86,7 +86,7 @@ def test_it_is_refused_in_one_line_and_nothing_is_written(name, tmp_path, capsys
 def test_what_cannot_be_parsed_ends_with_status_2(module, options, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SystemExit) as end:
-        importlib.import_module(f"experiments.{module}").main(options.split())
+        main_of(module)(options.split())
     assert end.value.code == 2
     error = capsys.readouterr().err
     assert "Traceback" not in error
@@ -102,7 +102,7 @@ def test_a_folder_that_cannot_be_made_is_named(module, place, tmp_path, capsys):
     folder = ["--folder", place, "--lessons", "losses", "--out", str(tmp_path / "page.html")]
     out = folder if module == "report" else ["--out", place]
     with jax.numpy_dtype_promotion("standard"):
-        assert importlib.import_module(f"experiments.{module}").main(["--quick", *out]) == 2
+        assert main_of(module)(["--quick", *out]) == 2
     error = capsys.readouterr().err
     assert error.startswith("error: ")
     assert error.count("\n") == 1

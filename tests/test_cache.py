@@ -212,7 +212,7 @@ dataset = load("made_up", data_dir="/nowhere", cache_dir={str(carried)!r}, valid
 np.savez({str(tmp_path / "read.npz")!r}, *dataset.train, *dataset.validation, *dataset.test)
 print(ascii(dataset.classes))
 """
-    root = Path(cache.__file__).parents[2]
+    root = Path(cache.__file__).parents[3]
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=root, check=False)
     assert result.returncode == 0, result.stderr
     assert result.stdout.strip() == ascii(whole.classes)

@@ -1,14 +1,11 @@
 """Hessian-vector products, Lanczos and loss planes, against the full Hessian and finite differences; the lesson."""
 
-import json
-
 import jax
 import jax.flatten_util
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from experiments.lessons import optimization
 from jaxnn import losses, models
 from jaxnn.inspect import curvature
 
@@ -96,18 +93,6 @@ def test_the_plane_holds_the_loss_of_each_place():
     assert float(plane[1, 0]) == pytest.approx(float(loss(PARAMS)), rel=1e-6)
     with pytest.raises(ValueError, match="along_first"):
         curvature.loss_plane(loss, PARAMS, first, second, 1.0, b)
-
-
-@pytest.mark.slow
-def test_the_lesson(tmp_path):
-    assert optimization.main(["--quick", "--out", str(tmp_path)]) == 0
-    summary = json.loads((tmp_path / "summary.json").read_text())
-    assert [claim["held"] for claim in summary["claims"]] == [True] * 5
-    measured = summary["claims"][-1]["measured"]
-    assert measured["2/L"] == pytest.approx(2 / measured["L"])
-    assert summary["claims"][0]["measured"]["fitted power"] == pytest.approx(-0.5, abs=0.05)
-    for name in summary["figures"]:
-        assert (tmp_path / f"{name}.png").stat().st_size > 10_000
 
 
 def test_a_direction_for_weights_of_flax_is_scaled_for_each_neuron_as_well():

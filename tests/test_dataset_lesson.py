@@ -1,51 +1,17 @@
-"""The lesson on the data set, and its pictures."""
-
-import json
+"""The data of the lessons: prepared sets, and what is refused; pictures of a data set."""
 
 import numpy as np
 import pytest
 
-from experiments.lessons import dataset as lesson
+from experiments.lessons import dataset, lesson
 from experiments.lessons.data import load_images
 from experiments.lessons.lesson import Options
-from jaxnn.data import load
 from jaxnn.plots import image_table
 from jaxnn.plots.dataset import class_counts, pixel_values
 
 
-@pytest.fixture(scope="module")
-def summary(tmp_path_factory):
-    out = tmp_path_factory.mktemp("dataset")
-    assert lesson.main(["--quick", "--out", str(out)]) == 0
-    assert {f"{name}.png" for name in ("samples", "counts", "means", "pixels")} <= {p.name for p in out.iterdir()}
-    return json.loads((out / "summary.json").read_text())
-
-
-def test_every_claim_of_the_lesson_holds(summary):
-    assert [claim["held"] for claim in summary["claims"]] == [True] * 3
-
-
-def test_statistics_are_those_of_the_training_images(summary):
-    train = load("digits", validation_share=0).train
-    measured = summary["claims"][1]["measured"]
-    assert measured["mean"] == [pytest.approx(train.inputs.mean(dtype=np.float64), abs=1e-4)]
-    assert measured["std"] == [pytest.approx(train.inputs.std(dtype=np.float64), abs=1e-4)]
-    counts = summary["claims"][0]["measured"]
-    assert counts["training_examples"] + counts["test_examples"] == 1797
-
-
-def test_the_nearest_mean_image_is_that_of_a_loop(summary):
-    dataset = load("digits", validation_share=0)
-    x = dataset.train.inputs.reshape(-1, 64).astype(np.float64)
-    means = [x[dataset.train.labels == c].mean(0) for c in range(10)]
-    test = dataset.test.inputs.reshape(-1, 64).astype(np.float64)
-    nearest = [int(np.argmin([((image - mean) ** 2).sum() for mean in means])) for image in test]
-    expected = float(np.mean(np.array(nearest) == dataset.test.labels))
-    assert summary["claims"][2]["measured"]["nearest_mean_image"] == pytest.approx(expected, abs=0.003)
-
-
 def test_points_are_refused(tmp_path, capsys):
-    assert lesson.main(["--dataset", "moons", "--out", str(tmp_path)]) == 2
+    assert lesson.main(dataset.LESSON, None, ["--dataset", "moons", "--out", str(tmp_path)]) == 2
     assert "holds points, not images" in capsys.readouterr().err
 
 
@@ -53,7 +19,7 @@ def test_nothing_is_downloaded_where_nothing_is_prepared(tmp_path, monkeypatch, 
     monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))
     monkeypatch.setenv("JAXNN_CACHE_DIR", str(tmp_path))
     assert load_images(Options()).name == "digits"
-    assert lesson.main(["--dataset", "cifar100", "--out", str(tmp_path / "out")]) == 2
+    assert lesson.main(dataset.LESSON, None, ["--dataset", "cifar100", "--out", str(tmp_path / "out")]) == 2
     error = capsys.readouterr().err
     assert "--dataset cifar100 is not prepared" in error
     assert "lessons download nothing" in error
@@ -61,7 +27,7 @@ def test_nothing_is_downloaded_where_nothing_is_prepared(tmp_path, monkeypatch, 
 
 
 def test_an_unknown_set_is_named(tmp_path, capsys):
-    assert lesson.main(["--dataset", "cifra10", "--out", str(tmp_path / "out")]) == 2
+    assert lesson.main(dataset.LESSON, None, ["--dataset", "cifra10", "--out", str(tmp_path / "out")]) == 2
     assert "did you mean 'cifar10'" in capsys.readouterr().err
 
 

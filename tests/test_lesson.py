@@ -1,7 +1,8 @@
-"""What the lessons share: joined outcomes, timed training, races over learning rates, what a summary holds."""
+"""Shared by the lessons: joined findings, timed training, searches over learning rates, the summary."""
 
 import json
 import math
+import os
 import time
 from typing import Any
 
@@ -21,14 +22,14 @@ from jaxnn.data import load, toy
 
 
 def part(name: str, held: bool = True) -> Findings:
-    claim = Claim(Text(name, name), {"number": 1.5}, held)
+    claim = Claim(name, name, {"number": 1.5}, held)
     rows = ResultTable(name, ["a"], [[1]])
     return Findings([claim], {name: Figure(figsize=(2, 1))}, [rows], {f"{name} moves": [Figure()]}, 3, 0.5)
 
 
 def test_joined_parts_keep_their_order_and_add_up():
     whole = lesson.join([part("one"), part("two")])
-    assert [claim.text.en for claim in whole.claims] == ["one", "two"]
+    assert [claim.en for claim in whole.claims] == ["one", "two"]
     assert list(whole.figures) == ["one", "two"]
     assert [rows.title for rows in whole.tables] == ["one", "two"]
     assert list(whole.frames) == ["one moves", "two moves"]
@@ -45,6 +46,32 @@ def test_training_is_timed_until_its_result_is_there():
     assert 0.05 <= seconds < 5
 
 
+def test_training_in_the_background_gives_the_same_and_its_errors():
+    wait = lesson.in_background(lambda x, *, factor: factor * x, jnp.ones(2), factor=3.0)
+    result, seconds = wait()
+    np.testing.assert_array_equal(result, [3, 3])
+    assert seconds > 0
+    with pytest.raises(ZeroDivisionError):
+        lesson.in_background(lambda: 1 // 0)()
+
+
+def test_fast_compilation_lasts_for_a_quick_run_only(tmp_path):
+    seen = []
+
+    def study(options):
+        seen.append(jax.config.read("jax_disable_most_optimizations"))
+        if options.seed:
+            raise ValueError("no such seed")
+        return part("one")._replace(frames={})
+
+    made, before = Lesson("toy", Text("t", "t"), Text("q", "q"), study), dict(os.environ)
+    for more, status in (["--quick"], 0), ([], 0), (["--quick", "--seed", "1"], 2):
+        assert lesson.main(made, None, ["--out", str(tmp_path), *more]) == status
+        assert not jax.config.read("jax_disable_most_optimizations")
+    assert seen == [True, False, True]
+    assert dict(os.environ) == before
+
+
 @pytest.mark.parametrize(("held", "status"), [(True, 0), (False, 1)])
 def test_a_claim_decides_the_exit_status(tmp_path, capsys, held, status):
     made = Lesson("toy", Text("t", "t"), Text("q", "q"), lambda options: part("one", held)._replace(frames={}))
@@ -53,10 +80,10 @@ def test_a_claim_decides_the_exit_status(tmp_path, capsys, held, status):
     assert json.loads((tmp_path / "summary.json").read_text())["claims"][0]["held"] is held
 
 
-def test_what_is_not_finite_is_stored_as_a_word_and_ends_in_a_claim_not_in_an_error(tmp_path):
+def test_a_number_that_is_not_finite_is_stored_as_a_word(tmp_path):
     measured = {"a": math.inf, "b": np.float32("nan"), "c": 1.0, "d": 2, "e": "text"}
-    outcome = Findings([Claim(Text("t", "t"), measured, False)], {})
-    made = Lesson("toy", Text("t", "t"), Text("q", "q"), lambda options: outcome)
+    findings = Findings([Claim("t", "t", measured, False)], {})
+    made = Lesson("toy", Text("t", "t"), Text("q", "q"), lambda options: findings)
     assert lesson.main(made, None, ["--out", str(tmp_path)]) == 1
     stored = json.loads((tmp_path / "summary.json").read_text())["claims"][0]["measured"]
     assert stored == {"a": "inf", "b": "nan", "c": 1.0, "d": 2, "e": "text"}
@@ -91,32 +118,34 @@ CIRCLE = training.Data(*toy.circle(40), evaluate={"validation": toy.circle(20, s
 
 @pytest.mark.portable
 @enabled()
-def test_every_run_of_a_race_is_that_run_alone():
+def test_every_run_of_a_search_is_that_run_alone():
     rates, make_task = [0.01, 0.5], in_float64(task)
-    raced = rate_search.search_rates(make_task, {"bent": BENT}, rates, CIRCLE, seed=4, seeds=2, epochs=6, batch_size=10)
+    search = rate_search.search_rates(
+        make_task, {"bent": BENT}, rates, CIRCLE, seed=4, seeds=2, epochs=6, batch_size=10
+    )
     keys = jax.random.split(jax.random.key(4), 2)
     alone = jax.jit(lambda h: training.run(make_task, h, keys[1], CIRCLE, epochs=6, batch_size=10).history["loss"])
     for i, j in np.ndindex(2, 2):
         loss = alone({"bent": BENT[i], "learning_rate": np.float32(rates[j])})
-        np.testing.assert_allclose(raced.history["loss"][i, j, 1], loss, **ROUNDED)
+        np.testing.assert_allclose(search.history["loss"][i, j, 1], loss, **ROUNDED)
 
 
-def test_a_race_trains_every_kind_with_every_rate_and_finds_the_best():
+def test_a_search_trains_every_kind_with_every_rate_and_finds_the_best():
     bent, rates, data = BENT, [0.01, 0.5, 1e20], CIRCLE
-    raced = rate_search.search_rates(task, {"bent": bent}, rates, data, seed=4, seeds=2, epochs=6, batch_size=10)
-    assert raced.history["loss"].shape == (2, 3, 2, 6)
-    assert raced.models == 12
-    last = raced.last("loss")
+    search = rate_search.search_rates(task, {"bent": bent}, rates, data, seed=4, seeds=2, epochs=6, batch_size=10)
+    assert search.history["loss"].shape == (2, 3, 2, 6)
+    assert search.models == 12
+    last = search.last("loss")
     assert np.isinf(last[:, 2]).all()  # diverged
-    assert (raced.last("validation_accuracy")[:, 2] == 0).all()
+    assert (search.last("validation_accuracy")[:, 2] == 0).all()
     expected = [min(range(3), key=lambda j, i=i: sorted(last[i, j])[0] + sorted(last[i, j])[1]) for i in range(2)]
-    assert raced.best.tolist() == expected
-    np.testing.assert_allclose(raced.best_rates, np.asarray(rates, np.float32)[expected])
-    for i, values in enumerate(raced.at_best(last)):
+    assert search.best.tolist() == expected
+    np.testing.assert_allclose(search.best_rates, np.asarray(rates, np.float32)[expected])
+    for i, values in enumerate(search.at_best(last)):
         np.testing.assert_array_equal(values, last[i, expected[i]])
 
 
-def test_the_best_of_a_measure_that_should_be_high_is_the_highest():
+def test_the_best_of_a_metric_that_should_be_high_is_the_highest():
     # three kinds with two rates each, one seed, two epochs
     accuracy = np.array([[0.1, 0.2], [0.3, 0.9], [0.2, 0.8], [0.9, 0.1], [0.5, 0.3], [0.0, 0.4]])[:, None]
     history = {"loss": np.zeros((6, 1, 2)), "validation_accuracy": accuracy}

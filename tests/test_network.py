@@ -1,33 +1,12 @@
-"""The lesson on networks, and the drawn network."""
-
-import json
+"""The drawn network."""
 
 import numpy as np
 import pytest
 from matplotlib.collections import LineCollection
 from matplotlib.colors import to_hex
 
-from experiments.lessons import network as lesson
 from jaxnn.plots import network
 from jaxnn.plots.style import BLUE, VERMILION
-
-
-@pytest.fixture(scope="module")
-def summary(tmp_path_factory):
-    out = tmp_path_factory.mktemp("network")
-    assert lesson.main(["--quick", "--out", str(out)]) == 0
-    assert {"values.png", "maps.png"} <= {path.name for path in out.iterdir()}
-    return json.loads((out / "summary.json").read_text())
-
-
-def test_every_claim_of_the_lesson_holds(summary):
-    assert [claim["held"] for claim in summary["claims"]] == [True] * 4
-    assert summary["models"] == 12
-
-
-def test_parameters_are_counted(summary):
-    measured = summary["claims"][0]["measured"]
-    assert measured == {"3-4-2": 26, "2-6-2": 32, "64-256-10": 19210, "3072-512-10": 1578506}
 
 
 def drawn(w, neurons):

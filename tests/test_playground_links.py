@@ -1,4 +1,4 @@
-"""Links and model files: what goes out comes back, and what is bad is refused with a message."""
+"""Links and model files: they restore the state, and bad ones are refused with a message."""
 
 import base64
 import itertools
@@ -13,15 +13,14 @@ from hypothesis import strategies as st
 
 from experiments.playground.engine import points as data
 from experiments.playground.engine.links import MAX_FILE, MAX_LINK, Saved, View, from_file, from_link, to_file, to_link
-from experiments.playground.engine.presets import PRESETS
-from experiments.playground.engine.session import fit_weights
+from experiments.playground.engine.session import check_weights
 from experiments.playground.engine.settings import BOUNDS, CHOICES, FEATURES, Settings, change, shape_of
+from experiments.playground.page.presets import PRESETS
 
 
 def weights_for(settings: Settings, seed: int = 0) -> list[dict[str, np.ndarray]]:
     generator = np.random.default_rng(seed)
-    shape = shape_of(settings)
-    sizes = (len(shape.features), *shape.hidden, shape.outputs)
+    sizes = shape_of(settings).sizes
     normal = lambda *size: generator.standard_normal(size).astype(np.float32)
     return [{"w": normal(out, into), "b": normal(out)} for into, out in itertools.pairwise(sizes)]
 
@@ -72,7 +71,7 @@ def test_the_largest_network_and_all_points_fit_into_a_link():
     same(from_link(to_link(saved)), saved)
 
 
-def test_nothing_is_said_of_what_is_as_by_default():
+def test_defaults_are_omitted_from_links():
     assert to_link(Saved(Settings(), None, None)) == ""
     assert from_link("") == Saved(Settings(), None, None)
     assert to_link(Saved(change(Settings(), {"hidden": []}), None, None)) == "hidden="
@@ -119,10 +118,10 @@ def file_with(**changed) -> bytes:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"\xff", "no JSON"),
-        (b"{", "no JSON"),
-        (b"[" * 100_000, "no JSON"),
-        (b"[]", "no model of this page"),
+        (b"\xff", "not JSON"),
+        (b"{", "not JSON"),
+        (b"[" * 100_000, "not JSON"),
+        (b"[]", "not a model of this page"),
         (file_with(version=2), "version"),
         (file_with(settings=[]), "no settings"),
         (file_with(settings={"hidden": [1.5]}), "whole number"),
@@ -140,7 +139,7 @@ def test_bad_files_are_refused_with_what_was_expected(content, message):
         from_file(content)
 
 
-def test_weights_of_many_networks_are_refused():
+def test_weights_of_several_networks_are_refused():
     settings = change(Settings(), {"many": "seeds"})
     with pytest.raises(ValueError, match="one network"):
-        fit_weights(weights_for(settings), settings)
+        check_weights(weights_for(settings), settings)

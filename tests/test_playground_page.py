@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from experiments.playground.engine.links import from_link
-from experiments.playground.engine.presets import PRESETS
+from experiments.playground.page.presets import PRESETS
 
 pytest.importorskip("bokeh", reason="the extra 'playground' is not installed")
 sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
@@ -49,7 +49,7 @@ def chromium() -> Iterator[Any]:
 
 
 class Tab:
-    """A tab with the page, and what went wrong in it."""
+    """A tab with the page, and its errors."""
 
     def __init__(self, chromium: Any, url: str, width: int) -> None:
         self.page = chromium.new_page(viewport={"width": width, "height": 900})
@@ -88,7 +88,7 @@ class Tab:
         return self.page.evaluate(code)
 
     def at(self, x: float, y: float) -> tuple[float, float]:
-        """Where a place of the plane is on the screen."""
+        """The screen position of a point of the plane."""
         code = """([x, y]) => {
             const model = Bokeh.documents[0].roots().find(r => r.name == 'plane');
             const view = Bokeh.index.find_one(model), box = view.canvas_view.el.getBoundingClientRect();
@@ -109,7 +109,7 @@ def open_tab(chromium, url) -> Iterator[Callable[..., Tab]]:
     for tab in tabs:
         tab.page.close()
         assert tab.errors == []
-        assert tab.hosts == {"127.0.0.1"}, "nothing comes from elsewhere"
+        assert tab.hosts == {"127.0.0.1"}, "no other host is contacted"
 
 
 def test_it_trains_pauses_steps_and_resets(open_tab):
@@ -163,7 +163,7 @@ def test_points_are_added_moved_and_deleted_by_hand(open_tab):
     assert tab.until_status("s.points == 9")["points"] == 9
 
 
-def test_a_link_makes_the_same_state_and_picture_again(open_tab):
+def test_a_link_restores_state_and_picture(open_tab):
     tab = open_tab("#data=moons&hidden=5,3&loss=svm&l2=0.001&seed=4")
     tab.until_status("s.points == 300 && s.ready")
     tab.press("Play")
@@ -183,7 +183,7 @@ def test_a_link_makes_the_same_state_and_picture_again(open_tab):
 
 
 @pytest.mark.parametrize(("name", "goal"), [("three_neurons", 0.97), ("spiral", 0.95)])
-def test_presets_reach_what_they_claim(open_tab, name, goal):
+def test_presets_reach_their_accuracy(open_tab, name, goal):
     tab = open_tab()
     tab.page.get_by_label("Preset").select_option(label=PRESETS[name].title.en)
     tab.until_status(f"s.playing && s.step > 500 && s.accuracies[0] > {goal}")
@@ -200,12 +200,12 @@ def test_the_language_is_switched_and_back(open_tab):
     tab.page.get_by_role("button", name="Play", exact=True).wait_for()
 
 
-def test_a_bad_link_or_file_gives_a_message_and_the_page_goes_on(open_tab, tmp_path):
+def test_a_bad_link_or_file_gives_a_message_and_the_page_keeps_working(open_tab, tmp_path):
     tab = open_tab("#hidden=99")
     tab.until("document.getElementById('message').textContent.includes('from 1 to 32')")
     (tmp_path / "bad.json").write_text("{}")
     tab.page.set_input_files("#model", tmp_path / "bad.json")
-    tab.until("document.getElementById('message').textContent.includes('no model of this page')")
+    tab.until("document.getElementById('message').textContent.includes('not a model of this page')")
     (tmp_path / "bad.csv").write_text("x1,x2,target\n1,<img src=x onerror=alert(1)>,0\n")
     tab.page.set_input_files("#csv", tmp_path / "bad.csv")
     tab.until("document.getElementById('message').textContent.includes('line 2')")

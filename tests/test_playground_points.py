@@ -1,4 +1,4 @@
-"""Settings and their bounds; points, drawn and read from CSV."""
+"""Settings and their bounds; points drawn and read from CSV."""
 
 import math
 
@@ -35,7 +35,7 @@ def test_bad_settings_are_refused_with_what_was_expected(given, message):
 
 
 @pytest.mark.parametrize("name", sorted(BOUNDS))
-def test_every_number_has_its_bounds(name):
+def test_every_number_has_bounds(name):
     low, high = BOUNDS[name]
     for value in (low, high):
         assert getattr(change(Settings(), {name: value}), name) == value
@@ -44,7 +44,7 @@ def test_every_number_has_its_bounds(name):
             change(Settings(), {name: value})
 
 
-def test_only_what_needs_it_changes_the_shape():
+def test_only_settings_that_need_compilation_change_the_shape():
     shape = shape_of(Settings())
     for name in ("learning_rate", "momentum", "l1", "l2", "dropout"):
         assert shape_of(change(Settings(), {name: 0.5})) == shape
@@ -57,7 +57,7 @@ def test_only_what_needs_it_changes_the_shape():
 
 
 @pytest.mark.parametrize("name", CHOICES["data"])
-def test_every_set_is_drawn_and_is_the_same_again(name):
+def test_every_set_is_drawn_reproducibly(name):
     settings = change(Settings(), {"data": name, "classes": 3, "size": 90})
     one, two = data.draw(settings), data.draw(settings)
     for a, b in zip(one, two, strict=True):
@@ -69,7 +69,7 @@ def test_every_set_is_drawn_and_is_the_same_again(name):
     assert one.train.sum() == (45 if len(one.train) == 90 and name != "random" else len(one.train))
 
 
-def test_hills_are_what_the_demo_draws():
+def test_hills_match_the_demo():
     settings = change(Settings(), {"data": "hills", "noise": 0.0, "size": 400})
     points = data.draw(settings)
     for (x, y), target in zip(points.places.astype(float), points.targets, strict=True):
@@ -77,7 +77,7 @@ def test_hills_are_what_the_demo_draws():
         assert target == pytest.approx(max(heights, key=abs), abs=2e-3)
 
 
-def test_csv_goes_out_and_in():
+def test_csv_is_written_and_read_back():
     settings = Settings()
     points = data.draw(settings)
     back = data.from_csv(data.to_csv(points).encode(), settings)
@@ -92,7 +92,7 @@ def test_csv_goes_out_and_in():
     ("content", "message"),
     [
         (b"", "must name the columns"),
-        (b"\xff\xfe\x00", "no CSV text"),
+        (b"\xff\xfe\x00", "not CSV text"),
         (b"a,b\n1,2\n", "must name the columns"),
         (b"x1,x2,target\n1,2\n", "line 2 must have a number in each column"),
         (b"x1,x2,target\n1,2,__import__('os')\n", "line 2 must have a number"),
@@ -100,7 +100,7 @@ def test_csv_goes_out_and_in():
         (b"x1,x2,target\n", "has no points"),
         (b"x1,x2,target\n1,2,2\n", "from 0 to 1"),
         (b"x1,x2,target\n1,70,1\n", "from -6 to 6"),
-        (b"x1,x2,target,train\n1,2,1,0\n", "at least one point"),
+        (b"x1,x2,target,train\n1,2,1,0\n", "at least one training point"),
         (b"x1,x2,target\n" + b"1,2,1\n" * 1001, "at most 1000 points"),
         (b"x" * 300_000, "at most 200,000 bytes"),
     ],

@@ -1,4 +1,4 @@
-"""The state behind the page: settings, points, training, and what is drawn, without a browser."""
+"""The state behind the page: settings, points, training and drawn numbers, without a browser."""
 
 import itertools
 import math
@@ -10,10 +10,10 @@ import pytest
 from experiments.playground.engine import points as data
 from experiments.playground.engine import programs
 from experiments.playground.engine.compiler import Compiler, hparams
-from experiments.playground.engine.presets import PRESETS
 from experiments.playground.engine.probe import COARSE, FINE, LEVELS
 from experiments.playground.engine.session import HISTORY, Playground
 from experiments.playground.engine.settings import Settings, change
+from experiments.playground.page.presets import PRESETS
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +51,7 @@ def test_each_epoch_goes_through_the_training_points_once():
 
 
 @pytest.mark.portable
-def test_a_step_is_that_of_a_loop_in_numpy(compiler):
+def test_a_step_equals_that_of_a_numpy_loop(compiler):
     playground = ready(compiler, learning_rate=0.1, momentum=0.5, l1=0.01, l2=0.02)
     assert playground.learner is not None
     before = [{k: np.asarray(v, np.float64) for k, v in layer.items()} for layer in playground.learner.params]
@@ -92,7 +92,7 @@ def numeric_gradient(params, x, y, l1, l2):
     return found
 
 
-def test_training_in_pieces_is_training_at_once(compiler):
+def test_training_in_pieces_equals_training_at_once(compiler):
     one, two = ready(compiler), ready(compiler)
     one.train(1500)
     for steps in (1, 7, 700, 792):
@@ -115,12 +115,12 @@ def test_new_rates_and_points_compile_nothing(compiler, caplog):
     assert "Finished XLA compilation" not in caplog.text
 
 
-def test_dropout_trains_with_masks_and_looks_without(compiler):
+def test_dropout_masks_are_for_training_only(compiler):
     with_it, without = ready(compiler, dropout=0.5), ready(compiler)
     first, second = with_it.frame(), without.frame()
     assert first is not None
     assert second is not None
-    np.testing.assert_array_equal(first.look.losses, second.look.losses)
+    np.testing.assert_array_equal(first.snapshot.losses, second.snapshot.losses)
     with_it.train(1)
     without.train(1)
     assert with_it.learner is not None
@@ -131,7 +131,7 @@ def test_dropout_trains_with_masks_and_looks_without(compiler):
 # ---------------------------------------------------------------- what is drawn
 
 
-def test_the_picture_is_what_the_network_says(compiler):
+def test_the_picture_shows_the_scores_of_the_network(compiler):
     playground = ready(compiler)
     playground.train(300)
     playground.chosen = (1, 3)
@@ -140,30 +140,32 @@ def test_the_picture_is_what_the_network_says(compiler):
     along = (np.arange(FINE) + 0.5) / FINE * 12 - 6
     scores = forward(frame.params, [(x, y) for y in along for x in along]).reshape(FINE, FINE, 2)
     clear = np.abs(scores[..., 0] - scores[..., 1]) > 1e-4
-    np.testing.assert_array_equal((frame.look.plane // LEVELS)[clear], scores.argmax(-1)[clear])
+    np.testing.assert_array_equal((frame.snapshot.plane // LEVELS)[clear], scores.argmax(-1)[clear])
     sure = 2 / (1 + np.exp(-np.abs(scores[..., 0] - scores[..., 1]))) - 1
-    np.testing.assert_allclose(frame.look.plane % LEVELS, np.minimum(np.floor(sure * LEVELS), LEVELS - 1), atol=1)
-    np.testing.assert_allclose(frame.look.lead, np.abs(scores[..., 0] - scores[..., 1]), rtol=1e-3, atol=1e-3)
+    np.testing.assert_allclose(frame.snapshot.plane % LEVELS, np.minimum(np.floor(sure * LEVELS), LEVELS - 1), atol=1)
+    np.testing.assert_allclose(frame.snapshot.lead, np.abs(scores[..., 0] - scores[..., 1]), rtol=1e-3, atol=1e-3)
     hidden = np.tanh(forward([frame.params[0]], [(x, y) for y in along for x in along])[:, 3]).reshape(FINE, FINE)
-    np.testing.assert_allclose((frame.look.chosen.astype(float) - 128) / 127, hidden / np.abs(hidden).max(), atol=0.02)
-    assert [a.shape for a in frame.look.neurons] == [(n, COARSE, COARSE) for n in (2, 6, 2, 2)]
+    np.testing.assert_allclose(
+        (frame.snapshot.chosen.astype(float) - 128) / 127, hidden / np.abs(hidden).max(), atol=0.02
+    )
+    assert [a.shape for a in frame.snapshot.neurons] == [(n, COARSE, COARSE) for n in (2, 6, 2, 2)]
     x, y, train = playground.points
     right = forward(frame.params, x).argmax(-1) == y
-    np.testing.assert_allclose(frame.look.accuracies, [right[train].mean(), right[~train].mean()], atol=1e-6)
+    np.testing.assert_allclose(frame.snapshot.accuracies, [right[train].mean(), right[~train].mean()], atol=1e-6)
     order = np.argsort(~train, kind="stable")
-    at_points = frame.look.outputs[-1][COARSE * COARSE :][: len(x)]
+    at_points = frame.snapshot.outputs[-1][COARSE * COARSE :][: len(x)]
     np.testing.assert_allclose(at_points, forward(frame.params, x[order]), atol=1e-4)
 
 
 def test_gradients_vanish_through_six_sigmoid_layers_and_zeros_leave_neurons_constant(compiler):
     deep = ready(compiler, **PRESETS["vanishing"].given).frame()
     assert deep is not None
-    assert deep.look.gradients[0] < 1e-3 * deep.look.gradients[-1]
+    assert deep.snapshot.gradients[0] < 1e-3 * deep.snapshot.gradients[-1]
     flat = ready(compiler, init="zeros")
     flat.train(10)
     frame = flat.frame()
     assert frame is not None
-    assert frame.look.dead.tolist() == [6, 2]
+    assert frame.snapshot.dead.tolist() == [6, 2]
 
 
 def test_a_weight_is_set_by_hand(compiler):
@@ -179,7 +181,7 @@ def test_a_weight_is_set_by_hand(compiler):
             playground.set_parameter(*wrong)
 
 
-def test_the_curves_keep_the_whole_training_in_bounded_room(compiler):
+def test_the_curves_cover_the_whole_training_in_bounded_memory(compiler):
     playground = ready(compiler)
     for _ in range(3 * HISTORY):
         playground.train(1)
@@ -194,7 +196,7 @@ def test_the_curves_keep_the_whole_training_in_bounded_room(compiler):
 # ---------------------------------------------------------------- changes while it trains
 
 
-def test_what_can_keep_its_weights_keeps_them(compiler):
+def test_weights_are_kept_where_the_shapes_stay_the_same(compiler):
     playground = ready(compiler)
     playground.train(50)
     before = playground.weights()
@@ -223,7 +225,7 @@ def test_own_points_stay_when_the_network_changes_and_leave_with_the_data(compil
     assert len(playground.points.train) == 50
 
 
-def test_a_divergence_stops_and_says_so(compiler):
+def test_divergence_stops_with_a_message(compiler):
     playground = ready(compiler, loss="squared", learning_rate=10.0, activation="linear")
     playground.playing = True
     playground.train(3000)
@@ -234,12 +236,12 @@ def test_a_divergence_stops_and_says_so(compiler):
     playground.train(10)
     frame = playground.frame()
     assert frame is not None
-    assert np.isfinite(frame.look.losses).all()
+    assert np.isfinite(frame.snapshot.losses).all()
 
 
 @pytest.mark.portable
 @pytest.mark.slow
-def test_one_seed_of_many_is_that_seed_alone_and_widths_are_networks_of_their_size(compiler):
+def test_one_of_several_seeds_equals_that_seed_alone_and_widths_use_as_many_neurons(compiler):
     many = ready(compiler, many="seeds", hidden=(3,), learning_rate=0.1)
     steps = 20  # of two epochs, and few enough that rounding does not grow
     many.train(steps)
@@ -250,9 +252,9 @@ def test_one_seed_of_many_is_that_seed_alone_and_widths_are_networks_of_their_si
     assert many.learner is not None
     alone = ready(compiler, hidden=(3,), learning_rate=0.1)
     h, key = hparams(alone.settings), jax.random.split(jax.random.key(0), 16)[5]
-    begun = programs.begin(alone.shape, h, key)
+    initial = programs.begin(alone.shape, h, key)
     assert alone.learner is not None
-    alone.learner = begun._replace(key=alone.learner.key)
+    alone.learner = initial._replace(key=alone.learner.key)
     alone.train(steps)
     for one, other in zip(alone.learner.params, many.learner.params, strict=True):
         for name in one:
@@ -278,15 +280,15 @@ def test_values_are_learned(compiler, standard_promotion):
     frame = playground.frame()
     assert frame is not None
     test = playground.points.targets[~playground.points.train]
-    assert frame.look.losses[1] < 0.4 * test.var()
-    assert np.isnan(frame.look.accuracies).all()
+    assert frame.snapshot.losses[1] < 0.4 * test.var()
+    assert np.isnan(frame.snapshot.accuracies).all()
 
 
 # ---------------------------------------------------------------- presets
 
 
 @pytest.mark.parametrize("name", sorted(PRESETS))
-def test_every_preset_is_made_of_good_settings(name):
+def test_every_preset_has_valid_settings(name):
     assert data.draw(PRESETS[name].settings()).train.any()
 
 
@@ -296,7 +298,7 @@ def test_one_neuron_fails_on_circles_and_three_succeed(compiler, name, low, high
     playground.train(10_000)
     frame = playground.frame()
     assert frame is not None
-    assert low < frame.look.accuracies[0] <= high
+    assert low < frame.snapshot.accuracies[0] <= high
 
 
 def test_two_layers_of_eight_tanh_neurons_unroll_the_spiral(compiler):
@@ -310,4 +312,4 @@ def test_two_layers_of_eight_tanh_neurons_unroll_the_spiral(compiler):
     assert playground.settings.activation == "tanh"
     frame = playground.frame()
     assert frame is not None
-    assert frame.look.accuracies.min() > 0.95
+    assert frame.snapshot.accuracies.min() > 0.95

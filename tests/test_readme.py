@@ -11,6 +11,7 @@ from pathlib import Path
 
 import jax
 import pytest
+from processes import main_of
 from test_architecture import public_names
 
 from experiments import lessons
@@ -58,8 +59,8 @@ def test_the_commands_parse(module, options, monkeypatch):
     started = []
     monkeypatch.setattr(command, "run", lambda work, *arguments: started.append(work) or 0)
     folder = ROOT / module.replace(".", "/")
-    main = importlib.import_module(f"{module}.__main__" if folder.is_dir() else module).main
-    assert main(shlex.split(options)) == 0
+    place = f"{module}.__main__" if folder.is_dir() else module
+    assert main_of(place.removeprefix("experiments."))(shlex.split(options)) == 0
     assert len(started) == (module != "experiments.lessons")  # which only lists
 
 

@@ -12,7 +12,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from experiments import lessons, report
-from experiments.lessons.lesson import Claim, Findings, Lesson, Options, ResultTable, Text, write
+from experiments.lessons.lesson import Claim, Findings, Lesson, Options, ResultTable, Text, run
 
 NASTY = "<script>alert(\"x\")</script> & 'quoted'"
 
@@ -24,15 +24,15 @@ def picture(text: str) -> Figure:
 
 
 def outcome(options: Options, held: bool = True) -> Findings:
-    claim = Claim(Text(f"a claim {NASTY}", "论断"), {NASTY: 0.123456, "count": 7}, held)
+    claim = Claim(f"a claim {NASTY}", "论断", {NASTY: 0.123456, "count": 7}, held)
     wide = ResultTable(NASTY, [f"column {i}" for i in range(20)], [[f"a long cell {i}" for i in range(20)]])
     frames = [picture(f"frame {i}") for i in range(3)]
     return Findings([claim], {"one": picture("one")}, [wide], {"moving": frames}, models=5, training_seconds=1.5)
 
 
 def make(folder, name: str, held: bool = True) -> None:
-    lesson = Lesson(name, Text(f"Title of {name}", "标题"), Text(f"Why {NASTY}?", "为什么？"), outcome)
-    write(lesson, Options(), outcome(Options(), held), folder / name, 1.0)
+    title, question = Text(f"Title of {name}", "标题"), Text(f"Why {NASTY}?", "为什么？")
+    run(Lesson(name, title, question, lambda options: outcome(options, held)), Options(), folder / name)
 
 
 @pytest.fixture
@@ -83,7 +83,7 @@ def read(folder) -> Reader:
     return reader
 
 
-def test_the_page_follows_the_notes_and_holds_everything(folder):
+def test_the_page_follows_the_course_and_holds_everything(folder):
     assert build(folder) == 0
     reader = read(folder)
     assert [section["id"] for section in reader.all("section")] == ["capacity", "dropout"]
@@ -111,10 +111,10 @@ def test_nothing_on_the_page_comes_from_elsewhere_and_all_text_is_escaped(folder
     assert f"a claim {NASTY}" in "".join(reader.words)
 
 
-def test_a_claim_that_failed_is_marked_and_told(folder, capsys):
+def test_a_claim_that_failed_is_marked_and_named(folder, capsys):
     make(folder / "lessons", "dropout", held=False)
     assert build(folder) == 1
-    assert "a claim was not held: dropout" in capsys.readouterr().err
+    assert "claim of dropout did not hold" in capsys.readouterr().err
     classes = [item.get("class") for item in read(folder).all("li")]
     assert classes.count("not-held") == 1
 

@@ -11,7 +11,6 @@ from flax_nets import CLASSES, MODELS, SHAPE, assert_trees, examples, task_of
 from float64 import ROUNDED, enabled, in_float64
 
 from jaxnn import checkpoint, distributed, models, sharding, training
-from jaxnn.checkpoint import _checkpointer
 
 KEY = jax.random.key(0)
 H = {"rate": 0.05, "l2": 1e-3}
@@ -93,7 +92,7 @@ def test_devices_train_as_one(kind, wide_tasks):
 
 @each_kind
 def test_a_run_that_goes_on_from_a_checkpoint_ends_the_same_bit_for_bit(kind, tasks, tmp_path):
-    kept = _checkpointer.Checkpointer(tmp_path, epochs=1, keep=9)
+    kept = checkpoint.Checkpointer(tmp_path, epochs=1, keep=9)
 
     def save(run, timing):
         kept.save(int(run.epoch), run, {}, 0.0)

@@ -108,4 +108,4 @@ def write_history(path: Path, history: Mapping[str, np.ndarray], seconds: list[f
     columns = [np.asarray(values).tolist() for values in history.values()]
     for epoch, row in enumerate(zip(*columns, seconds, strict=True), start=1):
         rows.writerow([epoch, *row])
-    files.write_text(path, table.getvalue())
+    files.write(path, table.getvalue())

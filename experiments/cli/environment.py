@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import os
 import platform
 import resource
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +29,17 @@ def enable_compilation_cache() -> None:
     if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
         jax.config.update("jax_compilation_cache_dir", str(cache.root(None) / "compiled"))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.05)
+
+
+@contextlib.contextmanager
+def fast_compilation() -> Iterator[None]:
+    """Within, XLA skips its expensive optimizations: for programs that run for a second or two."""
+    before = jax.config.read("jax_disable_most_optimizations")
+    jax.config.update("jax_disable_most_optimizations", True)
+    try:
+        yield
+    finally:
+        jax.config.update("jax_disable_most_optimizations", before)
 
 
 def environment() -> dict[str, Any]:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import io
 import json
 import os
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,20 +13,21 @@ from typing import Any
 import jax
 import numpy as np
 
+from jaxnn.files import leaves_by_name, remove_unfinished, write, write_arrays
+from jaxnn.files import read_arrays as read_flat
 
-def write_text(path: Path, text: str) -> None:
-    """Write a text file atomically: readers see the old file or the whole new one."""
-    write_bytes(path, text.encode())
-
-
-def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file atomically: readers see the old file or the whole new one."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_bytes(content)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+__all__ = [
+    "as_json",
+    "check_folder",
+    "read_arrays",
+    "read_flat",
+    "read_sealed",
+    "remove_unfinished",
+    "write",
+    "write_arrays",
+    "write_json",
+    "write_sealed",
+]
 
 
 def check_folder(folder: Path) -> None:
@@ -42,7 +41,7 @@ def check_folder(folder: Path) -> None:
 
 def write_json(path: Path, value: Any) -> None:
     """Write a JSON file atomically; see `as_json`."""
-    write_text(path, as_json(value))
+    write(path, as_json(value))
 
 
 def as_json(value: Any) -> str:
@@ -76,49 +75,16 @@ def read_sealed(path: Path) -> dict[str, Any]:
     return values
 
 
-def remove_unfinished(folder: Path) -> None:
-    """Remove the temporary files and folders that a killed process left in a folder."""
-    for path in list(folder.rglob(".*.tmp")):
-        if path.is_dir():
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            path.unlink(missing_ok=True)
-
-
-def write_arrays(path: Path, tree: Any) -> None:
-    """Write a pytree of arrays as `.npz`, each array under its path in the tree, such as `params/0/w`."""
-    content = io.BytesIO()
-    leaves = jax.tree_util.tree_leaves_with_path(tree)
-    np.savez(content, allow_pickle=False, **{_name(place): np.asarray(leaf) for place, leaf in leaves})
-    write_bytes(path, content.getvalue())
-
-
 def read_arrays(path: Path, like: Any) -> Any:
     """Read a file of `write_arrays` into the structure of `like`; ValueError unless names and shapes agree."""
-    arrays = read_flat(path)
-    places, structure = jax.tree_util.tree_flatten_with_path(like)
-    names = [_name(place) for place, _ in places]
-    if set(names) != set(arrays):
-        raise ValueError(f"{path}: expected the arrays {sorted(names)}, found {sorted(arrays)}")
-    for name, (_, leaf) in zip(names, places, strict=True):
+    arrays, expected = read_flat(path), leaves_by_name(like)
+    if set(expected) != set(arrays):
+        raise ValueError(f"{path}: expected the arrays {sorted(expected)}, found {sorted(arrays)}")
+    for name, leaf in expected.items():
         if hasattr(leaf, "shape") and leaf.shape != arrays[name].shape:
             raise ValueError(f"{path}: {name} has shape {list(arrays[name].shape)}, expected {list(leaf.shape)}")
-    return jax.tree.unflatten(structure, [arrays[name] for name in names])
-
-
-def read_flat(path: Path) -> dict[str, np.ndarray]:
-    """The arrays of an `.npz` file by name; ValueError if it is damaged."""
-    content = path.read_bytes()
-    try:
-        with np.load(io.BytesIO(content), allow_pickle=False) as file:
-            return {name: file[name] for name in file.files}
-    except Exception as error:
-        raise ValueError(f"{path} is damaged or no .npz file of arrays ({error}); train again") from error
+    return jax.tree.unflatten(jax.tree.structure(like), [arrays[name] for name in expected])
 
 
 def _checksum(values: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
-
-
-def _name(place: tuple[Any, ...]) -> str:
-    return jax.tree_util.keystr(place, simple=True, separator="/")

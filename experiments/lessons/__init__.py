@@ -1,4 +1,4 @@
-"""The lessons: every section of the foundations as a command that checks its own claims."""
+"""The lessons: each section of the course as a command that checks its own claims."""
 
 NAMES = (
     "data_scale",
@@ -18,4 +18,4 @@ NAMES = (
     "overfitting",
     "dropout",
 )
-"""The lessons in the order of the notes."""
+"""In the order of the course."""

@@ -1,10 +1,10 @@
-"""Activation functions: how much gradient each lets through, which neurons die, and what that does to training.
+"""Activation functions: how much gradient each one passes on, which neurons die, and the effect on training.
 
-    python -m experiments.lessons.activations
+    python -m experiments.lessons.activations --quick
 
-In 20 layers the sigmoid shrinks the gradient of the first layer to less than a millionth of the last one's; ReLU keeps
-it. With large learning rates ReLU neurons die, leaky ones cannot. A network of six hidden layers stays at chance with
-the sigmoid while the others learn the digits. About 30 seconds on 2 cores.
+In 20 layers the sigmoid shrinks the gradient of the first layer to less than a millionth of the last layer's; ReLU
+preserves it. At large learning rates ReLU neurons die; leaky ReLU neurons cannot. A network of six hidden layers stays
+at chance with the sigmoid and learns the digits with the others. About 30 seconds on 2 cores.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from jaxnn.plots import signals, studies
 from jaxnn.training import Data, Task
 
 NAMES = tuple(ACTIVATIONS)
-SHOWN = tuple(name.replace("_", " ") for name in NAMES)
+SHOWN: tuple[str, ...] = ("sigmoid", "tanh", "ReLU", "leaky ReLU", "GELU")
 BOTH = [NAMES.index("relu"), NAMES.index("leaky_relu")]
 GAINS = np.array([1.0, 1.0, 2.0, 2.0, 2.0], np.float32)
 """The variance of the weights in units of 1/in: Xavier's for sigmoid and tanh, He's for the others."""
@@ -39,7 +39,7 @@ WIDTH = 64
 
 
 def one_of(index: Array) -> models.Activation:
-    """The activation of a traced number, so that networks with different ones are trained in one program."""
+    """The activation of a traced number, so that one program trains networks with different ones."""
     return lambda z: jax.lax.switch(index, list(ACTIVATIONS.values()), z)
 
 
@@ -63,20 +63,13 @@ def make_task(h: dict[str, Array]) -> Task:
 
 
 def study(options: Options) -> Findings:
-    """Derivatives, gradients against depth, dead neurons and training curves of all activations.
-
-    Args:
-        options: of the command.
-
-    Returns:
-        What was found.
-    """
+    """Derivatives, gradients against depth, dead neurons and training curves of all activations."""
     data = load_digits(options)
     trained = lesson.in_background(_train, data, options)
     norms, first = lesson.timed(_gradient_norms, data, options)
     parts = [_functions(), _depth(norms)]
-    (raced, dead), second = trained()
-    found = lesson.join([*parts, _training(raced), _dying(raced, dead)])
+    (search, dead), second = trained()
+    found = lesson.join([*parts, _training(search), _dying(search, dead)])
     return found._replace(training_seconds=first + second)
 
 
@@ -92,12 +85,10 @@ def _functions() -> Findings:
     values, slopes = jax.tree.map(np.asarray, look(z))
     largest = {name: float(slopes[name].max()) for name in NAMES}
     claim = Claim(
-        Text(
-            "the sigmoid passes on a quarter of a gradient at the most, and next to nothing where it is saturated",
-            "Sigmoid 最多传回四分之一的梯度，在饱和处几乎为零",
-        ),
-        {f"largest derivative, {name}": value for name, value in largest.items()}
-        | {"sigmoid's at 6": float(slopes["sigmoid"][-1])},
+        "The sigmoid passes on at most a quarter of a gradient, and almost nothing where it saturates",
+        "Sigmoid 最多传回四分之一的梯度，在饱和区几乎为零",
+        {f"largest derivative of {shown}": largest[name] for name, shown in zip(NAMES, SHOWN, strict=True)}
+        | {"derivative of sigmoid at 6": float(slopes["sigmoid"][-1])},
         abs(largest["sigmoid"] - 0.25) < 1e-6
         and slopes["sigmoid"][-1] < 0.01
         and min(largest["relu"], largest["tanh"]) > 0.99,
@@ -135,38 +126,37 @@ def _gradient_norms(data: Data, options: Options) -> np.ndarray:
 
 
 def _depth(norms: np.ndarray) -> Findings:
-    """What is left of the gradient in the first layer."""
+    """The gradient of the first layer relative to the last."""
     layers, seeds = norms.shape[2] - 1, norms.shape[1]
     ratio = np.median(norms[:, :, 0] / norms[:, :, -1], axis=1)
     by_name = dict(zip(NAMES, ratio.tolist(), strict=True))
     claim = Claim(
-        Text(
-            "through many sigmoid layers the gradient vanishes: the first layer's is less than a millionth of the "
-            "last's; ReLU keeps it",
-            "经过多层 Sigmoid，梯度消失：第一层的梯度不到最后一层的百万分之一；ReLU 能保住梯度",
-        ),
-        {f"first : last, {name}": value for name, value in by_name.items()},
+        "Through many sigmoid layers the gradient vanishes: in the first layer it is less than a millionth of that "
+        "in the last; ReLU preserves it",
+        "经过多层 Sigmoid 后梯度消失：第一层的梯度不到最后一层的百万分之一；ReLU 能保住梯度",
+        {
+            f"gradient of the first layer / the last, {shown}": by_name[name]
+            for name, shown in zip(NAMES, SHOWN, strict=True)
+        },
         by_name["sigmoid"] < 1e-6 and 0.01 < by_name["relu"] < 100,
     )
     curves = dict(zip(SHOWN, norms, strict=True))
     caption = f"{layers} hidden layers of {WIDTH}, {seeds} seeds each"
     figure = studies.bands(
-        "The gradient against depth, before training: behind sigmoids it vanishes",
-        [(caption, "layer, the first at the left", "norm of the gradient of W (log scale)", curves)],
+        "Gradient against depth before training: it vanishes behind sigmoids",
+        [(caption, "layer (first on the left)", "norm of the gradient of W (log scale)", curves)],
         logarithmic=[True],
     )
     return Findings([claim], {"gradients": figure}, models=len(NAMES) * seeds)
 
 
 def _train(data: Data, options: Options) -> tuple[RateSearch, np.ndarray]:
-    """Every activation with every learning rate and seed, in one program; then the share of neurons that died.
+    """Every activation with every learning rate and seed, in one program; then the fraction of dead neurons.
 
-    Returns:
-        The race, and for ReLU and leaky ReLU f64[2, rates, seeds], NaN where a network has diverged: it holds no
-        neurons to count.
+    The latter for ReLU and leaky ReLU, f64[2, rates, seeds], NaN where a network has diverged.
     """
     rates = [0.1, 1.0] if options.quick else [0.03, 0.1, 0.3, 1.0]
-    raced = search_rates(
+    search = search_rates(
         make_task,
         {"activation": np.arange(len(NAMES), dtype=np.int32), "gain": GAINS},
         rates,
@@ -188,60 +178,57 @@ def _train(data: Data, options: Options) -> tuple[RateSearch, np.ndarray]:
         over_seeds = jax.vmap(of_one, (0, None))
         return jax.vmap(jax.vmap(over_seeds, (0, None)))(params, leaky)
 
-    both = jax.tree.map(lambda a: a[BOTH], raced.params)
-    shares = np.asarray(dead(both, np.array([False, True]), data.inputs), np.float64)
-    return raced, np.where(np.isfinite(raced.history["loss"][BOTH][..., -1]), shares, np.nan)
+    both = jax.tree.map(lambda a: a[BOTH], search.params)
+    fractions = np.asarray(dead(both, np.array([False, True]), data.inputs), np.float64)
+    return search, np.where(np.isfinite(search.history["loss"][BOTH][..., -1]), fractions, np.nan)
 
 
-def _training(raced: RateSearch) -> Findings:
-    """What each activation learns with its best learning rate."""
-    top = dict(zip(NAMES, (float(a.mean()) for a in raced.at_best(raced.last("validation_accuracy"))), strict=True))
+def _training(search: RateSearch) -> Findings:
+    """Training with each activation at its best learning rate."""
+    top = dict(zip(NAMES, (float(a.mean()) for a in search.at_best(search.last("validation_accuracy"))), strict=True))
     claim = Claim(
-        Text(
-            "with six hidden layers the sigmoid stays near chance at every learning rate; the others learn",
-            "六个隐藏层时，Sigmoid 在每个学习率下都停在随机水平附近；其他激活函数都能学会",
-        ),
-        {f"validation accuracy, {name}": value for name, value in top.items()},
+        "With six hidden layers the sigmoid stays near chance at every learning rate; the other activations learn",
+        "有六个隐藏层时，Sigmoid 在所有学习率下都停在随机猜测的水平附近；其他激活函数都能学会",
+        {f"validation accuracy, {shown}": top[name] for name, shown in zip(NAMES, SHOWN, strict=True)},
         top["sigmoid"] < 0.3 and min(value for name, value in top.items() if name != "sigmoid") > 0.8,
     )
-    title = f"Six hidden layers on digits, each activation with its best learning rate of {len(raced.rates)}"
+    title = f"Six hidden layers on digits, each activation with the best of {len(search.rates)} learning rates"
     rows = [
         (shown, f"{gain:g}/in", f"{rate:g}", f"{top[name]:.1%}")
-        for name, shown, gain, rate in zip(NAMES, SHOWN, GAINS, raced.best_rates, strict=True)
+        for name, shown, gain, rate in zip(NAMES, SHOWN, GAINS, search.best_rates, strict=True)
     ]
-    columns = ("activation", "variance of W", "best rate", "validation accuracy")
+    columns = ("activation", "variance of the weights", "best learning rate", "validation accuracy")
     table = ResultTable("Digits, six hidden layers of 32", columns, rows)
-    return Findings([claim], {"training": curves(title, SHOWN, raced, classes=10)}, [table], models=raced.models)
+    return Findings([claim], {"training": curves(title, SHOWN, search, classes=10)}, [table], models=search.models)
 
 
-def _dying(raced: RateSearch, dead: np.ndarray) -> Findings:
+def _dying(search: RateSearch, dead: np.ndarray) -> Findings:
     """Neurons that no example activates, against the learning rate."""
-    shares = {
+    fractions = {
         float(rate): float(np.nanmedian(row))
-        for rate, row in zip(raced.rates, dead[0], strict=True)
+        for rate, row in zip(search.rates, dead[0], strict=True)
         if np.isfinite(row).any()
     }
-    low, high, leaky = min(shares), max(shares), float(np.nanmax(dead[1]))
+    low, high, leaky = min(fractions), max(fractions), float(np.nanmax(dead[1]))
     claim = Claim(
-        Text(
-            "large learning rates kill ReLU neurons; leaky ReLU neurons cannot die",
-            "学习率过大会让 ReLU 神经元死亡；Leaky ReLU 的神经元不会死亡",
-        ),
-        {f"dead at {rate:g}": share for rate, share in shares.items()} | {"leaky, most": leaky},
-        low < high and shares[high] > shares[low] and leaky == 0.0,
+        "Large learning rates kill ReLU neurons; leaky ReLU neurons cannot die",
+        "学习率过大会使 ReLU 神经元死亡；Leaky ReLU 的神经元不会死亡",
+        {f"fraction of dead ReLU neurons at learning rate {rate:g}": fraction for rate, fraction in fractions.items()}
+        | {"largest fraction of dead leaky ReLU neurons": leaky},
+        low < high and fractions[high] > fractions[low] and leaky == 0.0,
     )
-    reached = 100 * raced.last("validation_accuracy")[BOTH]
+    reached = 100 * search.last("validation_accuracy")[BOTH]
     names = [SHOWN[i] for i in BOTH]
     figure = studies.against_rate(
-        "Neurons that no training example activates: ReLU dies at large learning rates",
-        raced.rates,
+        "Neurons that no training example activates: ReLU neurons die at large learning rates",
+        search.rates,
         [
             (
                 "Dead neurons after training",
-                "share of the hidden neurons (%)",
+                "fraction of the hidden neurons (%)",
                 dict(zip(names, 100 * dead, strict=True)),
             ),
-            ("Accuracy reached", "validation accuracy (%)", dict(zip(names, reached, strict=True))),
+            ("Accuracy after training", "validation accuracy (%)", dict(zip(names, reached, strict=True))),
         ],
         "learning rate (log scale)",
     )
@@ -251,15 +238,9 @@ def _dying(raced: RateSearch, dead: np.ndarray) -> Findings:
 LESSON = Lesson(
     "activations",
     Text("Activation functions and vanishing gradients", "激活函数与梯度消失"),
-    Text("Why is the sigmoid hardly used any more?", "为什么现在很少再用 Sigmoid？"),
+    Text("Why has the sigmoid fallen out of use in hidden layers?", "为什么现在隐藏层中很少再用 Sigmoid？"),
     study,
 )
 
-
-def main(arguments: list[str] | None = None) -> int:
-    """The command; see the module's description."""
-    return lesson.main(LESSON, __doc__, arguments)
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(lesson.main(LESSON, __doc__))

@@ -1,11 +1,11 @@
-"""Back-propagation: the gradient of every node, and proof that it is right.
+"""Back-propagation: the gradient at every node, and evidence that it is right.
 
-    python -m experiments.lessons.backpropagation
+    python -m experiments.lessons.backpropagation --quick
 
-Draws the computational graphs of the notes' two examples with the value and the gradient of every node (f = (x + y) z
-with gradients -4, -4, 3; a sigmoid neuron with output 0.7311), then the graph of a whole two-layer network's objective.
-For that network the backward pass written by hand, `jax.grad` and central differences in float64 agree to about 1e-8,
-and the usual mistakes do not pass the check. About 12 s on 2 CPU cores, 7 s with --quick.
+Draws the computation graphs of two textbook examples with the value and the gradient at every node (f = (x + y) z with
+gradients -4, -4, 3; a sigmoid neuron with output 0.7311), then the graph of the objective of a two-layer network. For
+that network a hand-written backward pass, `jax.grad` and central differences in float64 agree to about 1e-8, and the
+usual mistakes fail the check. About 12 s on 2 CPU cores, 7 s with --quick.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from jaxnn.plots import curves, graph
 
 L2 = 0.1
 NEURON = {"w0": -0.197, "x0": 0.393, "w1": -0.393, "x1": -0.590, "w2": 0.197}
-MISTAKES = ("the mean over the batch forgotten", "the penalty's factor 2 forgotten", "the ReLU passed over")
+MISTAKES = ("mean over the batch forgotten", "factor 2 of the penalty forgotten", "ReLU ignored")
 
 
 def study(options: Options) -> Findings:
@@ -36,22 +36,18 @@ def study(options: Options) -> Findings:
     product = computation_graph(lambda x, y, z: (x + y) * z, -2.0, 5.0, -4.0)
     found = {node.name: _number(node.gradient) for node in product if node.kind == "input"}
     small = Claim(
-        Text(
-            "f = (x + y) z at (-2, 5, -4) is -12; its gradients are -4, -4 and 3",
-            "f = (x + y) z 在 (-2, 5, -4) 处为 -12，梯度为 -4、-4、3",
-        ),
-        {"f": float(product[-1].value)} | found,
+        "f = (x + y) z at (-2, 5, -4) is -12, and its gradients are -4, -4 and 3",
+        "f = (x + y) z 在 (-2, 5, -4) 处的值为 -12，梯度为 -4、-4、3",
+        {"f": float(product[-1].value)} | {f"df/d{name}": slope for name, slope in found.items()},
         float(product[-1].value) == -12 and found == {"x": -4, "y": -4, "z": 3},
     )
     neuron = computation_graph(_neuron, 2.0, -1.0, -3.0, -2.0, -3.0)
     slopes = {node.name: _number(node.gradient) for node in neuron if node.kind == "input"}
     output = float(neuron[-1].value)
     sigmoid = Claim(
-        Text(
-            "The sigmoid neuron gives 0.7311, and its gradients are those of the notes",
-            "sigmoid 神经元输出 0.7311，各梯度与笔记一致",
-        ),
-        {"output": output} | slopes,
+        "A sigmoid neuron outputs 0.7311, and its gradients are those of the textbook example",
+        "sigmoid 神经元的输出为 0.7311，各梯度与教材中的例子一致",
+        {"output": output} | {f"derivative with respect to {name}": slope for name, slope in slopes.items()},
         abs(output - 0.7311) < 5e-5 and all(abs(slopes[name] - value) < 1e-3 for name, value in NEURON.items()),
     )
     claims, tables, figures = _network(options)
@@ -96,15 +92,13 @@ def _network(options: Options) -> tuple[list[Claim], list[ResultTable], dict[str
     worst = max(check.max_error for check in [*checks, *by_jax])
     together = max(float(row[3]) for row in rows)
     agree = Claim(
-        Text(
-            "Hand-written backward pass, jax.grad and central differences in float64 agree in every weight",
-            "手写反向传播、jax.grad 与 float64 中心差分在每个权重上一致",
-        ),
+        "A hand-written backward pass, jax.grad and central differences in float64 agree for every weight",
+        "手写反向传播、jax.grad 与 float64 中心差分对每个权重都一致",
         {
-            "largest_error_to_differences": worst,
-            "largest_difference_by_hand_and_jax": together,
-            "weights_checked": sum(len(check.analytic) for check in checks),
-            "at_kinks": sum(check.kinks for check in checks),
+            "largest relative error against central differences": worst,
+            "largest relative difference between hand-written and jax.grad": together,
+            "weights checked": sum(len(check.analytic) for check in checks),
+            "weights at kinks of the ReLU": sum(check.kinks for check in checks),
         },
         worst < 1e-6 and together < 1e-12,
     )
@@ -115,16 +109,21 @@ def _network(options: Options) -> tuple[list[Claim], list[ResultTable], dict[str
         for mistake in MISTAKES
     }
     caught = Claim(
-        Text(
-            "The check catches the usual mistakes of a backward pass: their errors are 1e5 times larger and more",
-            "梯度检验能发现反向传播的常见错误：误差大 10 万倍以上",
-        ),
-        {"right": worst} | errors,
+        "The gradient check catches the usual mistakes in a backward pass: their errors are over 100,000 times larger",
+        "梯度检验能发现反向传播的常见错误：其误差是正确实现的 10 万倍以上",
+        {"error without a mistake": worst} | {f"error, {mistake}": error for mistake, error in errors.items()},
         min(errors.values()) > 1e5 * worst and min(errors.values()) > 1e-3,
     )
     table = ResultTable(
-        "relative errors of the gradient of a two-layer network",
-        ("weights", "how many", "norm", "by hand and jax.grad", "by hand and differences", "kinks"),
+        "Relative errors of the gradient of a two-layer network",
+        (
+            "weights",
+            "count",
+            "norm of the gradient",
+            "hand-written vs jax.grad",
+            "hand-written vs differences",
+            "kinks",
+        ),
         rows,
     )
     steps, figure = _steps(params, x, objective, by_hand, options.seed)
@@ -141,17 +140,7 @@ def _network(options: Options) -> tuple[list[Claim], list[ResultTable], dict[str
 
 
 def backward(params: Any, x: np.ndarray, y: np.ndarray, mistake: str = "") -> list[dict[str, np.ndarray]]:
-    """The gradient of the objective of a two-layer ReLU network with softmax loss and penalty, written by hand.
-
-    Args:
-        params: two layers of w[out, in] and b[out].
-        x: f[B, in].
-        y: int[B], the right classes.
-        mistake: one of `MISTAKES` to make.
-
-    Returns:
-        Like params, in float64.
-    """
+    """The hand-written gradient, in float64, of the softmax loss and penalty of a two-layer ReLU network."""
     (w1, b1), (w2, b2) = [[np.asarray(layer[name], np.float64) for name in ("w", "b")] for layer in params]
     x, rows = x.astype(np.float64), np.arange(len(x))
     z = x @ w1.T + b1  # forward
@@ -165,14 +154,11 @@ def backward(params: Any, x: np.ndarray, y: np.ndarray, mistake: str = "") -> li
     of_penalty = L2 if mistake == MISTAKES[1] else 2 * L2
     dh = ds @ w2
     dz = dh if mistake == MISTAKES[2] else dh * (z > 0)
-    return [
-        {"w": dz.T @ x + of_penalty * w1, "b": dz.sum(0)},
-        {"w": ds.T @ h + of_penalty * w2, "b": ds.sum(0)},
-    ]
+    return [{"w": dz.T @ x + of_penalty * w1, "b": dz.sum(0)}, {"w": ds.T @ h + of_penalty * w2, "b": ds.sum(0)}]
 
 
 def _steps(params: Any, x: np.ndarray, objective: Any, gradient: Any, seed: int) -> tuple[Claim, Figure]:
-    """The error of the slope along one direction, for steps of all sizes, from one side and from both."""
+    """The error of one-sided and central differences along one direction, for steps of all sizes."""
     size = np.geomspace(1e-12, 1e-1, 56)
     with jax.enable_x64(True):
         flat, restore = ravel_pytree(jax.tree.map(lambda a: jnp.asarray(a, jnp.float64), params))
@@ -193,28 +179,22 @@ def _steps(params: Any, x: np.ndarray, objective: Any, gradient: Any, seed: int)
 
         double, one_sided = differences(jnp.float64)
         single, _ = differences(jnp.float32)
-    lines = {
-        "both sides, float64": double,
-        "one side, float64": one_sided,
-        "both sides, float32": single,
-    }
+    lines = {"central, float64": double, "one-sided, float64": one_sided, "central, float32": single}
     errors = {name: np.maximum(np.abs(values / slope - 1), 1e-16) for name, values in lines.items()}
     best = {name: float(values.min()) for name, values in errors.items()}
-    at = float(size[errors["both sides, float64"].argmin()])
+    at = float(size[errors["central, float64"].argmin()])
     claim = Claim(
-        Text(
-            "Central differences need float64 and a step that is neither too large nor too small",
-            "中心差分需要 float64，步长既不能太大也不能太小",
-        ),
-        best | {"best_step": at},
-        best["both sides, float64"] < 0.1 * best["one side, float64"]
-        and best["both sides, float64"] < 0.01 * best["both sides, float32"]
+        "Central differences need float64 and a step that is neither too large nor too small",
+        "中心差分需要 float64，步长既不能太大也不能太小",
+        {f"smallest error, {name}": error for name, error in best.items()} | {"best step": at},
+        best["central, float64"] < 0.1 * best["one-sided, float64"]
+        and best["central, float64"] < 0.01 * best["central, float32"]
         and 1e-10 < at < 1e-2,
     )
     figure = curves(
         size,
         errors,
-        "How far a difference quotient is from the gradient: steps too small round, too large bend",
+        "Error of difference quotients: rounding dominates at small steps, curvature at large ones",
         ("step h", "relative error of the slope"),
         log=(True, True),
         marks={"h = 6e-6": 6e-6},
@@ -226,17 +206,11 @@ LESSON = Lesson(
     "backpropagation",
     Text("Back-propagation", "反向传播"),
     Text(
-        "How does the gradient reach every weight, and how is it known to be right?",
-        "梯度怎样传到每个权重？怎样确认它是对的？",
+        "How does the gradient reach every weight, and how do we know that it is right?",
+        "梯度怎样传到每个权重？怎样确认它是正确的？",
     ),
     study,
 )
 
-
-def main(arguments: list[str] | None = None) -> int:
-    """The command."""
-    return lesson.main(LESSON, __doc__, arguments)
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(lesson.main(LESSON, __doc__))

@@ -1,11 +1,10 @@
-"""What more hidden neurons can do: decision regions of 1 to 20 neurons, and a plane being bent.
+"""Capacity: decision regions of 1 to 20 hidden neurons, and a plane being bent.
 
-    python -m experiments.lessons.capacity
     python -m experiments.lessons.capacity --quick
 
 Trains 5 widths x 40 seeds on each of three sets in one compiled program, about 30 s on 2 cores with figures and
-frames. To expect: one neuron draws one straight border and fails on the disc in a ring (about 70 %), three close around
-it (98 % and more), and on a spiral of five arms every widening helps (about 30 % to 95 %).
+frames. Expected: one neuron draws one straight border and fails on the disc in a ring (about 70 %), three enclose it
+(98 % and more), and on a five-armed spiral every increase in width helps (about 30 % to 95 %).
 """
 
 from __future__ import annotations
@@ -39,7 +38,7 @@ def network(width: Any) -> models.Model:
 
 
 def task(h: dict[str, Any]) -> training.Task:
-    """The same for every set, so that one program serves them all."""
+    """The same task for every set, so that one program serves them all."""
     return training.Task(network(h["width"]), losses.softmax, optax.adam(0.03))
 
 
@@ -53,7 +52,7 @@ def folding_task(h: dict[str, Any]) -> training.Task:
 
 
 def study(options: Options) -> Findings:
-    """Train every width with every seed on every set, then watch one network learn."""
+    """Train every width with every seed on every set, then show one network as it learns."""
     epochs, seeds = (100, 5) if options.quick else (200, 40)
     datasets = {
         name: load(name, validation_share=0, size=1000, seed=options.seed, **more) for name, more in SETS.items()
@@ -72,19 +71,15 @@ def study(options: Options) -> Findings:
     mean = test["spiral"].mean(1)
     claims = [
         Claim(
-            Text(
-                "One hidden neuron fails on a disc in a ring; three part it",
-                "一个隐藏神经元分不开圆盘与圆环；三个就能分开",
-            ),
-            {"best test accuracy of 1": one, "of 3": three},
+            "One hidden neuron cannot separate a disc from the ring around it; three can",
+            "一个隐藏神经元分不开圆盘与外围的圆环；三个就可以",
+            {"best test accuracy with one neuron": one, "best test accuracy with three neurons": three},
             one < 0.85 and three >= 0.97,
         ),
         Claim(
-            Text(
-                "On a spiral of five arms every widening raises the mean test accuracy",
-                "在五臂螺旋上，每次加宽都提高平均测试准确率",
-            ),
-            {f"mean of {width}": float(value) for width, value in zip(WIDTHS, mean, strict=True)},
+            "On a five-armed spiral every increase in width raises the mean test accuracy",
+            "在五臂螺旋上，网络每加宽一次，平均测试准确率都有提高",
+            {f"mean test accuracy at width {width}": float(value) for width, value in zip(WIDTHS, mean, strict=True)},
             bool((np.diff(mean) > 0).all()),
         ),
     ]
@@ -93,7 +88,7 @@ def study(options: Options) -> Findings:
         for name, accuracy in test.items()
         for width, row in zip(WIDTHS, accuracy, strict=True)
     ]
-    columns = ["set", "hidden neurons", "worst seed", "median", "best seed"]
+    columns = ["data set", "hidden neurons", "worst seed", "median", "best seed"]
     return Findings(
         claims,
         {"regions": draw_best(datasets, runs, test, seeds), "widths": draw_widths(test, seeds), "bent": frames[-1]},
@@ -132,7 +127,7 @@ def draw_widths(test: dict[str, Any], seeds: int) -> Figure:
 
 
 def learning_frames(options: Options, dataset: Dataset) -> list[Figure]:
-    """One network on its way: its regions, and the plane as its last hidden layer sees it."""
+    """One network during training: its regions, and the plane as seen by its last hidden layer."""
     epochs = (0, 12, 40) if options.quick else (0, *range(1, 13), 14, 16, 19, 22, 26, 30, 35, 40, 50, 60)
     places = jnp.asarray(regions.plane(LIMIT, 121))
     model = folding_task({"learning_rate": 0.02}).model
@@ -154,9 +149,9 @@ def learning_frames(options: Options, dataset: Dataset) -> list[Figure]:
     for epoch, scores, grid, points, accuracy, w, b in zip(epochs, *looks, strict=True):
         figures.append(
             regions.bent_plane(
-                regions.Regions(scores, *dataset.train, f"the plane, epoch {epoch}: {100 * accuracy:.0f} % right"),
-                regions.Bent(grid, points, dataset.train.labels, "as the last hidden layer sees it", (w, b), 1.05),
-                "A 2-6-2-2 network learns: the hidden layers bend the plane until a line parts it",
+                regions.Regions(scores, *dataset.train, f"epoch {epoch}: accuracy {100 * accuracy:.0f} %"),
+                regions.Bent(grid, points, dataset.train.labels, "as seen by the last hidden layer", (w, b), 1.05),
+                "A 2-6-2-2 network learns: the hidden layers bend the plane until a line separates it",
                 limit=LIMIT,
             )
         )
@@ -165,16 +160,10 @@ def learning_frames(options: Options, dataset: Dataset) -> list[Figure]:
 
 LESSON = Lesson(
     "capacity",
-    Text("How many neurons", "神经元的个数"),
-    Text("What can a network with more hidden neurons do?", "隐藏神经元越多，网络能做到什么？"),
+    Text("The number of neurons", "神经元的个数"),
+    Text("What can a network do with more hidden neurons?", "隐藏神经元越多，网络能做到什么？"),
     study,
 )
 
-
-def main(arguments: list[str] | None = None) -> int:
-    """The command."""
-    return lesson.main(LESSON, __doc__, arguments)
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(lesson.main(LESSON, __doc__))

@@ -1,4 +1,4 @@
-"""The images that lessons look at: CIFAR-10 where it is prepared, else the digits; nothing is downloaded."""
+"""The data of the lessons: CIFAR-10 if it is prepared, otherwise the digits; nothing is downloaded."""
 
 from __future__ import annotations
 
@@ -15,16 +15,9 @@ from jaxnn.training import Data
 
 
 def is_here(name: str) -> bool:
-    """Whether a set of images can be loaded without a download: it is prepared or cached on this machine.
+    """Whether the digits or a TFDS set can be loaded without a download, because it is prepared or cached.
 
-    Args:
-        name: as `jaxnn.data.load` takes it, "digits" or of a TFDS set.
-
-    Returns:
-        True or False.
-
-    Raises:
-        ValueError: the set is here in several configurations, and the name says none.
+    Raises ValueError when the set is here in several configurations and the name does not choose one.
     """
     return (
         name == "digits"
@@ -34,33 +27,13 @@ def is_here(name: str) -> bool:
 
 
 def load_images(options: Options, *, validation_share: float = 0.1) -> Dataset:
-    """CIFAR-10 where it is on this machine; the digits otherwise, and in the short form.
-
-    Args:
-        options: of the lesson; the seed draws the validation split.
-        validation_share: as `jaxnn.data.load`.
-
-    Returns:
-        The data set; `Dataset.name` says which of the two it is.
-    """
+    """CIFAR-10 if it is on this machine; otherwise, and in the short form, the digits."""
     name = "cifar10" if not options.quick and is_here("cifar10") else "digits"
     return load(name, seed=options.seed, validation_share=validation_share)
 
 
 def load_named(name: str, options: Options, *, validation_share: float = 0.1) -> Dataset:
-    """A data set by its name, if it is on this machine.
-
-    Args:
-        name: as `jaxnn.data.load` takes it.
-        options: of the lesson; the seed draws the validation split.
-        validation_share: as `jaxnn.data.load`.
-
-    Returns:
-        The data set.
-
-    Raises:
-        ValueError: it would have to be downloaded, or there is no set of this name.
-    """
+    """A data set by name; ValueError if it would have to be downloaded or does not exist."""
     if not is_here(name) and name.partition("/")[0] in source.names():
         raise ValueError(
             f"--dataset {name} is not prepared in {source.root(None)}, and lessons download nothing: "
@@ -75,29 +48,12 @@ def fit_global(train: np.ndarray) -> preprocess.Moments:
 
 
 def load_digits(options: Options, fit: Callable[[np.ndarray], Any] = fit_global) -> Data:
-    """The digits as training takes them, with their validation split and the statistics of the training images.
-
-    Args:
-        options: of the lesson; the seed draws the validation split.
-        fit: from the training images to the statistics.
-
-    Returns:
-        Data to be standardized in the training step.
-    """
+    """The digits with their validation split and `fit` of the training images as statistics."""
     digits = load("digits", seed=options.seed)
     return Data(*digits.train, fit(digits.train.inputs), {"validation": digits.validation})
 
 
 def few_points(count: int, size: int, options: Options) -> tuple[Split, Split]:
-    """Two interleaving half circles with much noise: a few points to train on, the others to test.
-
-    Args:
-        count: how many to train on.
-        size: of the set from which they are drawn.
-        options: of the lesson; the seed draws the points.
-
-    Returns:
-        The training and the test points.
-    """
+    """Two noisy interleaving half circles of `size` points: `count` of them for training, the others for testing."""
     points = load("moons", validation_share=0, size=size, noise=0.25, seed=options.seed).train
     return take(points, slice(count)), take(points, slice(count, None))

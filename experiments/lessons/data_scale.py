@@ -1,13 +1,12 @@
-"""How much data a network needs: test accuracy against the number of training examples, beside classical learners.
+"""Test accuracy against the number of training examples, for networks and for classical learners.
 
-    python -m experiments.lessons.data_scale
     python -m experiments.lessons.data_scale --quick
 
-A linear classifier and a network of jaxnn beside k-NN, a random forest and an RBF-SVM of scikit-learn on 100 to 50,000
-images of CIFAR-10 where it is prepared, about 4 minutes on 2 cores; on 100 to 1,437 digits otherwise and with --quick.
-To expect: with 100 images the network is no better than the classical learners; with 50,000 it is better by several
-points than k-NN and the random forest. The RBF-SVM, whose training time grows with the square of the examples, gets at
-most 10,000.
+Compares a linear classifier and an MLP of jaxnn with k-NN, a random forest and an RBF-SVM of scikit-learn on 100 to
+50,000 images of CIFAR-10 if it is prepared, about 4 minutes on 2 cores; otherwise, and with --quick, on 100 to 1,437
+digits. Expected: with 100 images the MLP is no better than the classical learners; with 50,000 it is several points
+better than k-NN and the random forest. The RBF-SVM, whose training time grows with the square of the number of
+examples, gets at most 10,000.
 """
 
 from __future__ import annotations
@@ -42,15 +41,15 @@ NETWORKS, CLASSICAL = ("linear", "MLP"), ("k-NN", "random forest", "RBF-SVM")
 
 
 class Plan(NamedTuple):
-    """What is measured on a data set."""
+    """The measurements on one data set."""
 
     sizes: tuple[int, ...]
     hidden: int
     tests: int
     repeats: int
-    """How many draws of the smaller training sets."""
+    """Number of draws of the smaller training sets."""
     epochs: Mapping[int, int]
-    """By the largest size they are for."""
+    """By the largest training size they apply to."""
     settings: Mapping[str, Mapping[str, float]]
     """Learning rate and l2 of the networks."""
 
@@ -152,12 +151,12 @@ def task_maker(model: models.Model, steps: int) -> Callable[[Mapping[str, Any]],
 
 @functools.partial(jax.jit, static_argnums=0)
 def accuracy_of(model: models.Model, params: Any, statistics: preprocess.Moments, x: Array, labels: Array) -> Array:
-    """The share of the examples that a trained network gets right."""
+    """The accuracy of a trained network."""
     return metrics.accuracy(model.apply(params, preprocess.standardize(statistics, x)), labels)
 
 
 def features(train: np.ndarray, test: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """What the classical learners get: pixels from 0 to 1, of larger images their first 100 principal components."""
+    """Inputs of the classical learners: pixels from 0 to 1, or the first 100 principal components of larger images."""
     flat = [inputs.reshape(len(inputs), -1) for inputs in (train, test)]
     if flat[0].shape[1] <= COMPONENTS:
         high = float(train.max())
@@ -198,11 +197,9 @@ def report(
     best_full = max(full[name] for name in with_all)
     claims = [
         Claim(
-            Text(
-                f"With {sizes[0]} examples the MLP is no better than the classical learners",
-                f"只有 {sizes[0]} 个样本时，MLP 不比传统算法好",
-            ),
-            {"MLP (%)": few["MLP"], "best classical (%)": best_few},
+            f"With {sizes[0]} examples the MLP is no better than the classical learners",
+            f"只有 {sizes[0]} 个样本时，MLP 并不优于传统算法",
+            {"test accuracy of the MLP (%)": few["MLP"], "best of the classical learners (%)": best_few},
             few["MLP"] <= best_few + 2.0,
         )
     ]
@@ -210,14 +207,12 @@ def report(
         chinese = "、".join({"random forest": "随机森林"}.get(name, name) for name in with_all)
         claims.append(
             Claim(
-                Text(
-                    f"With {sizes[-1]:,} examples the MLP is better than the classical learners that are trained on "
-                    f"all of them here: {', '.join(with_all)}",
-                    f"有 {sizes[-1]:,} 个样本时，MLP 优于此处用全部样本训练的传统算法：{chinese}",
-                ),
-                {f"{name} (%)": full[name] for name in ("MLP", *with_all)}
+                f"With {sizes[-1]:,} examples the MLP is better than the classical learners that were trained on all "
+                f"of them: {', '.join(with_all)}",
+                f"有 {sizes[-1]:,} 个样本时，MLP 优于用全部样本训练的传统算法：{chinese}",
+                {f"test accuracy of {name} (%)": full[name] for name in ("MLP", *with_all)}
                 | {
-                    f"{name}, at most {MOST_FOR_SVM:,} (%)": float(np.nanmax(mean[name]))
+                    f"test accuracy of {name} with at most {MOST_FOR_SVM:,} examples (%)": float(np.nanmax(mean[name]))
                     for name in set(CLASSICAL) - set(with_all)
                 },
                 full["MLP"] > best_full,
@@ -226,17 +221,14 @@ def report(
     else:
         claims.append(
             Claim(
-                Text(
-                    f"{sizes[-1]:,} examples are still few: the MLP and the best classical learner are about equal",
-                    f"{sizes[-1]:,} 个样本仍然偏少：MLP 与最好的传统算法差不多",
-                ),
-                {"MLP (%)": full["MLP"], "best classical (%)": best_full},
+                f"{sizes[-1]:,} examples are still few: the MLP and the best classical learner are about equal",
+                f"{sizes[-1]:,} 个样本仍然偏少：MLP 与最好的传统算法不相上下",
+                {"test accuracy of the MLP (%)": full["MLP"], "best of the classical learners (%)": best_full},
                 abs(full["MLP"] - best_full) < 2.0,
             )
         )
-    note = "" if dataset.name == "cifar10" else " (CIFAR-10 is left out with --quick and where it is not prepared)"
-    capped = dataset.name == "cifar10"
-    if capped:
+    note = " (CIFAR-10 needs to be prepared, and a run without --quick)"
+    if dataset.name == "cifar10":
         note = (
             f"; RBF-SVM at most {MOST_FOR_SVM:,} examples; the classical learners get {COMPONENTS} principal "
             f"components, fitted on at most {FIT_PCA_ON:,}"
@@ -245,7 +237,7 @@ def report(
         [f"{size:,}", *("not run" if np.isnan(mean[name][i]) else f"{mean[name][i]:.1f} %" for name in mean)]
         for i, size in enumerate(sizes)
     ]
-    cells.append(["seconds in all", *(f"{value:.1f}" for value in seconds.values())])
+    cells.append(["total seconds", *(f"{value:.1f}" for value in seconds.values())])
     panels = [studies.Panel(accuracy, f"{dataset.name}: {len(dataset.classes)} classes", "test accuracy (%)")]
     return Findings(
         claims,
@@ -262,19 +254,13 @@ def report(
 
 LESSON = Lesson(
     "data_scale",
-    Text("Deep learning and machine learning", "深度学习与机器学习的关系"),
+    Text("Deep learning and classical machine learning", "深度学习与传统机器学习"),
     Text(
-        "From how many examples on is a network better than classical learners?",
+        "How many examples does a network need to outperform classical learners?",
         "样本多到什么程度，神经网络才优于传统算法？",
     ),
     study,
 )
 
-
-def main(arguments: list[str] | None = None) -> int:
-    """The command."""
-    return lesson.main(LESSON, __doc__, arguments)
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(lesson.main(LESSON, __doc__))

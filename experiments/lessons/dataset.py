@@ -1,12 +1,12 @@
-"""What is in a data set of images: examples, class counts, mean images, pixel values.
+"""The data set: examples, class counts, mean images, pixel values.
 
     python -m experiments.lessons.dataset
     python -m experiments.lessons.dataset --dataset digits
 
-Looks at CIFAR-10 where that is prepared (else, and with --quick, at the digits), or at the prepared set that is named.
-It finds that both splits have the same classes in the same shares and the same pixel values, that the statistics fitted
-by `fit_moments` are those of a direct count, and that the class whose mean image is nearest is right far more often
-than chance. About 8 s on 2 CPU cores for CIFAR-10, 4 s with --quick.
+Looks at CIFAR-10 if it is prepared (otherwise, and with --quick, at the digits), or at the prepared set named. It finds
+that both splits have the same classes in the same proportions and the same pixel values, that the statistics fitted by
+`fit_moments` are those of a direct count, and that the class with the nearest mean image is right far more often than
+chance. About 8 s on 2 CPU cores for CIFAR-10, 4 s with --quick.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class DatasetOptions(Options):
     """The options of this lesson."""
 
     dataset: str | None = None
-    """digits, cifar10, or another TFDS image set that is prepared; by default CIFAR-10 where that is, else digits."""
+    """digits, cifar10, or another TFDS image set that is prepared; by default CIFAR-10 if it is, otherwise digits."""
 
 
 def study(options: DatasetOptions) -> Findings:
@@ -49,8 +49,8 @@ def study(options: DatasetOptions) -> Findings:
     names, classes = dataset.classes, len(dataset.classes)
     splits = {"training": dataset.train, "test": dataset.test}
     counts = {split: np.bincount(data.labels, minlength=classes) for split, data in splits.items()}
-    shares = {split: count / count.sum() for split, count in counts.items()}
-    unlike = float(np.abs(shares["training"] - shares["test"]).max())
+    fractions = {split: count / count.sum() for split, count in counts.items()}
+    unlike = float(np.abs(fractions["training"] - fractions["test"]).max())
 
     channels = dataset.train.inputs.shape[-1]
     size = int(max(data.inputs.max() for data in splits.values())) + 1
@@ -70,37 +70,37 @@ def study(options: DatasetOptions) -> Findings:
 
     kinds = np.flatnonzero(counts["training"])
     means = np.stack([dataset.train.inputs[dataset.train.labels == c].mean(0, dtype=np.float64) for c in kinds])
-    right, chance = _nearest(means, kinds, dataset.test.inputs, dataset.test.labels), float(shares["test"].max())
+    right, chance = _nearest(means, kinds, dataset.test.inputs, dataset.test.labels), float(fractions["test"].max())
     claims = [
         Claim(
-            Text("Both splits hold the classes in the same shares", "训练集与测试集的类别比例相同"),
+            "Both splits hold the classes in the same proportions",
+            "训练集与测试集的类别比例相同",
             {
-                "training_examples": len(dataset.train.labels),
-                "test_examples": len(dataset.test.labels),
+                "training examples": len(dataset.train.labels),
+                "test examples": len(dataset.test.labels),
                 "classes": classes,
-                "largest_difference_of_a_share": unlike,
+                "largest difference of a class fraction": unlike,
             },
             unlike < 0.02,
         ),
         Claim(
-            Text(
-                "The fitted mean and standard deviation are those of a direct count; the test split's are near",
-                "拟合的均值和标准差与直接统计一致，测试集也几乎相同",
-            ),
+            "The fitted mean and standard deviation are those of a direct count, and those of the test split are close",
+            "拟合的均值和标准差与直接统计一致，测试集的也几乎相同",
             {
                 "mean": [round(float(m), 4) for m in mean["training"]],
-                "std": [round(float(s), 4) for s in std["training"]],
-                "largest_error": error,
-                "shift_of_the_test_split_in_std": shift,
+                "standard deviation": [round(float(s), 4) for s in std["training"]],
+                "largest error of the fit": error,
+                "shift of the test split in standard deviations": shift,
             },
             error < 1e-3 and shift < 0.1,
         ),
         Claim(
-            Text(
-                "The mean image of a class already says something: the nearest is right far more often than a guess",
-                "类别的平均图片已包含信息：取最近者的准确率远高于猜测",
-            ),
-            {"nearest_mean_image": right, "always_the_most_frequent_class": chance},
+            "Even the mean image of a class is informative: the nearest one is right far more often than a guess",
+            "类别的平均图片已包含信息：取最近的平均图片，准确率远高于猜测",
+            {
+                "accuracy of the nearest mean image": right,
+                "accuracy of always predicting the most frequent class": chance,
+            },
             right > 1.5 * chance,
         ),
     ]
@@ -125,7 +125,7 @@ def study(options: DatasetOptions) -> Findings:
     captions = [[names[c] for c in shown[i : i + per_row]] for i in range(0, len(shown), per_row)]
     figures = {
         "samples": image_table(
-            samples, [names[c] for c in shown], f"{dataset.name}: {PER_CLASS} examples a class{some}"
+            samples, [names[c] for c in shown], f"{dataset.name}: {PER_CLASS} examples per class{some}"
         ),
         "counts": class_counts(counts, names, f"{dataset.name}: examples of each class"),
         "means": image_table(
@@ -144,7 +144,7 @@ def study(options: DatasetOptions) -> Findings:
 
 
 def _nearest(means: np.ndarray, kinds: np.ndarray, images: np.ndarray, labels: np.ndarray) -> float:
-    """The share of images whose nearest mean image is that of their class."""
+    """The fraction of images whose nearest mean image is that of their class."""
     flat = jnp.asarray(means.reshape(len(means), -1), jnp.float32)
 
     @jax.jit
@@ -160,18 +160,12 @@ LESSON = Lesson(
     "dataset",
     Text("The data set", "数据集"),
     Text(
-        "What do the images look like, how many are there of each class, and what values do their pixels have?",
-        "图片是什么样子？每个类别有多少张？像素取什么值？",
+        "What do the images look like, how many are there per class, and what are their pixel values?",
+        "图片是什么样子？每个类别有多少张？像素取哪些值？",
     ),
     study,
     DatasetOptions,
 )
 
-
-def main(arguments: list[str] | None = None) -> int:
-    """The command."""
-    return lesson.main(LESSON, __doc__, arguments)
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(lesson.main(LESSON, __doc__))

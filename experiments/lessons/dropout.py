@@ -1,12 +1,11 @@
-"""Dropout: another sub-network for every example, and what training so many of them is good for.
+"""Dropout: a different sub-network for every example, and the benefit of training so many of them.
 
-    python -m experiments.lessons.dropout
     python -m experiments.lessons.dropout --quick
 
 Trains a network of 256 hidden neurons on 300 digits with six rates and several seeds in one compiled sweep, about
-15 s on 2 cores. To expect: inverted scaling leaves the mean of every value as it was; with dropout the gap between
-training and test is smaller; the network without dropout gives the mean of the scores of its sub-networks, to which a
-sample of K of them comes as near as 1 / sqrt(K).
+15 s on 2 cores. Expected: inverted scaling preserves the mean of every value; dropout narrows the gap between training
+and test; the network without dropout outputs the mean of the scores of its sub-networks, which the mean of a sample of
+K of them approaches with an error of 1 / sqrt(K).
 """
 
 from __future__ import annotations
@@ -71,15 +70,13 @@ def study(options: Options) -> Findings:
     claims = [
         scaling,
         Claim(
-            Text(
-                "Dropout makes the gap between training and test smaller",
-                "DROP-OUT 缩小训练与测试之间的差距",
-            ),
+            "Dropout narrows the gap between training and test",
+            "Dropout 缩小训练与测试之间的差距",
             {
-                "gap of the loss without": float(gap[0].mean()),
-                f"gap at {RATE}": float(gap[with_it].mean()),
-                "test accuracy without (%)": float(accuracy["test"][0].mean()),
-                f"test accuracy at {RATE} (%)": float(accuracy["test"][with_it].mean()),
+                "loss gap without dropout": float(gap[0].mean()),
+                f"loss gap at rate {RATE}": float(gap[with_it].mean()),
+                "test accuracy without dropout (%)": float(accuracy["test"][0].mean()),
+                f"test accuracy at rate {RATE} (%)": float(accuracy["test"][with_it].mean()),
             },
             bool(gap[with_it].mean() < gap[0].mean() and accuracy["test"][with_it].mean() > accuracy["test"][0].mean()),
         ),
@@ -87,19 +84,19 @@ def study(options: Options) -> Findings:
     ]
     panels = [
         studies.Panel({"training": accuracy["train"], "test": accuracy["test"]}, "Accuracy", "accuracy (%)"),
-        studies.Panel({"test - training": gap}, "Gap of the loss", "loss"),
+        studies.Panel({"test - training": gap}, "Loss gap", "loss"),
     ]
-    columns = ["rate", "training", "test", "gap of the loss"]
+    columns = ["rate", "training accuracy", "test accuracy", "loss gap"]
     rows = [
         [rate, f"{a:.2f} %", f"{b:.2f} %", f"{c:.3f}"]
         for rate, a, b, c in zip(RATES, accuracy["train"].mean(1), accuracy["test"].mean(1), gap.mean(1), strict=True)
     ]
-    title = f"{EXAMPLES} digits, {HIDDEN} hidden neurons, {seeds} seeds: what dropout does to training and test"
+    title = f"{EXAMPLES} digits, {HIDDEN} hidden neurons, {seeds} seeds: the effect of dropout on training and test"
     return Findings(
         claims,
         {
             "masks": picture,
-            "rates": studies.study(RATES, panels, title, "share of the hidden values that is dropped"),
+            "rates": studies.study(RATES, panels, title, "rate (fraction of the hidden values dropped)"),
             "subnets": average_figure,
         },
         [
@@ -125,8 +122,9 @@ def scaling_of(params: Any, x: Array, key: Array) -> tuple[Claim, Any]:
 
     after, before, deviation = (float(value) for value in mean_and_error(hidden[:20]))
     claim = Claim(
-        Text("Inverted scaling keeps the mean of every value", "反向缩放保持每个值的均值不变"),
-        {"mean before": before, f"mean over {count} masks": after, "deviation in standard errors": deviation},
+        "Inverted scaling preserves the mean of every value",
+        "反向缩放使每个值的均值保持不变",
+        {"mean without dropout": before, f"mean over {count} masks": after, "deviation in standard errors": deviation},
         abs(after - before) < 0.01 * before and 0.9 < deviation < 1.1,
     )
     rows, columns = slice(0, 24), slice(0, 64)
@@ -135,7 +133,7 @@ def scaling_of(params: Any, x: Array, key: Array) -> tuple[Claim, Any]:
 
 
 def subnets(params: Any, x: Array, labels: np.ndarray, key: Array) -> tuple[list[Claim], Any, ResultTable]:
-    """How near the mean of K sub-networks comes to the whole network, and how often they are right."""
+    """The distance of the mean of K sub-networks from the whole network, and their accuracy."""
     model = models.mlp((8, 8, 1), (HIDDEN,), 10, dropout=RATE)
     scores = np.asarray(
         jax.jit(lambda p, x: sample_dropout_masks(model.apply, p, x, key, max(COUNTS)))(params, x), np.float64
@@ -151,16 +149,23 @@ def subnets(params: Any, x: Array, labels: np.ndarray, key: Array) -> tuple[list
     slope = float(np.polyfit(np.log(COUNTS[:-2]), np.log(error[:-2]), 1)[0])
     claims = [
         Claim(
-            Text(
-                "Without dropout the network gives the mean of its sub-networks: the error falls as 1 / sqrt(K)",
-                "关闭 DROP-OUT 的网络给出各子网络得分的均值：误差按 1 / sqrt(K) 下降",
-            ),
-            {"slope of log error over log K": slope, "error of 1": error[0], f"error of {COUNTS[-1]}": error[-1]},
+            "Without dropout the network outputs the mean of its sub-networks: the error of a mean over K falls as 1 "
+            "/ sqrt(K)",
+            "关闭 Dropout 后，网络输出各子网络得分的均值：K 个子网络均值的误差按 1 / sqrt(K) 下降",
+            {
+                "slope of log error against log K": slope,
+                "error of 1 sub-network": error[0],
+                f"error of {COUNTS[-1]} sub-networks": error[-1],
+            },
             -0.6 < slope < -0.4,
         ),
         Claim(
-            Text("The average is better than the sub-networks it is made of", "平均后的网络优于各个子网络"),
-            {"mean of the sub-networks (%)": float(each.mean()), "the whole network (%)": all_right},
+            "The whole network is more accurate than its sub-networks are on average",
+            "完整网络的准确率高于各子网络的平均准确率",
+            {
+                "mean accuracy of the sub-networks (%)": float(each.mean()),
+                "accuracy of the whole network (%)": all_right,
+            },
             all_right > each.mean(),
         ),
     ]
@@ -173,31 +178,25 @@ def subnets(params: Any, x: Array, labels: np.ndarray, key: Array) -> tuple[list
         ),
         studies.Panel(
             {"mean of K sub-networks": right, "the whole network": np.full(len(COUNTS), all_right)},
-            "How often they are right",
+            "Accuracy",
             "test accuracy (%)",
         ),
     ]
     title = f"The network without dropout is the average of its sub-networks (rate {RATE:g})"
-    figure = studies.study(COUNTS, panels, title, "K, sub-networks in the mean", log=True)
+    figure = studies.study(COUNTS, panels, title, "K (sub-networks in the mean)", log=True)
     rows = [[count, f"{a:.3f}", f"{b:.2f} %"] for count, a, b in zip(COUNTS, error, right, strict=True)]
     return claims, figure, ResultTable("Means of K sub-networks", ["K", "error of the scores", "test accuracy"], rows)
 
 
 LESSON = Lesson(
     "dropout",
-    Text("Dropout", "DROP-OUT"),
+    Text("Dropout", "Dropout"),
     Text(
-        "What is dropped, why does the mean stay, and why does it help?",
-        "丢弃的是什么，均值为何不变，为什么有用？",
+        "What does dropout drop, why does the mean stay the same, and why does it help?",
+        "Dropout 丢弃的是什么？均值为何不变？为什么有用？",
     ),
     study,
 )
 
-
-def main(arguments: list[str] | None = None) -> int:
-    """The command."""
-    return lesson.main(LESSON, __doc__, arguments)
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(lesson.main(LESSON, __doc__))

@@ -1,12 +1,11 @@
 """The forward pass: from an image to its loss, with the shape and the values of every stage.
 
-    python -m experiments.lessons.forward_pass
+    python -m experiments.lessons.forward_pass --quick
 
-Takes a two-layer network from one image (of CIFAR-10 where that is prepared, else and with --quick of the digits) over
-scores and probabilities to the data loss, the penalty and their sum, stage by stage, before and after training.
-It finds that the stages are what the library computes in one call and what float64 loops compute, that the loss of a
-batch is the mean over its examples, and that the penalty comes once for all of them. About 10 s on 2 CPU cores,
-10 s with --quick.
+Follows one image (of CIFAR-10 if it is prepared, otherwise and with --quick of the digits) through a two-layer network
+to scores, probabilities, data loss, penalty and their sum, stage by stage, before and after training. It finds that the
+stages equal a single call of the library and loops in float64, that the loss of a batch is the mean over its examples,
+and that the penalty is added once for all of them. About 10 s on 2 CPU cores.
 """
 
 from __future__ import annotations
@@ -54,22 +53,20 @@ def study(options: Options) -> Findings:
         _same(dataset, make_task({}), trained, moments, after),
         _mean(dataset, make_task({}), trained, moments),
         Claim(
-            Text(
-                "Before training every class is as likely as any other: the data loss is log C; training lowers it",
-                "训练前各类概率相同，数据损失为 log C；训练使其降低",
-            ),
+            "Before training all classes are equally likely and the data loss is log C; training lowers it",
+            "训练前各类概率相同，数据损失为 log C；训练使其降低",
             {
-                "before": start,
-                "log_C": float(np.log(classes)),
-                "after_over_the_training_set": float(run.history["loss"][-1]),
+                "data loss before training": start,
+                "log C": float(np.log(classes)),
+                "data loss over the training set after training": float(run.history["loss"][-1]),
             },
             abs(start / np.log(classes) - 1) < 0.05 and float(run.history["loss"][-1]) < 0.8 * np.log(classes),
         ),
     ]
     name = dataset.classes[label]
     table = ResultTable(
-        f"stages of one image ({dataset.name}, class {name})",
-        ("stage", "made by", "shape", "type", "smallest", "mean", "largest"),
+        f"Stages of one image ({dataset.name}, class {name})",
+        ("stage", "formula", "shape", "type", "smallest", "mean", "largest"),
         [
             (s.name, s.formula, list(a.shape), str(a.dtype), *(f"{float(f(a)):.4g}" for f in (np.min, np.mean, np.max)))
             for s in after.values()
@@ -111,7 +108,7 @@ def _stages(image: np.ndarray, label: int, params: Any, moments: preprocess.Mome
             Stage("probabilities", "p = exp(s) / sum exp(s)", p, label),
             Stage("data loss", "-log p(right class)", loss),
             Stage("penalty", f"{L2:g} · sum of W1², W2²", penalty, joined="+"),
-            Stage("objective", "what training lowers", loss + penalty, joined="="),
+            Stage("objective", "minimized by training", loss + penalty, joined="="),
         )
     }
 
@@ -133,17 +130,19 @@ def _same(
     exact += L2 * sum((np.asarray(layer["w"], np.float64) ** 2).sum() for layer in params)
     staged = float(np.asarray(stages["objective"].values))
     return Claim(
-        Text(
-            "Stage by stage, in one call, and by loops in float64: the objective is the same number",
-            "逐级计算、一次调用、float64 循环，三者得到同一个目标值",
-        ),
-        {"stages": staged, "one_call": whole, "loops_in_float64": float(exact)},
+        "Stage by stage, in one call, and with loops in float64, the objective is the same number",
+        "逐级计算、一次调用、float64 循环，三者得到相同的目标值",
+        {
+            "objective stage by stage": staged,
+            "objective in one call": whole,
+            "objective with loops in float64": float(exact),
+        },
         abs(staged - whole) < 1e-5 * whole and abs(staged - exact) < 1e-4 * exact,
     )
 
 
 def _mean(dataset: Dataset, task: training.Task, params: Any, moments: preprocess.Moments) -> Claim:
-    """What the training step measures on a batch: the mean of its examples' losses, and the penalty once."""
+    """The training step on a batch: the mean of its examples' losses, and the penalty once."""
     inputs, labels = jnp.asarray(dataset.test.inputs[:BATCH]), jnp.asarray(dataset.test.labels[:BATCH])
     state = training.State(params, task.optimizer.init(params), jnp.int32(0), jax.random.key(0))
     _, step = jax.jit(training.make_train_step(task, moments))(state, (inputs, labels))
@@ -154,15 +153,13 @@ def _mean(dataset: Dataset, task: training.Task, params: Any, moments: preproces
     singly = np.asarray(jax.jit(jax.vmap(loss))(inputs, labels), np.float64)
     penalty = L2 * sum((np.asarray(layer["w"], np.float64) ** 2).sum() for layer in params)
     return Claim(
-        Text(
-            "The loss of a batch is the mean over its images, to which the penalty is added once",
-            "一批图片的损失是各图片损失的平均，惩罚项只加一次",
-        ),
+        "The loss of a batch is the mean over its images, and the penalty is added once",
+        "一个批次的损失是其中各图片损失的平均值，惩罚项只加一次",
         {
-            "loss_of_the_batch": float(step.loss),
-            "mean_of_single_losses": float(singly.mean()),
-            "penalty_of_the_step": float(step.penalty),
-            "penalty_in_float64": float(penalty),
+            "loss of the batch": float(step.loss),
+            "mean loss of its images": float(singly.mean()),
+            "penalty in the training step": float(step.penalty),
+            "penalty with loops in float64": float(penalty),
         },
         abs(float(step.loss) / singly.mean() - 1) < 1e-4 and abs(float(step.penalty) / penalty - 1) < 1e-4,
     )
@@ -172,17 +169,11 @@ LESSON = Lesson(
     "forward_pass",
     Text("The forward pass", "前向传播"),
     Text(
-        "Which steps lead from an image and the weights to the loss, and how large is what they hand on?",
-        "从图片和权重到损失要经过哪些步骤？每一步传递的数据有多大？",
+        "Which steps lead from an image and the weights to the loss, and what passes from one to the next?",
+        "从图片和权重到损失要经过哪些步骤？每一步传递什么数据？",
     ),
     study,
 )
 
-
-def main(arguments: list[str] | None = None) -> int:
-    """The command."""
-    return lesson.main(LESSON, __doc__, arguments)
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(lesson.main(LESSON, __doc__))

@@ -1,11 +1,11 @@
-"""Gradient descent: on a parabola, on x sin x, on surfaces; what the step size, the start and momentum decide.
+"""Gradient descent on a parabola, on x sin x and on surfaces: the roles of step size, start and momentum.
 
-    python -m experiments.lessons.gradient_descent
+    python -m experiments.lessons.gradient_descent --quick
 
-From x = 6 with a step size of 0.05, (x - 1)^2 + 1 is descended to x = 1, each step 0.9 times the last. Beyond 2/L
-every descent runs away, and no minimum is found with a step size above its own 2/L. In a valley 50 times as steep
-across as along, momentum arrives in a fraction of the steps. 9 seconds on 2 cores with
---quick, most of it for the pictures.
+From x = 6 with step size 0.05, gradient descent on (x - 1)^2 + 1 arrives at x = 1, each step 0.9 times as long as the
+one before. Above 2/L it diverges, and no minimum is found with a step size above its own 2/L. In a valley 50 times as
+steep across as along, momentum needs a fraction of the steps. 9 seconds on 2 cores with --quick, most of it for the
+figures.
 """
 
 from __future__ import annotations
@@ -51,14 +51,7 @@ def narrow(x: Array) -> Array:
 
 
 def study(options: Options) -> Findings:
-    """Run all descents of the lesson.
-
-    Args:
-        options: of the command.
-
-    Returns:
-        What was found.
-    """
+    """Run all descents of the lesson."""
     random = np.random.default_rng(options.seed)
     parts = [_one_curve(options.quick), _step_sizes(), _many_starts(options.quick), _surface(random)]
     parts.append(_valley(random, options.quick))
@@ -68,6 +61,11 @@ def study(options: Options) -> Findings:
 def _curve(function: descent.Function, low: float, high: float) -> np.ndarray:
     x = jnp.linspace(low, high, 600)
     return np.stack([x, jax.vmap(function)(x)])
+
+
+def _grid(function: descent.Function, x1: np.ndarray, x2: np.ndarray) -> np.ndarray:
+    grid = jnp.stack(jnp.meshgrid(jnp.asarray(x1), jnp.asarray(x2), indexing="ij"), -1)
+    return np.asarray(jax.vmap(jax.vmap(function))(grid))
 
 
 def _one_curve(quick: bool) -> Findings:
@@ -81,19 +79,15 @@ def _one_curve(quick: bool) -> Findings:
     end = float(path.points[-1])
     claims = [
         Claim(
-            Text(
-                "from x = 6 with a step size of 0.05, descent on (x - 1)^2 + 1 is at 1 + 5 * 0.9^n after n steps",
-                "从 x = 6 出发、步长 0.05，在 (x - 1)^2 + 1 上第 n 步位于 1 + 5 * 0.9^n",
-            ),
-            {"first points": [round(float(x), 3) for x in path.points[:4]], "largest error": error, "end": end},
+            "From x = 6 with step size 0.05, descent on (x - 1)^2 + 1 is at 1 + 5 * 0.9^n after n steps",
+            "从 x = 6 出发、步长为 0.05，在 (x - 1)^2 + 1 上下降 n 步后位于 1 + 5 * 0.9^n",
+            {"first points": [round(float(x), 3) for x in path.points[:4]], "largest error": error, "last point": end},
             error < 1e-5 and abs(end - 1) < 1e-5 and abs(float(path.values[-1]) - 1) < 1e-5,
         ),
         Claim(
-            Text(
-                "the steps shrink though the step size is fixed, because the derivative does",
-                "步长参数固定，每一步却越走越短，因为导数在变小",
-            ),
-            {"largest factor of a step": float(shrink.max()), "last of 100 steps": float(moves[-1])},
+            "The moves get shorter although the step size is fixed, because the derivative shrinks",
+            "步长参数固定不变，每一步却越走越短，因为导数在减小",
+            {"largest ratio of successive moves": float(shrink.max()), "length of the 100th move": float(moves[-1])},
             bool((shrink < 1).all()),
         ),
     ]
@@ -115,7 +109,7 @@ def _step_sizes() -> Findings:
         "slow": 0.1 * best,
         "good": best,
         "oscillating": 0.9 * bound,
-        "on the bound": bound,
+        "at the bound": bound,
         "diverging": 1.05 * bound,
     }
     rates = np.linspace(0.0, 1.2 * bound, 121)
@@ -128,15 +122,13 @@ def _step_sizes() -> Findings:
     low, high = rates[factors[5:] <= 1 - 1e-4].max(), rates[factors[5:] > 1 + 1e-4].min()
     claims = [
         Claim(
-            Text(
-                "a step size of 1/L reaches the minimum of the parabola in one step; beyond 2/L descent runs away",
-                "步长 1/L 一步到达抛物线的最低点；超过 2/L 就发散",
-            ),
+            "A step size of 1/L reaches the minimum of the parabola in one step; above 2/L descent diverges",
+            "步长取 1/L 时一步到达抛物线的最低点；超过 2/L 就发散",
             {
                 "L": curvature,
-                "distance after one step of 1/L": float(abs(points[1, 1] - 1.0)),
-                "largest step size that comes nearer": float(low),
-                "smallest that runs away": float(high),
+                "distance after one step with 1/L": float(abs(points[1, 1] - 1.0)),
+                "largest converging step size": float(low),
+                "smallest diverging step size": float(high),
             },
             bool(abs(points[1, 1] - 1.0) < 1e-5 and low < bound + 1e-6 and high > bound - 1e-6 and high - low < 0.05),
         )
@@ -164,31 +156,27 @@ def _many_starts(quick: bool) -> Findings:
     starts, rates = np.linspace(-14.0, 14.0, size), np.geomspace(0.01, 1.2, size)
     found, seconds = lesson.timed(descent.basins, waves, starts, rates, minima, steps=600, tolerance=1e-4)
     found = np.asarray(found)
-    shares = [float((found[:, 0] == i).mean()) for i in range(len(depth))]
+    fractions = [float((found[:, 0] == i).mean()) for i in range(len(depth))]
     too_long = sum(int((found[:, rates > 1.02 * bound] == i).sum()) for i, bound in enumerate(bounds))
     near = [int(np.abs(starts - place).argmin()) for place in np.asarray(minima)]
     short = [bool((found[near[i]][rates < 0.9 * bound] == i).all()) for i, bound in enumerate(bounds)]
     lowest = np.isclose(depth, depth.min(), atol=1e-3)
     claims = [
         Claim(
-            Text(
-                "which minimum descent finds depends on the start: most starts miss the lowest one of x sin x",
-                "找到哪个极小值取决于起点：x sin x 的多数起点错过最低的那个",
-            ),
+            "The start decides which minimum is found: most starts miss the lowest minima of x sin x",
+            "找到哪个极小值取决于起点：在 x sin x 上，多数起点都错过最低的极小值",
             {
                 "minima": [round(float(x), 3) + 0.0 for x in minima],
                 "values": [round(float(y), 3) for y in depth],
-                "share of starts": [round(share, 3) for share in shares],
+                "fraction of starts": [round(fraction, 3) for fraction in fractions],
             },
-            min(shares) > 0 and float(np.asarray(shares)[lowest].sum()) < 0.5,
+            min(fractions) > 0 and float(np.asarray(fractions)[lowest].sum()) < 0.5,
         ),
         Claim(
-            Text(
-                "fewer than 1 in 1,000 descents settle in a minimum whose 2/L is below the step size; with a "
-                "smaller one, all that start beside it do",
-                "步长超过某个极小值的 2/L 时，停在那里的下降不到千分之一；步长更小时，从它旁边出发都能停下",
-            ),
-            {"2/L": [round(float(b), 4) for b in bounds], "settled beyond the bound": too_long},
+            "Fewer than 1 in 1,000 descents end in a minimum whose 2/L is below the step size; when it is above, all "
+            "that start beside the minimum do",
+            "步长大于某个极小值的 2/L 时，停在该处的下降不到千分之一；步长小于 2/L 时，从它旁边出发的都会停在那里",
+            {"2/L": [round(float(b), 4) for b in bounds], "descents that end beyond the bound": too_long},
             too_long < found.size * 1e-3 and all(short),
         ),
     ]
@@ -208,27 +196,24 @@ def _surface(random: np.random.Generator) -> Findings:
     error = float(np.abs(move + RATE * np.array(alone)).max())
     claims = [
         Claim(
-            Text(
-                "in two dimensions each number goes against its own partial derivative, and two starts may find two "
-                "minima",
-                "二元函数中每个变量各自沿自己偏导数的反方向走；两个起点可能到达两个不同的极小值",
-            ),
+            "In two dimensions each coordinate moves against its own partial derivative, and two starts may lead to "
+            "two different minima",
+            "二元函数中，每个变量各自沿自己偏导数的反方向移动；两个起点可能到达两个不同的极小值",
             {
-                "ends": [[round(float(x), 3) + 0.0 for x in end] for end in ends],
+                "end points": [[round(float(x), 3) + 0.0 for x in end] for end in ends],
                 "values": [round(float(y), 3) for y in values],
-                "error of the step": error,
+                "error of the first step": error,
             },
             bool(error < 1e-5 and np.abs(paths.gradients[:, 0, -1]).max() < 1e-2 and values[0] - values[1] > 0.5),
         )
     ]
     x1, x2 = np.linspace(-2.4, 2.4, 81), np.linspace(-1.8, 1.8, 61)
-    grid = jnp.stack(jnp.meshgrid(jnp.asarray(x1), jnp.asarray(x2), indexing="ij"), -1)
-    z = np.asarray(jax.vmap(jax.vmap(two_valleys))(grid))
+    z = _grid(two_valleys, x1, x2)
     tracks = {
         f"to y = {values[i]:.2f}": np.concatenate([paths.points[i, 0], paths.values[i, 0, :, None]], 1)
         for i in range(2)
     }
-    title = "Gradient descent on a surface: from another start it may end in another minimum"
+    title = "Gradient descent on a surface: another start may lead to another minimum"
     figure = surfaces.descent_surface(x1, x2, z, tracks, starts[0], gradient, title)
     return Findings(claims, {"surface": figure}, models=2, training_seconds=seconds)
 
@@ -250,23 +235,20 @@ def _valley(random: np.random.Generator, quick: bool) -> Findings:
     }
     claims = [
         Claim(
-            Text(
-                "in a valley 50 times as steep across as along, the best momentum needs less than half the steps of "
-                "the best plain descent",
-                "在横向比纵向陡 50 倍的窄谷里，最好的动量所需步数不到最好的普通下降的一半",
-            ),
+            "In a valley 50 times as steep across as along, the best momentum needs less than half the steps of the "
+            "best plain descent",
+            "在横向陡度为纵向 50 倍的窄谷中，采用最佳动量所需的步数不到最佳普通梯度下降的一半",
             {
-                "steps, plain": plain,
-                "steps, momentum": best,
-                "momentum": float(momenta[row]),
-                "in theory": ((STEEP**0.5 - 1) / (STEEP**0.5 + 1)) ** 2,
+                "steps of plain descent": plain,
+                "steps with momentum": best,
+                "best momentum": float(momenta[row]),
+                "best momentum in theory": ((STEEP**0.5 - 1) / (STEEP**0.5 + 1)) ** 2,
             },
             bool(best < plain / 2 and row > 0),
         )
     ]
     x1, x2 = np.linspace(-3, 12, 121), np.linspace(-1.9, 1.9, 61)
-    grid = jnp.stack(jnp.meshgrid(jnp.asarray(x1), jnp.asarray(x2), indexing="ij"), -1)
-    z = np.asarray(jax.vmap(jax.vmap(narrow))(grid))
+    z = _grid(narrow, x1, x2)
     tracks = {name: paths.points[0, i, :200] for name, i in chosen.items()}
     values = {name: np.asarray(paths.values[0, i, : plain + 20]) for name, i in chosen.items()}
     figure: Figure = surfaces.valley(x1, x2, z, tracks, values, rates, momenta, steps, limit, ARRIVED)
@@ -277,17 +259,11 @@ LESSON = Lesson(
     "gradient_descent",
     Text("Gradient descent", "梯度下降"),
     Text(
-        "Where does gradient descent end, and what do start, step size and momentum have to do with it?",
+        "Where does gradient descent end, and how do start, step size and momentum affect it?",
         "梯度下降会停在哪里？起点、步长和动量各起什么作用？",
     ),
     study,
 )
 
-
-def main(arguments: list[str] | None = None) -> int:
-    """The command; see the module's description."""
-    return lesson.main(LESSON, __doc__, arguments)
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(lesson.main(LESSON, __doc__))

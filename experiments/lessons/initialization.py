@@ -1,9 +1,9 @@
-"""Initial weights: what 0.01 * randn, zeros, 1.0 * randn, Xavier and He do to a deep network, before and in training.
+"""Initial weights: 0.01 * randn, zeros, 1.0 * randn, Xavier and He in a deep network, before and during training.
 
-    python -m experiments.lessons.initialization
+    python -m experiments.lessons.initialization --quick
 
-With 0.01 * randn the signal dies out on its way through ten layers, with 1.0 * randn every tanh is saturated; Xavier
-keeps it for tanh, He for ReLU. From zeros all neurons of a layer stay equal for ever. About 25 seconds on 2 cores.
+With 0.01 * randn the signal dies out over ten layers; with 1.0 * randn every tanh saturates; Xavier preserves it with
+tanh, He with ReLU. From zeros, all neurons of a layer stay equal for ever. About 25 seconds on 2 cores.
 """
 
 from __future__ import annotations
@@ -65,29 +65,22 @@ def make_task(h: dict[str, Array]) -> Task:
 
 
 def study(options: Options) -> Findings:
-    """Signals at the start and training curves for every rule, and training for many scales.
-
-    Args:
-        options: of the command.
-
-    Returns:
-        What was found.
-    """
+    """Signals at the start and training curves for every rule, and training for many scales."""
     data = load_digits(options)
     trained = lesson.in_background(_train, data, options)
     signals, first = lesson.timed(_look, data, options)
     before = _signals(*signals)
-    (raced, accuracy, scales), second = trained()
-    found = lesson.join([before, _rules(raced), _scales(scales, accuracy)])
+    (search, accuracy, scales), second = trained()
+    found = lesson.join([before, _rules(search), _scales(scales, accuracy)])
     return found._replace(training_seconds=first + second)
 
 
 class Signals(NamedTuple):
-    """What the layers of a deep network give before training, for every rule and seed: f32[rules, seeds, layers]."""
+    """The activations of a deep network before training, for every rule and seed: f32[rules, seeds, layers]."""
 
     spread: Array
     saturated: Array
-    """The share of values beyond 0.99."""
+    """The fraction of values beyond 0.99."""
     shown: Array
     """f32[rules, layers, 200, 64], the values of some neurons with the first seed."""
 
@@ -127,7 +120,7 @@ def _look(data: Data, options: Options) -> tuple[Signals, Signals]:
 
 
 def _signals(tanh: Signals, relu: Signals) -> Findings:
-    """How far the signal comes."""
+    """How far the signal gets."""
     _, seeds, layers = tanh.spread.shape
     spreads = {"tanh": dict(zip(NAMES, tanh.spread, strict=True)), "relu": dict(zip(NAMES, relu.spread, strict=True))}
     middle = {kind: {name: np.median(rows, 0) for name, rows in of_kind.items()} for kind, of_kind in spreads.items()}
@@ -137,24 +130,24 @@ def _signals(tanh: Signals, relu: Signals) -> Findings:
     halved = math.sqrt(0.5) ** (layers - 1)
     claims = [
         Claim(
-            Text(
-                "with 0.01 * randn the signal dies out with depth; with 1.0 * randn most tanh are saturated",
-                "0.01 * randn 使信号随深度消失；1.0 * randn 使大多数 tanh 饱和",
-            ),
-            {"std of layer 1": float(decline[0]), "of the last": float(decline[-1]), "saturated with 1.0": saturated},
+            "With 0.01 * randn the signal dies out with depth; with 1.0 * randn most tanh neurons saturate",
+            "0.01 * randn 使信号随深度消失；1.0 * randn 使大多数 tanh 神经元饱和",
+            {
+                "standard deviation in the first layer, 0.01 randn": float(decline[0]),
+                "standard deviation in the last layer, 0.01 randn": float(decline[-1]),
+                "fraction saturated, 1.0 randn": saturated,
+            },
             bool(decline[-1] < 1e-3 * decline[0] and saturated > 0.5),
         ),
         Claim(
-            Text(
-                "Xavier keeps the signal through tanh; through ReLU it halves the variance in each layer, and He "
-                "keeps it",
-                "Xavier 让信号穿过 tanh 而不消失；经过 ReLU 时它每层把方差减半，而 He 能保持",
-            ),
+            "Xavier preserves the signal through tanh; through ReLU it halves the variance in each layer, while He "
+            "preserves it",
+            "Xavier 能让信号穿过 tanh 而不消失；经过 ReLU 时，它每层使方差减半，而 He 能保持方差",
             {
-                "tanh, xavier, last : first": float(tanh_xavier[-1] / tanh_xavier[0]),
-                "relu, he, last : first": float(he[-1] / he[0]),
-                "relu, xavier, last : first": float(xavier[-1] / xavier[0]),
-                "in theory": halved,
+                "last layer / first, tanh with Xavier": float(tanh_xavier[-1] / tanh_xavier[0]),
+                "last layer / first, ReLU with He": float(he[-1] / he[0]),
+                "last layer / first, ReLU with Xavier": float(xavier[-1] / xavier[0]),
+                "in theory, ReLU with Xavier": halved,
             },
             bool(
                 tanh_xavier[-1] > 0.2 * tanh_xavier[0]
@@ -171,7 +164,7 @@ def _signals(tanh: Signals, relu: Signals) -> Findings:
     # zeros have no place on a log scale, but keep their color
     positive = {kind: {n: np.where(rows > 0, rows, np.nan) for n, rows in spreads[kind].items()} for kind in spreads}
     depth = studies.bands(
-        f"The spread of the activations against depth ({seeds} seeds; zeros give none at all)",
+        f"Standard deviation of the activations against depth ({seeds} seeds; zeros give none)",
         [(f"{kind} network", "layer", "standard deviation (log scale)", positive[kind]) for kind in spreads],
         logarithmic=[True, True],
     )
@@ -181,8 +174,7 @@ def _signals(tanh: Signals, relu: Signals) -> Findings:
 def _train(data: Data, options: Options) -> tuple[RateSearch, np.ndarray, np.ndarray]:
     """Every rule with several learning rates, and He times many factors, all in one program.
 
-    Returns:
-        The race of the rules; the validation accuracy for each factor f64[scales, seeds]; the factors.
+    The latter as validation accuracies f64[scales, seeds] and the factors.
     """
     rates = [0.1] if options.quick else [0.01, 0.03, 0.1, 0.3]
     scales = np.geomspace(0.03, 10.0, 7 if options.quick else 25).astype(np.float32)
@@ -196,25 +188,23 @@ def _train(data: Data, options: Options) -> tuple[RateSearch, np.ndarray, np.nda
     keys = jax.random.split(jax.random.key(options.seed), 2 if options.quick else 3)
     run = sweep(make_task, hparams, keys, data, epochs=10 if options.quick else 30, batch_size=64)
     own = len(rules["rule"])
-    raced = of_run(jax.tree.map(lambda a: a[:own], run), rates, "validation_accuracy")
-    return raced, np.nan_to_num(run.history["validation_accuracy"][own:, :, -1].astype(np.float64), nan=0.1), scales
+    search = of_run(jax.tree.map(lambda a: a[:own], run), rates, "validation_accuracy")
+    return search, np.nan_to_num(run.history["validation_accuracy"][own:, :, -1].astype(np.float64), nan=0.1), scales
 
 
-def _rules(raced: RateSearch) -> Findings:
-    """What each rule learns with its best learning rate."""
-    top = dict(zip(NAMES, (float(a.mean()) for a in raced.at_best(raced.last("validation_accuracy"))), strict=True))
-    second = [jnp.asarray(w) for w in raced.at_best(raced.params[1]["w"])]
+def _rules(search: RateSearch) -> Findings:
+    """Training with each rule at its best learning rate."""
+    top = dict(zip(NAMES, (float(a.mean()) for a in search.at_best(search.last("validation_accuracy"))), strict=True))
+    second = [jnp.asarray(w) for w in search.at_best(search.params[1]["w"])]
     distinct = {name: int(jax.vmap(distinct_neurons)(w).max()) for name, w in zip(NAMES, second, strict=True)}
     zeros = NAMES.index("zeros")
     spread = float(np.abs(second[zeros] - second[zeros][..., :1, :1]).max())
-    stuck = float(np.nanmin(raced.history["loss"][zeros]))
+    stuck = float(np.nanmin(search.history["loss"][zeros]))
     claims = [
         Claim(
-            Text(
-                "zeros never break symmetry: after training all neurons of a hidden layer are still equal, and the "
-                "loss is that of guessing",
-                "零初始化永远打破不了对称：训练后同一隐藏层的神经元仍完全相同，损失停在随机猜测的水平",
-            ),
+            "Zeros never break the symmetry: after training all neurons of a hidden layer are still equal, and the "
+            "loss is that of guessing",
+            "零初始化无法打破对称：训练后同一隐藏层的神经元仍完全相同，损失停在随机猜测的水平",
             {
                 "largest difference of two weights": spread,
                 "distinct neurons of 32": distinct["zeros"],
@@ -224,26 +214,24 @@ def _rules(raced: RateSearch) -> Findings:
             spread == 0.0 and distinct["zeros"] == 1 and abs(stuck - math.log(10)) < 0.02,
         ),
         Claim(
-            Text(
-                "in a network of five hidden layers He learns; 0.01 * randn stays where zeros stay",
-                "五个隐藏层的网络中 He 能学会，0.01 * randn 与零初始化一样停在原地",
-            ),
+            "A network of five hidden layers learns with He; with 0.01 * randn it gets no further than with zeros",
+            "五个隐藏层的网络用 He 初始化能学会，用 0.01 * randn 则与零初始化一样停在原地",
             {f"validation accuracy, {name}": value for name, value in top.items()},
             top["he"] > 0.85 and max(top["0.01 randn"], top["zeros"]) < 0.3,
         ),
     ]
-    rates = len(raced.rates)
-    which = f"the best of {rates} learning rates" if rates > 1 else f"learning rate {raced.rates[0]:g}"
-    title = f"Training from each rule: ReLU network of {len(HIDDEN)} hidden layers on digits, {which}"
-    figure = curves(title, NAMES, raced, classes=10)
+    rates = len(search.rates)
+    which = f"the best of {rates} learning rates" if rates > 1 else f"learning rate {search.rates[0]:g}"
+    title = f"Training with each rule: ReLU network of {len(HIDDEN)} hidden layers on digits, {which}"
+    figure = curves(title, NAMES, search, classes=10)
     figure.axes[0].set_ylim(-0.05, 3.2)
     rows = [
         (name, f"{rate:g}", f"{top[name]:.1%}", distinct[name])
-        for name, rate in zip(NAMES, raced.best_rates, strict=True)
+        for name, rate in zip(NAMES, search.best_rates, strict=True)
     ]
     columns = ("rule", "best learning rate", "validation accuracy", "distinct neurons of 32")
     table = ResultTable("Digits, ReLU, five hidden layers of 32", columns, rows)
-    return Findings(claims, {"training": figure}, [table], models=raced.models)
+    return Findings(claims, {"training": figure}, [table], models=search.models)
 
 
 def _scales(scales: np.ndarray, accuracy: np.ndarray) -> Findings:
@@ -252,20 +240,18 @@ def _scales(scales: np.ndarray, accuracy: np.ndarray) -> Findings:
     at_he = float(np.exp(np.interp(0.0, np.log(scales), np.log(mean))))
     best = float(scales[mean.argmax()])
     claim = Claim(
-        Text(
-            "the best scale of the weights is close to He's: 30 times smaller or 10 times larger stays near chance",
-            "最好的权重尺度接近 He：小 30 倍或大 10 倍都停在随机水平附近",
-        ),
+        "The best scale of the weights is close to He's: a thirtieth of it, or ten times it, stays near chance",
+        "最好的权重尺度接近 He：缩小到 1/30 或放大到 10 倍，都停在随机猜测的水平附近",
         {
-            "best scale, in units of He's": best,
-            "accuracy at He's": at_he,
-            "smallest": float(mean[0]),
-            "largest": float(mean[-1]),
+            "best scale in units of He's": best,
+            "validation accuracy at He's scale": at_he,
+            "validation accuracy at the smallest scale": float(mean[0]),
+            "validation accuracy at the largest scale": float(mean[-1]),
         },
         0.25 < best < 4 and mean[0] < 0.5 * at_he and mean[-1] < 0.5 * at_he,
     )
     figure = studies.against_rate(
-        f"How large should the first weights be? {len(scales)} scales with {seeds} seeds each",
+        f"How large should the initial weights be? {len(scales)} scales with {seeds} seeds each",
         scales,
         [("Validation accuracy after training, learning rate 0.1", "accuracy (%)", {"relu": 100 * accuracy})],
         "standard deviation of W, in units of He's sqrt(2 / in) (log scale)",
@@ -278,15 +264,11 @@ def _scales(scales: np.ndarray, accuracy: np.ndarray) -> Findings:
 LESSON = Lesson(
     "initialization",
     Text("Initial weights", "参数初始化"),
-    Text("How large should the first weights be, and why may they not be zero?", "初始权重该取多大？为什么不能为零？"),
+    Text(
+        "How large should the initial weights be, and why must they not be zero?", "初始权重该取多大？为什么不能为零？"
+    ),
     study,
 )
 
-
-def main(arguments: list[str] | None = None) -> int:
-    """The command; see the module's description."""
-    return lesson.main(LESSON, __doc__, arguments)
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(lesson.main(LESSON, __doc__))

@@ -1,11 +1,11 @@
-"""What all lessons share: options, claims that a run checks itself, figures and a summary in a folder."""
+"""Shared by all lessons: options, claims that a run checks itself, figures and a summary in a folder."""
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import math
 import numbers
-import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -25,7 +25,7 @@ from jaxnn.plots import style
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """The options that every lesson takes."""
+    """The options of every lesson."""
 
     out: Path | None = None
     """The folder for figures and summary, replaced there; by default runs/lessons/NAME."""
@@ -43,13 +43,14 @@ class Text(NamedTuple):
 
 
 class Claim(NamedTuple):
-    """A statement of the notes, and what this run measured for it."""
+    """A statement of the course in both languages, and the numbers that this run measured for it."""
 
-    text: Text
+    en: str
+    zh: str
     measured: Mapping[str, Any]
-    """Numbers by name, as they are stored in the summary."""
+    """By a label for people, which is also the key in the summary."""
     held: bool
-    """Whether the statement follows from the numbers."""
+    """Whether the numbers support the statement."""
 
 
 class ResultTable(NamedTuple):
@@ -61,29 +62,22 @@ class ResultTable(NamedTuple):
 
 
 class Findings(NamedTuple):
-    """What a lesson found."""
+    """The results of a lesson."""
 
     claims: Sequence[Claim]
     figures: Mapping[str, Figure]
-    """By file name, in the order in which they are to be read."""
+    """By file name, in reading order."""
     tables: Sequence[ResultTable] = ()
     frames: Mapping[str, Sequence[Figure]] = {}
-    """Motion: pictures of one size in their order, by name; the report gives them a slider."""
+    """Animations by name: figures of one size, which the report gives a slider."""
     models: int = 0
-    """How many models were trained (or points let down a slope)."""
+    """How many models were trained (or gradient descents run)."""
     training_seconds: float = 0.0
-    """In how many seconds, compilation included."""
+    """Compilation included."""
 
 
 def join(parts: Iterable[Findings]) -> Findings:
-    """The parts of a lesson as one outcome.
-
-    Args:
-        parts: in the order in which they are to be read; figures and frames have names of their own.
-
-    Returns:
-        Their claims, figures, tables and frames one after the other, their models and seconds added up.
-    """
+    """The parts of a lesson as one: lists and figures concatenated, models and seconds added up."""
     parts = list(parts)
     return Findings(
         [claim for part in parts for claim in part.claims],
@@ -99,125 +93,68 @@ Result = TypeVar("Result")
 
 
 def timed(train: Callable[..., Result], *arguments: Any, **options: Any) -> tuple[Result, float]:
-    """Call a function that trains, and wait for what it computes.
-
-    Args:
-        train: such as `training.sweep`.
-        arguments, options: what it is called with.
-
-    Returns:
-        Its result, and the seconds until it was there, compilation included.
-    """
+    """The result of `train(*arguments, **options)`, and the seconds until it was ready, compilation included."""
     started = time.perf_counter()
     result = jax.block_until_ready(train(*arguments, **options))
     return result, time.perf_counter() - started
 
 
-_threads = ThreadPoolExecutor(2)
-
-
 def in_background(train: Callable[..., Result], *arguments: Any, **options: Any) -> Callable[[], tuple[Result, float]]:
-    """Call a function that trains in another thread, so that its program is compiled while this thread goes on.
-
-    Args:
-        train, arguments, options: as `timed`.
-
-    Returns:
-        A function that waits for what `timed` gives.
-    """
-    promotion = jax.numpy_dtype_promotion.value  # JAX's contexts end at the border of a thread
-
-    def work() -> tuple[Result, float]:
-        with jax.numpy_dtype_promotion(promotion):
-            return timed(train, *arguments, **options)
-
-    return _threads.submit(work).result
+    """Run `timed(...)` in another thread, so that programs compile side by side; the returned function waits for it."""
+    thread = ThreadPoolExecutor(1)
+    waiting = thread.submit(timed, train, *arguments, **options)
+    thread.shutdown(wait=False)
+    return waiting.result
 
 
 class Lesson(NamedTuple):
-    """One section of the notes as something to run."""
+    """One section of the course, ready to run."""
 
     name: str
     """The module, `experiments.lessons.NAME`."""
     title: Text
     question: Text
     study: Callable[[Any], Findings]
-    """From the options to what was found; raises ValueError, OSError or ImportError when it cannot run."""
+    """From the options to the findings; raises ValueError, OSError or ImportError when it cannot run."""
     options: type[Options] = Options
 
 
 def main(lesson: Lesson, doc: str | None, arguments: list[str] | None = None) -> int:
-    """The command of a lesson: run it, print its tables and claims, write figures and summary.
-
-    Args:
-        lesson: what to run.
-        doc: the text above the options in `--help`.
-        arguments: of the command line; by default those of the process.
-
-    Returns:
-        The exit status: 0 when every claim held, 1 when one did not, 2 when something that was given is wrong.
-    """
-    options = tyro.cli(
-        lesson.options, prog=f"python -m experiments.lessons.{lesson.name}", description=doc, args=arguments
-    )
+    """The command of a lesson: exit status 0 when every claim held, 1 when one did not, 2 for wrong input."""
+    name = f"python -m experiments.lessons.{lesson.name}"
+    options = tyro.cli(lesson.options, prog=name, description=doc, args=arguments)
     environment.enable_compilation_cache()
-    if options.quick:
-        compile_in_haste()
     return command.run(_show, lesson, options, Console())
 
 
-def compile_in_haste() -> None:
-    """Let XLA compile with less care, which takes two thirds of the time; for programs that run for a second or two.
-
-    XLA reads this once, when the first array is made: later it changes nothing.
-    """
-    flags = os.environ.get("XLA_FLAGS", "")
-    if "xla_backend_optimization_level" not in flags:
-        os.environ["XLA_FLAGS"] = f"{flags} --xla_backend_optimization_level=1".strip()
-
-
 def _show(lesson: Lesson, options: Options, console: Console) -> bool:
-    """Run the lesson, print and write what it found; whether every claim held."""
-    started = time.perf_counter()
+    """Run the lesson and print its findings; whether every claim held."""
     out = options.out or Path("runs", "lessons", lesson.name)
-    files.check_folder(out)
-    outcome = lesson.study(options)
-    summary = write(lesson, options, outcome, out, time.perf_counter() - started)
-    for rows in outcome.tables:
+    findings, summary = run(lesson, options, out)
+    for rows in findings.tables:
         table = Table(*map(str, rows.columns), title=rows.title)
         for row in rows.rows:
             table.add_row(*map(str, row))
         console.print(table)
-    for claim in outcome.claims:
-        measured = ", ".join(f"{name} {_short(value)}" for name, value in claim.measured.items())
-        console.print(f"{'held' if claim.held else 'NOT HELD'}: {claim.text.en} ({measured})", highlight=False)
-    if outcome.models:
-        console.print(f"{outcome.models:,} models in {outcome.training_seconds:.1f} s", highlight=False)
+    for claim in findings.claims:
+        measured = ", ".join(f"{name} {short(value)}" for name, value in claim.measured.items())
+        console.print(f"{'held' if claim.held else 'NOT HELD'}: {claim.en} ({measured})", highlight=False)
+    if findings.models:
+        console.print(f"{findings.models:,} models in {findings.training_seconds:.1f} s", highlight=False)
     console.print(f"{summary['seconds_total']:.1f} s; figures and summary in {out}", highlight=False)
-    return all(claim.held for claim in outcome.claims)
+    return all(claim.held for claim in findings.claims)
 
 
-def write(lesson: Lesson, options: Options, outcome: Findings, out: Path, seconds: float) -> dict[str, Any]:
-    """Write the figures, the frames and `summary.json` of a lesson.
-
-    Args:
-        lesson: what was run.
-        options: with which options.
-        outcome: what it found.
-        out: the folder, made if needed.
-        seconds: that the study took.
-
-    Returns:
-        The summary.
-
-    Raises:
-        OSError: the folder cannot be written.
-    """
+def run(lesson: Lesson, options: Options, out: Path) -> tuple[Findings, dict[str, Any]]:
+    """Run a lesson and write its figures, frames and `summary.json` into `out`; the findings and the summary."""
+    files.check_folder(out)
     started = time.perf_counter()
-    for name, figure in outcome.figures.items():
+    with environment.fast_compilation() if options.quick else contextlib.nullcontext():
+        findings = lesson.study(options)
+    for name, figure in findings.figures.items():
         style.add_chinese(figure, lesson.title.zh)
         plots.save(figure, out / name)
-    for name, frames in outcome.frames.items():
+    for name, frames in findings.frames.items():
         for i, figure in enumerate(frames):
             plots.save(figure, out / name / f"{i:03d}")
     summary: dict[str, Any] = {
@@ -227,27 +164,28 @@ def write(lesson: Lesson, options: Options, outcome: Findings, out: Path, second
         "command": f"python -m experiments.lessons.{lesson.name}{' --quick' if options.quick else ''}",
         "seed": options.seed,
         "claims": [
-            {"text": claim.text._asdict(), "measured": _finite(claim.measured), "held": bool(claim.held)}
-            for claim in outcome.claims
+            {"text": {"en": claim.en, "zh": claim.zh}, "measured": _finite(claim.measured), "held": bool(claim.held)}
+            for claim in findings.claims
         ],
-        "tables": [rows._asdict() for rows in outcome.tables],
-        "figures": list(outcome.figures),
-        "frames": {name: len(frames) for name, frames in outcome.frames.items()},
-        "models": outcome.models,
-        "training_seconds": outcome.training_seconds,
-        "seconds_total": seconds + time.perf_counter() - started,
+        "tables": [rows._asdict() for rows in findings.tables],
+        "figures": list(findings.figures),
+        "frames": {name: len(frames) for name, frames in findings.frames.items()},
+        "models": findings.models,
+        "training_seconds": findings.training_seconds,
+        "seconds_total": time.perf_counter() - started,
     } | environment.environment()
     files.write_json(out / "summary.json", summary)
-    return summary
+    return findings, summary
 
 
 def _finite(measured: Mapping[str, Any]) -> dict[str, Any]:
-    """What was measured as JSON can hold it: a number that is not finite becomes the word for it."""
+    """JSON has no infinity and no NaN: such a number becomes a word."""
     return {
         name: str(float(value)) if isinstance(value, numbers.Real) and not math.isfinite(value) else value
         for name, value in measured.items()
     }
 
 
-def _short(value: Any) -> str:
+def short(value: Any) -> str:
+    """A measured value as it is printed."""
     return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -1,11 +1,11 @@
-"""Two losses: the SVM's margins and softmax's probabilities, at initialisation, at huge scores, at any temperature.
+"""Two losses: SVM margins and softmax probabilities, at initialization, at huge scores, at any temperature.
 
-    python -m experiments.lessons.losses
+    python -m experiments.lessons.losses --quick
 
-Works the notes' examples out (SVM losses 2.9, 0, 12.9 with mean 5.27; softmax probabilities 0.130, 0.869, 0.001 with
+Works through textbook examples (SVM losses 2.9, 0, 12.9 with mean 5.27; softmax probabilities 0.130, 0.869, 0.001 with
 loss 2.040), and finds that tiny weights start with a loss of C - 1 (SVM) or log C (softmax) for any number of classes,
-that the SVM is content with a margin while softmax never is, and that the stable form is exact at scores of 1e4, where
-the textbook formula gives nan. 7 s on 2 CPU cores with --quick.
+that the SVM is satisfied with a margin while softmax never is, and that the stable form is exact at scores of 1e4,
+where the textbook formula gives nan. 7 s on 2 CPU cores with --quick.
 """
 
 from __future__ import annotations
@@ -49,25 +49,23 @@ def _worked() -> tuple[list[Claim], list[ResultTable], dict]:
     exponentials = np.exp(SCORES[0].astype(np.float64))
     claims = [
         Claim(
-            Text(
-                "The SVM losses of the cat, the car and the frog are 2.9, 0 and 12.9; their mean is 5.27",
-                "猫、车、青蛙的 SVM 损失为 2.9、0、12.9，平均 5.27",
-            ),
-            {name: float(v) for name, v in zip(CLASSES, svm, strict=True)} | {"mean": float(svm.mean())},
+            "The SVM losses of the cat, the car and the frog are 2.9, 0 and 12.9; their mean is 5.27",
+            "猫、车、青蛙的 SVM 损失为 2.9、0、12.9，平均为 5.27",
+            {f"loss of the {name}": float(v) for name, v in zip(CLASSES, svm, strict=True)}
+            | {"mean loss": float(svm.mean())},
             bool(np.allclose(svm, SVM, atol=1e-5) and round(float(svm.mean()), 2) == 5.27),
         ),
         Claim(
-            Text(
-                "Softmax turns the cat's scores into the probabilities 0.130, 0.869, 0.001, and the loss is 2.040",
-                "softmax 把猫的得分变为概率 0.130、0.869、0.001，损失为 2.040",
-            ),
-            {f"p_{name}": float(p) for name, p in zip(CLASSES, probabilities, strict=True)} | {"loss": loss},
+            "Softmax turns the cat's scores into the probabilities 0.130, 0.869, 0.001, and the loss is 2.040",
+            "softmax 把猫的得分变为概率 0.130、0.869、0.001，损失为 2.040",
+            {f"probability of {name}": float(p) for name, p in zip(CLASSES, probabilities, strict=True)}
+            | {"loss": loss},
             bool(np.abs(probabilities - PROBABILITIES).max() < 5e-4 and abs(loss - 2.040) < 5e-4),
         ),
     ]
     rows = zip(CLASSES, SCORES[0], exponentials, probabilities, -np.log(probabilities), strict=True)
     table = ResultTable(
-        "softmax of a cat, step by step",
+        "Softmax of a cat, step by step",
         ("class", "score", "exp", "probability", "-log"),
         [(c, f"{s:g}", f"{e:.4g}", f"{p:.3f}", f"{n:.3f}") for c, s, e, p, n in rows],
     )
@@ -105,16 +103,14 @@ def _start(options: Options) -> tuple[Claim, dict]:
     softmax_error = float(np.abs(softmax[:, tiny] / np.log(counts) - 1).max())
     ten = COUNTS.index(10)
     claim = Claim(
-        Text(
-            "With tiny weights the loss at initialisation is C - 1 for the SVM and log C for softmax",
-            "权重很小时，初始损失：SVM 为 C - 1，softmax 为 log C",
-        ),
+        "With tiny weights the initial loss is C - 1 for the SVM and log C for softmax",
+        "权重很小时，SVM 的初始损失为 C - 1，softmax 的为 log C",
         {
-            "svm_of_10_classes": svm[ten, tiny],
-            "softmax_of_10_classes": softmax[ten, tiny],
-            "largest_relative_error_svm": svm_error,
-            "largest_relative_error_softmax": softmax_error,
-            "untrained_networks": len(COUNTS) * len(scales) * seeds,
+            "SVM loss with 10 classes": svm[ten, tiny],
+            "softmax loss with 10 classes": softmax[ten, tiny],
+            "largest relative error of C - 1": svm_error,
+            "largest relative error of log C": softmax_error,
+            "untrained networks": len(COUNTS) * len(scales) * seeds,
             "seconds": seconds,
         },
         svm_error < 0.02 and softmax_error < 0.02,
@@ -135,11 +131,11 @@ def _start(options: Options) -> tuple[Claim, dict]:
         ("standard deviation of the weights", "loss before training"),
         log=(True, True),
     )
-    return claim, {"initialisation": figure, "weight_scale": larger}
+    return claim, {"initialization": figure, "weight_scale": larger}
 
 
 def _lead(options: Options) -> tuple[Claim, dict]:
-    """Both losses and their gradients over the lead of the right class, two classes."""
+    """Both losses and their slopes against the lead of the correct class, for two classes."""
     lead = np.linspace(-4, 4, 161).astype(np.float32)
 
     def both(lead: Array) -> Array:
@@ -149,13 +145,13 @@ def _lead(options: Options) -> tuple[Claim, dict]:
     values, slopes = (np.asarray(f(lead)) for f in (jax.jit(jax.vmap(both)), jax.jit(jax.vmap(jax.jacfwd(both)))))
     content = lead > 1
     claim = Claim(
-        Text(
-            "The SVM is content with a lead of the margin: loss and slope are exactly 0; softmax always wants more",
-            "领先超过间隔后 SVM 的损失和斜率恰为 0；softmax 永不满足",
-        ),
+        "Once the lead exceeds the margin, the SVM loss and its slope are exactly 0; softmax always wants more",
+        "领先超过间隔后，SVM 的损失和斜率恰为 0；softmax 永不满足",
         {
-            "svm_largest_beyond_margin": float(np.abs(np.stack([values, slopes])[..., content, 0]).max()),
-            "softmax_least_slope_beyond_margin": float(np.abs(slopes[content, 1]).min()),
+            "largest SVM loss or slope beyond the margin": float(
+                np.abs(np.stack([values, slopes])[..., content, 0]).max()
+            ),
+            "smallest softmax slope beyond the margin": float(np.abs(slopes[content, 1]).min()),
         },
         not np.stack([values, slopes])[..., content, 0].any() and bool((slopes[content, 1] < 0).all()),
     )
@@ -163,8 +159,8 @@ def _lead(options: Options) -> tuple[Claim, dict]:
         lead,
         {"SVM loss": values[:, 0], "softmax loss": values[:, 1]}
         | {"slope of the SVM loss": slopes[:, 0], "slope of the softmax loss": slopes[:, 1]},
-        "Two classes: the SVM stops at a lead of 1, softmax goes on",
-        ("lead of the right class's score", "loss, and slope of the loss"),
+        "Two classes: the SVM stops at a lead of 1, softmax never does",
+        ("lead of the correct class's score", "loss, and slope of the loss"),
         marks={"margin": 1.0},
     )
     return claim, {"lead": figure}
@@ -177,11 +173,10 @@ def _temperature(options: Options) -> tuple[Claim, dict]:
     entropy = -np.sum(p * np.log(np.maximum(p, 1e-300)), axis=1)
     cold, hot = float(p[0].max()), float(np.abs(p[-1] - 1 / 3).max())
     claim = Claim(
-        Text(
-            "Dividing the scores by a temperature moves softmax between one winner (cold) and all alike (hot)",
-            "得分除以温度：低温时只有一个赢家，高温时趋于均匀",
-        ),
-        {"cold_highest": cold, "hot_distance_from_uniform": hot, "entropy_hot": entropy[-1]},
+        "Dividing the scores by a temperature moves softmax between a single winner (cold) and a uniform "
+        "distribution (hot)",
+        "得分除以温度：低温时只有一个赢家，高温时趋于均匀分布",
+        {"highest probability, cold": cold, "distance from uniform, hot": hot, "entropy, hot": entropy[-1]},
         cold > 1 - 1e-6 and hot < 0.02 and bool((np.diff(entropy) > -1e-6).all()),
     )
     figure = curves(
@@ -196,7 +191,7 @@ def _temperature(options: Options) -> tuple[Claim, dict]:
 
 
 def _stability(options: Options) -> tuple[Claim, dict]:
-    """The formula as it is written against the stable one, for scores of ever larger size, in float32."""
+    """The textbook formula against the stable one, for scores of growing size, in float32."""
     scale = np.geomspace(0.1, 1e4, 61).astype(np.float32)
     scores = scale[:, None] * np.array([0.5, 1.0, -1.0], np.float32)
     labels = np.zeros(len(scale), np.int32)
@@ -212,14 +207,12 @@ def _stability(options: Options) -> tuple[Claim, dict]:
     error = np.abs(stable / exact - 1)
     broken = scale[~np.isfinite(naive)]
     claim = Claim(
-        Text(
-            "At scores of 1e4 the stable form is exact, its slope finite; the textbook formula fails from about 90 on",
-            "得分达 1e4 时稳定形式仍然精确；教科书公式约从 90 起失效",
-        ),
+        "At scores of 1e4 the stable form is exact and its slope finite; the textbook formula fails from about 90 on",
+        "得分达 1e4 时，稳定形式仍然精确，斜率有限；教科书公式约从 90 起失效",
         {
-            "largest_relative_error": float(error.max()),
-            "textbook_fails_from": float(broken.min(initial=np.inf)),
-            "share_of_textbook_failing": float((~np.isfinite(naive)).mean()),
+            "largest relative error of the stable form": float(error.max()),
+            "smallest score at which the textbook formula fails": float(broken.min(initial=np.inf)),
+            "fraction of scores at which it fails": float((~np.isfinite(naive)).mean()),
         },
         bool(error.max() < 1e-5 and np.isfinite(slope).all() and 80 < broken.min(initial=np.inf) < 200),
     )
@@ -237,15 +230,9 @@ def _stability(options: Options) -> tuple[Claim, dict]:
 LESSON = Lesson(
     "losses",
     Text("Losses: SVM and softmax", "损失函数：SVM 与 softmax"),
-    Text("How is it measured how bad scores are, and what does it cost?", "怎样衡量得分有多差？"),
+    Text("How do we measure how bad the scores are?", "怎样衡量得分有多差？"),
     study,
 )
 
-
-def main(arguments: list[str] | None = None) -> int:
-    """The command."""
-    return lesson.main(LESSON, __doc__, arguments)
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(lesson.main(LESSON, __doc__))

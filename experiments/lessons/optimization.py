@@ -1,10 +1,10 @@
-"""Updating the weights: mini-batches, learning rates, optimizers, the size of an update, and the curvature 2/L.
+"""Updating the weights: mini-batches, learning rates, optimizers, the size of an update, and the bound 2/L.
 
-    python -m experiments.lessons.optimization
+    python -m experiments.lessons.optimization --quick
 
-The noise of a mini-batch gradient falls with the square root of its size. Of the learning rates some are too low, some
-good, and some too high; which are too high for full-batch descent around a solution is told by 2/L, with L the largest
-eigenvalue of the Hessian. About 30 seconds on 2 cores.
+The noise of a mini-batch gradient falls with the square root of its size. Learning rates can be too low, good or too
+high; around a solution, the bound for full-batch descent is 2/L, with L the largest eigenvalue of the Hessian. About 30
+seconds on 2 cores.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ OPTIMIZERS = ("sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam")
 
 
 def any_optimizer(index: Array, rate: Array) -> optax.GradientTransformation:
-    """The optimizer of a traced number: all of them keep their state, the update of one is taken."""
+    """The optimizer of a traced number: all keep their state, the update of one is taken."""
     every = (
         optax.sgd(rate),
         optax.sgd(rate, momentum=0.9),
@@ -69,23 +69,15 @@ def make_task(h: dict[str, Array]) -> Task:
 
 
 def study(options: Options) -> Findings:
-    """Mini-batch noise, one sweep over optimizers and learning rates, and the curvature around a solution.
-
-    Args:
-        options: of the command.
-
-    Returns:
-        What was found.
-    """
+    """Mini-batch noise, one sweep over optimizers and learning rates, and the curvature around a solution."""
     data = load_digits(options)
-    with jax.numpy_dtype_promotion("standard"):  # Adam's counters mix whole numbers and floats
-        trained = lesson.in_background(_train, data, options)
+    trained = lesson.in_background(_train, data, options)
     noise, curvature = _noise(data, options), _curvature(data, options)
-    return lesson.join([noise, _race(*trained()), curvature])
+    return lesson.join([noise, _learning_rates(*trained()), curvature])
 
 
 def _noise(data: Data, options: Options) -> Findings:
-    """How far the gradient of a mini-batch is from that of all examples, for many sizes."""
+    """The distance of mini-batch gradients from the full gradient, for many batch sizes."""
 
     @jax.jit
     def per_example(key: Array, images: Array, y: Array) -> Array:
@@ -110,15 +102,16 @@ def _noise(data: Data, options: Options) -> Findings:
     theory = np.sqrt(np.square(gradients - full).sum(1).mean() / sizes)
     power = float(np.polyfit(np.log(sizes), np.log(spread), 1)[0])
     claim = Claim(
-        Text(
-            "the noise of a mini-batch gradient falls as one over the square root of the batch size",
-            "小批量梯度的噪声与批量大小的平方根成反比",
-        ),
-        {"fitted power": power, "largest deviation from sqrt(trace/B)": float(np.abs(spread / theory - 1).max())},
+        "The noise of a mini-batch gradient is inversely proportional to the square root of the batch size",
+        "小批量梯度的噪声与批量大小的平方根成反比",
+        {
+            "fitted exponent": power,
+            "largest relative deviation from sqrt(trace / B)": float(np.abs(spread / theory - 1).max()),
+        },
         abs(power + 0.5) < 0.05 and float(np.abs(spread / theory - 1).max()) < 0.2,
     )
     figure = studies.against_rate(
-        "The gradient of a mini-batch: its noise falls with the square root of the batch size",
+        "The noise of a mini-batch gradient falls with the square root of the batch size",
         sizes,
         [
             (
@@ -151,12 +144,12 @@ def _train(data: Data, options: Options) -> RateSearch:
     )
 
 
-def _race(raced: RateSearch, seconds: float) -> Findings:
+def _learning_rates(search: RateSearch, seconds: float) -> Findings:
     """Learning rates of plain descent, and all optimizers with their best ones."""
-    rates, best, loss = raced.rates, raced.best, raced.history["loss"]
+    rates, best, loss = search.rates, search.best, search.history["loss"]
     seeds, epochs = loss.shape[2:]
-    ratio = raced.history["update_norm"] / raced.history["parameter_norm"]
-    last = raced.last("loss")
+    ratio = search.history["update_norm"] / search.history["parameter_norm"]
+    last = search.last("loss")
     middle = np.median(last, -1)
     sgd = middle[0]
     low, high = float(sgd[0]), float(sgd[-1])
@@ -164,33 +157,30 @@ def _race(raced: RateSearch, seconds: float) -> Findings:
     good = float(ratios[best[0]])
     claims = [
         Claim(
-            Text(
-                "a learning rate may be too low, good, or too high: the loss after training is lowest in between",
-                "学习率可以太低、合适或太高：训练后的损失在中间最低",
-            ),
+            "A learning rate can be too low, good or too high: the loss after training is lowest in between",
+            "学习率可能太低、合适或太高：训练后的损失在中间最低",
             {
-                "loss, lowest rate": low,
+                "loss at the lowest rate": low,
                 "best rate": float(rates[best[0]]),
-                "loss there": float(sgd.min()),
-                "loss, highest rate": high,
+                "loss at the best rate": float(sgd.min()),
+                "loss at the highest rate": high,
             },
             bool(0 < best[0] < len(rates) - 1 and low > 3 * float(sgd.min()) and high > 3 * float(sgd.min())),
         ),
         Claim(
-            Text(
-                "the ratio of update to weights tells a learning rate that is too low: there it is far below 1e-3, at "
-                "the best one it is above",
-                "更新量与权重之比能看出学习率太低：那时它远小于千分之一，而在最好的学习率下大于千分之一",
-            ),
-            {"after the first epoch, lowest rate": float(ratios[0]), "best rate": good},
+            "The ratio of update to weights reveals a learning rate that is too low: it is far below 1e-3, and at "
+            "the best rate it is above",
+            "更新量与权重之比能暴露过低的学习率：此时它远小于千分之一，而在最佳学习率下大于千分之一",
+            {
+                "ratio after the first epoch at the lowest rate": float(ratios[0]),
+                "ratio after the first epoch at the best rate": good,
+            },
             bool(ratios[0] < 5e-4 and 1e-3 < good < 0.3),
         ),
         Claim(
-            Text(
-                "optimizers want learning rates of their own: the best one of Adam is far below that of plain descent",
-                "不同优化器需要各自的学习率：Adam 的最佳学习率远低于普通梯度下降",
-            ),
-            {name: float(rates[best[i]]) for i, name in enumerate(OPTIMIZERS)},
+            "Each optimizer needs its own learning rate: Adam's best is far below that of plain descent",
+            "不同优化器需要不同的学习率：Adam 的最佳学习率远低于普通梯度下降",
+            {f"best rate of {name}": float(rates[best[i]]) for i, name in enumerate(OPTIMIZERS)},
             bool(rates[best[-1]] < 0.3 * rates[best[0]]),
         ),
     ]
@@ -198,7 +188,7 @@ def _race(raced: RateSearch, seconds: float) -> Findings:
     kinds["too high"] = len(rates) - 1
     kinds = {f"{name}: {rates[i]:.3g}": i for name, i in kinds.items()}
     curves = studies.bands(
-        "Plain descent with four learning rates: the loss, and how large an update is beside the weights",
+        "Plain descent with four learning rates: the loss, and the size of an update relative to the weights",
         [
             ("Training loss", "epoch", "loss (log scale)", {name: loss[0, i] for name, i in kinds.items()}),
             (
@@ -211,8 +201,8 @@ def _race(raced: RateSearch, seconds: float) -> Findings:
         logarithmic=[True, True],
         lines=[{}, {"1e-3, the rule of thumb": 1e-3}],
     )
-    race = studies.bands(
-        f"The race: each optimizer with its best learning rate of {len(rates)}",
+    compared = studies.bands(
+        f"Each optimizer with the best of {len(rates)} learning rates",
         [
             (
                 f"Training loss, {seeds} seed{'s' if seeds > 1 else ''} each",
@@ -224,7 +214,7 @@ def _race(raced: RateSearch, seconds: float) -> Findings:
         logarithmic=[True],
     )
     against = studies.against_rate(
-        "The learning rate decides: every optimizer has a valley of its own",
+        "Loss against learning rate: every optimizer has an optimum of its own",
         rates,
         [
             (
@@ -240,12 +230,12 @@ def _race(raced: RateSearch, seconds: float) -> Findings:
     table = ResultTable(
         f"Digits, tanh network of 32, {epochs} epochs", ("optimizer", "best rate", "training loss"), rows
     )
-    figures = {"learning_rates": curves, "optimizers": race, "rates": against}
-    return Findings(claims, figures, [table], models=raced.models, training_seconds=seconds)
+    figures = {"learning_rates": curves, "optimizers": compared, "rates": against}
+    return Findings(claims, figures, [table], models=search.models, training_seconds=seconds)
 
 
 def _curvature(data: Data, options: Options) -> Findings:
-    """The surface and the curvature around a solution, and which step sizes run away from it."""
+    """The surface and the curvature around a solution, and the step sizes that diverge from it."""
     count, key = 300, jax.random.key(options.seed)
     x = preprocess.standardize(data.statistics, jnp.asarray(data.inputs[:count]))
     y = jnp.asarray(data.labels[:count])
@@ -284,17 +274,15 @@ def _curvature(data: Data, options: Options) -> Findings:
     away = above > 1e-3
     smallest = float(rates[away].min()) if away.any() else math.inf
     claim = Claim(
-        Text(
-            "around a solution, full-batch descent is stable below 2/L and runs away above it, L the largest "
-            "eigenvalue of the Hessian",
-            "在一个解附近，步长小于 2/L 时全批量梯度下降稳定，大于它则跑开；L 是 Hessian 的最大特征值",
-        ),
+        "Around a solution, full-batch descent is stable below 2/L and diverges above it; L is the largest "
+        "eigenvalue of the Hessian",
+        "在解的附近，步长小于 2/L 时全批量梯度下降稳定，大于 2/L 时发散；L 是 Hessian 的最大特征值",
         {
             "L": float(spectrum.values[0]),
-            "residual": float(spectrum.residuals[0]),
+            "residual of the eigenvalue": float(spectrum.residuals[0]),
             "2/L": bound,
-            "smallest rate that runs away": smallest,
-            "gradient at the solution": gradient,
+            "smallest diverging rate": smallest,
+            "gradient norm at the solution": gradient,
         },
         bool(0.97 * bound < smallest < 1.15 * bound and away[rates > 1.15 * bound].all()),
     )
@@ -303,14 +291,14 @@ def _curvature(data: Data, options: Options) -> Findings:
     places = np.linspace(-1, 1, 15 if options.quick else 51)
     plane = np.asarray(curvature.loss_plane(loss, solution, first, second, places, places))
     surface = surfaces.loss_surface(places, places, plane, "The loss on a random plane through a solution")
-    runaway = studies.against_rate(
-        "Full-batch descent from beside a solution: it runs away where the learning rate is above 2/L",
+    bounded = studies.against_rate(
+        "Full-batch descent from near a solution diverges when the learning rate is above 2/L",
         rates,
         [
             (
-                f"Largest rise of the loss in {values.shape[1] - 1} steps",
-                "rise of the loss (log scale)",
-                {"rise": np.maximum(np.where(np.isfinite(above), above, np.nan), 1e-7)[:, None]},
+                f"Largest increase of the loss in {values.shape[1] - 1} steps",
+                "increase of the loss (log scale)",
+                {"increase": np.maximum(np.where(np.isfinite(above), above, np.nan), 1e-7)[:, None]},
             )
         ],
         "learning rate (log scale)",
@@ -318,7 +306,7 @@ def _curvature(data: Data, options: Options) -> Findings:
         logarithmic=[True],
         height=4.2,
     )
-    for axes in runaway.axes:
+    for axes in bounded.axes:
         axes.set_xscale("linear")
         axes.set_xlabel("learning rate")
     rows = []
@@ -326,7 +314,7 @@ def _curvature(data: Data, options: Options) -> Findings:
         rows.append((i + 1, f"{value:.4g}", f"{residual:.1e}", f"{2 / value:.4g}"))
     table = ResultTable("Largest eigenvalues of the Hessian", ("", "eigenvalue", "residual", "2 / eigenvalue"), rows)
     return Findings(
-        [claim], {"surface": surface, "bound": runaway}, [table], models=len(rates) + 1, training_seconds=seconds + more
+        [claim], {"surface": surface, "bound": bounded}, [table], models=len(rates) + 1, training_seconds=seconds + more
     )
 
 
@@ -334,17 +322,11 @@ LESSON = Lesson(
     "optimization",
     Text("Updating the weights", "参数更新与优化设置"),
     Text(
-        "How large a batch, how large a learning rate, which optimizer, and what sets the limit?",
-        "批量多大、学习率多大、用哪个优化器？极限由什么决定？",
+        "How large should batch and learning rate be, which optimizer is best, and what sets the limit?",
+        "批量大小和学习率取多大？用哪个优化器？极限由什么决定？",
     ),
     study,
 )
 
-
-def main(arguments: list[str] | None = None) -> int:
-    """The command; see the module's description."""
-    return lesson.main(LESSON, __doc__, arguments)
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(lesson.main(LESSON, __doc__))

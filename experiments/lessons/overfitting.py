@@ -1,12 +1,11 @@
-"""Learning by heart: a wide network on few points, and the check that a network can learn 50 images by heart.
+"""Overfitting: a wide network memorizes few points, and the sanity check that a network can memorize 50 images.
 
-    python -m experiments.lessons.overfitting
     python -m experiments.lessons.overfitting --quick
 
 Trains a narrow and a wide network on 40 noisy points, then one network on 50 images with their own labels and with
-labels drawn at random, about 15 s on 2 cores. To expect: the wide network comes to 100 % of its training points while
-the test accuracy stalls and the test loss rises; 50 images are learned whatever their labels. The images are those of
-CIFAR-10 where it is prepared, else digits.
+random labels, about 15 s on 2 cores. Expected: the wide network reaches 100 % on its training points while the test
+accuracy stalls and the test loss rises; 50 images are memorized whatever their labels. The images are those of CIFAR-10
+if it is prepared, otherwise digits.
 """
 
 from __future__ import annotations
@@ -45,7 +44,7 @@ def task(h: dict[str, Any]) -> training.Task:
 
 
 def study(options: Options) -> Findings:
-    """Few points, a narrow and a wide network; then 50 images by heart."""
+    """Few points, a narrow and a wide network; then 50 memorized images."""
     epochs, seeds = (500, 4) if options.quick else (1000, 20)
     train, test = few_points(POINTS, 700, options)
     trained = lesson.in_background(
@@ -57,44 +56,45 @@ def study(options: Options) -> Findings:
         epochs=epochs,
         batch_size=POINTS // 2,
     )
-    (name, by_heart), second = lesson.timed(learn_images, options)
+    (name, memorized), second = lesson.timed(memorize_images, options)
     run, first = trained()
     history = {key: values.astype(np.float64) for key, values in run.history.items()}
     mean = {key: values.mean(1) for key, values in history.items()}
     narrow, wide = ({key: float(values[i, -1]) for key, values in mean.items()} for i in (0, 1))
     lowest = float(mean["test_loss"][1].min())
-    learned = {key: float(values[-1]) for key, values in by_heart.items()}
+    learned = {key: float(values[-1]) for key, values in memorized.items()}
     claims = [
         Claim(
-            Text(
-                "A wide network learns few points by heart: training comes to 100 %, the test accuracy stalls",
-                "宽网络把少量样本全部记住：训练准确率到 100 %，测试准确率停滞",
-            ),
+            "A wide network memorizes few points: training accuracy reaches 100 %, test accuracy stalls",
+            "宽网络记住了全部少量样本：训练准确率达到 100 %，测试准确率停滞不前",
             {
-                "training": round(wide["train_accuracy"], 4),
-                "test": round(wide["test_accuracy"], 4),
-                "highest test on the way": float(mean["test_accuracy"][1].max()),
-                "training of the narrow one": round(narrow["train_accuracy"], 4),
+                "training accuracy, wide": round(wide["train_accuracy"], 4),
+                "test accuracy, wide": round(wide["test_accuracy"], 4),
+                "highest test accuracy during training, wide": float(mean["test_accuracy"][1].max()),
+                "training accuracy, narrow": round(narrow["train_accuracy"], 4),
             },
             wide["train_accuracy"] >= 0.98
             and wide["test_accuracy"] < wide["train_accuracy"] - 0.08
             and narrow["train_accuracy"] < wide["train_accuracy"],
         ),
         Claim(
-            Text("Meanwhile the test loss rises far above its lowest value", "与此同时测试损失升到远高于其最低值"),
-            {"lowest": lowest, "last": wide["test_loss"], "at epoch": int(mean["test_loss"][1].argmin()) + 1},
+            "Meanwhile the test loss rises far above its minimum",
+            "与此同时，测试损失从最低点大幅回升",
+            {
+                "lowest test loss": lowest,
+                "last test loss": wide["test_loss"],
+                "epoch of the lowest": int(mean["test_loss"][1].argmin()) + 1,
+            },
             wide["test_loss"] > 1.5 * lowest,
         ),
         Claim(
-            Text(
-                f"A sanity check: a network learns {IMAGES} images by heart, even with labels drawn at random",
-                f"检验：网络能记住 {IMAGES} 张图片，即使标签是随机的",
-            ),
+            f"A sanity check: a network memorizes {IMAGES} images, even with random labels",
+            f"健全性检查：网络能记住 {IMAGES} 张图片，即使标签是随机的",
             {f"training accuracy, {key}": value for key, value in learned.items()},
             all(value == 1.0 for value in learned.values()),
         ),
     ]
-    columns = ["hidden neurons", "training", "test", "lowest test loss", "last test loss"]
+    columns = ["hidden neurons", "training accuracy", "test accuracy", "lowest test loss", "last test loss"]
     rows = [
         [
             width,
@@ -106,15 +106,15 @@ def study(options: Options) -> Findings:
         for i, width in enumerate(WIDTHS)
     ]
     epoch = np.arange(1, epochs + 1)
-    by_heart_figure = studies.progress(
-        np.arange(1, len(by_heart["true labels"]) + 1),
-        [studies.Panel({key: 100 * values for key, values in by_heart.items()}, name, "training accuracy (%)")],
-        f"A sanity check: {IMAGES} images learned by heart",
+    memorized_figure = studies.progress(
+        np.arange(1, len(memorized["true labels"]) + 1),
+        [studies.Panel({key: 100 * values for key, values in memorized.items()}, name, "training accuracy (%)")],
+        f"A sanity check: {IMAGES} images memorized",
         "epoch",
     )
     return Findings(
         claims,
-        {"regions": draw(run, train), "curves": draw_curves(epoch, mean, seeds), "by_heart": by_heart_figure},
+        {"regions": draw(run, train), "curves": draw_curves(epoch, mean, seeds), "memorized": memorized_figure},
         [ResultTable(f"{POINTS} training points, means over {seeds} seeds after {epochs} epochs", columns, rows)],
         models=len(WIDTHS) * seeds + 2,
         training_seconds=first + second,
@@ -144,11 +144,11 @@ def draw_curves(epoch: np.ndarray, mean: dict[str, np.ndarray], seeds: int) -> F
             {shown: 100 * mean[f"{key}_accuracy"][1] for shown, key in names.items()}, "Accuracy", "accuracy (%)"
         ),
     ]
-    title = f"{WIDTHS[1]} neurons on {POINTS} points: the test loss rises while the other falls, {seeds} seeds"
+    title = f"{WIDTHS[1]} neurons on {POINTS} points: the test loss rises while the training loss falls, {seeds} seeds"
     return studies.progress(epoch, panels, title, "epoch", log=True)
 
 
-def learn_images(options: Options) -> tuple[str, dict[str, np.ndarray]]:
+def memorize_images(options: Options) -> tuple[str, dict[str, np.ndarray]]:
     """Training accuracy after every epoch on 50 images, with their labels and with random ones, in one program."""
     dataset = load_images(options)
     generator = np.random.default_rng(options.seed)
@@ -182,16 +182,11 @@ LESSON = Lesson(
     "overfitting",
     Text("Overfitting", "过拟合"),
     Text(
-        "How does learning by heart show, and how is it seen in time?", "模型死记硬背时会出现什么现象，怎样及时发现？"
+        "What are the signs of memorization, and how are they noticed in time?",
+        "模型死记硬背时会出现什么现象？怎样及时发现？",
     ),
     study,
 )
 
-
-def main(arguments: list[str] | None = None) -> int:
-    """The command."""
-    return lesson.main(LESSON, __doc__, arguments)
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(lesson.main(LESSON, __doc__))

@@ -1,4 +1,4 @@
-"""The report as one HTML page: what each lesson asks, shows and claims; it needs no network and no other file."""
+"""The report as one self-contained HTML page: questions, claims, figures and tables of the lessons."""
 
 from __future__ import annotations
 
@@ -8,19 +8,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from experiments.lessons.lesson import short
+
 
 def page(found: Sequence[tuple[Mapping[str, Any], Path]]) -> str:
-    """The page as text.
-
-    Args:
-        found: for each lesson its summary and the folder with its pictures.
-
-    Returns:
-        HTML that needs nothing else.
-
-    Raises:
-        OSError: a picture cannot be read.
-    """
+    """The HTML, from each lesson's summary and the folder with its pictures."""
     contents = "".join(
         f'<li><a href="#{_text(summary["lesson"])}">{_text(summary["title"]["en"])}</a> '
         f'<span lang="zh">{_text(summary["title"]["zh"])}</span> {_tally(summary)}</li>'
@@ -39,8 +31,8 @@ def page(found: Sequence[tuple[Mapping[str, Any], Path]]) -> str:
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>Deep-learning fundamentals, run</title><style>{STYLE}</style></head>\n<body>"
-        f"<header><h1>Deep-learning fundamentals, run</h1><p>{_text(lead)}</p></header>\n"
+        f"<title>Deep-learning fundamentals in code</title><style>{STYLE}</style></head>\n<body>"
+        f"<header><h1>Deep-learning fundamentals in code</h1><p>{_text(lead)}</p></header>\n"
         f'<nav aria-label="Contents"><h2>Contents</h2><ol>{contents}</ol></nav>\n<main>'
         + "\n".join(_section(summary, folder) for summary, folder in found)
         + f"</main>\n<script>{SCRIPT}</script></body></html>\n"
@@ -63,7 +55,7 @@ def _section(summary: Mapping[str, Any], folder: Path) -> str:
         parts.append(_frames(name, [folder / name / f"{i:03d}.png" for i in range(count)], title["en"]))
     parts.extend(_table(table) for table in summary["tables"])
     seed = f" --seed {summary['seed']}" if summary.get("seed") else ""
-    parts.append(f"<p>Made by</p><pre><code>{_text(summary['command'] + seed)}</code></pre></section>")
+    parts.append(f"<p>To reproduce:</p><pre><code>{_text(summary['command'] + seed)}</code></pre></section>")
     return "\n".join(parts)
 
 
@@ -72,7 +64,7 @@ def _claims(claims: Sequence[Mapping[str, Any]]) -> str:
     for claim in claims:
         kind, word = ("held", "held") if claim["held"] else ("not-held", "not held")
         numbers = "".join(
-            f"<div><dt>{_text(name)}</dt><dd>{_text(_number(value))}</dd></div>"
+            f"<div><dt>{_text(name)}</dt><dd>{_text(short(value))}</dd></div>"
             for name, value in claim["measured"].items()
         )
         items.append(
@@ -84,7 +76,7 @@ def _claims(claims: Sequence[Mapping[str, Any]]) -> str:
 
 def _table(table: Mapping[str, Any]) -> str:
     head = "".join(f'<th scope="col">{_text(column)}</th>' for column in table["columns"])
-    body = "".join(f"<tr>{''.join(f'<td>{_text(_number(cell))}</td>' for cell in row)}</tr>" for row in table["rows"])
+    body = "".join(f"<tr>{''.join(f'<td>{_text(short(cell))}</td>' for cell in row)}</tr>" for row in table["rows"])
     title = _text(table["title"])
     return (
         f'<h3>{title}</h3><div class="wide" tabindex="0" role="region" aria-label="{title}">'
@@ -119,10 +111,6 @@ def _picture(path: Path) -> str:
 
 def _text(value: Any) -> str:
     return html.escape(str(value), quote=True)
-
-
-def _number(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 STYLE = """

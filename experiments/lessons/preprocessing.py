@@ -1,10 +1,10 @@
-"""Preprocessing: raw, zero-centered, normalized, PCA, whitened data, in the plane, as images, and in training.
+"""Preprocessing: raw, centered, normalized, PCA and whitened data, in the plane, as images, and in training.
 
-    python -m experiments.lessons.preprocessing
+    python -m experiments.lessons.preprocessing --quick
 
-Centering takes away the largest eigenvalue of the Hessian of a linear classifier, which the mean of the pixels makes;
-whitening makes the cloud round. With its own best learning rate the raw data are learned more slowly than the
-normalized. About 20 seconds on 2 cores.
+Centering removes the largest eigenvalue of the Hessian of a linear classifier, which comes from the mean of the pixels;
+whitening makes the cloud round. Each with its own best learning rate, the raw data are learned more slowly than the
+normalized data. About 20 seconds on 2 cores.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ KINDS = ("raw", "zero-centered", "normalized", "PCA", "whitened")
 
 
 class Fitted(NamedTuple):
-    """What the transforms need, fitted on the training split."""
+    """The statistics of the transforms, fitted on the training split."""
 
     moments: preprocess.Moments
     principal: preprocess.PCAStatistics
@@ -75,20 +75,13 @@ def make_task(h: dict[str, Array]) -> Task:
 
 
 def study(options: Options) -> Findings:
-    """The forms of a cloud in the plane and of the digits, and training on each.
-
-    Args:
-        options: of the command.
-
-    Returns:
-        What was found.
-    """
+    """The forms of a cloud in the plane and of the digits, and training on each."""
     data = load_digits(options, fit)
     trained = lesson.in_background(_train, data, options)
     largest, first = lesson.timed(_largest_eigenvalues, data, options)
     parts = [_cloud(options), _images(data)]
-    raced, second = trained()
-    return lesson.join([*parts, _training(raced, largest)])._replace(training_seconds=first + second)
+    search, second = trained()
+    return lesson.join([*parts, _training(search, largest)])._replace(training_seconds=first + second)
 
 
 def _cloud(options: Options) -> Findings:
@@ -106,16 +99,14 @@ def _cloud(options: Options) -> Findings:
     slant = float(abs(covariance["PCA"][0, 1]))
     whole = float(np.abs(covariance["whitened"] - np.eye(2)).max())
     claim = Claim(
-        Text(
-            "centering makes the mean 0, normalizing the standard deviations 1, PCA the correlation 0, whitening the "
-            "covariance the identity",
-            "零中心化使均值为 0，归一化使标准差为 1，PCA 使相关为 0，白化使协方差为单位阵",
-        ),
+        "Centering makes the mean 0, normalizing the standard deviations 1, PCA the correlation 0, whitening the "
+        "covariance the identity",
+        "零中心化使均值为 0，归一化使标准差为 1，PCA 使相关系数为 0，白化使协方差为单位阵",
         {
-            "largest mean": mean,
-            "largest |std - 1|": spread,
+            "largest mean, centered": mean,
+            "largest |std - 1|, normalized": spread,
             "covariance after PCA": slant,
-            "largest |covariance - identity|": whole,
+            "largest |covariance - identity|, whitened": whole,
         },
         max(mean, spread, slant, whole) < 1e-3,
     )
@@ -123,7 +114,7 @@ def _cloud(options: Options) -> Findings:
 
 
 def _images(data: Data) -> Findings:
-    """Some digits in all forms, and put together again from a few principal directions."""
+    """Some digits in all forms, and restored from a few principal directions."""
     fitted: Fitted = data.statistics
     x = jnp.asarray(np.asarray(data.inputs)[:8])
     raw, centered, normalized, projected, white = (np.asarray(form) for form in every_form(fitted, x, EPSILON))
@@ -131,19 +122,20 @@ def _images(data: Data) -> Findings:
     rows = {"raw": raw, "zero-centered": centered, "normalized": normalized}
     for count in (8, 20):
         rows[f"from {count} directions"] = projected[:, :count] @ directions[:count] + mean
-    rows["whitened, turned back"] = white @ directions
+    rows["whitened, rotated back"] = white @ directions
     variance = np.square(np.asarray(fitted.principal.std, np.float64))
-    share = np.cumsum(variance) / variance.sum()
+    fraction = np.cumsum(variance) / variance.sum()
     back = float(np.abs(projected @ directions + mean - raw).max())
-    kept = int((share < 0.95).sum()) + 1
+    kept = int((fraction < 0.95).sum()) + 1
     claim = Claim(
-        Text(
-            "the first 20 of 64 principal directions keep most of the variance of the digits, and all of them give the "
-            "digits back",
-            "前 20 个主方向（共 64 个）保留了数字图像的大部分方差，用全部方向可以还原图像",
-        ),
-        {"share of 20": float(share[19]), "directions for 95 %": kept, "error with all": back},
-        share[19] > 0.85 and back < 1e-2,
+        "The first 20 of 64 principal directions keep most of the variance of the digits, and all 64 restore them",
+        "前 20 个主方向（共 64 个）保留了数字图像的大部分方差，用全部方向可以还原图像",
+        {
+            "fraction of the variance in 20 directions": float(fraction[19]),
+            "directions for 95 % of the variance": kept,
+            "largest error with all directions": back,
+        },
+        fraction[19] > 0.85 and back < 1e-2,
     )
     images = {name: row.reshape(-1, 8, 8) for name, row in rows.items()}
     return Findings([claim], {"images": pictures.image_rows(images, "The same digits, raw and preprocessed")})
@@ -163,7 +155,7 @@ def _train(data: Data, options: Options) -> RateSearch:
 
 
 def _largest_eigenvalues(data: Data, options: Options) -> dict[str, float]:
-    """What the curvature of a linear classifier says of each form before any training."""
+    """The largest eigenvalue of the Hessian of an untrained linear classifier, for each form."""
     linear = models.linear(64, 10)
     key = jax.random.key(options.seed)
     params = linear.init(key)
@@ -179,37 +171,33 @@ def _largest_eigenvalues(data: Data, options: Options) -> dict[str, float]:
     }
 
 
-def _training(raced: RateSearch, top: dict[str, float]) -> Findings:
-    """Which learning rates work for each form, and what is reached with them."""
-    last = raced.last("loss")
-    lowest = dict(zip(KINDS, (float(np.median(a)) for a in raced.at_best(last)), strict=True))
-    seeds, epochs = raced.history["loss"].shape[2:]
+def _training(search: RateSearch, top: dict[str, float]) -> Findings:
+    """The learning rates that work for each form, and the loss that they reach."""
+    last = search.last("loss")
+    lowest = dict(zip(KINDS, (float(np.median(a)) for a in search.at_best(last)), strict=True))
+    seeds, epochs = search.history["loss"].shape[2:]
     bounds = {name: float(curvature.largest_rate(value)) for name, value in top.items()}
     claims = [
         Claim(
-            Text(
-                "the mean of the pixels makes the loss steep: centering divides the largest eigenvalue of the Hessian, "
-                "and normalizing and whitening allow far larger learning rates",
-                "像素的均值使损失面变陡：零中心化降低 Hessian 的最大特征值，归一化和白化允许大得多的学习率",
-            ),
+            "The mean of the pixels makes the loss steep: centering reduces the largest eigenvalue of the Hessian, "
+            "and normalizing and whitening allow far larger learning rates",
+            "像素的均值使损失面变陡：零中心化降低 Hessian 的最大特征值，归一化和白化则允许使用大得多的学习率",
             {f"2/L, {name}": value for name, value in bounds.items()},
             top["zero-centered"] < 0.5 * top["raw"]
             and min(bounds["normalized"], bounds["whitened"]) > 5 * bounds["raw"],
         ),
         Claim(
-            Text(
-                "after the same number of epochs, each with its best learning rate, the normalized data are learned "
-                "better than the raw",
-                "经过同样的轮数、各用最好的学习率，归一化数据比原始数据学得更好",
-            ),
+            "After the same number of epochs, each at its best learning rate, the training loss is lower on "
+            "normalized than on raw data",
+            "训练轮数相同、各用最佳学习率时，归一化数据上的训练损失低于原始数据",
             {f"training loss, {name}": value for name, value in lowest.items()},
             lowest["normalized"] < lowest["raw"] and lowest["whitened"] < lowest["raw"],
         ),
     ]
-    title = f"Training on each form of the digits, with its best learning rate of {len(raced.rates)} ({seeds} seeds)"
+    title = f"Training on each form of the digits, with the best of {len(search.rates)} learning rates ({seeds} seeds)"
     against = studies.against_rate(
         "The learning rates that work depend on the preprocessing",
-        raced.rates,
+        search.rates,
         [
             (
                 f"Training loss after {epochs} epochs (gaps: diverged)",
@@ -222,29 +210,23 @@ def _training(raced: RateSearch, top: dict[str, float]) -> Findings:
     )
     rows = [
         (n, f"{top[n]:.3g}", f"{bounds[n]:.3g}", f"{rate:.2g}", f"{lowest[n]:.4f}")
-        for n, rate in zip(KINDS, raced.best_rates, strict=True)
+        for n, rate in zip(KINDS, search.best_rates, strict=True)
     ]
-    columns = ("form", "L of the linear classifier", "2/L", "best rate of the MLP", "training loss")
+    columns = ("form", "L of the linear classifier", "2/L", "best learning rate of the MLP", "training loss")
     table = ResultTable(f"Digits, {epochs} epochs", columns, rows)
-    figures = {"training": curves(title, KINDS, raced, log=True), "rates": against}
-    return Findings(claims, figures, [table], models=raced.models)
+    figures = {"training": curves(title, KINDS, search, log=True), "rates": against}
+    return Findings(claims, figures, [table], models=search.models)
 
 
 LESSON = Lesson(
     "preprocessing",
     Text("Preprocessing the data", "数据预处理"),
     Text(
-        "What do centering, normalizing, PCA and whitening do, and what for?",
+        "What do centering, normalizing, PCA and whitening do, and what are they good for?",
         "零中心化、归一化、PCA、白化各做了什么？有什么用？",
     ),
     study,
 )
 
-
-def main(arguments: list[str] | None = None) -> int:
-    """The command; see the module's description."""
-    return lesson.main(LESSON, __doc__, arguments)
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(lesson.main(LESSON, __doc__))

@@ -1,4 +1,4 @@
-"""Kinds of something raced against each other: each is trained with every learning rate, and shown with its best."""
+"""A search for the best learning rate of each of several kinds, for a fair comparison of the kinds."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ class RateSearch(NamedTuple):
     rates: np.ndarray
     """f32[R]."""
     history: Mapping[str, np.ndarray]
-    """f64[K, R, S, E] for each measure; NaN after a run has diverged."""
+    """f64[K, R, S, E] for each metric; NaN after a run has diverged."""
     best: np.ndarray
-    """int[K]: the place of the best rate of each kind."""
+    """int[K]: the index of the best rate of each kind."""
     params: Any
-    """What was learned, each leaf [K, R, S, ...]."""
+    """The trained parameters, each leaf [K, R, S, ...]."""
 
     @property
     def models(self) -> int:
-        """How many were trained."""
+        """How many models were trained."""
         return int(np.prod(self.history["loss"].shape[:3]))
 
     @property
@@ -37,13 +37,13 @@ class RateSearch(NamedTuple):
         """The best rate of each kind."""
         return self.rates[self.best].tolist()
 
-    def last(self, measure: str) -> np.ndarray:
+    def last(self, metric: str) -> np.ndarray:
         """f64[K, R, S] after the last epoch: infinity for a loss that has diverged, 0 for an accuracy."""
-        values = self.history[measure][..., -1]
-        return np.where(np.isfinite(values), values, np.inf if measure.endswith("loss") else 0.0)
+        values = self.history[metric][..., -1]
+        return np.where(np.isfinite(values), values, np.inf if metric.endswith("loss") else 0.0)
 
     def at_best(self, values: np.ndarray) -> list[np.ndarray]:
-        """Of values [K, R, ...] those of each kind at its best rate."""
+        """From values [K, R, ...], those of each kind at its best rate."""
         return [row[i] for row, i in zip(values, self.best, strict=True)]
 
 
@@ -59,21 +59,9 @@ def search_rates(
     batch_size: int = 64,
     by: str = "loss",
 ) -> RateSearch:
-    """Train every kind with every learning rate and seed in one compiled sweep.
+    """Train every kind with every learning rate (ascending) and seed in one compiled sweep.
 
-    Args:
-        make_task: of hyper-parameters that hold `learning_rate` and those of the kinds.
-        kinds: hyper-parameters by name, K values each.
-        rates: R learning rates, rising.
-        data: as `jaxnn.training.sweep`.
-        seed: of the S seeds.
-        seeds: S.
-        epochs: E.
-        batch_size: examples a step.
-        by: the measure whose median over the seeds after the last epoch decides which rate is best.
-
-    Returns:
-        A `RateSearch`.
+    The best rate is the one with the best median of the metric `by` over the seeds after the last epoch.
     """
     keys = jax.random.split(jax.random.key(seed), seeds)
     run = sweep(make_task, settings(kinds, rates), keys, data, epochs=epochs, batch_size=batch_size)
@@ -81,29 +69,14 @@ def search_rates(
 
 
 def settings(kinds: Mapping[str, ArrayLike], rates: Sequence[float]) -> dict[str, np.ndarray]:
-    """The hyper-parameters of a race: every kind with every rate.
-
-    Args:
-        kinds, rates: as `search_rates`.
-
-    Returns:
-        Each [K * R]; the rates of a kind stand together.
-    """
+    """Hyper-parameters of every kind with every rate, each [K * R]; the rates of one kind are adjacent."""
     count = len(np.asarray(next(iter(kinds.values()))))
     repeated = {name: np.repeat(np.asarray(values), len(rates)) for name, values in kinds.items()}
     return repeated | {"learning_rate": np.tile(np.asarray(rates, np.float32), count)}
 
 
 def of_run(run: Run, rates: Sequence[float], by: str = "loss") -> RateSearch:
-    """A race from the run of a sweep.
-
-    Args:
-        run: leaves [K * R, S, ...], of `settings`.
-        rates, by: as `search_rates`.
-
-    Returns:
-        A `RateSearch`.
-    """
+    """The search from a sweep over `settings`, with leaves [K * R, S, ...]."""
 
     def by_kind(leaf: ArrayLike) -> np.ndarray:
         values = np.asarray(leaf)
@@ -121,15 +94,7 @@ def curves(
 ) -> Figure:
     """Training loss and validation accuracy of every kind with its best learning rate, a band over the seeds.
 
-    Args:
-        title: of the figure.
-        names: of the kinds.
-        found: the race.
-        log: whether the loss is on a log scale.
-        classes: mark the loss and the accuracy of guessing among so many.
-
-    Returns:
-        A figure.
+    With `classes`, the loss and the accuracy of guessing among that many are marked.
     """
     labels = [f"{name}, rate {rate:.2g}" for name, rate in zip(names, found.best_rates, strict=True)]
     loss, accuracy = (found.at_best(found.history[name]) for name in ("loss", "validation_accuracy"))

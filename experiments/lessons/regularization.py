@@ -1,11 +1,10 @@
-"""Same score, another model: what the penalty on the weights prefers, and what it does to a network.
+"""Regularization: which of two equal-scoring weight vectors a penalty prefers, and its effect on a network.
 
-    python -m experiments.lessons.regularization
     python -m experiments.lessons.regularization --quick
 
-Two weight vectors with the same score, then a network of 50 hidden neurons on 100 noisy points with eight factors l2
-from 0 to 0.1, all of them in one compiled sweep, about 15 s on 2 cores. To expect: the weight norm falls with every
-step of l2, the borders get smoother, and the gap between training and test accuracy closes.
+Two weight vectors with the same score, then a network of 50 hidden neurons on 100 noisy points with eight values of l2
+from 0 to 0.1, all of them in one compiled sweep, about 15 s on 2 cores. Expected: the weight norm falls with every step
+of l2, the borders get smoother, and the gap between training and test accuracy closes.
 """
 
 from __future__ import annotations
@@ -37,7 +36,7 @@ def task(h: dict[str, Any]) -> training.Task:
 
 
 def study(options: Options) -> Findings:
-    """The two vectors of the notes, then the sweep over l2."""
+    """The two weight vectors, then the sweep over l2."""
     claim, rows, picture = two_vectors()
     epochs, seeds = (150, 4) if options.quick else (400, 10)
     train, test = few_points(100, 1250, options)
@@ -59,21 +58,20 @@ def study(options: Options) -> Findings:
     claims = [
         claim,
         Claim(
-            Text("The larger l2, the smaller the weights", "l2 越大，权重越小"),
-            {f"norm at {l2:g}": float(value) for l2, value in zip(L2, norm.mean(1), strict=True)},
+            "The larger l2, the smaller the weights",
+            "l2 越大，权重越小",
+            {f"weight norm at l2 = {l2:g}": float(value) for l2, value in zip(L2, norm.mean(1), strict=True)},
             bool((np.diff(norm.mean(1)) < 0).all()),
         ),
         Claim(
-            Text(
-                "A penalty closes the gap between training and test; with the right one the test loss is lower",
-                "惩罚项缩小训练与测试的差距；取值合适时测试损失更低",
-            ),
+            "A penalty narrows the gap between training and test; the right one lowers the test loss",
+            "惩罚项缩小训练与测试之间的差距；取值合适时测试损失更低",
             {
-                "gap of the loss at 0": float(mean_gap[0]),
-                "gap at 0.01": float(mean_gap[L2.index(1e-2)]),
-                "test loss at 0": float(loss[0]),
+                "loss gap at l2 = 0": float(mean_gap[0]),
+                "loss gap at l2 = 0.01": float(mean_gap[L2.index(1e-2)]),
+                "test loss at l2 = 0": float(loss[0]),
                 "lowest test loss": float(loss[best]),
-                "at l2": L2[best],
+                "l2 of the lowest test loss": L2[best],
             },
             bool(mean_gap[L2.index(1e-2)] < 0.5 * mean_gap[0] and 0 < best < len(L2) - 1),
         ),
@@ -91,17 +89,17 @@ def study(options: Options) -> Findings:
     ]
     curves = [
         studies.Panel({"training": accuracy["train"], "test": accuracy["test"]}, "Accuracy", "accuracy (%)"),
-        studies.Panel({"test - training": gap["loss"]}, "Gap of the loss", "loss"),
+        studies.Panel({"test - training": gap["loss"]}, "Loss gap", "loss"),
         studies.Panel({"all weights": norm}, "Weight norm", "l2 norm of the weights", log=True),
     ]
-    columns = ["l2", "training", "test", "gap of the loss", "weight norm"]
+    columns = ["l2", "training accuracy", "test accuracy", "loss gap", "weight norm"]
     table = [
         [f"{l2:g}", f"{a:.1f} %", f"{b:.1f} %", f"{c:.3f}", f"{d:.2f}"]
         for l2, a, b, c, d in zip(
             L2, accuracy["train"].mean(1), accuracy["test"].mean(1), mean_gap, norm.mean(1), strict=True
         )
     ]
-    title = f"Training against test over l2: 100 noisy points, 50 hidden neurons, {seeds} seeds"
+    title = f"Training and test against l2: 100 noisy points, 50 hidden neurons, {seeds} seeds"
     return Findings(
         claims,
         {
@@ -109,7 +107,7 @@ def study(options: Options) -> Findings:
             "regions": regions.decision_regions(
                 panels, "The penalty smooths the border: training points of the first seed", limit=LIMIT, columns=4
             ),
-            "l2": studies.study(L2, curves, title, "l2, the factor of the penalty", log=True),
+            "l2": studies.study(L2, curves, title, "l2 (factor of the penalty)", log=True),
         },
         [rows, ResultTable(f"Means over {seeds} seeds after {epochs} epochs", columns, table)],
         models=len(L2) * seeds,
@@ -118,24 +116,25 @@ def study(options: Options) -> Findings:
 
 
 def first_seed(leaf: Any) -> Any:
-    """Of leaves [H, S, ...] the part [H, ...]."""
+    """From leaves [H, S, ...], the part [H, ...]."""
     return leaf[:, 0]
 
 
 def two_vectors() -> tuple[Claim, ResultTable, Figure]:
-    """Two weight vectors that give one input the same score: what the penalty says of them."""
+    """Two weight vectors that give one input the same score, and their penalties."""
     x, weights = jnp.ones(4), {"w1": jnp.array([1.0, 0.0, 0.0, 0.0]), "w2": jnp.full(4, 0.25)}
     params = {name: layers.Weights(w=w[None], b=jnp.zeros(1)) for name, w in weights.items()}
     scores = {name: float(layers.linear(layer, x)[0]) for name, layer in params.items()}
     penalties = {name: float(losses.l2([layer])) for name, layer in params.items()}
     claim = Claim(
-        Text("Two weight vectors give the same score; the penalty tells them apart", "得分相同的两组权重，惩罚项不同"),
+        "Two weight vectors with the same score can differ in their penalty",
+        "得分相同的两组权重，惩罚项可以不同",
         {f"score of {name}": value for name, value in scores.items()}
         | {f"penalty of {name}": value for name, value in penalties.items()},
         scores == {"w1": 1.0, "w2": 1.0} and penalties == {"w1": 1.0, "w2": 0.25},
     )
     rows = [[name, np.asarray(w).tolist(), scores[name], penalties[name]] for name, w in weights.items()]
-    table = ResultTable("Input x = [1, 1, 1, 1]", ["", "weights", "score w x", "penalty, sum of squares"], rows)
+    table = ResultTable("Input x = [1, 1, 1, 1]", ["", "weights", "score w x", "penalty (sum of squares)"], rows)
     captions = {name: f"{name}: score {scores[name]:g}, penalty {penalties[name]:g}" for name in weights}
     title = "The same score from one pixel or from all: the penalty prefers all"
     return claim, table, studies.bars({captions[name]: np.asarray(w) for name, w in weights.items()}, title, "pixel")
@@ -145,17 +144,11 @@ LESSON = Lesson(
     "regularization",
     Text("Regularization", "正则化惩罚项"),
     Text(
-        "Are two models with the same loss the same model, and what does a penalty on the weights change?",
-        "损失值相同的两个模型一样吗？惩罚项改变了什么？",
+        "Are two models with the same loss equally good, and what does a penalty on the weights change?",
+        "损失值相同的两个模型一样好吗？惩罚项改变了什么？",
     ),
     study,
 )
 
-
-def main(arguments: list[str] | None = None) -> int:
-    """The command."""
-    return lesson.main(LESSON, __doc__, arguments)
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(lesson.main(LESSON, __doc__))

@@ -1,12 +1,12 @@
-"""The score function f(x, W, b) = Wx + b: numbers, templates, the part of every pixel, and planes of scores.
+"""The score function f(x, W, b) = Wx + b: numbers, templates, contributions of pixels, and planes of scores.
 
-    python -m experiments.lessons.score_function
+    python -m experiments.lessons.score_function --quick
 
-Multiplies the notes' four-pixel example out (scores -96.8, 437.9, 60.75), trains a linear classifier on CIFAR-10 where
-that is prepared (else, and with --quick, on the digits), and splits its scores into the parts of the pixels. It finds
-that the parts and the bias add up to the score, that a tenth of the pixels, those that speak most for a class against
-its rival, decides far more images than a random tenth, and that regions of a linear classifier are convex. About 10 s
-on 2 CPU cores, 7 s with --quick.
+Works through a four-pixel example (scores -96.8, 437.9, 60.75), trains a linear classifier on CIFAR-10 if it is
+prepared (otherwise, and with --quick, on the digits), and splits its scores into contributions of the pixels. It finds
+that the contributions and the bias add up to the score, that removing the tenth of the pixels that contributes most to
+a class against its rival changes far more predictions than removing a random tenth, and that the regions of a linear
+classifier are convex. About 10 s on 2 CPU cores, 7 s with --quick.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def study(options: Options) -> Findings:
     parts = [
         image,
         "→",
-        Matrix("W", W, CLASSES, "one row of weights\nfor each class"),
+        Matrix("W", W, CLASSES, "one row of weights\nper class"),
         "·",
         Matrix("x", X, note="the pixels,\nin a column", cmap="gray"),
         "+",
@@ -55,8 +55,10 @@ def study(options: Options) -> Findings:
         Matrix("scores", scores, note="highest: " + CLASSES[int(scores.argmax())]),
     ]
     worked = Claim(
-        Text("The four-pixel example has the scores -96.8, 437.9, 60.75", "四像素例子的得分为 -96.8、437.9、60.75"),
-        dict(zip(CLASSES, scores.tolist(), strict=True)) | {"largest_difference": error},
+        "The four-pixel example has the scores -96.8, 437.9, 60.75",
+        "四像素示例的得分为 -96.8、437.9、60.75",
+        {f"score of {name}": score for name, score in zip(CLASSES, scores.tolist(), strict=True)}
+        | {"largest error": error},
         error < 1e-4,
     )
 
@@ -68,7 +70,7 @@ def study(options: Options) -> Findings:
     pixels, image_figures = _pixels(dataset, params, statistics, options.seed)
     planes, plane_figures = _planes(points, plane_params, options.seed)
     table = ResultTable(
-        "scores of the four-pixel example",
+        "Scores of the four-pixel example",
         ("class", *(f"W x{i + 1}" for i in range(4)), "b", "score"),
         [(c, *(f"{v:.4g}" for v in (*row * X, b, s))) for c, row, b, s in zip(CLASSES, W, B, scores, strict=True)],
     )
@@ -121,7 +123,7 @@ def _descend(dataset: Dataset) -> layers.Weights:
 def _pixels(
     dataset: Dataset, params: layers.Weights, moments: preprocess.Moments, seed: int
 ) -> tuple[list[Claim], dict[str, Any]]:
-    """Templates, the part of each pixel in the scores, and what happens without the pixels that promote most."""
+    """Templates, the contribution of each pixel to the scores, and predictions without the most promoting pixels."""
     shape, classes = dataset.train.inputs.shape[1:], len(dataset.classes)
     count = min(500, len(dataset.test.labels))
     places = shape[0] * shape[1]
@@ -154,28 +156,25 @@ def _pixels(
     name = dataset.name
     claims = [
         Claim(
-            Text(
-                f"One template for each class is enough for far more than chance on {name}",
-                f"每个类别只用一个模板，在 {name} 上的准确率就远高于随机猜测",
-            ),
-            {"test_accuracy": accuracy, "chance": 1 / classes, "test_examples": len(dataset.test.labels)},
+            f"One template per class is already far better than chance on {name}",
+            f"每个类别只用一个模板，在 {name} 上的准确率就远高于随机猜测",
+            {"test accuracy": accuracy, "chance": 1 / classes, "test examples": len(dataset.test.labels)},
             accuracy > 2.5 / classes,
         ),
         Claim(
-            Text(
-                "The parts W x of the pixels and the bias add up to the score",
-                "各像素的贡献 Wx 与偏置之和等于得分",
-            ),
-            {"largest_difference": float(wrong_sum), "largest_score": float(np.abs(scores).max())},
+            "The contributions W x of the pixels and the bias add up to the score",
+            "各像素的贡献 Wx 与偏置之和等于得分",
+            {"largest difference": float(wrong_sum), "largest score": float(np.abs(scores).max())},
             float(wrong_sum) < 1e-4 * max(1.0, float(np.abs(scores).max())),
         ),
         Claim(
-            Text(
-                "Some pixels promote a class: with the tenth that speaks most for it taken away, far more images "
-                "change their class than with a random tenth",
-                "有些像素起促进作用：去掉促进作用最强的十分之一像素，类别改变的图片远多于随机去掉十分之一像素时",
-            ),
-            {"changed_without_most_promoting": float(promoting), "changed_without_random": float(at_random)},
+            "Some pixels promote a class: removing the tenth that promotes it most changes far more predictions than "
+            "removing a random tenth",
+            "有些像素起促进作用：去掉促进作用最强的十分之一像素，被改判的图片远多于随机去掉十分之一像素时",
+            {
+                "predictions changed without the most promoting pixels": float(promoting),
+                "predictions changed without random pixels": float(at_random),
+            },
             float(promoting) > 2 * float(at_random) and float(promoting) > 0.2,
         ),
     ]
@@ -188,7 +187,7 @@ def _pixels(
         own_name, rival_name = dataset.classes[own], dataset.classes[rival]
         captions.append(
             [
-                f"{own_name}",
+                own_name,
                 f"for {own_name}: score {scores[i, own]:.2f}",
                 f"for its rival {rival_name}: {scores[i, rival]:.2f}",
                 f"for {own_name} against {rival_name}: {scores[i, own] - scores[i, rival]:.2f}",
@@ -196,7 +195,7 @@ def _pixels(
         )
     templates = np.asarray(params["w"]).reshape(classes, *shape)
     figures = {
-        "templates": plots.templates(templates, [f"{c}" for c in dataset.classes]),
+        "templates": plots.templates(templates, dataset.classes),
         "contributions": draw_contributions(
             images[chosen], np.stack(maps), captions, f"Pixels that promote a class and pixels that inhibit it ({name})"
         ),
@@ -215,12 +214,10 @@ def _planes(dataset: Dataset, params: layers.Weights, seed: int) -> tuple[list[C
     slopes = np.asarray(jax.vmap(jax.jacrev(lambda x: layers.linear(params, x)))(jnp.float32(points[0, :1000])))
     spread = float(np.ptp(slopes, axis=0).max())
     claim = Claim(
-        Text(
-            "Scores are planes: their slope is the same everywhere, and what lies between two points of a class's "
-            "region belongs to that region",
-            "得分是平面：斜率处处相同；同一类别区域内两点之间的点也属于该区域",
-        ),
-        {"pairs": int(same.sum()), "midpoints_inside": inside, "largest_change_of_slope": spread},
+        "Scores are planes: their slope is the same everywhere, and points between two points of a class region "
+        "belong to it",
+        "得分是平面：斜率处处相同；同一类别区域内两点之间的点也属于该区域",
+        {"pairs of points": int(same.sum()), "fraction of midpoints inside": inside, "largest change of slope": spread},
         inside == 1.0 and spread == 0.0,
     )
     names = [f"class {c}" for c in dataset.classes]
@@ -231,17 +228,11 @@ LESSON = Lesson(
     "score_function",
     Text("Score function", "得分函数"),
     Text(
-        "How does a linear function turn pixels into one score for each class, and which pixels count?",
+        "How does a linear function turn pixels into one score per class, and which pixels matter?",
         "线性函数怎样把像素变成每个类别的得分？哪些像素起作用？",
     ),
     study,
 )
 
-
-def main(arguments: list[str] | None = None) -> int:
-    """The command."""
-    return lesson.main(LESSON, __doc__, arguments)
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(lesson.main(LESSON, __doc__))

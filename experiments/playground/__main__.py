@@ -1,9 +1,9 @@
-"""The playground: a network that trains live in the browser, computed by JAX here.
+"""The playground: a network that trains live in the browser, computed by JAX on this machine.
 
     python -m experiments.playground
     python -m experiments.playground --port 8000 --no-show
 
-Opens a page at http://127.0.0.1:5100 in about 3 s on 2 cores; end with Ctrl+C.
+Opens a page at http://127.0.0.1:5100 in about 3 s on 2 cores; Ctrl+C ends it.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ class Options:
     """Where the page is served."""
 
     port: int = 5100
-    """Of the page; 0 takes any that is free."""
+    """Port of the page; 0 takes a free one."""
     host: str = "127.0.0.1"
-    """The address to listen on. Anything but this computer's own lets others use the page."""
+    """Address to listen on; any but that of this computer lets others use the page."""
     show: bool = True
     """Open the page in the browser."""
     device: Literal["cpu", "auto"] = "cpu"
-    """Where to compute; auto takes a GPU if there is one. Steps this small wait for a GPU more than they gain."""
+    """Device to compute on; auto takes a GPU if there is one, whose latency exceeds its gain on steps this small."""
 
 
 def serve(options: Options) -> None:
@@ -45,7 +45,7 @@ def serve(options: Options) -> None:
     try:
         from experiments.playground.page import server
     except ModuleNotFoundError as error:
-        raise ImportError(f"{error}; install the page's library with: pip install -e '.[playground]'") from error
+        raise ImportError(f"{error}; install the library of the page with: pip install -e '.[playground]'") from error
     running = server.start(options.host, options.port, compiler)
     url = f"http://{options.host}:{running.port}/"
     print(f"The playground is at {url} (Ctrl+C ends it)", flush=True)
@@ -67,7 +67,7 @@ def _loopback(host: str) -> bool:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The command: exit status 0, or 2 when something that was given is wrong."""
+    """Run the command; exit status 0, or 2 for a wrong option."""
     options = tyro.cli(Options, prog="python -m experiments.playground", description=__doc__, args=arguments)
     environment.enable_compilation_cache()
     return command.run(serve, options)

@@ -1,12 +1,12 @@
-"""Measures the playground in a browser without a screen.
+"""Measure the playground in a headless browser.
 
     python -m experiments.playground.measure
     python -m experiments.playground.measure --minutes 10
 
-Starts the server and Chromium, and writes pictures and steps a second with the default network, the time from start to
-the first picture, the memory while it trains, and what four sessions get at once, beside the rule of ConvNetJS's
-classify2d (20 ticks a second of 20 passes through 100 points, one example after the other, written in JavaScript and
-run in the same browser). Needs the extra `dev` and Chromium; 90 s with the defaults.
+Starts the server and Chromium, and writes pictures and steps per second of the default network, the time to the first
+picture, the memory during training, and the speed of four sessions at once, beside the algorithm of ConvNetJS's
+classify2d (20 ticks per second of 20 passes through 100 points, one example after the other, in JavaScript in the same
+browser). Needs the extra `dev` and Chromium; takes 90 s with the defaults.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ import tyro
 
 from experiments.cli import command, environment, files
 
-GOALS = {"pictures_per_second": 20, "steps_per_second": 20_000, "seconds_to_first_picture": 3.0}
-WARM_UP = 2.0
-RULE = """
+_GOALS = {"pictures_per_second": 20, "steps_per_second": 20_000, "seconds_to_first_picture": 3.0}
+_WARM_UP = 2.0
+_RULE = """
 () => new Promise(resolve => {
   const sizes = [2, 6, 2, 2], N = 100, B = 10, rate = 0.01, momentum = 0.1, decay = 0.001;
   const normal = () => Math.sqrt(-2 * Math.log(1 - Math.random())) * Math.cos(2 * Math.PI * Math.random());
@@ -119,15 +119,15 @@ class Options:
     """What to measure, and where to write it."""
 
     seconds: float = 10.0
-    """Of each measurement of speed."""
+    """Duration of each speed measurement."""
     minutes: float = 1.0
-    """Of training while the memory is watched."""
+    """Duration of the memory measurement during training."""
     out: Path = Path(__file__).resolve().parents[1] / "results" / "playground.json"
-    """The JSON file."""
+    """The result file."""
 
 
 def measure(options: Options) -> None:
-    """Measure everything and write it."""
+    """Measure everything and write the results."""
     if options.seconds <= 0 or options.minutes <= 0:
         raise ValueError(f"--seconds and --minutes must be positive; got {options.seconds} and {options.minutes}")
     from playwright.sync_api import sync_playwright
@@ -138,23 +138,23 @@ def measure(options: Options) -> None:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
         blank = browser.new_page()
-        rule = blank.evaluate(RULE.replace("SECONDS", str(options.seconds)))
+        rule = blank.evaluate(_RULE.replace("SECONDS", str(options.seconds)))
         blank.close()
-        begun = time.perf_counter()
+        started = time.perf_counter()
         serve = [sys.executable, "-m", "experiments.playground", "--no-show", "--port", "0"]
         with subprocess.Popen(serve, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as server:
             assert server.stdout is not None
             found = re.search(r"http://\S+", server.stdout.readline())
             assert found
             page = _open(browser, found[0])
-            start = time.perf_counter() - begun
+            start = time.perf_counter() - started
             page.keyboard.press("Space")
-            page.wait_for_timeout(1000 * WARM_UP)
+            page.wait_for_timeout(1000 * _WARM_UP)
             default = _speed([page], options.seconds)[0]
             others = [_open(browser, found[0]) for _ in range(3)]
             for other in others:
                 other.keyboard.press("Space")
-            page.wait_for_timeout(1000 * WARM_UP)
+            page.wait_for_timeout(1000 * _WARM_UP)
             four = _speed([page, *others], options.seconds)
             for other in others:
                 other.close()
@@ -170,7 +170,7 @@ def measure(options: Options) -> None:
         "seconds_to_first_picture_of_another_network": compile_seconds,
         "memory": memory,
         "four_sessions": four,
-        "goals": GOALS,
+        "goals": _GOALS,
         "browser": subprocess.run([path, "--version"], capture_output=True, text=True).stdout.strip(),
     }
     result |= environment.environment()
@@ -191,7 +191,7 @@ def _now(page: Any) -> tuple[float, int, int]:
 
 
 def _speed(pages: list[Any], seconds: float) -> list[dict[str, float]]:
-    """Pictures that the browser drew and steps that were trained, a second, of each page at once."""
+    """Pictures drawn and steps trained per second, of all pages at once."""
     before = [_now(page) for page in pages]
     pages[0].wait_for_timeout(1000 * seconds)
     after = [_now(page) for page in pages]
@@ -202,7 +202,7 @@ def _speed(pages: list[Any], seconds: float) -> list[dict[str, float]]:
 
 
 def _memory(page: Any, server: int, minutes: float) -> dict[str, Any]:
-    """The memory of the server and of the page's JavaScript, at even times while it trains."""
+    """Memory of the server and of the page's JavaScript at regular intervals during training."""
     client = page.context.new_cdp_session(page)
     mib: dict[str, list[float]] = {"server": [], "javascript": []}
     for _ in range(11):
@@ -216,15 +216,15 @@ def _memory(page: Any, server: int, minutes: float) -> dict[str, Any]:
 
 
 def _recompile(page: Any) -> float:
-    """Seconds from a change of the layers to the first picture of the new network, compiled for the first time."""
+    """Seconds from a change of the layers to the first picture of the newly compiled network."""
     hidden = ",".join(str(3 + int(time.time() * 10**k) % 9) for k in range(3))
-    page.evaluate("hidden => { window.begun = performance.now(); location.hash = '#hidden=' + hidden }", hidden)
+    page.evaluate("hidden => { window.started = performance.now(); location.hash = '#hidden=' + hidden }", hidden)
     page.wait_for_function("(s => s.ready && s.step === 0)(JSON.parse(playground.status))", timeout=60_000)
-    return json.loads(page.evaluate("JSON.stringify((performance.now() - window.begun) / 1000)"))
+    return json.loads(page.evaluate("JSON.stringify((performance.now() - window.started) / 1000)"))
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The command: exit status 0, or 2 when something that was given is wrong or missing."""
+    """Run the command; exit status 0, or 2 for a wrong option or a missing program."""
     options = tyro.cli(Options, prog="python -m experiments.playground.measure", description=__doc__, args=arguments)
     return command.run(measure, options)
 

@@ -272,7 +272,7 @@ def update(options: Options) -> bool:
             name = path.relative_to(ROOT)
             print(f"{name} differs from the results: run python -m experiments.results", file=sys.stderr)
         else:
-            files.write_text(path, after[path])
+            files.write(path, after[path])
     return not (options.check and changed)
 
 

@@ -1,4 +1,4 @@
-"""Checkpoints: a run on disk, written whole or not at all, every byte checked before it is used again.
+"""Checkpoints: a run on disk, written whole or not at all, every byte verified before it is used again.
 
 Examples start from:
     >>> from jaxnn import checkpoint
@@ -11,8 +11,8 @@ Examples start from:
 """
 
 from jaxnn.checkpoint._checkpointer import Checkpointer
-from jaxnn.checkpoint._checksums import DamagedError
-from jaxnn.checkpoint._store import Checkpoint, latest, list_checkpoints, load, position, remove, restore, save
+from jaxnn.checkpoint._store import Checkpoint, latest, list_checkpoints, load, restore, save
+from jaxnn.files import DamagedError
 
 __all__ = [
     "Checkpoint",
@@ -21,8 +21,6 @@ __all__ = [
     "latest",
     "list_checkpoints",
     "load",
-    "position",
-    "remove",
     "restore",
     "save",
 ]

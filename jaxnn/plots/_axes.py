@@ -31,6 +31,12 @@ def annotate(axes: Axes, text: str, at: Any, offset: tuple[float, float], coords
     axes.annotate(text, at, xycoords=coords, xytext=offset, textcoords="offset points", **look)
 
 
+def arrow(axes: Axes, tail: Any, tip: Any, zorder: float = 3, **look: Any) -> None:
+    """An arrow from tail to tip in data coordinates."""
+    look = {"arrowstyle": "-|>", "linewidth": 2, "shrinkA": 0, "shrinkB": 0} | look
+    axes.annotate("", tuple(tip), tuple(tail), arrowprops=look, zorder=zorder)
+
+
 def label_decades(axis: Axis) -> None:
     """Label powers of ten on a logarithmic axis, and 2 and 5 between them if its limits span fewer than three."""
     low, high = sorted(axis.get_view_interval())

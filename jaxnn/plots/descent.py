@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from numpy.typing import ArrayLike
 
-from jaxnn.plots._axes import annotate
+from jaxnn.plots._axes import annotate, arrow
 from jaxnn.plots.style import BLACK, BLUE, GRAY, GREEN, ORANGE, PURPLE, SKY, STYLE, VERMILION, new_figure
 
 __all__ = ["basin_map", "descent_frame", "descent_path", "step_sizes"]
@@ -45,10 +45,8 @@ def descent_path(curve: ArrayLike, points: ArrayLike, values: ArrayLike, slopes:
     """
     line, path = _checked(curve, points, values, slopes)
     steps = np.abs(np.diff(path[0]))
-    figure = new_figure(
-        f"Gradient descent from x = {path[0, 0]:g} with a fixed step size of {rate:g}: the steps shrink with the slope",
-        5.2,
-    )
+    start = f"Gradient descent from x = {path[0, 0]:g}"
+    figure = new_figure(f"{start} with a fixed step size of {rate:g}: the steps shrink with the slope", 5.2)
     left, right = figure.subplots(1, 2, width_ratios=[3, 2])
     left.plot(*line, color=BLUE, label="f(x)")
     left.plot(path[0], path[1], "o", color=VERMILION, label=f"{len(steps):,} steps", zorder=3)
@@ -97,13 +95,9 @@ def descent_frame(
     axes.plot([x - reach, x + reach], [y - reach * slope, y + reach * slope], color=GRAY, linestyle="--")
     _arrows(axes, path[:, step], rate, np.ptp(line[1]) * 0.035, labels=True)
     axes.plot(x, y, "o", color=VERMILION, markersize=8, zorder=4)
-    axes.set(
-        xlim=(line[0].min(), line[0].max()),
-        ylim=(line[1].min() - 0.12 * np.ptp(line[1]), line[1].max()),
-        xlabel="x",
-        ylabel="f(x)",
-        title=f"x = {x:.4f}   f(x) = {y:.4f}   f'(x) = {slope:.4f}   step = {-rate * slope:.4f}",
-    )
+    axes.set(xlim=(line[0].min(), line[0].max()), ylim=(line[1].min() - 0.12 * np.ptp(line[1]), line[1].max()))
+    axes.set(xlabel="x", ylabel="f(x)")
+    axes.set_title(f"x = {x:.4f}   f(x) = {y:.4f}   f'(x) = {slope:.4f}   step = {-rate * slope:.4f}")
     axes.legend(loc="upper left")
     return figure
 
@@ -158,13 +152,8 @@ def step_sizes(
     for left, right, text in zip(ends[:-1], ends[1:], ("from one side", "to and fro", "away"), strict=True):
         if right > left:
             axes.text((left + right) / 2, 0.06, text, color=GRAY, ha="center")
-    axes.set(
-        xlim=(0, ends[-1]),
-        ylim=(0, None),
-        xlabel="step size (eta)",
-        ylabel="factor of the\ndistance per step",
-        title="Below 1 the minimum comes nearer; the bounds follow from the curvature L alone",
-    )
+    axes.set(xlim=(0, ends[-1]), ylim=(0, None), xlabel="step size (eta)", ylabel="factor of the\ndistance per step")
+    axes.set_title("Below 1 the minimum comes nearer; the bounds follow from the curvature L alone")
     return figure
 
 
@@ -200,14 +189,11 @@ def basin_map(
     line, places = np.asarray(curve, np.float64), np.asarray(minima, np.float64)
     x, eta, which = np.asarray(starts, np.float64), np.asarray(rates, np.float64), np.asarray(found)
     colors = [_BASINS[i % len(_BASINS)] for i in range(len(places))]
-    figure = new_figure(
-        f"Which minimum of {name} gradient descent finds depends on the start and on the step size", 8.2
-    )
+    title = f"Which minimum of {name} gradient descent finds depends on the start and on the step size"
+    figure = new_figure(title, 8.2)
     top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=[2, 3])
     top.plot(*line, color=GRAY, linewidth=1)
-    height = np.interp(x, *line)
-    smallest = which[:, 0]
-    top.scatter(x, height, c=[_NONE if i < 0 else colors[i] for i in smallest], s=9, zorder=3)
+    top.scatter(x, np.interp(x, *line), c=[_NONE if i < 0 else colors[i] for i in which[:, 0]], s=9, zorder=3)
     for i, place in enumerate(places):
         depth = np.interp(place, *line)
         top.plot(place, depth, "v", color=colors[i], markersize=10, markeredgecolor=BLACK, zorder=4)
@@ -215,9 +201,8 @@ def basin_map(
     top.set_ylim(line[1].min() - 0.22 * np.ptp(line[1]), None)
     top.set(ylabel="f(x)", title=f"Starts, colored by the minimum that they find with a step size of {eta[0]:.2g}")
     bottom.grid(False)
-    bottom.pcolormesh(
-        x, eta, which.T, cmap=ListedColormap([_NONE, *colors]), vmin=-1.5, vmax=len(places) - 0.5, rasterized=True
-    )
+    colormap = ListedColormap([_NONE, *colors])
+    bottom.pcolormesh(x, eta, which.T, cmap=colormap, vmin=-1.5, vmax=len(places) - 0.5, rasterized=True)
     bottom.set_yscale("log")
     for bound in np.unique(np.round(np.asarray(bounds, np.float64), 4)):
         if eta[0] < bound < eta[-1]:
@@ -226,19 +211,12 @@ def basin_map(
             text, box = f"2/L = {bound:.3g} of {', '.join(owners)}", {"facecolor": "white", "edgecolor": "none"}
             box |= {"alpha": 0.8, "pad": 1}
             annotate(bottom, text, (0.01, bound), (0, 3), ("axes fraction", "data"), fontsize=9, bbox=box)
-    bottom.set(
-        xlabel="start x",
-        ylabel="step size (eta), log scale",
-        title="Start x step size: above its bound 2/L a minimum can no longer be found",
-    )
+    bottom.set(xlabel="start x", ylabel="step size (eta), log scale")
+    bottom.set_title("Start x step size: above its bound 2/L a minimum can no longer be found")
     bottom.set_xlim(x.min(), x.max())
     handles = [Patch(color=color, label=_short(place)) for color, place in zip(colors, places, strict=True)]
-    figure.legend(
-        handles=[*handles, Patch(color=_NONE, label="none of these")],
-        loc="outside lower center",
-        ncols=len(handles) + 1,
-        title="the descent ends at",
-    )
+    handles.append(Patch(color=_NONE, label="none of these"))
+    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), title="the descent ends at")
     return figure
 
 
@@ -250,20 +228,17 @@ def _checked(
     if line.ndim != 2 or len(line) != 2:
         raise ValueError(f"curve has shape {line.shape}, expected [2, N]: x and values")
     if rows[0].ndim != 1 or len(rows[0]) < 2 or len({row.shape for row in rows}) != 1:
-        raise ValueError(
-            f"points, values and slopes have shapes {[row.shape for row in rows]}, expected [T] of one T >= 2"
-        )
+        shapes = [row.shape for row in rows]
+        raise ValueError(f"points, values and slopes have shapes {shapes}, expected [T] of one T >= 2")
     return line, np.stack(rows)
 
 
 def _arrows(axes: Axes, place: np.ndarray, rate: float, below: float, labels: bool) -> None:
     """Arrows for the derivative and for the step, which has the opposite direction."""
     x, y, slope = place
-    look = {"arrowstyle": "-|>", "shrinkA": 0, "shrinkB": 0, "mutation_scale": 12, "linewidth": 2}
     width = np.sign(slope) * max(abs(rate * slope), 0.15)
     for shift, color, label in ((width, ORANGE, "derivative"), (-rate * slope, BLACK, "step, against the derivative")):
-        level = y - below
-        axes.annotate("", (x + shift, level), (x, level), arrowprops=look | {"color": color}, zorder=5)
+        arrow(axes, (x, y - below), (x + shift, y - below), zorder=5, color=color, mutation_scale=12)
         if labels:
             axes.plot([], [], color=color, linewidth=2, label=label)
 

@@ -132,15 +132,10 @@ def _layered(operands: Mapping[int, Sequence[int]], layers: Mapping[int, int], d
             if isinstance(a, tuple):
                 points += [points[-1], start, start]
             middle = (np.array(start) + np.array(end)) / 2
-            one, two = (
-                ((start[0], middle[1]), (end[0], middle[1]))
-                if downward
-                else (
-                    (middle[0], start[1]),
-                    (middle[0], end[1]),
-                )
-            )
-            points += [one, two, end]
+            if downward:
+                points += [(start[0], middle[1]), (end[0], middle[1]), end]
+            else:
+                points += [(middle[0], start[1]), (middle[0], end[1]), end]
         edges.append(np.array(points))
     size = (breadth, length) if downward else (length, breadth)
     margin = 0.08
@@ -189,9 +184,8 @@ def _graphviz(operands: Mapping[int, Sequence[int]], downward: bool) -> _Layout 
     lines = [f"digraph {{ rankdir={'TB' if downward else 'LR'}; nodesep={_GAP[1]}; ranksep={_GAP[0]};"]
     lines += [f"n{i} [shape=box, fixedsize=true, width={width}, height={height}, label={i}];" for i in operands]
     lines += [f"n{tail} -> n{head};" for head, tails in operands.items() for tail in dict.fromkeys(tails)]
-    done = subprocess.run(
-        [program, "-Tplain"], input="\n".join([*lines, "}"]), capture_output=True, text=True, check=True
-    )
+    text = "\n".join([*lines, "}"])
+    done = subprocess.run([program, "-Tplain"], input=text, capture_output=True, text=True, check=True)
     size, centers, edges = (1.0, 1.0), {}, []
     for line in done.stdout.splitlines():
         kind, *rest = line.split()
@@ -211,26 +205,16 @@ def _box(axes: Axes, nodes: Sequence[Node], i: int, center: tuple[float, float],
     color = "#FFF3D6" if node.kind == "input" else "#DDF3EA" if last else "white"
     corner = (center[0] - width / 2 + 0.04, center[1] - height / 2 + 0.04)
     style = "round,pad=0.04,rounding_size=0.08"
-    axes.add_patch(
-        FancyBboxPatch(corner, width - 0.08, height - 0.08, boxstyle=style, facecolor=color, edgecolor=GRAY, zorder=3)
-    )
+    look = {"boxstyle": style, "facecolor": color, "edgecolor": GRAY, "zorder": 3}
+    axes.add_patch(FancyBboxPatch(corner, width - 0.08, height - 0.08, **look))
     name = _title(nodes, node)
     name = name if len(name) <= 19 else name[:18] + "…"
     texts = [(0.2, name, "black", "bold"), (0.0, _number(node.value), BLUE, "normal")]
     if node.gradient is not None:
         texts.append((-0.2, _number(node.gradient), VERMILION, "normal"))
     for up, text, ink, weight in texts:
-        axes.text(
-            center[0],
-            center[1] + up,
-            text,
-            ha="center",
-            va="center",
-            color=ink,
-            fontweight=weight,
-            fontsize=scale * min(10.5, 130 / len(text)),
-            zorder=4,
-        )
+        look = {"color": ink, "fontweight": weight, "fontsize": scale * min(10.5, 130 / len(text)), "zorder": 4}
+        axes.text(center[0], center[1] + up, text, ha="center", va="center", **look)
 
 
 def _title(nodes: Sequence[Node], node: Node) -> str:

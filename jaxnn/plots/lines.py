@@ -12,20 +12,7 @@ from matplotlib.ticker import MaxNLocator, NullFormatter
 from numpy.typing import ArrayLike
 
 from jaxnn.plots._axes import annotate, count_of, label_decades
-from jaxnn.plots.style import (
-    BLACK,
-    BLUE,
-    COLORS,
-    DASHES,
-    GRAY,
-    GREEN,
-    ORANGE,
-    PURPLE,
-    SKY,
-    STYLE,
-    VERMILION,
-    new_figure,
-)
+from jaxnn.plots.style import BLUE, COLORS, DASHES, GRAY, GREEN, ORANGE, PURPLE, SKY, STYLE, VERMILION, new_figure
 
 __all__ = ["curves", "learning_curves", "spread_line"]
 
@@ -131,7 +118,7 @@ def _log_panel(axes: Axes, name: str, panel: Mapping[str, np.ndarray]) -> None:
     for key, values in panel.items():
         label = f"{key.split('_')[0]} {values[-1]:.2g}"
         shown = np.where(values > 0, values, np.nan) if positive.size else values
-        _curve(axes, shown, label=label, color=colors.get(key, BLACK))
+        _curve(axes, shown, label=label, color=colors.get(key, "black"))
         title = title if several else f"{title}\nlast {values[-1]:.3g}"
     if positive.size:
         axes.set_yscale("log")

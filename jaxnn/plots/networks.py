@@ -161,14 +161,12 @@ def pipeline(stages: Sequence[Stage], title: str, columns: int = 5) -> Figure:
         figure.text(middle, (top - 0.27) / height, stage.name, ha="center", fontsize=11, fontweight="bold")
         figure.text(middle, (top - 0.5) / height, f"{shape}, {array.dtype}", ha="center", fontsize=9, color=GRAY)
         figure.text(middle, (top - 0.74) / height, stage.formula, ha="center", fontsize=8.5)
-        axes = figure.add_axes(
-            ((left + 0.42) / WIDTH, (top - 2.4) / height, (width - 0.64) / WIDTH, 1.5 / height),
-        )
+        axes = figure.add_axes(((left + 0.42) / WIDTH, (top - 2.4) / height, (width - 0.64) / WIDTH, 1.5 / height))
         note = _picture(axes, array, stage.highlight)
         figure.text(middle, (top - 2.69) / height, note, ha="center", fontsize=8.5, color=GRAY)
         if i > 0:
-            place = ((left + 0.12) / WIDTH, (top - 1.55) / height)
-            figure.text(*place, stage.joined, ha="center", va="center", fontsize=15, fontweight="bold")
+            at = ((left + 0.12) / WIDTH, (top - 1.55) / height)
+            figure.text(*at, stage.joined, ha="center", va="center", fontsize=15, fontweight="bold")
     return figure
 
 

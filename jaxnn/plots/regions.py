@@ -8,7 +8,7 @@ Examples start from:
 
 import textwrap
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import matplotlib
 import numpy as np
@@ -21,6 +21,7 @@ from matplotlib.ticker import MaxNLocator
 from mpl_toolkits.mplot3d.axes3d import Axes3D
 from numpy.typing import ArrayLike
 
+from jaxnn.plots._axes import arrow
 from jaxnn.plots.style import BLACK, COLORS, GRAY, MARKERS, STYLE, WIDTH, new_figure
 
 __all__ = ["Bent", "Regions", "bent_plane", "decision_regions", "plane", "score_planes"]
@@ -113,10 +114,8 @@ def decision_regions(
     axes = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
     for place, panel in zip(axes, panels, strict=False):
         _draw_panel(place, panel, limit)
-        place.set_title(
-            "\n".join(textwrap.fill(line, int(12 * side)) for line in panel.caption.splitlines()),
-            fontsize=10 if columns < 5 else 9,
-        )
+        caption = "\n".join(textwrap.fill(line, int(12 * side)) for line in panel.caption.splitlines())
+        place.set_title(caption, fontsize=10 if columns < 5 else 9)
         place.label_outer()
     for place in axes[len(panels) :]:
         place.set_axis_off()
@@ -152,13 +151,11 @@ def bent_plane(regions: Regions, bent: Bent, title: str, *, limit: float = 1.2) 
     left.set_title(regions.caption)
     right = figure.add_axes((0.57, 0.1, 0.41, 0.72))
     low, high = _range(grid) if bent.limit is None else (np.full(2, -bent.limit), np.full(2, bent.limit))
-    step = max(1, (len(grid) - 1) // 12)
-    _draw_grid(right, grid, step)
+    _draw_grid(right, grid, step=max(1, (len(grid) - 1) // 12))
     _draw_points(right, bent.inputs, bent.labels, 18)
     if bent.border is not None:
         weights, biases = (np.asarray(a, np.float64) for a in bent.border)
-        difference, offset = weights[0] - weights[1], float(biases[0] - biases[1])
-        ends = _line_in_square(difference, offset, low, high)
+        ends = _line_in_square(weights[0] - weights[1], float(biases[0] - biases[1]), low, high)
         right.plot(ends[:, 0], ends[:, 1], color=BLACK, linewidth=2)
     right.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]), xlabel="neuron 1", ylabel="neuron 2")
     right.grid(False)
@@ -191,9 +188,8 @@ def score_planes(w: ArrayLike, b: ArrayLike, points: ArrayLike, labels: ArrayLik
     w, b, x, y = np.asarray(w, float), np.asarray(b, float), np.asarray(points, float), np.asarray(labels)
     classes = len(b)
     if w.shape != (classes, 2) or b.ndim != 1 or not 1 <= classes <= 6 or len(names) != classes:
-        raise ValueError(
-            f"w has shape {w.shape}, b {b.shape} and names {len(names)} entries, expected [C, 2], [C] and C up to 6"
-        )
+        shapes = f"w has shape {w.shape}, b {b.shape} and names {len(names)} entries"
+        raise ValueError(f"{shapes}, expected [C, 2], [C] and C up to 6")
     if x.ndim != 2 or x.shape[1] != 2 or y.shape != x.shape[:1]:
         raise ValueError(f"points have shape {x.shape} and labels {y.shape}, expected [N, 2] and [N]")
     limit = 1.1 * np.abs(x).max(initial=0.9)
@@ -217,8 +213,7 @@ def _draw_panel(axes: Axes, panel: Regions, limit: float) -> None:
     sure = (exp.max(-1) / exp.sum(-1) - 1 / classes) / (1 - 1 / classes)
     colors = np.array([to_rgb(COLORS[c % len(COLORS)]) for c in range(classes)])
     image = 1 - (1 - colors[scores.argmax(-1)]) * (0.08 + 0.37 * sure[..., None])
-    half = limit / (len(scores) - 1)
-    edge = limit + half
+    edge = limit + limit / (len(scores) - 1)
     axes.imshow(image, origin="lower", extent=(-edge, edge, -edge, edge), interpolation="nearest")
     x = np.linspace(-limit, limit, len(scores))
     for c in range(classes if classes > 2 else 1):
@@ -235,9 +230,8 @@ def _draw_panel(axes: Axes, panel: Regions, limit: float) -> None:
 def _draw_points(axes: Axes, inputs: ArrayLike, labels: ArrayLike, size: float) -> None:
     points, classes = np.asarray(inputs), np.asarray(labels)
     if points.shape != (*classes.shape, 2) or classes.ndim != 1:
-        raise ValueError(
-            f"regions: expected points [N, 2] and labels [N], got {list(points.shape)} and {list(classes.shape)}"
-        )
+        shapes = f"{list(points.shape)} and {list(classes.shape)}"
+        raise ValueError(f"regions: expected points [N, 2] and labels [N], got {shapes}")
     for c in np.unique(classes).tolist():
         of_class = points[classes == c]
         look = {"color": COLORS[c % 8], "marker": MARKERS[c % 8], "edgecolors": "white"}
@@ -297,15 +291,8 @@ def _draw_linear_regions(
     p, q = np.meshgrid(side, side)
     scores = np.stack([p, q], -1) @ w.T + b
     colors = ListedColormap([to_rgba(COLORS[c], 0.18) for c in range(len(b))])
-    axes.imshow(
-        scores.argmax(-1),
-        cmap=colors,
-        vmin=-0.5,
-        vmax=len(b) - 0.5,
-        origin="lower",
-        extent=(-limit, limit, -limit, limit),
-        interpolation="nearest",
-    )
+    place: Any = {"origin": "lower", "extent": (-limit, limit, -limit, limit), "interpolation": "nearest"}
+    axes.imshow(scores.argmax(-1), cmap=colors, vmin=-0.5, vmax=len(b) - 0.5, **place)
     longest = np.linalg.norm(w, axis=1).max() or 1.0
     for c in range(len(b)):
         axes.scatter(*x[y == c].T, s=10, color=COLORS[c], marker="os^DvP"[c], label=names[c], linewidth=0)
@@ -314,12 +301,7 @@ def _draw_linear_regions(
             continue
         foot, along = -b[c] * w[c] / norm**2, np.array([-w[c, 1], w[c, 0]]) / norm
         axes.plot(*np.stack([foot - 9 * limit * along, foot + 9 * limit * along]).T, color=COLORS[c], linestyle="--")
-        axes.annotate(
-            "",
-            foot + 0.35 * limit * w[c] / longest,
-            foot,
-            arrowprops={"arrowstyle": "-|>", "color": COLORS[c], "linewidth": 2, "shrinkA": 0},
-        )
+        arrow(axes, foot, foot + 0.35 * limit * w[c] / longest, color=COLORS[c], shrinkB=2)
     axes.set(xlim=(-limit, limit), ylim=(-limit, limit), xlabel="x1", ylabel="x2", aspect="equal")
     axes.grid(False)
     axes.legend(loc="lower left", bbox_to_anchor=(-0.05, 0.985), ncols=len(b), markerscale=2, handletextpad=0.2)

@@ -17,6 +17,8 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
+from jaxnn import files
+
 __all__ = ["add_chinese", "new_figure", "save"]
 
 WIDTH, PIXELS = 10.0, 1000  # inches and pixels across: one point of type is 1.4 pixels
@@ -143,11 +145,6 @@ def save(figure: Figure, path: str | os.PathLike[str]) -> tuple[Path, Path]:
             contents[stem.with_name(f"{stem.name}.{kind}")] = buffer.getvalue()
     stem.parent.mkdir(parents=True, exist_ok=True)
     for target, content in contents.items():
-        temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-        try:
-            temporary.write_bytes(content)
-            temporary.replace(target)
-        finally:
-            temporary.unlink(missing_ok=True)
+        files.write(target, content)
     first, second = contents
     return first, second

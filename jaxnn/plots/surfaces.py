@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike
 
-from jaxnn.plots._axes import annotate
+from jaxnn.plots._axes import annotate, arrow
 from jaxnn.plots.style import BLACK, BLUE, GRAY, GREEN, ORANGE, STYLE, VERMILION, new_figure
 
 __all__ = ["descent_surface", "loss_surface", "valley"]
@@ -76,9 +76,8 @@ def descent_surface(
         ("- dy/dx2", ORANGE, np.array([0.0, -slope[1]])),
         ("their sum, - gradient", BLUE, -slope),
     )
-    for label, color, arrow in parts:
-        look = {"arrowstyle": "-|>", "color": color, "linewidth": 2.2, "shrinkA": 0, "shrinkB": 0, "mutation_scale": 14}
-        flat.annotate("", tuple(place + scale * arrow), tuple(place), arrowprops=look, zorder=6)
+    for label, color, part in parts:
+        arrow(flat, place, place + scale * part, zorder=6, color=color, linewidth=2.2, mutation_scale=14)
         flat.plot([], [], color=color, linewidth=2.2, label=label)
     flat.plot(*place, "o", color=VERMILION, markersize=8, zorder=7)
     flat.set(xlabel="x1", ylabel="x2", title="Seen from above, with the parts of one gradient")
@@ -145,9 +144,8 @@ def valley(
     m, h = np.unravel_index(np.nanargmin(count), count.shape)
     right.plot(eta[h], kept[m], "*", color=VERMILION, markersize=13, markeredgecolor="white")
     annotate(right, f"{count[m, h]:.0f} steps", (eta[h], kept[m]), (-8, 8), ha="right")
-    right.set(
-        xlabel="step size (log scale)", ylabel="momentum", title=f"Steps to arrive (gray: more than {limit - 1:,})"
-    )
+    right.set(xlabel="step size (log scale)", ylabel="momentum")
+    right.set_title(f"Steps to arrive (gray: more than {limit - 1:,})")
     figure.colorbar(image, ax=right, label="steps (log scale)")
     return figure
 

@@ -1,1 +1,1 @@
-"""The playground without a page: settings, data points, compiled programs, sessions."""
+"""The playground without its page: settings, points, compiled programs, sessions."""

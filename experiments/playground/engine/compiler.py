@@ -1,4 +1,4 @@
-"""Programs compiled ahead of their use, in the background, once for each shape."""
+"""Programs compiled in the background, once for each shape."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from experiments.playground.engine import probe, programs
 from experiments.playground.engine.programs import SEEDS, WIDTHS, Learner, Table
 from experiments.playground.engine.settings import MAX_POINTS, TRACED, Settings, Shape
 
-KEPT = 32
-"""So many shapes' programs are kept."""
+_MAX_SHAPES = 32
+"""Shapes whose programs are kept."""
 _tracing = threading.Lock()
-"""Python traces one function at a time anyhow; several threads would only keep the server from answering."""
+"""Tracing holds the interpreter lock: several tracing threads would only slow the server."""
 
 
 class Programs(NamedTuple):
     """The programs of a shape, each compiled or about to be."""
 
     train: Future[Any]
-    look: Future[Any]
+    snapshot: Future[Any]
     begin: Future[Any]
-    look_at_all: Future[Any] | None
+    small_pictures: Future[Any] | None
     """None for one network."""
 
     def ready(self) -> bool:
@@ -37,22 +37,22 @@ class Programs(NamedTuple):
 
 
 def hparams(settings: Settings) -> dict[str, Any]:
-    """The traced numbers of the settings."""
+    """The traced numbers of the settings, f32[]."""
     return {name: np.float32(getattr(settings, name)) for name in TRACED}
 
 
 def widths(shape: Shape) -> dict[str, Any]:
-    """The hyper-parameter in which networks of several widths differ."""
+    """The hyper-parameter of networks of several widths, i32[widths]; otherwise nothing."""
     return {"width": np.array(WIDTHS, np.int32)} if shape.many == "widths" else {}
 
 
 def networks(shape: Shape) -> int:
-    """How many networks are trained side by side."""
+    """Number of networks trained at once."""
     return {"one": 1, "seeds": SEEDS, "widths": len(WIDTHS)}[shape.many]
 
 
 def select(shape: Shape, learner: Learner, number: int) -> Any:
-    """The parameters of one network."""
+    """The parameters of one network; narrower ones keep their unused neurons."""
     return learner.params if shape.many == "one" else jax.tree.map(lambda a: a[number], learner.params)
 
 
@@ -63,7 +63,7 @@ def _example(shape: Shape) -> tuple[dict[str, Any], Array, Table]:
 
 
 class Compiler:
-    """Compiles in the background; every session of the server shares one."""
+    """Compiles in the background; shared by all sessions of the server."""
 
     def __init__(self) -> None:
         self._threads = ThreadPoolExecutor(4, thread_name_prefix="compile")
@@ -73,13 +73,13 @@ class Compiler:
         self._orders = self._threads.submit(_compile, programs.orders, key, np.int32(0), np.int32(1))
 
     def prepare(self, shape: Shape) -> Programs:
-        """The programs of a shape, at once or when they are compiled."""
+        """The programs of a shape, compiled or being compiled."""
         with self._lock:
             if shape not in self._shapes:
-                if len(self._shapes) >= KEPT:
+                if len(self._shapes) >= _MAX_SHAPES:
                     del self._shapes[next(iter(self._shapes))]
                 self._shapes[shape] = self._start(shape)
-            self._shapes[shape] = self._shapes.pop(shape)  # the newest is the last to go
+            self._shapes[shape] = self._shapes.pop(shape)  # the most recently used is dropped last
             return self._shapes[shape]
 
     def orders(self) -> Any:
@@ -87,29 +87,29 @@ class Compiler:
         return self._orders.result()
 
     def _start(self, shape: Shape) -> Programs:
-        """All work is done in the threads: tracing too takes a good part of a second."""
+        """Tracing also runs in the threads, since it takes a good part of a second."""
         submit, (h, key, table) = self._threads.submit, _example(shape)
         begin = functools.partial(programs.begin, shape)
-        like = submit(jax.eval_shape, begin, h, key)  # taken up before those that wait for it
+        like = submit(jax.eval_shape, begin, h, key)  # first in the queue: others wait for it
 
         def train() -> Any:
             order = jax.ShapeDtypeStruct((programs.ORDERS, MAX_POINTS), jnp.int32)
             of_shape = functools.partial(programs.train, shape)
             return _compile(of_shape, like.result(), h, table, order, np.int32(0), np.int32(1))
 
-        def look_at_one() -> Any:
+        def take_snapshot() -> Any:
             params = jax.eval_shape(lambda learner: select(shape, learner, 0), like.result())
             one = hparams(Settings()) | ({"width": np.int32(1)} if shape.many == "widths" else {})
-            return _compile(functools.partial(probe.look, shape), params, one, table, np.zeros(2, np.int32))
+            return _compile(functools.partial(probe.snapshot, shape), params, one, table, np.zeros(2, np.int32))
 
-        def look_at_all() -> Any:
-            return _compile(functools.partial(probe.look_at_all, shape), like.result().params, h, table)
+        def small_pictures() -> Any:
+            return _compile(functools.partial(probe.small_pictures, shape), like.result().params, h, table)
 
         return Programs(
             train=submit(train),
-            look=submit(look_at_one),
+            snapshot=submit(take_snapshot),
             begin=submit(_compile, begin, h, key, quick=True),
-            look_at_all=None if shape.many == "one" else submit(look_at_all),
+            small_pictures=None if shape.many == "one" else submit(small_pictures),
         )
 
 

@@ -1,4 +1,4 @@
-"""The whole state as text: in the part of a link after "#", and in a model file. What is read is never evaluated."""
+"""The whole state as the fragment of a link (after "#") and as a model file. Nothing that is read is evaluated."""
 
 from __future__ import annotations
 
@@ -15,40 +15,39 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from experiments.playground.engine.points import GRAIN, Points, checked
-from experiments.playground.engine.session import fit_weights
+from experiments.playground.engine.session import Weights, check_weights
 from experiments.playground.engine.settings import MAX_LAYERS, MAX_NEURONS, MAX_POINTS, Settings, change, shape_of
 
 MAX_LINK = 100_000
 MAX_FILE = 2_000_000
-KIND = "jaxnn playground"
-Weights = list[dict[str, np.ndarray]]
+_KIND = "jaxnn playground"
 
 
 class View(NamedTuple):
-    """What is looked at, beside the settings."""
+    """What the page shows: language and warped grid."""
 
     language: str = "en"
     layer: int = 1
-    """Of the warped grid; 0 for the inputs."""
+    """Layer of the warped grid; 0 for the inputs."""
     axes: tuple[int, int, int | None] = (0, 1, None)
-    """The neurons that it is drawn with."""
+    """Neurons that are the axes of the grid."""
     turn: float = 30.0
-    """Degrees, where there is a third neuron."""
+    """Angle in degrees, if there is a third neuron."""
 
 
 class Saved(NamedTuple):
-    """A whole state."""
+    """A whole saved state."""
 
     settings: Settings
     points: Points | None
-    """None: those that the settings describe."""
+    """None for those that the settings describe."""
     weights: Weights | None
-    """None: the initial ones of the seed."""
+    """None for the initial weights of the seed."""
     view: View = View()
 
 
 def to_link(saved: Saved) -> str:
-    """The state for the part of a link after "#"; what is as by default is left out."""
+    """The state as the query-like fragment of a link; defaults are omitted."""
     default, parts = Settings(), {}
     for name, value in dataclasses.asdict(saved.settings).items():
         if value != getattr(default, name):
@@ -67,7 +66,7 @@ def to_link(saved: Saved) -> str:
 
 
 def from_link(text: str) -> Saved:
-    """The state of a link."""
+    """The state of the fragment of a link, of unknown origin."""
     if len(text) > MAX_LINK:
         raise ValueError(f"a link may have at most {MAX_LINK:,} characters; this one has {len(text):,}")
     try:
@@ -87,37 +86,27 @@ def from_link(text: str) -> Saved:
 
 
 def to_file(saved: Saved) -> str:
-    """The state as the JSON of a model file, readable by people."""
-    points = saved.points
-    return json.dumps(
-        {
-            "kind": KIND,
-            "version": 1,
-            "settings": dataclasses.asdict(saved.settings),
-            "points": None
-            if points is None
-            else [
-                [*xy, t, int(n)]
-                for xy, t, n in zip(points.places.tolist(), points.targets.tolist(), points.train, strict=True)
-            ],
-            "weights": None
-            if saved.weights is None
-            else [{name: np.asarray(a).tolist() for name, a in layer.items()} for layer in saved.weights],
-        },
-        indent=1,
-    )
+    """The state as the readable JSON of a model file."""
+    content: dict[str, Any] = {"kind": _KIND, "version": 1, "settings": dataclasses.asdict(saved.settings)}
+    content |= {"points": None, "weights": None}
+    if saved.points is not None:
+        columns = (saved.points.places.tolist(), saved.points.targets.tolist(), saved.points.train)
+        content["points"] = [[*xy, target, int(train)] for xy, target, train in zip(*columns, strict=True)]
+    if saved.weights is not None:
+        content["weights"] = [{name: np.asarray(a).tolist() for name, a in layer.items()} for layer in saved.weights]
+    return json.dumps(content, indent=1)
 
 
 def from_file(content: bytes) -> Saved:
-    """The state of a model file."""
+    """The state of a model file, of unknown origin."""
     if len(content) > MAX_FILE:
         raise ValueError(f"a model file may have at most {MAX_FILE:,} bytes; this one has {len(content):,}")
     try:
         read = json.loads(content.decode("utf-8"))
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"the file is no JSON text ({error})") from error
-    if not isinstance(read, dict) or read.get("kind") != KIND or read.get("version") != 1:
-        raise ValueError(f'the file is no model of this page: it must have "kind": "{KIND}" and "version": 1')
+        raise ValueError(f"the file is not JSON text ({error})") from error
+    if not isinstance(read, dict) or read.get("kind") != _KIND or read.get("version") != 1:
+        raise ValueError(f'the file is not a model of this page: it must have "kind": "{_KIND}" and "version": 1')
     if not isinstance(read.get("settings"), dict):
         raise ValueError("the file has no settings")
     settings = change(Settings(), read["settings"])
@@ -130,7 +119,7 @@ def from_file(content: bytes) -> Saved:
             points = checked(Points(table[:, :2], table[:, 2], table[:, 3] != 0), settings)
         if read.get("weights") is not None:
             weights = [{name: np.array(layer[name], np.float32) for name in ("w", "b")} for layer in read["weights"]]
-            fit_weights(weights, settings)
+            check_weights(weights, settings)
     except (TypeError, KeyError, AttributeError, OverflowError) as error:
         raise ValueError(f"the points or the weights of the file cannot be read ({error})") from error
     return Saved(settings, points, weights)
@@ -187,13 +176,13 @@ def _pack(content: bytes) -> str:
 
 
 def _unpack(text: str, most: int) -> bytes:
-    """The bytes; a link that would unpack to more than `most` is refused."""
+    """Unpack at most `most` bytes."""
     try:
         packed = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
         reader = zlib.decompressobj()
         content = reader.decompress(packed, most + 1)
         if len(content) > most or not reader.eof:
-            raise ValueError("it is too long or cut off")
+            raise ValueError("too long or truncated")
     except (binascii.Error, zlib.error, ValueError) as error:
         raise ValueError(f"the points or weights of the link are damaged ({error})") from error
     return content
@@ -205,15 +194,12 @@ def _unpack_points(text: str) -> Points:
     if rest or not count:
         raise ValueError("the points of the link are damaged: they are not a whole number")
     places = np.frombuffer(content, "<i2", 2 * count).reshape(-1, 2) * GRAIN
-    return Points(
-        places, np.frombuffer(content, "<f4", count, 4 * count), np.frombuffer(content[8 * count :], "u1") != 0
-    )
+    targets, train = np.frombuffer(content, "<f4", count, 4 * count), np.frombuffer(content[8 * count :], "u1") != 0
+    return Points(places, targets, train)
 
 
 def _unpack_weights(text: str, settings: Settings) -> Weights:
-    shape = shape_of(settings)
-    sizes = (len(shape.features), *shape.hidden, shape.outputs)
-    counts = [(out, into) for into, out in itertools.pairwise(sizes)]
+    counts = [(out, into) for into, out in itertools.pairwise(shape_of(settings).sizes)]
     total = sum(out * (into + 1) for out, into in counts)
     content = _unpack(text, 4 * total)
     if len(content) != 4 * total:
@@ -223,5 +209,5 @@ def _unpack_weights(text: str, settings: Settings) -> Weights:
         end = start + out * into
         weights.append({"w": flat[start:end].reshape(out, into).copy(), "b": flat[end : end + out].copy()})
         start = end + out
-    fit_weights(weights, settings)
+    check_weights(weights, settings)
     return weights

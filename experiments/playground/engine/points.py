@@ -1,4 +1,4 @@
-"""The points that are learned: drawn, edited by hand, read from CSV and written to it."""
+"""The points to learn: drawn, edited by hand, read from CSV and written to CSV."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from experiments.playground.engine.settings import MAX_POINTS, Settings
 from jaxnn.data import toy
 
 SCALE = 5.0
-"""The sets of `jaxnn.data.toy` lie in the unit square; here they are so many times as large."""
+"""Scale of the sets of `jaxnn.data.toy`, which lie in the unit square."""
 GRAIN = 1 / 1024
-"""Coordinates are rounded to it, so that a link holds them exactly."""
+"""Coordinates are multiples of it, so that a link holds them exactly."""
 SIMPLE = [(-0.4326, 1.1909, 1), (3.0, 4.0, 1), (0.1253, -0.0376, 1), (0.2877, 0.3273, 1), (-1.1465, 0.1746, 1)]
 SIMPLE += [(1.8133, 1.0139, 0), (2.7258, 1.0668, 0), (1.4117, 0.5593, 0), (4.1832, 0.3044, 0)]
 HILLS = [(-4, 2.5, 1), (0, 2.5, -1), (4, 2.5, 1), (-4, -2.5, -1), (0, -2.5, 1), (4, -2.5, -1)]
@@ -28,27 +28,25 @@ class Points(NamedTuple):
     """Points of the plane."""
 
     places: np.ndarray
+    """f32[N, 2], from -EXTENT to EXTENT."""
     targets: np.ndarray
+    """f32[N], class indices, or values from -1 to 1."""
     train: np.ndarray
+    """bool[N], whether they are training points; the others are test points."""
 
 
 def draw(settings: Settings) -> Points:
-    """The points that the settings describe; the same settings give the same points."""
+    """Draw the points that the settings describe; a function of the settings alone."""
     name, noise, seed = settings.data, settings.noise, settings.data_seed
     size = max(settings.size, settings.classes)
     generator = np.random.default_rng((seed, 1))
     match name:
         case "circle" | "moons" | "xor":
-            places, targets = {"circle": toy.circle, "moons": toy.moons, "xor": toy.xor}[name](
-                size, noise=noise, seed=seed
-            )
+            places, targets = getattr(toy, name)(size, noise=noise, seed=seed)
             places = places * SCALE
-        case "spiral":
-            places, targets = toy.spiral(size, noise=noise, seed=seed, classes=settings.classes)
-            places = places * SCALE
-        case "gauss":
-            spread = 0.1 + 0.5 * noise
-            places, targets = toy.gauss(size, noise=spread, seed=seed, classes=settings.classes)
+        case "spiral" | "gauss":
+            spread = noise if name == "spiral" else 0.1 + 0.5 * noise
+            places, targets = getattr(toy, name)(size, noise=spread, seed=seed, classes=settings.classes)
             places = places * SCALE
         case "simple":
             table = np.array(SIMPLE)
@@ -74,15 +72,15 @@ def draw(settings: Settings) -> Points:
 
 
 def checked(points: Points, settings: Settings) -> Points:
-    """The points with their places rounded to GRAIN and kept inside the plane."""
+    """Check points of unknown origin; their places are rounded to GRAIN and clipped to the plane."""
     places = np.asarray(points.places, np.float64).reshape(-1, 2)
     targets, train = np.asarray(points.targets, np.float64), np.asarray(points.train, bool)
     if len(places) > MAX_POINTS:
-        raise ValueError(f"at most {MAX_POINTS} points can be held; got {len(places)}")
+        raise ValueError(f"there may be at most {MAX_POINTS} points; got {len(places)}")
     if not train.any():
-        raise ValueError("at least one point must be there to train on")
+        raise ValueError("there must be at least one training point")
     if not (np.isfinite(places).all() and np.isfinite(targets).all()):
-        raise ValueError("coordinates and targets of points must be finite numbers")
+        raise ValueError("coordinates and targets of points must be finite")
     if settings.regression:
         targets = np.clip(targets, -1.0, 1.0)
     elif (targets != np.round(targets)).any() or targets.min() < 0 or targets.max() >= settings.classes:
@@ -95,7 +93,7 @@ def checked(points: Points, settings: Settings) -> Points:
 
 
 def as_table(points: Points) -> Table:
-    """The points as the compiled programs take them."""
+    """The points as input of the compiled programs, training points first."""
     order = np.argsort(~points.train, kind="stable")
     inputs, targets = np.zeros((MAX_POINTS, 2), np.float32), np.zeros(MAX_POINTS, np.float32)
     inputs[: len(order)], targets[: len(order)] = points.places[order], points.targets[order]
@@ -103,7 +101,7 @@ def as_table(points: Points) -> Table:
 
 
 def edited(points: Points, places: np.ndarray, targets: np.ndarray, kept: np.ndarray) -> Points:
-    """The points after an edit by hand."""
+    """The points after an edit, unchecked; `kept` has the old index of each, or -1 for a new training point."""
     train = np.where(kept >= 0, np.append(points.train, True)[kept], True)
     return Points(places, targets, train)
 
@@ -119,18 +117,18 @@ def to_csv(points: Points) -> str:
 
 
 def from_csv(content: bytes, settings: Settings) -> Points:
-    """The points of a CSV file: columns x1, x2, target (or label), and train if it is there."""
+    """Read points from CSV: columns x1, x2, target (or label), and optionally train."""
     if len(content) > MAX_CSV_BYTES:
         raise ValueError(f"a CSV file may have at most {MAX_CSV_BYTES:,} bytes; this one has {len(content):,}")
     try:
         rows = list(csv.reader(io.StringIO(content.decode("utf-8-sig"))))
     except (UnicodeDecodeError, csv.Error) as error:
-        raise ValueError(f"the file is no CSV text ({error})") from error
+        raise ValueError(f"the file is not CSV text ({error})") from error
     rows = [row for row in rows if any(cell.strip() for cell in row)]
     head = [cell.strip().lower() for cell in rows[0]] if rows else []
     head = ["target" if name == "label" else name for name in head]
     if not set(CSV_HEAD[:3]) <= set(head):
-        raise ValueError("the first line must name the columns x1, x2 and target (and, if wanted, train)")
+        raise ValueError("the first line must name the columns x1, x2 and target (and, optionally, train)")
     columns = {name: head.index(name) for name in CSV_HEAD if name in head}
     values = []
     for line, row in enumerate(rows[1:], start=2):

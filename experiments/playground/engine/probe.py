@@ -1,4 +1,4 @@
-"""What is drawn of a network, computed on the device: one forward pass over the plane and the points."""
+"""The numbers that are drawn of a network, computed by one forward pass over the plane and the points."""
 
 from __future__ import annotations
 
@@ -13,42 +13,42 @@ from experiments.playground.engine.settings import MAX_NEURONS, MAX_POINTS, Shap
 from jaxnn.inspect import layer_outputs
 
 FINE, COARSE, SMALL = 96, 24, 40
-"""Pixels along the plane in the large picture, in that of a neuron, and in that of one of many networks."""
+"""Pixels along a side of the large picture, of a neuron, and of one of several networks."""
 LEVELS = 51
-"""Steps of confidence in a picture of classes: the color number is class * LEVELS + confidence."""
+"""Levels of confidence in a picture of classes; the color index is class * LEVELS + level."""
 
 
 class Snapshot(NamedTuple):
-    """What is drawn of one network: arrays of JAX, or of NumPy once they have left the device."""
+    """The numbers drawn of one network, as JAX or NumPy arrays."""
 
     plane: Any
-    """u8[FINE, FINE]: class and confidence, or a value, as a number of the palette; the first row is the lowest."""
+    """u8[FINE, FINE]: color index of class and confidence, or of a value; the first row is the lowest."""
     lead: Any
-    """f32[FINE, FINE]: how far the highest score is above the next, in units of the score."""
+    """f32[FINE, FINE]: highest score minus the next."""
     neurons: list[Any]
-    """u8[n, COARSE, COARSE] for the features and each layer: 128 is zero, 0 and 255 the neuron's largest size."""
+    """u8[n, COARSE, COARSE] for the features and each layer: 128 is zero, 1 and 255 the largest magnitude."""
     outputs: list[Any]
-    """f32[COARSE**2 + MAX_POINTS, n] for the features and each layer: over the coarse plane, then the points."""
+    """f32[COARSE**2 + MAX_POINTS, n] for the features and each layer: on the coarse plane, then at the points."""
     chosen: Any
-    """u8[FINE, FINE]: the chosen neuron, as `neurons`."""
+    """u8[FINE, FINE]: the chosen neuron, scaled as `neurons`."""
     losses: Any
-    """f32[2]: mean loss of the training and of the test points; NaN where there are none."""
+    """f32[2]: mean loss on training and test points; NaN where there are none."""
     accuracies: Any
-    """f32[2], the same for the share that is right; NaN for values."""
+    """f32[2]: accuracy on training and test points; NaN for values."""
     gradients: Any
-    """f32[layers]: L2 norm of the gradient of the objective with respect to W, over all training points."""
+    """f32[layers]: L2 norm of the gradient of the objective over all training points with respect to W."""
     dead: Any
-    """i32[hidden layers]: neurons that hand on the same number for every training point."""
+    """i32[hidden layers]: neurons with the same output for every training point."""
 
 
 def plane_points(size: int) -> Array:
-    """The places of a square picture of the plane, row by row from below."""
+    """The positions of the pixels of a square picture, f32[size**2, 2], row by row from the bottom."""
     along = (jnp.arange(size, dtype=jnp.float32) + 0.5) / size * 2 * EXTENT - EXTENT
     return jnp.stack([jnp.tile(along, size), jnp.repeat(along, size)], axis=-1)
 
 
-def look(shape: Shape, params: Any, h: Hparams, table: Table, chosen: Array) -> Snapshot:
-    """Everything that is drawn of one network."""
+def snapshot(shape: Shape, params: Any, h: Hparams, table: Table, chosen: Array) -> Snapshot:
+    """Everything drawn of one network; `chosen` is the layer (0: features) and the neuron that is enlarged."""
     task = make_task(shape, h)
     places = jnp.concatenate([plane_points(FINE), table.inputs])
     x = features_of(shape, places)
@@ -106,27 +106,27 @@ def look(shape: Shape, params: Any, h: Hparams, table: Table, chosen: Array) -> 
 
 
 def _colors(shape: Shape, scores: Array) -> Array:
-    """The numbers in the palette: the class that wins and how surely, or the value from -1 to 1."""
+    """Color indices of the predicted class with its confidence, or of a value from -1 to 1."""
     if shape.loss == "value":
         return _signed(scores[:, 0], jnp.ones(len(scores)))
     if shape.loss == "softmax":
-        sure = jax.nn.softmax(scores).max(-1)
-        sure = (sure - 1 / shape.outputs) / (1 - 1 / shape.outputs)
-    else:  # an SVM and the squared loss want a lead of 1
+        confidence = jax.nn.softmax(scores).max(-1)
+        confidence = (confidence - 1 / shape.outputs) / (1 - 1 / shape.outputs)
+    else:  # the SVM and squared losses aim at a lead of 1
         best = jax.lax.top_k(scores, 2)[0]
-        sure = jnp.clip(best[:, 0] - best[:, 1], 0.0, 1.0)
-    level = jnp.clip(jnp.nan_to_num(sure) * LEVELS, 0.0, LEVELS - 1.0).astype(jnp.int32)
+        confidence = jnp.clip(best[:, 0] - best[:, 1], 0.0, 1.0)
+    level = jnp.clip(jnp.nan_to_num(confidence) * LEVELS, 0.0, LEVELS - 1.0).astype(jnp.int32)
     return (scores.argmax(-1).astype(jnp.int32) * LEVELS + level).astype(jnp.uint8)
 
 
 def _signed(values: Array, largest: Array) -> Array:
-    """The numbers in the palette of signed values: 128 for zero."""
-    share = jnp.clip(jnp.nan_to_num(values / jnp.maximum(largest, 1e-30)), -1.0, 1.0)
-    return (128 + jnp.round(127 * share)).astype(jnp.uint8)
+    """Color indices of signed values; 128 is zero."""
+    fraction = jnp.clip(jnp.nan_to_num(values / jnp.maximum(largest, 1e-30)), -1.0, 1.0)
+    return (128 + jnp.round(127 * fraction)).astype(jnp.uint8)
 
 
-def look_at_all(shape: Shape, params: Any, h: Hparams, table: Table) -> tuple[Array, Array]:
-    """Small pictures of many networks."""
+def small_pictures(shape: Shape, params: Any, h: Hparams, table: Table) -> tuple[Array, Array]:
+    """Pictures u8[networks, SMALL, SMALL], and accuracies (of values: mean squared errors) f32[networks, 2]."""
     number = jnp.arange(MAX_POINTS)
     of = [number < table.train, (number >= table.train) & (number < table.total)]
     places = features_of(shape, jnp.concatenate([plane_points(SMALL), table.inputs]))

@@ -1,4 +1,4 @@
-"""One user's playground: settings, points and networks, trained step by step. Knows nothing of the page."""
+"""The state of one session: settings, points and networks in training. Independent of the page."""
 
 from __future__ import annotations
 
@@ -16,19 +16,22 @@ from experiments.playground.engine.compiler import Compiler, Programs, hparams, 
 from experiments.playground.engine.points import Points
 from experiments.playground.engine.probe import Snapshot
 from experiments.playground.engine.programs import WIDTHS, Learner
-from experiments.playground.engine.settings import OF_DATA, Settings, Shape, change, shape_of
+from experiments.playground.engine.settings import DATA_SETTINGS, Settings, Shape, change, shape_of
 
 HISTORY = 400
-"""The curves keep at most so many places; then every other one is dropped."""
-CHUNK = 512
-"""At most so many steps by one call of the compiled program."""
-MAX_WEIGHT = 1e3
-KEEPS_WEIGHTS = ("activation", "loss", "optimizer", "batch_size")
-"""A change of these compiles, but the weights stay as they are."""
+"""Points of the curves at which every other one is dropped."""
+_CHUNK = 512
+"""The largest number of steps per call of the compiled program."""
+_MAX_WEIGHT = 1e3
+_KEEP_WEIGHTS = ("activation", "loss", "optimizer", "batch_size")
+"""Changes of these compile new programs but keep the weights."""
+
+Weights = list[dict[str, np.ndarray]]
+"""f32 W[out, in] and b[out] of each layer."""
 
 
-class Place(NamedTuple):
-    """One place of the curves; losses and accuracies of training and test points, NaN where there are none."""
+class CurvePoint(NamedTuple):
+    """One point of the curves: losses and accuracies on training and test points, NaN where there are none."""
 
     step: int
     losses: tuple[float, float]
@@ -36,67 +39,65 @@ class Place(NamedTuple):
 
 
 class Frame(NamedTuple):
-    """What the page draws: a copy of the state that no thread changes any more, with NumPy arrays."""
+    """A copy of the state for the page to draw, in NumPy arrays that no thread changes."""
 
     settings: Settings
     points: Points
     own_points: bool
     playing: bool
     compiling: bool
-    """Whether the programs of the settings are still compiled, so that an older network is seen."""
+    """Whether the programs of the settings are still being compiled; until then the previous network is shown."""
     message: str
-    history: tuple[Place, ...]
+    history: tuple[CurvePoint, ...]
     number: int
-    look: Snapshot
+    snapshot: Snapshot
     shape: Shape
-    params: list[dict[str, np.ndarray]]
-    """Of the network that is looked at."""
+    params: Weights
+    """Of the selected network."""
     step: int
     epoch: float
     all_planes: np.ndarray | None
-    """u8[networks, SMALL, SMALL], of many networks."""
+    """u8[networks, SMALL, SMALL], of several networks."""
     all_means: np.ndarray | None
-    """f32[networks, 2], their accuracies on training and test points, or mean squared errors."""
+    """f32[networks, 2], their accuracies (of values: mean squared errors) on training and test points."""
 
 
 class Playground:
-    """The state of one session. All of its methods are called by one thread."""
+    """The state of one session; all methods are called by one thread."""
 
     def __init__(self, compiler: Compiler, settings: Settings | None = None) -> None:
         self.compiler = compiler
         self.settings = settings or Settings()
         self.points: Points = data.draw(self.settings)
         self.own_points = False
-        """Whether the points are not those that the settings describe."""
+        """Whether the points differ from those that the settings describe."""
         self.playing = False
         self.message = ""
-        self.history: list[Place] = []
+        self.history: list[CurvePoint] = []
         self.chosen = (0, 0)
         self.number = 0
-        """Which of many networks is looked at."""
+        """Index of the selected network."""
         self.shape = shape_of(self.settings)
         self._table = data.as_table(self.points)
         self._orders: tuple[Any, Any] | None = None
         self._every, self._due = 1, 0
         self._programs: Programs = compiler.prepare(self.shape)
         self._pending: tuple[Shape, Programs] | None = (self.shape, self._programs)
-        self._weights: list[dict[str, np.ndarray]] | None = None
+        self._weights: Weights | None = None
         self._fresh = True
-        """Whether the pending programs begin anew, whatever they are."""
+        """Whether the pending programs start from new weights in any case."""
         self.learner: Learner | None = None
 
     # ------------------------------------------------------------ changes
 
     def change(self, **given: Any) -> None:
-        """Change settings; what they describe follows, at once or when it is compiled."""
+        """Change settings, or raise ValueError and change nothing; takes effect once the programs are compiled."""
         settings = change(self.settings, given)
-        of_data = [
-            name for name in OF_DATA if name in given and getattr(settings, name) != getattr(self.settings, name)
-        ]
-        kept = self.own_points and set(of_data) <= {"classes"} and not settings.regression
-        points = self.points if kept or not of_data else data.draw(settings)
+        changed = {name for name in DATA_SETTINGS if getattr(settings, name) != getattr(self.settings, name)}
+        kept = self.own_points and changed <= {"classes"} and not settings.regression
+        points = self.points if kept or not changed else data.draw(settings)
         points = data.checked(points, settings)
-        if of_data and not kept:
+        if changed and not kept:
             self.own_points = False
         fresh = settings.seed != self.settings.seed or settings.init != self.settings.init
         self.settings = settings
@@ -107,26 +108,20 @@ class Playground:
             self.reset()
 
     def regenerate(self) -> None:
-        """Draw the points anew with the next seed."""
+        """Draw points with the next seed."""
         self.own_points = False
-        seed = (self.settings.data_seed + 1) % 10000
-        self.settings = change(self.settings, {"data_seed": seed})
-        self._set_points(data.draw(self.settings))
-
-    def redraw(self) -> None:
-        """Draw the points that the settings describe, without what was edited by hand."""
-        self.own_points = False
+        self.settings = change(self.settings, {"data_seed": (self.settings.data_seed + 1) % 10000})
         self._set_points(data.draw(self.settings))
 
     def edit(self, points: Points) -> None:
-        """Take other points."""
+        """Replace the points, or raise ValueError and change nothing."""
         self._set_points(data.checked(points, self.settings))
         self.own_points = True
 
-    def load(self, settings: Settings, points: Points | None, weights: list[dict[str, np.ndarray]] | None) -> None:
-        """Take a whole state: settings, and points and weights where they are not what the settings describe."""
+    def load(self, settings: Settings, points: Points | None, weights: Weights | None) -> None:
+        """Load a whole state, or raise ValueError and change nothing; None stands for what the settings describe."""
         if weights is not None:
-            fit_weights(weights, settings)
+            check_weights(weights, settings)
         taken = data.draw(settings) if points is None else data.checked(points, settings)
         self.settings, self.own_points, self.number, self.chosen = settings, points is not None, 0, (0, 0)
         self._set_points(taken)
@@ -136,20 +131,20 @@ class Playground:
         self.ready()
 
     def reset(self) -> None:
-        """Begin anew with the initial weights of the seed."""
+        """Restart with the initial weights of the seed."""
         self._weights, self.message = None, ""
         if self._pending is None:
             self._begin()
 
     def set_parameter(self, layer: int, name: str, place: tuple[int, ...], value: float) -> None:
-        """Set one weight ("w", place (out, in)) or bias ("b", place (out,)) of the network that is looked at."""
-        if not (math.isfinite(value) and abs(value) <= MAX_WEIGHT):
-            raise ValueError(f"a weight must be a number from {-MAX_WEIGHT:g} to {MAX_WEIGHT:g}; got {value!r}")
+        """Set one weight ("w" at (out, in)) or bias ("b" at (out,)) of the selected network."""
+        if not (math.isfinite(value) and abs(value) <= _MAX_WEIGHT):
+            raise ValueError(f"a weight must be a number from {-_MAX_WEIGHT:g} to {_MAX_WEIGHT:g}; got {value!r}")
         if self.learner is None:
             return
         params = list(self.learner.params)
         if not 0 <= layer < len(params) or name not in ("w", "b"):
-            raise ValueError(f"there is no weight {name} in layer {layer}")
+            raise ValueError(f"layer {layer} has no weight {name}")
         old = np.array(params[layer][name])
         where = place if self.shape.many == "one" else (self.number, *place)
         if len(where) != old.ndim or any(not 0 <= i < n for i, n in zip(where, old.shape, strict=True)):
@@ -171,7 +166,7 @@ class Playground:
     # ------------------------------------------------------------ work
 
     def ready(self, *, wait: bool = False) -> bool:
-        """Whether the programs of the settings are compiled; takes them when they are."""
+        """Whether the programs of the settings are compiled (`wait`: wait for them); if so, switches to them."""
         if self._pending is None:
             return True
         shape, programs = self._pending
@@ -180,7 +175,7 @@ class Playground:
         before, learner = self.shape, self.learner
         self.shape, self._programs, self._pending = shape, programs, None
         fresh, self._fresh = self._fresh, False
-        same = not fresh and before._replace(**{name: getattr(shape, name) for name in KEEPS_WEIGHTS}) == shape
+        same = not fresh and before._replace(**{name: getattr(shape, name) for name in _KEEP_WEIGHTS}) == shape
         self._begin()
         if learner is not None and self.learner is not None and same:
             self.learner = learner._replace(opt_state=self.learner.opt_state)
@@ -198,11 +193,11 @@ class Playground:
         return hparams(self.settings) | widths(self.shape)
 
     def steps_per_epoch(self) -> int:
-        """How many steps go once through the training points."""
+        """Steps per epoch."""
         return max(1, int(self._table.train) // self.shape.batch_size)
 
     def train(self, steps: int) -> int:
-        """Train for so many steps, if the programs are compiled and all is finite."""
+        """Train for `steps` steps and return their number; 0 while programs are being compiled."""
         if self.learner is None or not self.ready():
             return 0
         done, h, train, learner = 0, self._h(), self._programs.train.result(), self.learner
@@ -213,23 +208,23 @@ class Playground:
                 self._orders = (epoch, order)
             first, order = self._orders
             room = max((first + len(order) - epoch) * self.steps_per_epoch() - place, 1)
-            now = min(steps - done, room, CHUNK)
+            now = min(steps - done, room, _CHUNK)
             learner = self.learner = train(learner, h, self._table, order, np.int32(first), np.int32(now))
             done += now
         return done
 
     def train_for(self, seconds: float, most: int) -> int:
-        """Train for a time, at most so many steps."""
+        """Train for a time and at most `most` steps; returns the number of steps."""
         end, done = time.perf_counter() + seconds, 0
         while done < most and (done == 0 or time.perf_counter() < end):
-            now = self.train(min(CHUNK, most - done))
+            now = self.train(min(_CHUNK, most - done))
             if now == 0:
                 break
             done += now
         return done
 
     def frame(self) -> Frame | None:
-        """What is to be drawn now; None until there is a network. Adds a place to the curves."""
+        """The frame to draw, None until there is a network; also adds a point to the curves."""
         self.ready()
         if self.learner is None:
             return None
@@ -237,26 +232,25 @@ class Playground:
         if self.shape.many == "widths":
             h["width"] = np.int32(WIDTHS[self.number])
         params = select(self.shape, self.learner, self.number)
-        seen = self._programs.look.result()(params, h, self._table, np.array(self.chosen, np.int32))
+        seen = self._programs.snapshot.result()(params, h, self._table, np.array(self.chosen, np.int32))
         planes = means = None
-        if self._programs.look_at_all is not None:
-            planes, means = map(
-                np.asarray, self._programs.look_at_all.result()(self.learner.params, self._h(), self._table)
-            )
+        if (small := self._programs.small_pictures) is not None:
+            planes, means = map(np.asarray, small.result()(self.learner.params, self._h(), self._table))
         seen = jax.tree.map(np.asarray, seen)
-        params = [{name: np.asarray(a) for name, a in layer.items()} for layer in params]
         self._remember(seen)
         if not np.isfinite(seen.losses[0]) and self.playing:
             self.playing, self.message = False, "diverged"
         epoch = int(self.learner.epoch) + int(self.learner.place) / self.steps_per_epoch()
         state = (self.settings, self.points, self.own_points, self.playing, self._pending is not None, self.message)
         step = int(self.learner.step)
-        return Frame(*state, tuple(self.history), self.number, seen, self.shape, params, step, epoch, planes, means)
+        return Frame(
+            *state, tuple(self.history), self.number, seen, self.shape, _as_numpy(params), step, epoch, planes, means
+        )
 
     def _remember(self, seen: Snapshot) -> None:
         assert self.learner is not None
         step = int(self.learner.step)
-        place = Place(step, tuple(seen.losses.tolist()), tuple(seen.accuracies.tolist()))
+        place = CurvePoint(step, tuple(seen.losses.tolist()), tuple(seen.accuracies.tolist()))
         if self.history and self.history[-1].step >= step:
             self.history[-1] = place
             return
@@ -269,22 +263,25 @@ class Playground:
             self.history = self.history[::2]
             self._every *= 2
 
-    def weights(self) -> list[dict[str, np.ndarray]] | None:
-        """The parameters of the one network, or None while there are none or many."""
+    def weights(self) -> Weights | None:
+        """The parameters of the network; None for several networks or while programs are being compiled."""
         if self.learner is None or self.shape.many != "one" or self._pending is not None:
             return None
-        return [{name: np.asarray(a) for name, a in layer.items()} for layer in self.learner.params]
+        return _as_numpy(self.learner.params)
 
 
-def fit_weights(weights: list[dict[str, np.ndarray]], settings: Settings) -> None:
-    """Check that weights fit the network that the settings describe."""
+def _as_numpy(params: Any) -> Weights:
+    return [{name: np.asarray(a) for name, a in layer.items()} for layer in params]
+
+
+def check_weights(weights: Weights, settings: Settings) -> None:
+    """Check that weights are finite and fit the network of the settings."""
     shape = shape_of(settings)
     if shape.many != "one":
-        raise ValueError("weights belong to one network, but the settings ask for many")
-    sizes = (len(shape.features), *shape.hidden, shape.outputs)
-    wanted = [{"w": (out, into), "b": (out,)} for into, out in itertools.pairwise(sizes)]
+        raise ValueError("weights are for one network, but the settings ask for several")
+    wanted = [{"w": (out, into), "b": (out,)} for into, out in itertools.pairwise(shape.sizes)]
     found = [{name: np.shape(a) for name, a in layer.items()} for layer in weights]
     if found != wanted:
         raise ValueError(f"the weights {found} do not fit the network, which needs {wanted}")
-    if not all(np.isfinite(a).all() and np.abs(a).max() <= MAX_WEIGHT for layer in weights for a in layer.values()):
-        raise ValueError(f"weights must be finite numbers from {-MAX_WEIGHT:g} to {MAX_WEIGHT:g}")
+    if not all(np.isfinite(a).all() and np.abs(a).max() <= _MAX_WEIGHT for layer in weights for a in layer.values()):
+        raise ValueError(f"weights must be finite numbers from {-_MAX_WEIGHT:g} to {_MAX_WEIGHT:g}")

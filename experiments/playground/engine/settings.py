@@ -1,4 +1,4 @@
-"""What a person can set, with bounds, and which of it a compiled program is made for."""
+"""The settings of the page, their bounds, and the shape for which programs are compiled."""
 
 from __future__ import annotations
 
@@ -45,56 +45,55 @@ BOUNDS: Mapping[str, tuple[float, float]] = MappingProxyType(
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """The settings of the page. Those of `TRACED` can change without compiling anything."""
+    """The settings of the page; changes of those in `TRACED` compile nothing."""
 
     data: str = "circle"
-    """The set of points; see `CHOICES`."""
+    """The set of points."""
     size: int = 300
-    """Points of the set, training and test together."""
+    """Number of training and test points."""
     noise: float = 0.05
-    """Noise of the set, in units of its radius."""
+    """In units of the radius of the set."""
     train_share: float = 0.5
-    """The share of the set that is trained on."""
+    """The fraction of training points."""
     classes: int = 2
-    """How many classes; one score each."""
     data_seed: int = 0
-    """Decides the points and which of them are trained on."""
+    """Seed of the points and of the training split."""
     features: tuple[str, ...] = ("x1", "x2")
-    """What the network is given of a point (x1, x2); see `FEATURES`."""
+    """Functions of a point (x1, x2) that are the inputs of the network."""
     hidden: tuple[int, ...] = (6, 2)
     """Neurons of each hidden layer."""
     activation: str = "tanh"
     init: str = "xavier"
     """Rule for the initial weights; normal is 0.01 * randn."""
     dropout: float = 0.0
-    """Share of the hidden values that is dropped in training."""
+    """The fraction of hidden values dropped in training."""
     loss: str = "softmax"
-    """Of the classes; sets of values have the squared loss."""
+    """For classes; sets of values have the squared loss."""
     l1: float = 0.0
-    """Factor of the sum of the absolute weights."""
+    """Coefficient of the sum of absolute weights."""
     l2: float = 0.0
-    """Factor of the sum of the squared weights."""
+    """Coefficient of the sum of squared weights."""
     optimizer: str = "sgd"
     learning_rate: float = 0.03
     momentum: float = 0.0
-    """Of sgd and nesterov."""
+    """For sgd and nesterov."""
     batch_size: int = 10
-    """Examples a step."""
+    """Examples per step."""
     seed: int = 0
-    """Decides the initial weights, the order of the examples and what dropout drops."""
+    """Seed of the initial weights, the order of the examples and the dropout masks."""
     speed: int = 10**6
-    """At most so many steps a second."""
+    """The largest number of steps per second."""
     many: str = "one"
-    """One network, or many side by side: 16 seeds, or 5 widths of the hidden layers."""
+    """One network, or several at once: 16 seeds, or 5 widths of the hidden layers."""
 
     @property
     def regression(self) -> bool:
-        """Whether values are predicted instead of classes."""
+        """Whether the targets are values instead of classes."""
         return self.data in VALUE_SETS
 
 
 class Shape(NamedTuple):
-    """What programs are compiled for: a change of any of it needs other programs."""
+    """The settings for which programs are compiled."""
 
     features: tuple[str, ...]
     hidden: tuple[int, ...]
@@ -106,13 +105,18 @@ class Shape(NamedTuple):
     batch_size: int
     many: str
 
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """The sizes of all layers, features and outputs included."""
+        return (len(self.features), *self.hidden, self.outputs)
+
 
 TRACED = ("learning_rate", "momentum", "l1", "l2", "dropout")
-OF_DATA = ("data", "size", "noise", "train_share", "classes", "data_seed")
+DATA_SETTINGS = ("data", "size", "noise", "train_share", "classes", "data_seed")
 
 
 def shape_of(settings: Settings) -> Shape:
-    """What the programs of the settings are compiled for."""
+    """The shape of checked settings."""
     return Shape(
         features=settings.features,
         hidden=settings.hidden,
@@ -127,11 +131,11 @@ def shape_of(settings: Settings) -> Shape:
 
 
 def change(settings: Settings, given: Mapping[str, Any]) -> Settings:
-    """The settings with some values changed, all of them checked."""
+    """Change some settings to values of unknown origin, which are checked."""
     names = {field.name for field in dataclasses.fields(Settings)}
     for name in given:
         if name not in names:
-            raise ValueError(f"no setting is called {name!r}; known are {', '.join(sorted(names))}")
+            raise ValueError(f"no setting is called {name!r}; choose from {', '.join(sorted(names))}")
     changed = dataclasses.replace(settings, **{name: _checked(name, value) for name, value in given.items()})
     if not changed.features:
         raise ValueError(f"the network needs at least one input of {', '.join(FEATURES)}")
@@ -139,7 +143,7 @@ def change(settings: Settings, given: Mapping[str, Any]) -> Settings:
 
 
 def _checked(name: str, value: Any) -> Any:
-    """The value in the type of the setting."""
+    """The value, converted to the type of the setting."""
     if name in CHOICES:
         if value not in CHOICES[name]:
             raise ValueError(f"{name} must be one of {', '.join(CHOICES[name])}; got {value!r}")

@@ -1,4 +1,4 @@
-"""The controls of the page: one widget for each setting, their words in two languages."""
+"""The controls of the page: one widget for each setting, labelled in two languages."""
 
 from __future__ import annotations
 
@@ -17,58 +17,59 @@ from bokeh.models import (
     Spinner,
 )
 
-from experiments.playground.engine.presets import PRESETS
 from experiments.playground.engine.settings import BOUNDS, CHOICES, FEATURES, MAX_LAYERS, MAX_NEURONS, Settings
-from experiments.playground.page.i18n import WORDS, name_of, word
+from experiments.playground.page.i18n import word
+from experiments.playground.page.presets import PRESETS
 
 SPEEDS = ("1", "10", "100", "1000", "4000", "10000", "1000000")
-NARROW = {"width": 96, "margin": (2, 4, 2, 4)}
+MARGIN = (2, 4, 2, 4)
+NARROW = {"width": 96, "margin": MARGIN}
+PLAYING, EDITING = ("play", "step", "epoch", "reset"), ("regenerate", "delete", "clear")
+FILES = ("link", "link_weights", "save", "save_csv")
 FLOW: dict[str, str | None] = {"flex-wrap": "wrap"}
 
 
 def _flow(*children: Any) -> Row:
-    """Children side by side, in as many rows as they need."""
+    """Children side by side, wrapped into as many rows as they need."""
     return Row(children=list(children), styles=FLOW, sizing_mode="stretch_width")
 
 
 class Controls:
-    """All widgets."""
+    """All widgets; `change` gets the name and new value of a setting, `act` the name of a button."""
 
     def __init__(self, change: Callable[[str, Any], None], act: Callable[[str], None]) -> None:
         self._change, self._act, self._quiet = change, act, False
         self.language = "en"
-        self.buttons = {name: self._button(name) for name in ("play", "step", "epoch", "reset")}
-        self.buttons |= {name: self._button(name) for name in ("regenerate", "delete", "clear")}
-        self.buttons |= {name: self._button(name) for name in ("link", "link_weights", "save", "save_csv", "language")}
+        self.buttons = {name: self._button(name) for name in (*PLAYING, *EDITING, *FILES, "language")}
         self.buttons["play"].button_type = "primary"
-        self.preset = Select(value="", width=190, margin=(2, 4, 2, 4))
+        self.preset = Select(value="", width=190, margin=MARGIN)
         self.preset.on_change("value", self._on_preset)
-        self.speed = Select(value="1000000", width=110, margin=(2, 4, 2, 4))
+        self.speed = Select(value="1000000", width=110, margin=MARGIN)
         self.speed.on_change("value", lambda a, old, new: self._changed("speed", int(new)))
         self.choices = {name: self._select(name) for name in CHOICES}
         self.numbers = {name: self._number(name) for name in BOUNDS if name != "speed"}
-        self.new_class = RadioButtonGroup(labels=["0", "1"], active=0, margin=(2, 4, 2, 4))
+        self.new_class = RadioButtonGroup(labels=["0", "1"], active=0, margin=MARGIN)
         self.new_class.on_change("active", lambda a, old, new: self._act("new_class"))
-        self.features = CheckboxButtonGroup(labels=list(FEATURES), active=[0, 1], margin=(2, 4, 2, 4))
+        self.features = CheckboxButtonGroup(labels=list(FEATURES), active=[0, 1], margin=MARGIN)
         self.features.on_change("active", self._on_features)
         self.layers = Spinner(value=2, low=0, high=MAX_LAYERS, step=1, **NARROW)
         self.layers.on_change("value", self._on_layers)
         self.sizes = [
-            Spinner(value=4, low=1, high=MAX_NEURONS, step=1, width=62, margin=(2, 4, 2, 4)) for _ in range(MAX_LAYERS)
+            Spinner(value=4, low=1, high=MAX_NEURONS, step=1, width=62, margin=MARGIN) for _ in range(MAX_LAYERS)
         ]
         for size in self.sizes:
             size.on_change("value", self._on_layers)
-        self.weight = NumericInput(mode="float", value=None, width=150, margin=(2, 4, 2, 4), disabled=True)
+        self.weight = NumericInput(mode="float", value=None, width=150, margin=MARGIN, disabled=True)
         self.warp_layer = Select(value="1", **NARROW)
-        self.axes = [Select(value=str(i), width=72, margin=(2, 4, 2, 4)) for i in range(3)]
-        self.turn = Slider(start=0, end=360, step=5, value=30, width=150, margin=(2, 4, 2, 4))
+        self.axes = [Select(value=str(i), width=72, margin=MARGIN) for i in range(3)]
+        self.turn = Slider(start=0, end=360, step=5, value=30, width=150, margin=MARGIN)
         for widget in (self.warp_layer, *self.axes, self.turn):
             widget.on_change("value", lambda a, old, new: None if self._quiet else self._act("warp"))
 
     # ------------------------------------------------------------ making
 
     def _button(self, name: str) -> Button:
-        button = Button(label=name, margin=(2, 4, 2, 4), name=name)
+        button = Button(label=name, margin=MARGIN, name=name)
         button.on_click(lambda: self._act(name))
         return button
 
@@ -87,10 +88,9 @@ class Controls:
         return number
 
     def roots(self) -> dict[str, Any]:
-        """The groups of widgets by the place where they stand."""
+        """The groups of widgets by their place on the page."""
         number, choice, button = self.numbers, self.choices, self.buttons
-        files = [button[name] for name in ("link", "link_weights", "save", "save_csv")]
-        play = [button[name] for name in ("play", "step", "epoch", "reset")]
+        play, edit, files = ([button[name] for name in group] for group in (PLAYING, EDITING, FILES))
         data = [number[name] for name in ("size", "noise", "train_share", "classes", "data_seed")]
         rates = [number[name] for name in ("learning_rate", "momentum", "batch_size", "l1", "l2", "dropout", "seed")]
         layers = [self.layers, *self.sizes, choice["activation"], choice["init"], choice["many"]]
@@ -100,7 +100,7 @@ class Controls:
                 children=[
                     _flow(choice["data"], *data),
                     self.new_class,
-                    _flow(*(button[name] for name in ("regenerate", "delete", "clear"))),
+                    _flow(*edit),
                 ],
                 sizing_mode="stretch_width",
             ),
@@ -109,7 +109,7 @@ class Controls:
             "warp_controls": _flow(self.warp_layer, *self.axes, self.turn),
         }
 
-    # ------------------------------------------------------------ by hand
+    # ------------------------------------------------------------ from the user
 
     def _changed(self, name: str, value: Any) -> None:
         if not self._quiet and value is not None:
@@ -131,12 +131,14 @@ class Controls:
     # ------------------------------------------------------------ from the state
 
     def show(self, settings: Settings, *, playing: bool, language: str) -> None:
-        """Let the widgets show the settings, without telling of it."""
+        """Show the settings in the widgets without reporting changes."""
         self._quiet = True
         try:
             if language != self.language or not self.preset.options:
                 self.language = language
                 self._translate()
+            hint = getattr(PRESETS[self.preset.value].hint, language) if self.preset.value else None
+            _set(self.preset, "description", hint)
             for name, widget in (*self.choices.items(), *self.numbers.items()):
                 _set(widget, "value", getattr(settings, name))
             _set(self.speed, "value", min(SPEEDS, key=lambda speed: abs(int(speed) - settings.speed)))
@@ -156,7 +158,7 @@ class Controls:
             self._quiet = False
 
     def show_warp(self, layers: int, neurons: int, view: tuple[int, tuple[int, int, int | None], float]) -> None:
-        """Let the controls of the warped grid show what there is to choose from."""
+        """Show the view (layer, axes, angle) and its choices in the controls of the warped grid."""
         layer, axes, turn = view
         self._quiet = True
         try:
@@ -176,9 +178,9 @@ class Controls:
     def _translate(self) -> None:
         language = self.language
         for name, widget in (*self.choices.items(), *self.numbers.items()):
-            widget.title = word(name, language) if name in WORDS else name
+            widget.title = word(name, language)
         for name, select in self.choices.items():
-            select.options = [(value, name_of(value, language)) for value in CHOICES[name]]
+            select.options = [(value, word(value, language)) for value in CHOICES[name]]
         for name, button in self.buttons.items():
             button.label = word(name, language)
         self.preset.title, self.speed.title = word("preset", language), word("speed", language)
@@ -196,6 +198,6 @@ class Controls:
 
 
 def _set(widget: Any, name: str, value: Any) -> None:
-    """Set what differs: what is equal needs no message to the browser."""
+    """Set a changed value; an equal one needs no message to the browser."""
     if getattr(widget, name) != value:
         setattr(widget, name, value)

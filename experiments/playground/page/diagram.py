@@ -1,4 +1,4 @@
-"""The drawing of the network: a picture for each neuron, a link for each weight."""
+"""The diagram of the network: a picture for each neuron, a link for each weight."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from experiments.playground.engine.probe import COARSE
 from experiments.playground.engine.session import Frame
 from experiments.playground.page.figures import CLASSES, SIGNED, new_figure
 
-MAX_LINKS = 400
-"""Networks with more weights than this are drawn with fewer pictures a second."""
+_MAX_LINKS = 400
+"""Networks with more weights are drawn less often."""
 
 
 class Net:
-    """The network: a picture for each neuron, a link for each weight."""
+    """The figure, updated from frames."""
 
     def __init__(self, hovered: CustomJS) -> None:
         x_range, y_range = Range1d(start=-0.6, end=3.6), Range1d(start=0, end=1)
@@ -64,14 +64,14 @@ class Net:
         self.sizes: list[int] = []
         self.tick = 0
         self.where: list[tuple[int, int]] = []
-        """The layer (0 for the features) and the number of each neuron that is drawn."""
+        """The layer (0 for the features) and index of each drawn neuron."""
 
     def show(self, frame: Frame, sizes: list[int], *, often: bool) -> None:
-        """Draw the network; large ones with fewer pictures a second."""
+        """Draw the network, large ones less often."""
         weights = sum(a * b for a, b in itertools.pairwise(sizes))
         self.tick += 1
         new = (frame.shape, sizes) != (self.shape, self.sizes)
-        if not (new or often) and self.tick % (6 if weights < MAX_LINKS else 15):
+        if not (new or often) and self.tick % (6 if weights < _MAX_LINKS else 15):
             return
         xs, ys, height = _layout(sizes)
         if new:
@@ -79,7 +79,7 @@ class Net:
             self.figure.x_range.update(start=-0.75, end=len(sizes) - 0.7)
             self._new_layout(frame, sizes, xs, ys, height)
         self.links.data = dict[str, Any](_links(frame, sizes, xs, ys))
-        images = [_column(a[:n]) for a, n in zip(frame.look.neurons, sizes, strict=True)]
+        images = [_column(a[:n]) for a, n in zip(frame.snapshot.neurons, sizes, strict=True)]
         wide = 0.34
         self.images.data = {
             "image": images,
@@ -111,7 +111,7 @@ class Net:
 
 
 def _layout(sizes: list[int]) -> tuple[list[float], list[np.ndarray], float]:
-    """The columns' x, the neurons' y from above, and the height of a neuron."""
+    """The x of the columns, the y of the neurons from the top, and the height of a neuron."""
     pitch = min(0.94 / max(sizes), 0.2)
     xs = [float(i) for i in range(len(sizes))]
     ys = [0.49 + pitch * ((n - 1) / 2 - np.arange(n)) for n in sizes]
@@ -133,7 +133,7 @@ def _links(frame: Frame, sizes: list[int], xs: list[float], ys: list[np.ndarray]
 
 
 def _column(neurons: np.ndarray) -> np.ndarray:
-    """The pictures of a layer in one column, the first at the top, with gaps as in `_layout`."""
+    """The pictures of a layer as one column, the first at the top, with gaps as in `_layout`."""
     n = len(neurons)
     pitch = round(COARSE / 0.7)
     column = np.full((pitch * (n - 1) + COARSE, COARSE), 128, np.uint8)

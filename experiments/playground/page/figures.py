@@ -1,4 +1,4 @@
-"""The figures of the page: made once, then given new numbers; the browser draws."""
+"""The figures of the page, made once and then updated with new numbers."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ CLASSES = ("#E69F00", "#0072B2", "#009E73", "#CC79A7", "#D55E00")
 NEGATIVE, POSITIVE = CLASSES[0], CLASSES[1]
 
 
-def _mix(color: str, share: float) -> str:
+def _mix(color: str, fraction: float) -> str:
     parts = [int(color[i : i + 2], 16) for i in (1, 3, 5)]
-    return "#" + "".join(f"{round(255 + (part - 255) * share):02x}" for part in parts)
+    return "#" + "".join(f"{round(255 + (part - 255) * fraction):02x}" for part in parts)
 
 
 REGIONS = [_mix(color, 0.12 + 0.68 * level / (LEVELS - 1)) for color in CLASSES for level in range(LEVELS)] + [
@@ -40,7 +40,7 @@ SIGNED = [_mix(NEGATIVE, (128 - i) / 128) for i in range(128)] + [
 
 
 def new_figure(name: str, *, square: bool = False, **more: Any) -> Any:
-    """A figure that fills its place."""
+    """A Bokeh figure that fills its place on the page."""
     options: dict[str, Any] = {"toolbar_location": "above", "tools": "save", "output_backend": "canvas"}
     options["sizing_mode"] = "scale_width" if square else "stretch_both"
     if square:
@@ -55,7 +55,7 @@ def new_figure(name: str, *, square: bool = False, **more: Any) -> Any:
 
 
 class Plane:
-    """The decision regions, the margin, and the points, which can be edited."""
+    """Decision regions, margin, and points that can be edited."""
 
     def __init__(self) -> None:
         self.mapper = LinearColorMapper(palette=REGIONS, low=0, high=255)
@@ -84,54 +84,58 @@ class Plane:
         self.figure.toolbar.active_tap = self.draw_tool
 
     def show_points(self, points: Points, regression: bool) -> None:
-        """Draw the points; test points carry a white dot."""
-        mapper: Any = self.colors.transform
-        mapper.update(palette=SIGNED if regression else list(CLASSES))
-        mapper.update(low=-1.0 if regression else -0.5, high=1.0 if regression else 4.5)
+        """Draw the points; test points have a white dot."""
+        _color_by_target(self.colors.transform, regression)
         self.drawn.glyph.line_color = "#777777" if regression else "white"
         x, y = points.places.T
         self.points.data = {"x": x, "y": y, "target": points.targets, "number": np.arange(len(x), dtype=np.int32)}
         self.tests.data = {"x": x[~points.train], "y": y[~points.train]}
 
     def show(self, frame: Frame, enlarged: bool) -> None:
-        """Draw the regions, or one neuron over the plane."""
+        """Draw the regions, or the enlarged neuron."""
         signed = enlarged or frame.shape.loss == "value"
         palette = SIGNED if signed else REGIONS
         if self.mapper.palette is not palette:
             self.mapper.palette = palette
-        self.image.data = {"image": [frame.look.chosen if enlarged else frame.look.plane]}
+        self.image.data = {"image": [frame.snapshot.chosen if enlarged else frame.snapshot.plane]}
         for source, level, wanted in ((self.margin, 1.0, frame.shape.loss == "svm"), (self.border, 0.0, True)):
             lines = _contour(frame, level) if wanted and not enlarged else []
             if lines or len(source.data["x"]):
                 source.data = {"x": _joined(lines, 0), "y": _joined(lines, 1)}
 
 
+def _color_by_target(mapper: Any, regression: bool) -> None:
+    if mapper.high != (1.0 if regression else 4.5):
+        mapper.update(palette=SIGNED if regression else list(CLASSES))
+        mapper.update(low=-1.0 if regression else -0.5, high=1.0 if regression else 4.5)
+
+
 def _contour(frame: Frame, level: float) -> list[Any]:
-    """Where the highest score leads by the margin; for level 0, where the winning class changes."""
+    """Lines where the highest score leads by the margin; for level 0, where the predicted class changes."""
     along = (np.arange(FINE) + 0.5) / FINE * 2 * EXTENT - EXTENT
     if frame.shape.loss == "value":
         return []
     if level > 0:
-        values = frame.look.lead
+        values = frame.snapshot.lead
         return list(contourpy.contour_generator(along, along, values).lines(level)) if np.isfinite(values).all() else []
-    winners = frame.look.plane // LEVELS
+    winners = frame.snapshot.plane // LEVELS
     found: list[Any] = []
     for number in np.unique(winners)[1:]:
-        lead = np.where(winners == number, frame.look.lead, -frame.look.lead)
+        lead = np.where(winners == number, frame.snapshot.lead, -frame.snapshot.lead)
         if np.isfinite(lead).all():
             found += list(contourpy.contour_generator(along, along, lead).lines(0.0))
     return found
 
 
 def _joined(lines: list[np.ndarray], axis: int) -> np.ndarray:
-    """One line with gaps."""
+    """The lines as one line with gaps."""
     gap = np.array([np.nan], np.float32)
     parts = [part for line in lines for part in (line[:, axis].astype(np.float32), gap)]
     return np.concatenate(parts) if parts else np.zeros(0, np.float32)
 
 
 class Warp:
-    """The plane as two or three neurons of a layer see it."""
+    """The plane mapped to two or three neurons of a layer."""
 
     def __init__(self) -> None:
         self.figure = new_figure("warp", square=True)
@@ -142,26 +146,22 @@ class Warp:
         self.figure.scatter("x", "y", source=self.points, size=6, color=self.colors, line_color="white")
 
     def show(self, frame: Frame, layer: int, axes: tuple[int, int, int | None], turn: float) -> None:
-        """Draw the grid and the points where the layer carries them."""
-        outputs = frame.look.outputs[min(layer, len(frame.look.outputs) - 1)]
-        seen = project(outputs, axes, turn)
-        grid = seen[: COARSE * COARSE].reshape(COARSE, COARSE, 2)
+        """Draw the grid and the points as mapped by the layer."""
+        outputs = frame.snapshot.outputs[min(layer, len(frame.snapshot.outputs) - 1)]
+        mapped = _project(outputs, axes, turn)
+        grid = mapped[: COARSE * COARSE].reshape(COARSE, COARSE, 2)
         gap = np.full((len(grid), 1, 2), np.nan, np.float32)
         lines = [np.concatenate([way, gap], axis=1).reshape(-1, 2) for way in (grid, grid.transpose(1, 0, 2))]
         both = np.concatenate(lines).astype(np.float32)
         self.grid.data = {"x": both[:, 0], "y": both[:, 1]}
         order = np.argsort(~frame.points.train, kind="stable")
-        at = seen[COARSE * COARSE :][: len(order)].astype(np.float32)
-        regression = frame.settings.regression
-        mapper: Any = self.colors.transform
-        if mapper.high != (1.0 if regression else 4.5):
-            mapper.update(palette=SIGNED if regression else list(CLASSES))
-            mapper.update(low=-1.0 if regression else -0.5, high=1.0 if regression else 4.5)
+        at = mapped[COARSE * COARSE :][: len(order)].astype(np.float32)
+        _color_by_target(self.colors.transform, frame.settings.regression)
         self.points.data = {"x": at[:, 0], "y": at[:, 1], "target": frame.points.targets[order]}
 
 
-def project(outputs: np.ndarray, axes: tuple[int, int, int | None], turn: float) -> np.ndarray:
-    """Two neurons as x and y, or three seen from a direction that is turned about the second."""
+def _project(outputs: np.ndarray, axes: tuple[int, int, int | None], turn: float) -> np.ndarray:
+    """Two neurons as x and y, or a projection of three, rotated by `turn` degrees about the second."""
     first, second, third = (None if i is None else outputs[:, min(i, outputs.shape[1] - 1)] for i in axes)
     assert first is not None
     assert second is not None
@@ -174,7 +174,7 @@ def project(outputs: np.ndarray, axes: tuple[int, int, int | None], turn: float)
 
 
 class Curves:
-    """Loss and accuracy against steps, and the gradient of each layer."""
+    """Loss and accuracy against steps, and the gradient norm of each layer."""
 
     def __init__(self) -> None:
         self.source = ColumnDataSource(
@@ -196,17 +196,17 @@ class Curves:
         self.gradients.xaxis.ticker = list(range(1, 8))
 
     def show(self, frame: Frame) -> None:
-        """Draw the history and the gradients of now."""
+        """Draw the history and the current gradient norms."""
         table = np.array([[p.step, *p.losses, *p.accuracies] for p in frame.history], np.float64).reshape(-1, 5)
         table[:, 1:3] = np.maximum(table[:, 1:3], 1e-6)
         names = ("step", "loss", "test_loss", "right", "test_right")
         self.source.data = {name: column.copy() for name, column in zip(names, table.T, strict=True)}
-        norms = np.clip(np.nan_to_num(frame.look.gradients), 1e-12, 1e12)
+        norms = np.clip(np.nan_to_num(frame.snapshot.gradients), 1e-12, 1e12)
         self.bars.data = {"layer": np.arange(1, len(norms) + 1), "top": norms}
 
 
 class Many:
-    """Small pictures of many networks."""
+    """Small pictures of several networks."""
 
     def __init__(self, choose: Callable[[int], None]) -> None:
         self.figure = new_figure(
@@ -226,7 +226,7 @@ class Many:
         self.figure.on_event("tap", lambda event: choose(int(event.x) + 8 * int(-event.y / 1.6)))
 
     def show(self, frame: Frame, names: list[str]) -> None:
-        """Draw them in rows of eight."""
+        """Draw the pictures in rows of eight."""
         if frame.all_planes is None:
             return
         palette = SIGNED if frame.shape.loss == "value" else REGIONS

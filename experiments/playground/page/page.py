@@ -1,4 +1,4 @@
-"""The page of one session: passes on what the user does, and has drawn what the loop delivers."""
+"""The page of one session: forwards what the user does to the loop, and draws what the loop delivers."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from experiments.playground.engine.compiler import Compiler, networks
 from experiments.playground.engine.links import Saved
 from experiments.playground.engine.loop import Loop
 from experiments.playground.engine.points import Points
-from experiments.playground.engine.presets import PRESETS
 from experiments.playground.engine.session import Frame, Playground
 from experiments.playground.page.i18n import word
+from experiments.playground.page.presets import PRESETS
 from experiments.playground.page.template import START, TEMPLATE
 from experiments.playground.page.view import Screen
 
@@ -42,7 +42,7 @@ class Page:
         screen.channel.on_change("sent", self.received)
         screen.channel.on_change("drawn", lambda attribute, old, new: self.loop.seen(new))
         screen.channel.on_change("hovered", lambda attribute, old, new: self.enlarge(new))
-        with document.models.freeze():  # each root would have all models counted anew
+        with document.models.freeze():  # otherwise each root recounts all models
             for name, root in screen.roots().items():
                 root.name = name
                 document.add_root(root)
@@ -50,34 +50,34 @@ class Page:
         start = CustomJS(args={"channel": screen.channel, "plane": screen.plane.figure}, code=START)
         document.js_on_event("document_ready", start)
         document.on_session_destroyed(lambda context: self.loop.stop())
-        # compiles while the browser reads the page, and begins when that says hello
+        # compiles while the browser loads the page, and starts when that sends hello
         self.loop = Loop(Playground(compiler), self.deliver, self.report)
 
     # ------------------------------------------------------------ from the loop, in its thread
 
     def deliver(self, frame: Frame) -> None:
-        """Have a picture drawn."""
+        """Draw a picture."""
         self.document.add_next_tick_callback(partial(self.screen.show, frame))
 
     def report(self, message: str) -> None:
-        """Have a message shown."""
+        """Show a message."""
         self.document.add_next_tick_callback(partial(self.screen.say, message))
 
     # ------------------------------------------------------------ from the browser
 
     def change(self, name: str, value: Any) -> None:
-        """A setting was changed by hand."""
+        """Handle a changed setting."""
         self.loop.send(lambda playground: playground.change(**{name: value}))
 
     def act(self, name: str) -> None:
-        """A button was pressed."""
+        """Handle a button."""
         match name:
             case "play":
-                self.loop.send(toggle)
+                self.loop.send(_toggle)
             case "step":
-                self.loop.send(lambda playground: pause_and_train(playground, 1))
+                self.loop.send(lambda playground: _pause_and_train(playground, 1))
             case "epoch":
-                self.loop.send(lambda playground: pause_and_train(playground, playground.steps_per_epoch()))
+                self.loop.send(lambda playground: _pause_and_train(playground, playground.steps_per_epoch()))
             case "reset":
                 self.loop.send(Playground.reset)
             case "regenerate":
@@ -95,12 +95,12 @@ class Page:
                 self.warp_chosen()
             case "language":
                 view = self.screen.view
-                self.screen.look(view._replace(language="zh" if view.language == "en" else "en"))
+                self.screen.show_view(view._replace(language="zh" if view.language == "en" else "en"))
             case "link" | "link_weights" | "save" | "save_csv":
                 self.loop.send(partial(self.save, name))
 
     def received(self, attribute: str, old: str, new: str) -> None:
-        """The page's JavaScript has sent something."""
+        """Handle a message of the page's JavaScript."""
         try:
             _, kind, text = json.loads(new)
             match kind:
@@ -120,7 +120,7 @@ class Page:
             self.screen.say(str(error))
 
     def delete(self, numbers: Sequence[int]) -> None:
-        """Points were selected to be deleted."""
+        """Delete points."""
 
         def delete(playground: Playground) -> None:
             kept = np.setdiff1d(np.arange(len(playground.points.train)), numbers)
@@ -129,16 +129,16 @@ class Page:
         self.loop.send(delete)
 
     def pressed(self, key: str) -> None:
-        """A key was pressed outside of any field."""
+        """Handle a key pressed outside of any field."""
         if key in "12345":
             self.screen.controls.new_class.active = min(int(key) - 1, len(self.screen.controls.new_class.labels) - 1)
         else:
             self.act({" ": "play", "s": "step", "e": "epoch", "r": "reset"}[key])
 
     def take(self, saved: Saved, *, play: bool = False) -> None:
-        """Take a whole state."""
+        """Load a whole state."""
         self.pinned, self.selected, self.screen.enlarged = -1, None, False
-        self.screen.look(saved.view)
+        self.screen.show_view(saved.view)
 
         def load(playground: Playground) -> None:
             playground.load(saved.settings, saved.points, saved.weights)
@@ -147,7 +147,7 @@ class Page:
         self.loop.send(load)
 
     def save(self, kind: str, playground: Playground) -> None:
-        """Make a link or a file, in the loop's thread."""
+        """Make a link or a file; runs in the thread of the loop."""
         points = playground.points if playground.own_points else None
         weights = playground.weights() if kind in ("link_weights", "save") else None
         if kind == "link_weights" and weights is None:
@@ -165,7 +165,7 @@ class Page:
         self.document.add_next_tick_callback(lambda: self.screen.channel.update(download=download))
 
     def points_edited(self, attribute: str, old: Any, new: dict[str, Any]) -> None:
-        """The points were edited in the browser, or shown by us."""
+        """Handle points edited in the browser; ignore those set by this program."""
         points = self.screen.points
         if points is None or self.screen.showing:
             return
@@ -182,17 +182,17 @@ class Page:
         self.loop.send(lambda playground: playground.edit(after))
 
     def link_tapped(self, attribute: str, old: Any, new: list[int]) -> None:
-        """A link of the network was tapped: its weight can be edited."""
+        """Let the weight of a tapped link be edited."""
         if new and self.screen.frame is not None:
-            place = new[0]
+            index = new[0]
             for layer, (into, out) in enumerate(itertools.pairwise(self.screen.net.sizes)):
-                if place < into * out:
-                    self.edit_parameter((layer, "w", (place // into, place % into)))
+                if index < into * out:
+                    self.edit_parameter((layer, "w", (index // into, index % into)))
                     return
-                place -= into * out
+                index -= into * out
 
     def neuron_tapped(self, attribute: str, old: Any, new: list[int]) -> None:
-        """A neuron was tapped: it stays enlarged, and its bias can be edited."""
+        """Pin a tapped neuron, and let its bias be edited."""
         self.pinned = new[0] if new else -1
         if new:
             layer, neuron = self.screen.net.where[new[0]]
@@ -213,13 +213,13 @@ class Page:
         self.selected = which
 
     def weight_edited(self, attribute: str, old: Any, new: float | None) -> None:
-        """A weight was typed in."""
+        """Handle an edited weight."""
         if self.selected is not None and new is not None:
             layer, name, place = self.selected
             self.loop.send(lambda playground: playground.set_parameter(layer, name, place, new))
 
     def enlarge(self, number: int) -> None:
-        """Show one neuron over the whole plane; -1 for the pinned one, or the regions."""
+        """Show a neuron on the whole plane; -1 for the pinned neuron, or else the regions."""
         number = number if number >= 0 else self.pinned
         where = self.screen.net.where
         self.screen.enlarged = 0 <= number < len(where)
@@ -231,7 +231,7 @@ class Page:
         self.loop.send(choose)
 
     def choose_network(self, number: int) -> None:
-        """One of many networks was tapped."""
+        """Select one of several networks."""
 
         def choose(playground: Playground) -> None:
             playground.number = min(max(number, 0), networks(playground.shape) - 1)
@@ -239,22 +239,22 @@ class Page:
         self.loop.send(choose)
 
     def warp_chosen(self) -> None:
-        """The controls of the warped grid were used."""
+        """Handle the controls of the warped grid."""
         controls = self.screen.controls
         first, second, third = (axis.value for axis in controls.axes)
         axes = (int(first or 0), int(second or 0), int(third) if third else None)
         layer = int(controls.warp_layer.value)
         if layer != self.screen.view.layer:
             axes = (0, 1, None)
-        self.screen.look(self.screen.view._replace(layer=layer, axes=axes, turn=float(controls.turn.value)))
+        self.screen.show_view(self.screen.view._replace(layer=layer, axes=axes, turn=float(controls.turn.value)))
 
 
-def toggle(playground: Playground) -> None:
+def _toggle(playground: Playground) -> None:
     """Play or pause."""
     playground.playing = not playground.playing
 
 
-def pause_and_train(playground: Playground, steps: int) -> None:
-    """Stop playing and do some steps."""
+def _pause_and_train(playground: Playground, steps: int) -> None:
+    """Pause and train for some steps."""
     playground.playing = False
     playground.train(steps)

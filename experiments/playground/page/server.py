@@ -1,4 +1,4 @@
-"""Serves the page: one session for each tab that is open."""
+"""The server of the page: one session per open tab."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from experiments.playground.engine.compiler import Compiler
 from experiments.playground.page.page import Page
 
 MAX_MESSAGE = 4_000_000
-"""Bytes that a browser may send at once."""
+"""Bytes per message of a browser."""
 
 
 def start(host: str, port: int, compiler: Compiler) -> Server:
-    """A server that listens."""
+    """A listening server, whose `io_loop` is still to be started; port 0 takes a free one."""
 
     def open_page(document: Document) -> None:
         Page(document, compiler)

@@ -1,4 +1,4 @@
-"""The frame of the page: where each part stands, and the few lines of JavaScript that the browser needs of us."""
+"""The HTML of the page and its few lines of JavaScript."""
 
 TEMPLATE = """
 {% from macros import embed %}

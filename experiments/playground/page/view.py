@@ -1,4 +1,4 @@
-"""What the browser shows of a session: the controls, the figures and the numbers."""
+"""The widgets of a session in the browser: controls, figures and numbers."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ from experiments.playground.page.diagram import Net
 from experiments.playground.page.i18n import word
 from experiments.playground.page.template import HOVER
 
-TURNS = 6
-"""The figures beside the plane are drawn with each so-manieth picture while it trains, for the browser's sake."""
+_PERIOD = 6
+"""While training, the other figures are drawn with every n-th picture only, to spare the browser."""
 
 
 class Channel(DataModel):
-    """What passes between the page's own JavaScript and this program."""
+    """The values exchanged with the page's own JavaScript."""
 
-    picture = Int(default=0, help="the number of the last picture that was sent")
-    drawn = Int(default=0, help="the number of the last picture that the browser drew")
+    picture = Int(default=0, help="number of the last picture sent")
+    drawn = Int(default=0, help="number of the last picture that the browser drew")
     sent = String(default="", help="JSON [stamp, kind, text], from the browser")
     hovered = Int(default=-1)
     message = String(default="")
@@ -44,7 +44,7 @@ class Channel(DataModel):
 
 
 class Screen:
-    """The widgets and figures of a session."""
+    """The widgets and figures; `change` and `act` as in `Controls`, `choose` gets the index of a tapped network."""
 
     def __init__(
         self, change: Callable[[str, Any], None], act: Callable[[str], None], choose: Callable[[int], None]
@@ -53,7 +53,7 @@ class Screen:
         self.view = View()
         self.frame: Frame | None = None
         self.points: Points | None = None
-        """Those that are drawn; None after they were edited in the browser, until it is known what they are now."""
+        """The drawn points; None after an edit in the browser until the next frame."""
         self.showing = self.enlarged = False
         self.count = 0
         self.controls = Controls(change, act)
@@ -66,7 +66,7 @@ class Screen:
         self.controls.show(Settings(), playing=False, language="en")
 
     def roots(self) -> dict[str, Any]:
-        """Everything by the place where it stands."""
+        """All widgets by their place on the page."""
         return self.controls.roots() | {
             "net": self.net.figure,
             "plane": self.plane.figure,
@@ -79,31 +79,31 @@ class Screen:
         }
 
     def new_target(self) -> float:
-        """The class (or value) of a point that is added by hand."""
+        """The class or value of a point added by hand."""
         active = self.controls.new_class.active or 0
         values = self.frame is not None and self.frame.settings.regression
         return (-1.0, 1.0)[min(active, 1)] if values else active
 
     def say(self, message: str) -> None:
-        """Show a message, or none."""
+        """Show a message; "" for none."""
         if self.channel.message != message:
             self.channel.update(message=message)
 
-    def look(self, view: View) -> None:
-        """Look at something else, or in another language."""
+    def show_view(self, view: View) -> None:
+        """Change the language or the warped grid."""
         self.view = view
         self.channel.update(language=view.language)
         if self.frame is not None:
             self.draw(self.frame)
 
     def show(self, frame: Frame) -> None:
-        """Draw a new picture."""
+        """Draw and count a new picture."""
         self.count += 1
         self.draw(frame)
         self.channel.update(picture=self.count)
 
     def draw(self, frame: Frame) -> None:
-        """Give the widgets and figures new values."""
+        """Update widgets and figures."""
         self.frame = frame
         self.controls.show(frame.settings, playing=frame.playing, language=self.view.language)
         if self.points is not frame.points:
@@ -117,32 +117,32 @@ class Screen:
         self.plane.show(frame, self.enlarged)
         self.net.show(frame, sizes, often=not frame.playing)
         self.controls.show_warp(len(sizes), sizes[layer], (layer, axes, self.view.turn))
-        turn, all_of_them = self.count % TURNS, not frame.playing
-        if turn == 1 or all_of_them:
+        due, all_of_them = self.count % _PERIOD, not frame.playing
+        if due == 1 or all_of_them:
             self.warp.show(frame, layer, axes, self.view.turn)
-        if turn == 2 or all_of_them:
+        if due == 2 or all_of_them:
             self.many.show(frame, self.names(frame))
-        if turn == 3 or all_of_them:
+        if due == 3 or all_of_them:
             self.curves.show(frame)
-        if turn == 4 or all_of_them:
+        if due == 4 or all_of_them:
             self.show_status(frame)
         if self.channel.many != (frame.all_planes is not None):
             self.channel.update(many=frame.all_planes is not None)
 
     def sizes(self, frame: Frame) -> list[int]:
-        """How many neurons of each layer are drawn, features included."""
+        """The number of drawn neurons of each layer, features included."""
         hidden = list(frame.shape.hidden)
         if frame.shape.many == "widths":
             hidden = [WIDTHS[frame.number]] * len(hidden)
         return [len(frame.shape.features), *hidden, frame.shape.outputs]
 
     def axes(self, neurons: int) -> tuple[int, int, int | None]:
-        """The axes of the view, as far as the layer has them."""
+        """The axes of the view, limited to the neurons of the layer."""
         first, second, third = self.view.axes
         return min(first, neurons - 1), min(second, neurons - 1), None if third is None or third >= neurons else third
 
     def names(self, frame: Frame) -> list[str]:
-        """What stands below the small pictures."""
+        """The labels of the small pictures."""
         if frame.all_means is None:
             return []
         widths = frame.shape.many == "widths"
@@ -152,16 +152,16 @@ class Screen:
         return [f"{head}\n{train:.0%} / {test:.0%}" for head, (train, test) in zip(heads, frame.all_means, strict=True)]
 
     def show_status(self, frame: Frame) -> None:
-        """Tell the numbers below the plane, and the page's JavaScript."""
-        language, looked = self.view.language, frame.look
-        losses = [_short(value) for value in looked.losses]
+        """Show the numbers below the plane, and pass them to the page's JavaScript."""
+        language, snapshot = self.view.language, frame.snapshot
+        losses = [_short(value) for value in snapshot.losses]
         lines = [word("steps", language).format(step=frame.step, epoch=frame.epoch)]
         lines.append(word("losses", language).format(*losses))
         if frame.shape.loss != "value":
-            shares = ["–" if np.isnan(value) else f"{value:.1%}" for value in looked.accuracies]
-            lines.append(word("accuracies", language).format(*shares))
-        if len(looked.dead):
-            lines.append(word("dead", language).format(", ".join(map(str, looked.dead))))
+            fractions = ["–" if np.isnan(value) else f"{value:.1%}" for value in snapshot.accuracies]
+            lines.append(word("accuracies", language).format(*fractions))
+        if len(snapshot.dead):
+            lines.append(word("dead", language).format(", ".join(map(str, snapshot.dead))))
         if frame.own_points:
             lines.append(word("own", language))
         if frame.compiling:
@@ -172,8 +172,8 @@ class Screen:
         numbers = {
             "step": frame.step,
             "epoch": frame.epoch,
-            "losses": looked.losses.tolist(),
-            "accuracies": looked.accuracies.tolist(),
+            "losses": snapshot.losses.tolist(),
+            "accuracies": snapshot.accuracies.tolist(),
             "points": len(frame.points.train),
             "playing": frame.playing,
             "ready": not frame.compiling,
@@ -186,7 +186,7 @@ def _short(value: float) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """Numbers that JSON has."""
+    """The value with None for numbers that JSON lacks."""
     if isinstance(value, list):
         return [_plain(one) for one in value]
     return None if isinstance(value, float) and not np.isfinite(value) else value

@@ -21,7 +21,6 @@ import os
 import re
 import shutil
 import time
-import uuid
 import zlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -29,6 +28,7 @@ from typing import Any
 
 import numpy as np
 
+from jaxnn import files
 from jaxnn.data._split import Dataset, Split, take
 
 __all__ = ["entries", "read", "root", "write"]
@@ -123,20 +123,20 @@ def write(entry: Path, dataset: Dataset) -> None:
         with contextlib.suppress(FileNotFoundError):  # another process has just finished it
             if left.stat().st_mtime < time.time() - 24 * 3600:  # its writer was killed
                 shutil.rmtree(left, ignore_errors=True)
-    made = entry.parent / f".{entry.name}.{uuid.uuid4().hex}.tmp"
+    made = files.temporary(entry)
     made.mkdir()
     try:
-        files: dict[str, Any] = {}
+        written: dict[str, Any] = {}
         with ThreadPoolExecutor(2) as pool:
             for name, array in zip(FILES, (*dataset.train, *dataset.test), strict=True):
                 np.save(made / name, array)
-                files[name] = {
+                written[name] = {
                     "shape": list(array.shape),
                     "dtype": str(array.dtype),
                     "bytes": (made / name).stat().st_size,
                     "crc32": _checksums(made / name, pool),
                 }
-        content = {"format": FORMAT, "name": dataset.name, "classes": dataset.classes, "block": BLOCK, "files": files}
+        content = {"format": FORMAT, "name": dataset.name, "classes": dataset.classes, "block": BLOCK, "files": written}
         content["source"] = entry.name
         text = json.dumps(content)
         manifest = {"crc32": zlib.crc32(text.encode()), "content": content}
@@ -148,7 +148,7 @@ def write(entry: Path, dataset: Dataset) -> None:
 
 def _put(made: Path, entry: Path) -> None:
     """Renames the new folder to its place, unless another process has put an intact one there."""
-    old = made.with_suffix(".old.tmp")
+    old = files.temporary(entry)
     while True:
         if entry.exists():
             try:

@@ -1,4 +1,4 @@
-"""Settings worth starting from: the two demos that came before, and one for each lesson that a plane can show."""
+"""Presets: the defaults of two earlier demos, and one for each lesson that a plane can show."""
 
 from __future__ import annotations
 
@@ -11,15 +11,14 @@ from experiments.playground.page.i18n import Text
 
 
 class Preset(NamedTuple):
-    """A named place to start from."""
+    """Named settings with a hint on what to look for."""
 
     title: Text
     hint: Text
-    """What to look at."""
     given: Mapping[str, Any]
 
     def settings(self) -> Settings:
-        """The settings."""
+        """The defaults with the given changes."""
         return change(Settings(), self.given)
 
 
@@ -66,7 +65,7 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
         "vanishing": Preset(
             Text("Vanishing gradient", "梯度消失"),
             Text(
-                "Six sigmoid layers: the bars of the first layers stay orders of magnitude below that of the last.",
+                "Six sigmoid layers: the gradients of the first layers are orders of magnitude below that of the last.",
                 "六层 sigmoid：前几层的梯度比最后一层小好几个数量级。",
             ),
             {"hidden": (6,) * 6, "activation": "sigmoid", "learning_rate": 0.1},
@@ -91,7 +90,7 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
         "dead_relu": Preset(
             Text("Dead neurons", "死亡的神经元"),
             Text(
-                "A large rate pushes ReLU neurons to where they no longer answer to any point.",
+                "A large rate pushes ReLU neurons to where they respond to no point.",
                 "学习率过大，ReLU 神经元对任何点都不再有反应。",
             ),
             {"hidden": (12, 12), "activation": "relu", "init": "he", "learning_rate": 0.6},
@@ -107,7 +106,7 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
         "svm": Preset(
             Text("SVM margin", "SVM 间隔"),
             Text(
-                "Dashed: where the right score leads by 1. Points beyond it cost nothing.",
+                "Dashed: where the correct score leads by 1. Points beyond it have no loss.",
                 "虚线：得分领先恰好为 1 的地方，之外的点没有损失。",
             ),
             {
@@ -128,14 +127,14 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
         "widths": Preset(
             Text("1 to 20 neurons at once", "同时训练 1 到 20 个神经元"),
             Text(
-                "Five widths, one program: watch what another neuron buys.",
+                "Five widths, one program: see what another neuron gains.",
                 "五种宽度，同一个程序：看多一个神经元带来什么。",
             ),
             {"hidden": (20,), "many": "widths", "learning_rate": 0.1},
         ),
         "seeds": Preset(
             Text("16 seeds at once", "同时训练 16 个种子"),
-            Text("The same network from sixteen starts.", "同一网络，十六个起点。"),
+            Text("The same network from sixteen initial weights.", "同一网络，十六个起点。"),
             {"hidden": (3,), "many": "seeds", "learning_rate": 0.1},
         ),
     }

@@ -1,0 +1,32 @@
+"""List the lessons in the order of the course, each with the question that it answers.
+
+python -m experiments.lessons
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+import tyro
+
+from experiments.lessons import NAMES
+
+
+def show() -> None:
+    """Print the list, and how to run one lesson or all."""
+    for name in NAMES:
+        lesson = importlib.import_module(f"experiments.lessons.{name}").LESSON
+        print(f"{name:{max(map(len, NAMES))}}  {lesson.question.en}")
+    print("\nTo run one lesson: python -m experiments.lessons.NAME [--quick]")
+    print("To run all of them, on one HTML page: python -m experiments.report [--quick]")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command."""
+    tyro.cli(show, prog="python -m experiments.lessons", description=__doc__, args=arguments)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
