@@ -52,8 +52,8 @@ class Options:
     seeds: int = 5
     """Runs of each recipe."""
     ablation: bool = False
-    """Remove the parts of each recipe one by one, add what is not in it, and measure on validation examples; never on the
-    test set."""
+    """Remove the parts of each recipe one by one, add what is not in it, and measure on validation examples; never on
+    the test set."""
     budget: bool = False
     """Also train for a fraction of the epochs and measure on validation examples; never on the test set."""
     data_dir: Path | None = None
@@ -61,8 +61,8 @@ class Options:
     runs: Path = Path("runs", "leaderboard")
     """Folder of the runs."""
     out: Path | None = None
-    """Result file; by default leaderboard.json, ablation.json or budget.json in experiments/results. --budget writes its
-    figure next to it."""
+    """Result file; by default leaderboard.json, ablation.json or budget.json in experiments/results. --budget writes
+    its figure next to it."""
     quick: bool = False
     """Trial run with few epochs and examples; results go to runs/leaderboard."""
 

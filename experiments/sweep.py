@@ -4,8 +4,8 @@
     python -m experiments.sweep --dataset cifar10 --model linear --learning-rates 1e-3 2e-3 4e-3 --l2s 3e-3 1e-2 3e-2
     python -m experiments.sweep --dataset moons --widths 1 2 4 8 16 --seeds 8
 
-All settings of one seed see the same batches in one compiled program. The best setting (highest mean validation accuracy
-over the seeds) is then trained once more on training and validation examples together, and the test set is read once.
+All settings of one seed see the same batches in one compiled program. The best setting (highest mean validation
+accuracy over the seeds) is then trained once more on training and validation examples together, and the test set is read once.
 `--resume FOLDER`, or the same command with the same --out, continues an interrupted sweep.
 
 Expected on 2 CPU cores: 75 models of the digits in about half a minute.
@@ -55,8 +55,8 @@ def sweep(config: SweepConfig, console: Console) -> dict[str, Any]:
     """Run a sweep and write its files; returns the summary. `config.out` may hold the same sweep, interrupted."""
     if config.coordinator or config.num_processes or config.process_id:
         raise ValueError(
-            "--coordinator, --num-processes and --process-id belong to experiments.train: a sweep runs in one process, on "
-            "all its devices; on several hosts start one sweep each, with its own settings or --seed"
+            "--coordinator, --num-processes and --process-id belong to experiments.train: a sweep runs in one process, "
+            "on all its devices; on several hosts start one sweep each, with its own settings or --seed"
         )
     if config.memory_share != SweepConfig.memory_share:
         raise ValueError(
@@ -196,8 +196,8 @@ def _folder(config: SweepConfig, dataset: Dataset, chunk: tuple[int, int]) -> Pa
             raise ValueError(f"--out {out} holds a sweep with other settings ({changed}): choose another folder")
         if before["data"] != data:
             raise ValueError(
-                f"--out {out} holds a sweep of other data: the examples of {dataset.name} differ from those it began with; "
-                f"check --data-dir, or choose another folder"
+                f"--out {out} holds a sweep of other data: the examples of {dataset.name} differ from those it began "
+                f"with; check --data-dir, or choose another folder"
             )
     elif out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ValueError(f"--out {out} exists and is not an empty folder or a sweep: choose another or remove it")
@@ -235,7 +235,7 @@ def _figures(
     best: int,
     random: bool,
 ) -> dict[str, Figure]:
-    """A heat map over the two hyper-parameters with most values (best over the others), or a curve per hyper-parameter."""
+    """A heat map over the two hyper-parameters with most values (best over the others), or a curve for each."""
     measure = "mean validation accuracy, %"
     if random or len(values) == 1:
         return {

@@ -10,9 +10,18 @@ import jax
 import numpy as np
 from jax.experimental import multihost_utils
 
+from experiments.classifier import resume
 from experiments.classifier.config import Config
 from experiments.classifier.resume import SavedRun
+from experiments.cli.command import Warn
 from jaxnn import checkpoint, distributed, sharding
+
+
+def read_run(folder: Path, device: str, warn: Warn) -> SavedRun:
+    """Choose the device to resume on and read the run in a folder, which only process 0 needs to see."""
+    choose_device(resume.device(folder, device))
+    with distributed.report_lost_peers():
+        return broadcast_run(resume.find(folder, warn) if jax.process_index() == 0 else None)
 
 
 def broadcast_run(stored: SavedRun | None) -> SavedRun:

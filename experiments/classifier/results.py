@@ -1,8 +1,12 @@
-"""The results of a run: the classifier, its figures and its table."""
+"""The results of a run: the classifier and its evaluation, written first; then figures, each on its own; a table."""
 
 from __future__ import annotations
 
+import dataclasses
+import datetime
 import math
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,6 +15,10 @@ import numpy as np
 from matplotlib.figure import Figure
 from rich.table import Table
 
+from experiments.classifier import data, monitoring
+from experiments.classifier.job import Job
+from experiments.cli import environment, files
+from experiments.cli.command import Warn
 from jaxnn import metrics, plots, training
 from jaxnn.data import Dataset, preprocess
 
@@ -23,34 +31,110 @@ class Classifier(NamedTuple):
     model_state: Any = None
 
 
-def figures(
-    dataset: Dataset,
-    history: dict[str, np.ndarray],
-    classifier: Classifier,
-    tested: training.Evaluation,
-    summary: dict[str, Any],
-) -> dict[str, Figure]:
-    """The figures of a run by file name; `tested` holds its predictions on the test examples."""
-    labels, predictions, confidences = dataset.test.labels, tested.predictions, tested.confidences
-    counts = jax.jit(metrics.confusion, static_argnums=2)(
-        labels, predictions.astype(labels.dtype), len(dataset.classes)
+class Found(NamedTuple):
+    """A trained and evaluated classifier."""
+
+    classifier: Classifier
+    history: dict[str, np.ndarray]
+    seconds: list[float]
+    """Of each epoch."""
+    tested: training.Evaluation
+    """Of the test examples."""
+    summary: dict[str, Any]
+
+
+def new_folder(job: Job) -> Path:
+    """The folder for the results, created before training so that an unwritable one is known early."""
+    name = f"{datetime.datetime.now():%Y-%m-%d-%H%M%S}-{job.dataset.name}-{job.settings.model}"
+    out = job.settings.out or Path("runs", name)
+    if out.exists() and (not out.is_dir() or any(path.suffix != ".tmp" for path in out.iterdir())):
+        raise ValueError(f"--out {out} exists and is not an empty folder: choose another or remove it")
+    out.mkdir(parents=True, exist_ok=True)
+    files.remove_unfinished(out)
+    return out
+
+
+def write_config(folder: Path, job: Job) -> None:
+    """Write the settings, the class names and the shape of an example."""
+    about = {"classes": job.dataset.classes, "input_shape": job.dataset.train.inputs.shape[1:]}
+    files.write_sealed(folder / "config.json", dataclasses.asdict(job.settings) | about)
+
+
+def evaluate(job: Job, run: training.Run, timing: training.Timing) -> Found:
+    """Take the classifier out of a run and evaluate it on the training and test examples."""
+    dataset, settings = job.dataset, job.settings
+    seconds = job.start.seconds + timing.epochs
+    history = {name: np.asarray(values) for name, values in run.history.items()}
+    reached = run.best or run.state._replace(params=training.eval_params(run.state))
+    classifier = Classifier(job.start.statistics, reached.params, reached.model_state)
+    tested, trained = (
+        training.evaluate(job.make_task, job.hparams, *classifier, data.examples_of(split, settings))
+        for split in (dataset.test, data.evaluated_training_examples(dataset))
     )
-    figures = {
-        "learning_curves": plots.learning_curves(history, summary.get("best_epoch")),
-        "confusion": plots.confusion(np.asarray(counts), dataset.classes),
+    summary: dict[str, Any] = {
+        "dataset": dataset.name,
+        "model": settings.model,
+        "test_accuracy": float(tested.right.mean()),
+        "test_loss": float(tested.losses.mean(dtype=np.float64)),
+        "train_accuracy": float(trained.right.mean()),
+        "train_loss": float(trained.losses.mean(dtype=np.float64)),
+        "epochs": len(seconds),
+        "parameters": sum(leaf.size for leaf in jax.tree.leaves(classifier.params)),
+        "examples_per_second": job.examples_per_epoch * len(seconds) / sum(seconds),
+        "seconds_compile": timing.compile,
+        "seconds_per_epoch": seconds,
+        "seed": settings.seed,
     }
-    if dataset.train.inputs.ndim == 4:
-        figures["templates"] = plots.templates(*_templates(dataset, classifier))
+    if len(dataset.validation.labels):
+        summary["validation_accuracy"] = float(history["validation_accuracy"][int(run.best.epoch) if run.best else -1])
+    if run.best:
+        summary["best_epoch"] = int(run.best.epoch) + 1
+    return Found(classifier, history, seconds, tested, summary)
+
+
+def write(folder: Path, job: Job, found: Found, started: float) -> None:
+    """Write all but the figures; adds the time since `started` and the peak memory to the summary."""
+    folder.mkdir(parents=True, exist_ok=True)
+    write_config(folder, job)
+    files.write_arrays(folder / "classifier.npz", found.classifier)
+    monitoring.write_history(folder / "history.csv", found.history, found.seconds)
+    found.summary["seconds_total"] = time.perf_counter() - started
+    found.summary["peak_memory_mib"] = environment.peak_memory_mib()
+    files.write_json(folder / "summary.json", found.summary | environment.environment())
+
+
+def draw(folder: Path, job: Job, found: Found, warn: Warn) -> None:
+    """Draw every figure; one that cannot be drawn or written becomes a warning that names it."""
+    for name, make in figures(job.dataset, found).items():
+        try:
+            plots.save(make(), folder / name)
+        except Exception as error:
+            warn(f"the figure {name} was not drawn ({error}); the classifier and the summary are complete")
+
+
+def figures(dataset: Dataset, found: Found) -> dict[str, Callable[[], Figure]]:
+    """By file name, the functions that draw the figures of a run."""
+    labels, (_, predictions, confidences, _) = dataset.test.labels, found.tested
+
+    def confusion() -> Figure:
+        predicted = predictions.astype(labels.dtype)
+        counts = jax.jit(metrics.confusion, static_argnums=2)(labels, predicted, len(dataset.classes))
+        return plots.confusion(np.asarray(counts), dataset.classes)
+
+    def mistakes() -> Figure:
         wrong = np.flatnonzero(predictions != labels)
         wrong = wrong[np.argsort(-confidences[wrong])][:25]
-        figures["mistakes"] = plots.mistakes(
-            np.asarray(dataset.test.inputs[wrong]),
-            labels[wrong],
-            predictions[wrong],
-            confidences[wrong],
-            dataset.classes,
-        )
-    return figures
+        images = np.asarray(dataset.test.inputs[wrong])
+        return plots.mistakes(images, labels[wrong], predictions[wrong], confidences[wrong], dataset.classes)
+
+    makers = {
+        "learning_curves": lambda: plots.learning_curves(found.history, found.summary.get("best_epoch")),
+        "confusion": confusion,
+    }
+    if dataset.train.inputs.ndim == 4:
+        makers["templates"] = lambda: plots.templates(*_templates(dataset, found.classifier))
+        makers["mistakes"] = mistakes
+    return makers
 
 
 def _templates(dataset: Dataset, classifier: Classifier) -> tuple[np.ndarray, tuple[str, ...] | None]:

@@ -20,6 +20,7 @@ import jaxnn
 from experiments.classifier.config import Config, Settings
 from experiments.classifier.presets import NO_SETTINGS
 from experiments.cli import command, files, rescue
+from experiments.cli.command import Warn
 from jaxnn import checkpoint, distributed, training
 from jaxnn.checkpoint import Checkpointer
 from jaxnn.data import Dataset
@@ -27,7 +28,6 @@ from jaxnn.data.tfds.lazy import DiskImages
 
 FOLDER = "checkpoints"
 C = TypeVar("C", bound=Config)
-Warn = Callable[[str], None]
 
 
 class SavedRun(NamedTuple):
@@ -144,14 +144,13 @@ class CheckpointCallback:
         self,
         settings: Settings,
         dataset: Dataset,
-        statistics: Any,
-        earlier: list[float],
+        start: StartPoint,
         signalled: Callable[[], int | None],
         warn: Warn,
     ) -> None:
         assert settings.out is not None
-        self.out, self.settings, self.dataset, self.statistics = settings.out, settings, dataset, statistics
-        self.earlier, self.signalled, self.warn = earlier, signalled, warn
+        self.out, self.settings, self.dataset, self.start = settings.out, settings, dataset, start
+        self.signalled, self.warn = signalled, warn
         self.data: str | None = None
         self.checkpointer = Checkpointer(
             self.out / FOLDER,
@@ -171,11 +170,11 @@ class CheckpointCallback:
         about = {
             "settings": json.loads(files.as_json(self.settings)),
             "data": self.data,
-            "seconds": self.earlier + timing.epochs,
+            "seconds": self.start.seconds + timing.epochs,
             "partial_epoch": timing.partial_epoch,
             "versions": versions(),
         }
-        tree = {"run": run, "statistics": self.statistics}
+        tree = {"run": run, "statistics": self.start.statistics}
         quality = math.nan
         if epoch and "validation_accuracy" in run.history:
             quality = float(run.history["validation_accuracy"][-1])
@@ -193,6 +192,10 @@ class CheckpointCallback:
             f"{signal.Signals(signum).name} after {_reached(run)} of {self.settings.epochs}; saved in "
             f"{os.path.relpath(path or folder)}; resume with: {resume_command('train', folder)}",
         )
+
+    def close(self) -> None:
+        """Finish writing."""
+        self.checkpointer.close()
 
     def report_last_finite(self) -> None:
         """Warn which checkpoint precedes a non-finite loss."""

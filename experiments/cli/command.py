@@ -9,8 +9,11 @@ import threading
 from collections.abc import Callable, Iterator
 from types import FrameType
 
+from rich.console import Console
+
 from jaxnn.training import NonFiniteError
 
+Warn = Callable[[str], None]
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -46,6 +49,16 @@ def catch_signals() -> Iterator[Callable[[], int | None]]:
     finally:
         for each, handler in before.items():
             signal.signal(each, handler)
+
+
+def say(console: Console, message: str) -> None:
+    """Print a line literally, whatever characters it holds."""
+    console.print(message, highlight=False, markup=False, soft_wrap=True)
+
+
+def warn(console: Console, message: str) -> None:
+    """Print a warning."""
+    say(console, f"warning: {message}")
 
 
 def run(work: Callable[..., object], *arguments: object) -> int:

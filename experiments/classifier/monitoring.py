@@ -1,4 +1,4 @@
-"""TensorBoard events and the history as CSV, both callbacks of `training.fit`."""
+"""Monitoring of a run: progress bar, TensorBoard events, history as CSV and checkpoints, all callbacks of `fit`."""
 
 from __future__ import annotations
 
@@ -15,9 +15,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from rich.console import Console
 from tensorboard.summary.writer.record_writer import RecordWriter
 
-from experiments.cli import files
+from experiments.classifier import resume
+from experiments.classifier.job import Job
+from experiments.cli import command, files
+from experiments.cli.progress import Bar, epoch_bar
 from jaxnn import training
 
 # TensorBoard's own writer, since tensorboardX imports PyTorch if it is installed; its messages exist only at run time
@@ -109,3 +113,28 @@ def write_history(path: Path, history: Mapping[str, np.ndarray], seconds: list[f
     for epoch, row in enumerate(zip(*columns, seconds, strict=True), start=1):
         rows.writerow([epoch, *row])
     files.write(path, table.getvalue())
+
+
+def fit(job: Job, out: Path, console: Console, warn: command.Warn) -> tuple[training.Run, training.Timing]:
+    """Train with progress bar, monitoring and checkpoints; a signal or a non-finite loss ends it with an exception."""
+    settings, start = job.settings, job.start
+    with epoch_bar(console) as progress, command.catch_signals() as signalled:
+        bar, events = Bar(progress, settings.epochs, job.examples_per_epoch), Events(out / "tensorboard", warn)
+        rows = HistoryFile(out / "history.csv", start.seconds, warn)
+        recorder = resume.CheckpointCallback(settings, job.dataset, start, signalled, warn)
+
+        def on_chunk(run: training.Run, timing: training.Timing) -> None:
+            for callback in (bar, events, rows, recorder):
+                callback(run, timing)
+
+        try:
+            run, timing = job.fit(on_chunk)
+            events(run, timing)  # of a run that was interrupted after its last epoch
+            bar.finish(run)
+        except training.NonFiniteError:
+            recorder.report_last_finite()
+            raise
+        finally:
+            recorder.close()
+            events.close()
+    return run, timing
