@@ -23,7 +23,7 @@ from experiments.cli import command, files, rescue
 from jaxnn import checkpoint, distributed, training
 from jaxnn.checkpoint import Checkpointer
 from jaxnn.data import Dataset
-from jaxnn.data.tfds.lazy import DiskImages
+from jaxnn.data.tfds import DiskImages
 
 FOLDER = "checkpoints"
 C = TypeVar("C", bound=Config)
