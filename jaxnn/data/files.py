@@ -211,8 +211,8 @@ def read_npz(file: Path) -> ReadResult:
         inputs, labels = _inputs(file, inputs_name, arrays[inputs_name]), arrays[labels_name]
         if labels.shape != inputs.shape[:1] or labels.dtype.kind not in "iuUS":
             raise ValueError(
-                f"{file}: {labels_name} must be whole numbers or text, one for each of {len(inputs)} {inputs_name}; "
-                f"got {labels.dtype}{list(labels.shape)}"
+                f"{file}: {labels_name} must be whole numbers or text, one for each of the {len(inputs)} "
+                f"{inputs_name}; got {labels.dtype}{list(labels.shape)}"
             )
         finite = np.isfinite(inputs.reshape(len(inputs), -1)).all(1)
         skipped += [f"{inputs_name}[{row}] (not finite)" for row in np.flatnonzero(~finite)]
