@@ -204,7 +204,7 @@ def test_stopped_in_the_middle_of_an_epoch_it_ends_as_if_it_had_not_been(
     assert train.main(["--resume", str(out), "--memory-share", "1", "--data-dir", str(data_dir)]) == 2
     assert "images streamed from disk" in capsys.readouterr().err
     assert train.main(["--resume", str(out)]) == 0
-    assert f"going on after epoch {epoch} and {step} steps of the next" in " ".join(capsys.readouterr().out.split())
+    assert f"after epoch {epoch} and {step} steps of the next" in " ".join(capsys.readouterr().out.split())
     assert_same_results(out, undisturbed)
 
 
