@@ -1,7 +1,8 @@
 """Deep-learning fundamentals in JAX: pure functions, and training as one compiled program.
 
-Rooms: `layers`, `losses`, `initializers`, `metrics`, `models` (pure functions on arrays and pytrees), `data` (datasets,
-preprocessing, augmentation), `training` (update, run, fit), `plots` (figures). Import the room you need:
+Modules: `layers`, `losses`, `initializers`, `metrics`, `models`, `optimizers` (pure functions on arrays and pytrees),
+`data` (datasets, preprocessing, augmentation), `training` (step, run, fit), `checkpoint`, `sharding` and `distributed`
+(devices and processes), `inspect` and `plots` (numbers and figures), `interop` (Flax, scikit-learn, export):
 
     from jaxnn import losses, models, training
 

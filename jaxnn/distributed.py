@@ -1,4 +1,4 @@
-"""Several processes of one training: joining them, waiting for them, noticing that one is lost.
+"""Several processes of one training: connect them, wait for them, report a lost one.
 
 Examples start from:
     >>> from jaxnn import distributed
@@ -28,19 +28,19 @@ CONNECT_SECONDS = 120
 def initialize(
     coordinator: str, processes: int | None = None, process: int | None = None, *, patience: int = 20
 ) -> None:
-    """Join this process with the others of a training; to be called before anything is computed.
+    """Connect this process with the others of a training; call it before any computation.
 
     Args:
-        coordinator: HOST:PORT of process 0, the same in all processes; or "auto": all three are read from the variables
-            of the cluster (Slurm, Open MPI, MPI, Kubernetes, Cloud TPU) or from `JAX_COORDINATOR_ADDRESS`.
-        processes: how many processes there are.
-        process: which one this is, from 0.
-        patience: seconds after which a process that is not heard of is taken for dead; the others then end with an
-            error instead of waiting for it.
+        coordinator: HOST:PORT of process 0, the same in all processes; or "auto", which reads all three from the
+            variables of the cluster (Slurm, Open MPI, MPI, Kubernetes, Cloud TPU) or `JAX_COORDINATOR_ADDRESS`.
+        processes: the number of processes.
+        process: the number of this one, from 0.
+        patience: seconds without a heartbeat after which a process counts as lost; the others then end with an error
+            instead of waiting for it.
 
     Raises:
-        ValueError: an argument is missing or out of range, or the variables of a cluster are not there.
-        OSError: the others were not found.
+        ValueError: an argument is missing or out of range, or there are no variables of a cluster.
+        OSError: the other processes were not found.
 
     Example:
         >>> distributed.initialize("10.0.0.1:1234", processes=2, process=2)
@@ -60,7 +60,7 @@ def initialize(
         raise ValueError(f"the number of processes must be at least 1, got {processes}")
     if process is not None and not 0 <= process < (processes or process + 1):
         raise ValueError(f"the number of this process must be from 0 to {(processes or 1) - 1}, got {process}")
-    # all devices of this process: JAX looks for a cluster, which tells more, only where something is not given
+    # all devices of this process; JAX detects a cluster only if an argument is missing
     try:
         jax.distributed.initialize(
             address,
@@ -77,12 +77,12 @@ def initialize(
 
 
 def barrier() -> None:
-    """Within `data_parallel`, communicate for the first time: while all processes are here, before they compile.
+    """Within `data_parallel`, wait for all processes, before they compile.
 
-    Gloo, which connects CPUs, gives up a first meeting for which a process is half a minute late; later ones wait.
+    Gloo, which connects CPUs, gives up the first communication if a process is half a minute late; later ones wait.
 
     Example:
-        >>> distributed.barrier()  # alone there is nobody to wait for
+        >>> distributed.barrier()  # a single process does not wait
     """
     if jax.process_count() > 1:
         ones = sharding.from_local(np.ones(jax.local_device_count(), np.float32))
@@ -91,13 +91,13 @@ def barrier() -> None:
 
 @contextlib.contextmanager
 def report_lost_peers() -> Iterator[None]:
-    """Within it, the failure of a computation with other processes is told as what it most likely is.
+    """A context that turns the failure of a computation with other processes into an error that names the likely cause.
 
     Yields:
         None.
 
     Raises:
-        ConnectionError: another process has ended or is out of reach.
+        ConnectionError: another process has ended or is unreachable.
 
     Example:
         >>> with distributed.report_lost_peers():
@@ -111,18 +111,18 @@ def report_lost_peers() -> Iterator[None]:
             raise
         raise ConnectionError(
             f"process {jax.process_index()} of {jax.process_count()} lost the others: one of them has ended or "
-            f"is out of reach; see what it said, and start all of them again ({str(error).splitlines()[0]})"
+            f"is out of reach; read its messages, and start all of them again ({str(error).splitlines()[0]})"
         ) from error
 
 
 def exit_on_failure(status: int) -> int:
-    """End this process at once if it failed and is one of several: a usual end would wait for the others.
+    """End this process at once if it failed and is one of several: a normal exit would wait for the others.
 
     Args:
         status: the exit status.
 
     Returns:
-        The same, where it does not end.
+        The same, unless the process ends.
 
     Example:
         >>> distributed.exit_on_failure(0)
@@ -136,13 +136,13 @@ def exit_on_failure(status: int) -> int:
 
 
 def all_gather(tree: Any) -> Any:
-    """The values of arrays that lie in parts on the devices of several processes.
+    """The whole of arrays that are split over the devices of several processes.
 
     Args:
         tree: JAX arrays.
 
     Returns:
-        NumPy arrays, in every process all of them.
+        NumPy arrays, the same in every process.
 
     Example:
         >>> type(distributed.all_gather(jnp.ones(2))).__name__
@@ -158,13 +158,13 @@ def all_gather(tree: Any) -> Any:
 
 
 def broadcast_scalar(value: float) -> float:
-    """One value for all processes, so that they decide alike on what they have measured themselves.
+    """Broadcast the value of process 0 to all processes, so that they take the same decisions.
 
     Args:
-        value: what this process has.
+        value: that of this process.
 
     Returns:
-        What process 0 has.
+        That of process 0.
 
     Example:
         >>> distributed.broadcast_scalar(0.25)

@@ -1,7 +1,7 @@
 """Initial weights W[out, in] as functions `(key, shape, dtype) -> Array`; biases start at zero (`jaxnn.models`).
 
-`fans` says how many outputs and inputs are in use, where those are fewer than the shape has (`width` of `models.mlp`);
-the numbers may be traced.
+`fans` is the number of outputs and inputs in use, if fewer than the shape has (`width` of `models.mlp`); it may be
+traced.
 """
 
 import math
@@ -14,18 +14,18 @@ from jax import Array
 from jax.typing import ArrayLike
 
 Initializer = Callable[..., Array]
-"""`(key, shape, dtype) -> Array`, and the keyword `fans`, (out, in), if it is to serve networks with a `width`."""
+"""`(key, shape, dtype) -> Array`; networks with a `width` also pass the keyword `fans`, (out, in)."""
 Fans = tuple[ArrayLike, ArrayLike]
 
 __all__ = ["Initializer", "he", "normal", "xavier", "zeros"]
 
 
 SMALLEST, LARGEST = 1e-37, 1e37
-"""Bounds of a standard deviation whose draws are ordinary numbers of float32."""
+"""Bounds of a standard deviation whose draws are normal float32 numbers."""
 
 
 def normal(std: float = 0.01) -> Initializer:
-    """Independent normal weights of one standard deviation: the notes' `0.01 * randn`.
+    """Independent normal weights of one standard deviation, such as the course notes' `0.01 * randn`.
 
     Formula: `W ~ N(0, std**2)`, whatever the shape.
 
@@ -55,7 +55,7 @@ def normal(std: float = 0.01) -> Initializer:
 
 
 def zeros(key: Array, shape: tuple[int, ...], dtype: Any = jnp.float32, *, fans: Fans | None = None) -> Array:
-    """Weights of zero, with which all neurons of a layer stay equal: the mistake that the notes warn of.
+    """Weights of zero, with which all neurons of a layer stay equal: a mistake that the CS231n notes warn of.
 
     Args:
         key: not used.

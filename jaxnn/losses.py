@@ -6,7 +6,7 @@ import numpy as np
 from jax import Array
 from jax.core import Tracer
 
-__all__ = ["l1", "l2", "softmax", "svm", "weights"]
+__all__ = ["l1", "l2", "softmax", "svm"]
 
 
 def svm(scores: Array, labels: Array, *, margin: float = 1.0) -> Array:
@@ -14,20 +14,20 @@ def svm(scores: Array, labels: Array, *, margin: float = 1.0) -> Array:
 
     Formula: `L = sum over j != y of max(0, s_j - s_y + margin)`.
 
-    It is zero once the right score leads every other one by the margin; with equal scores it is `(C - 1) * margin`.
-    `optax.losses.multiclass_hinge_loss` is another loss: only the worst of the wrong classes (Crammer & Singer).
+    It is zero if the right score exceeds every other one by the margin; with equal scores it is `(C - 1) * margin`.
+    `optax.losses.multiclass_hinge_loss` counts only the worst of the wrong classes (Crammer & Singer).
 
     Args:
         scores: f32[..., C], any leading axes.
         labels: int[...], the right class of each example, in [0, C).
-        margin: the lead the right class must have, in units of the score.
+        margin: how much higher the right score must be.
 
     Returns:
         f32[...], one loss per example.
 
     Raises:
         TypeError: `scores` is not floating point or `labels` is not integer.
-        ValueError: the shapes do not fit, or a label is out of range (seen only outside `jit`).
+        ValueError: the shapes do not fit, or a label is out of range (checked only outside `jit`).
 
     Source: Weston & Watkins 1999, "Support vector machines for multi-class pattern recognition"; CS231n.
 
@@ -45,7 +45,7 @@ def svm(scores: Array, labels: Array, *, margin: float = 1.0) -> Array:
 
 
 def softmax(scores: Array, labels: Array, *, smoothing: float = 0.0) -> Array:
-    """Softmax cross-entropy: minus the log of the probability that the scores give to the right class.
+    """Softmax cross-entropy: minus the log of the probability that the scores assign to the right class.
 
     Formula: `L = -log(exp(s_y) / sum_j exp(s_j)) = logsumexp(s) - s_y`, computed in the second form: exact at scores of
     1e4 and beyond. A wrong class may have the score -inf (probability zero). With equal scores it is `log C`.
@@ -61,8 +61,8 @@ def softmax(scores: Array, labels: Array, *, smoothing: float = 0.0) -> Array:
 
     Raises:
         TypeError: `scores` is not floating point or `labels` is not integer.
-        ValueError: the shapes do not fit, `smoothing` is outside [0, 1), or a label is out of range (seen only outside
-            `jit`).
+        ValueError: the shapes do not fit, `smoothing` is outside [0, 1), or a label is out of range (checked only
+            outside `jit`).
 
     Source: Bishop 2006, section 4.3.4; smoothing: Szegedy et al. 2016, "Rethinking the inception architecture".
 
@@ -75,7 +75,7 @@ def softmax(scores: Array, labels: Array, *, smoothing: float = 0.0) -> Array:
     if not isinstance(smoothing, Tracer) and not 0.0 <= smoothing < 1.0:
         raise ValueError(f"softmax: smoothing must be in [0, 1), got {smoothing}")
     scores, right = _checked("softmax", scores, labels)
-    # The largest score is taken off first: logsumexp(s) - s_y of scores near 1e4 would round away the small loss.
+    # The largest score is subtracted first: logsumexp(s) - s_y of scores near 1e4 would round away the small loss.
     highest = jax.lax.stop_gradient(scores.max(-1, keepdims=True))
     scores = scores - jnp.broadcast_to(highest, scores.shape)
     target = jnp.where(right, scores, 0).sum(-1)
@@ -85,7 +85,7 @@ def softmax(scores: Array, labels: Array, *, smoothing: float = 0.0) -> Array:
 
 
 def l2(params: object) -> Array:
-    """The L2 penalty, without its factor: the sum of the squared weights, biases left out (see `weights`).
+    """The L2 penalty without its factor: the sum of the squared weights, without biases (leaves named "b" or "bias").
 
     Formula: `R(W) = sum of W**2`. The objective is `mean data loss + l2 * R(W)`.
 
@@ -106,11 +106,11 @@ def l2(params: object) -> Array:
         >>> print(losses.l2({"w": jnp.full(4, 0.25), "b": jnp.array([5.0])}))
         0.25
     """
-    return jnp.asarray(sum((jnp.sum(jnp.square(w)) for w in weights(params)), start=0.0))
+    return jnp.asarray(sum((jnp.sum(jnp.square(w)) for w in _weights(params)), start=0.0))
 
 
 def l1(params: object) -> Array:
-    """The L1 penalty, without its factor: the sum of the absolute weights, biases left out (see `weights`).
+    """The L1 penalty without its factor: the sum of the absolute weights, without biases (leaves named "b" or "bias").
 
     Formula: `R(W) = sum of |W|`; its gradient at a weight of exactly 0 is 0.
 
@@ -129,27 +129,12 @@ def l1(params: object) -> Array:
         >>> print(losses.l1({"w": jnp.array([1.0, -2.0, 0.0]), "b": jnp.array([5.0])}))
         3.0
     """
-    signs = [(w, jax.lax.stop_gradient(jnp.sign(w))) for w in weights(params)]  # the gradient of jnp.abs at 0 is 1
+    signs = [(w, jax.lax.stop_gradient(jnp.sign(w))) for w in _weights(params)]  # the gradient of jnp.abs at 0 is 1
     return jnp.asarray(sum((jnp.sum(w * sign) for w, sign in signs), start=0.0))
 
 
-def weights(params: object) -> list[Array]:
-    """The leaves of a parameter tree that penalties count: all but those named "b" or "bias".
-
-    Args:
-        params: a pytree of floating-point arrays.
-
-    Returns:
-        The weight arrays, in the tree's order.
-
-    Raises:
-        TypeError: a leaf is not floating point.
-
-    Example:
-        >>> params = models.mlp(4, (5,), 3).init(jax.random.key(0))
-        >>> [w.shape for w in losses.weights(params)]
-        [(5, 4), (3, 5)]
-    """
+def _weights(params: object) -> list[Array]:
+    """The leaves that penalties count: all but those named "b" or "bias"."""
     found = []
     for path, leaf in jax.tree_util.tree_leaves_with_path(params):
         kind = leaf.dtype if isinstance(leaf, jax.Array) else np.asarray(leaf).dtype
@@ -162,7 +147,7 @@ def weights(params: object) -> list[Array]:
 
 
 def _checked(loss: str, scores: Array, labels: Array) -> tuple[Array, Array]:
-    """The scores, and where the right class is: bool[..., C]."""
+    """The scores, and a mask of the right class: bool[..., C]."""
     scores, labels = jnp.asarray(scores), jnp.asarray(labels)
     if not jnp.issubdtype(scores.dtype, jnp.floating):
         raise TypeError(f"{loss}: scores must be floating point, got {scores.dtype}")

@@ -1,4 +1,4 @@
-"""What is counted after the scores are known: accuracy, confusion counts, recall per class."""
+"""Metrics of scores: accuracy, confusion counts, recall per class."""
 
 import jax.numpy as jnp
 import numpy as np
@@ -37,7 +37,7 @@ def correct(scores: Array, labels: Array) -> Array:
 
 
 def accuracy(scores: Array, labels: Array) -> Array:
-    """The share of examples whose highest score is the right class's.
+    """The fraction of examples whose highest score is the right class's.
 
     Args:
         scores: f32[..., C].
@@ -57,11 +57,11 @@ def accuracy(scores: Array, labels: Array) -> Array:
 
 
 MOST_CLASSES = 46_340
-"""Of `confusion`, whose cells are counted in 32 bits."""
+"""The most classes of `confusion`, whose cells are numbered in 32 bits."""
 
 
 def confusion(labels: Array, predictions: Array, classes: int) -> Array:
-    """How often each class was taken for each: `counts[i, j]` examples of class i were predicted as class j.
+    """The confusion matrix: `counts[i, j]` examples of class i were predicted as class j.
 
     Args:
         labels: int[...], the right classes, in [0, classes).
@@ -73,7 +73,7 @@ def confusion(labels: Array, predictions: Array, classes: int) -> Array:
 
     Raises:
         TypeError: `labels` or `predictions` is not integer, or `classes` is not a whole number.
-        ValueError: the shapes differ, `classes` is out of range, or a class is (seen only outside `jit`).
+        ValueError: the shapes differ, `classes` is out of range, or a class is (checked only outside `jit`).
 
     Example:
         >>> print(metrics.confusion(jnp.array([0, 0, 1, 1]), jnp.array([0, 1, 1, 1]), 2))
@@ -103,7 +103,7 @@ def confusion(labels: Array, predictions: Array, classes: int) -> Array:
 
 
 def recall(counts: Array) -> Array:
-    """The share of each class's examples that were recognised.
+    """The fraction of each class's examples that were recognized.
 
     Formula: `recall_i = counts[i, i] / sum over j of counts[i, j]`.
 

@@ -1,6 +1,6 @@
 """Models as pure functions: `init(key) -> params` and `apply(params, x, *, key=None) -> scores`.
 
-A second contract beside it, `StatefulModel`, is for what training changes without a gradient, such as running means.
+`StatefulModel` also has a state that training changes without a gradient, such as running means.
 """
 
 import itertools
@@ -19,7 +19,7 @@ from jax.typing import ArrayLike
 from jaxnn import initializers, layers
 from jaxnn.initializers import Initializer
 
-__all__ = ["Model", "StatefulModel", "freeze_state", "linear", "mlp", "with_compute_dtype"]
+__all__ = ["ACTIVATIONS", "Model", "StatefulModel", "freeze_state", "linear", "mlp", "with_compute_dtype"]
 
 Activation = Callable[[Array], Array]
 
@@ -32,11 +32,11 @@ ACTIVATIONS: Mapping[str, Activation] = MappingProxyType(
         "gelu": jax.nn.gelu,
     }
 )
-"""The activations of the notes by name; `mlp` takes any elementwise function."""
+"""Activations by name; `mlp` takes any elementwise function."""
 
 
 class Model(NamedTuple):
-    """A model. A key means randomness, no key means none: dropout cannot be left on at evaluation by accident.
+    """A model. A key means randomness, no key none: dropout cannot be left on at evaluation by accident.
 
     `init(key)` gives the parameters, a list of `{"w": f32[out, in], "b": f32[out]}`, one per layer.
     `apply(params, x, *, key=None)` gives the scores f32[..., C] for x f32[..., *input_shape].
@@ -116,12 +116,13 @@ def mlp(
         outputs: the number of classes C.
         activation: elementwise function; see `ACTIVATIONS`.
         init: rule for every W[out, in]; see `jaxnn.initializers`.
-        dropout: the share of hidden values dropped when `apply` is given a key; a number in [0, 1) or a traced scalar.
+        dropout: the fraction of hidden values dropped when `apply` is given a key; a number in [0, 1) or a traced
+            scalar.
         input_dropout: the same for the inputs.
         normalize: whether hidden layers are normalized, `h_i = activation(normalize(W_i h_(i-1)) + b_i)` with
-            `layers.normalize`, which deep networks learn faster with.
-        normalize_inputs: whether each example is normalized before it comes to the first layer, `h_0 = normalize(x)`:
-            of an image its brightness and its contrast are left out.
+            `layers.normalize`, with which deep networks learn faster.
+        normalize_inputs: whether each example is normalized before the first layer, `h_0 = normalize(x)`, which removes
+            the brightness and the contrast of an image.
         width: how many neurons of each hidden layer are in use, each at most its size in `hidden`; may be traced, so
             that networks of several widths are trained in one program. The weights of the others are zero and stay
             zero. By default all are in use.
@@ -132,7 +133,7 @@ def mlp(
 
     Raises:
         TypeError: a size is not an integer, `hidden` is not a sequence, or a rate is not a number.
-        ValueError: a size is not positive, a rate is outside [0, 1), or `width` does not fit `hidden` or comes along
+        ValueError: a size is not positive, a rate is outside [0, 1), or `width` does not fit `hidden` or is combined
             with `normalize`.
 
     Source: Goodfellow et al. 2016, "Deep learning", chapter 6.
@@ -206,7 +207,7 @@ def mlp(
 
 
 def freeze_state(model: Model | StatefulModel, state: Any) -> Model:
-    """The model with a state that no longer changes: what is evaluated, drawn and taken elsewhere.
+    """The model with a state that no longer changes, for evaluation and export.
 
     Args:
         model: any model.

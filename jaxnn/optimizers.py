@@ -26,8 +26,8 @@ class EmaState(NamedTuple):
 
     Attributes:
         inner: that of the optimizer whose steps are averaged.
-        averaged_params: the mean so far, in the place of the parameters; what `training.eval_params` finds.
-        steps: i32[], how many.
+        averaged_params: the mean so far; what `training.eval_params` returns.
+        steps: i32[], the number of steps.
     """
 
     inner: Any
@@ -36,7 +36,7 @@ class EmaState(NamedTuple):
 
 
 def with_ema(optimizer: optax.GradientTransformation, decay: ArrayLike) -> optax.GradientTransformationExtraArgs:
-    """An optimizer whose parameters are averaged along the way: the mean is evaluated and kept, the steps are the same.
+    """An optimizer that also averages the parameters: the mean is evaluated and kept, the steps are the same.
 
     Formula: after step t, `mean = d mean + (1 - d) params` with `d = min(decay, (1 + t) / (10 + t))`, so that the first
     parameters are soon forgotten.
@@ -61,7 +61,7 @@ def with_ema(optimizer: optax.GradientTransformation, decay: ArrayLike) -> optax
     Source: Polyak and Juditsky 1992, "Acceleration of stochastic approximation by averaging"; the start is TensorFlow's
     `ExponentialMovingAverage`.
     """
-    layers.check_rate("averaged: decay", decay)
+    layers.check_rate("with_ema: decay", decay)
     inner = optax.with_extra_args_support(optimizer)
 
     def init(params: Any) -> EmaState:
@@ -69,7 +69,7 @@ def with_ema(optimizer: optax.GradientTransformation, decay: ArrayLike) -> optax
 
     def update(updates: Any, state: Any, params: Any = None, **extra: Any) -> tuple[Any, EmaState]:
         if params is None:
-            raise ValueError("averaged: update needs params, the parameters that are averaged")
+            raise ValueError("with_ema: update needs params, the parameters that are averaged")
         updates, of_inner = inner.update(updates, state.inner, params, **extra)
         t = state.steps.astype(jnp.float32)
         keep = jnp.minimum(jnp.asarray(decay, jnp.float32), (1.0 + t) / (10.0 + t))
@@ -87,8 +87,8 @@ class BetaLassoState(NamedTuple):
     """The state of `beta_lasso`.
 
     Attributes:
-        inner: that of the optimizer whose steps are cut.
-        steps: i32[], how many.
+        inner: that of the optimizer whose steps are changed.
+        steps: i32[], the number of steps.
     """
 
     inner: Any
@@ -105,13 +105,13 @@ def beta_lasso(
     """Steps that seek zeros: an L1 penalty, and every weight that stays small is set to zero.
 
     Formula: `w' = w + optimizer(g) - learning_rate penalty sign(w)`, then `w' = 0` where `|w'| < beta penalty`. It acts
-    on weights, the arrays with at least two axes; biases make the optimizer's steps alone.
+    on weights, the arrays with at least two axes; biases take only the optimizer's steps.
 
     Args:
         optimizer: makes the step of the gradient, such as `optax.sgd(learning_rate, momentum=0.9)`.
         penalty: the factor lambda of the L1 penalty, at least 0, such as 1e-6; may be traced.
         learning_rate: of the penalty's own step; that of the optimizer, a number or an optax schedule.
-        beta: how much more is cut off than a step of the penalty would take; at least 0.
+        beta: the threshold in units of the penalty; at least 0.
 
     Returns:
         An optax transformation.

@@ -12,7 +12,7 @@ import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
-__all__ = ["epoch_key", "epoch_rows", "feistel_keys", "hash_bits", "permutation", "permutation_at"]
+__all__ = ["permutation"]
 
 ROUNDS = 8
 ROUNDS_OF_SMALL = 24  # for up to 100 numbers, whose orders 8 rounds leave unequally likely by a few percent
@@ -74,83 +74,25 @@ def permutation(key: Array, n: int) -> Array:
 
 
 def epoch_key(key: Array, epoch: ArrayLike) -> Array:
-    """The key of the order of an epoch.
-
-    Args:
-        key: the key of the run.
-        epoch: i32[], counted from 0.
-
-    Returns:
-        A PRNG key.
-
-    Example:
-        >>> from jaxnn.random import epoch_key
-        >>> bool(epoch_key(key, 0) == epoch_key(key, 1))
-        False
-    """
+    """The key of the order of an epoch, counted from 0; `key` is that of the run."""
     return jax.random.fold_in(jax.random.fold_in(key, 1), epoch)
 
 
 def epoch_rows(key: Array, epoch: ArrayLike, n: int, batch_size: int) -> Array:
-    """Which examples each step of an epoch sees.
-
-    Args:
-        key: the key of the run.
-        epoch: i32[], counted from 0.
-        n: the number of training examples.
-        batch_size: examples a step; those left over are left out of the epoch.
-
-    Returns:
-        i32[steps, batch_size].
-
-    Example:
-        >>> from jaxnn.random import epoch_rows
-        >>> epoch_rows(key, 0, n=10, batch_size=4).shape  # two examples are left out
-        (2, 4)
-    """
+    """The examples of each step of an epoch, i32[steps, batch_size]; those left over are not used."""
     order = permutation(epoch_key(key, epoch), n)
     steps = n // batch_size
     return order[: steps * batch_size].reshape(steps, batch_size)
 
 
 def feistel_keys(key: Array, n: int) -> Array:
-    """The random numbers that make the permutation of a key.
-
-    Args:
-        key, n: as `permutation`.
-
-    Returns:
-        u32[rounds, rows + columns] of the grid; about 16 sqrt(n) numbers.
-
-    Raises:
-        ValueError: as `permutation`.
-
-    Example:
-        >>> from jaxnn.random import feistel_keys
-        >>> feistel_keys(key, 1000).shape
-        (8, 64)
-    """
+    """The random numbers of the permutation, u32[rounds, rows + columns] of the grid; about 16 sqrt(n) numbers."""
     shape = ROUNDS if n > 100 else ROUNDS_OF_SMALL, sum(_grid(n))
     return jax.random.bits(key, (math.prod(shape),), jnp.uint32).reshape(shape)  # one axis: compiled in half the time
 
 
 def permutation_at(places: np.ndarray, words: np.ndarray, n: int) -> np.ndarray:
-    """Some places of a permutation, without the others and without JAX: `permutation(key, n)[places]`.
-
-    Args:
-        places: int[k], each from 0 to n - 1.
-        words: u32[rounds, rows + columns], as from `feistel_keys(key, n)`.
-        n: how many numbers the permutation has.
-
-    Returns:
-        i64[k].
-
-    Example:
-        >>> from jaxnn.random import feistel_keys, permutation_at, permutation
-        >>> places = np.array([0, 500, 999])
-        >>> bool((permutation_at(places, np.asarray(feistel_keys(key, 1000)), 1000) == permutation(key, 1000)[places]).all())
-        True
-    """
+    """`permutation(key, n)[places]` without the rest and without JAX; `words` are `feistel_keys(key, n)`."""
     rows, columns = _grid(n)
     numbers = np.asarray(places, np.int64)
     outside = np.ones(numbers.shape, bool)
@@ -174,22 +116,10 @@ def _grid(n: int) -> tuple[int, int]:
 
 
 def hash_bits(key: Array, shape: tuple[int, ...]) -> Array:
-    """Random bits, each a hash of the key's words and of its index: elementwise, so that they fuse with their use.
-
-    Args:
-        key: a PRNG key.
-        shape: static.
-
-    Returns:
-        u32[shape].
+    """Random bits u32[shape], each a hash of the key and of its index: elementwise, so that they fuse with their use.
 
     Source: Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3" (bits as a keyed function of a counter);
     the finalizer of Appleby's MurmurHash3.
-
-    Example:
-        >>> from jaxnn import random
-        >>> random.hash_bits(key, (2, 3)).shape
-        (2, 3)
     """
     words = jax.random.key_data(key)
     first = _mix(words[..., 0], jnp.uint32(0x9E3779B9))

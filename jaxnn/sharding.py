@@ -1,16 +1,15 @@
-"""Many devices and many processes: the same `run`, `fit` and `sweep`, told where their arrays lie.
+"""Many devices and many processes for the same `run`, `fit` and `sweep`.
 
-A mesh is set with `jax.set_mesh` (or `data_parallel`, `model_parallel`); the functions of this room read it and do nothing
-where there is none. The compiler makes the communication: of a training step one all-reduce of the gradient (with the
-loss and the accuracy), of a sweep none.
+A mesh is set with `jax.set_mesh` (or `data_parallel`, `model_parallel`); the functions of this module read it and do
+nothing without one. The compiler inserts the communication: one all-reduce of the gradient (with the loss and the
+accuracy) per training step, none in a sweep.
 
     with sharding.data_parallel():  # all devices of all processes
         run, timing = training.fit(task, hparams, key, data, epochs=30, batch_size=256)
 
-The data lie whole on every device, so that a step fetches its examples without communication (`jaxnn.data.loader` is
-for those that do not fit); every device takes an equal part of each batch. The order of the examples, the augmentation
-and the dropout masks do not depend on how many devices there are; sums are made in another order, so that losses agree
-to rounding.
+Every device holds all of the data, so that a step needs no communication to fetch its examples (`jaxnn.data.loader`
+is for data that do not fit), and takes an equal part of each batch. The order of the examples, the augmentation and the
+dropout masks do not depend on the number of devices; sums have another order, so that losses agree up to rounding.
 
 Examples start from:
     >>> from jaxnn import sharding
@@ -37,14 +36,12 @@ __all__ = [
     "from_local",
     "model_parallel",
     "replicate",
-    "replicate_inside",
-    "shard",
 ]
 
 DATA = "data"
-"""The axis of the mesh over which batches are split."""
+"""The mesh axis over which batches are split."""
 MODELS = "models"
-"""The axis of the mesh over which the models of a sweep are split."""
+"""The mesh axis over which the models of a sweep are split."""
 
 
 def data_parallel(devices: Sequence[Any] | None = None) -> contextlib.AbstractContextManager[Any]:
@@ -65,7 +62,7 @@ def data_parallel(devices: Sequence[Any] | None = None) -> contextlib.AbstractCo
 
 
 def model_parallel(devices: Sequence[Any] | None = None) -> contextlib.AbstractContextManager[Any]:
-    """A context in which `sweep` and `run_grid` split the models over devices, which then share nothing.
+    """A context in which `sweep` and `run_grid` split the models over devices, without communication.
 
     Args:
         devices: by default all, of all processes.
@@ -87,13 +84,13 @@ def _over(axis: str, devices: Sequence[Any] | None) -> contextlib.AbstractContex
 
 
 def axis_size(axis: str = DATA) -> int:
-    """Over how many devices the mesh that is set splits an axis.
+    """The number of devices over which the current mesh splits an axis.
 
     Args:
         axis: `DATA` or `MODELS`.
 
     Returns:
-        A number, 1 where no mesh is set or it has no such axis.
+        A number; 1 without a mesh or without such an axis.
 
     Example:
         >>> sharding.axis_size()
@@ -103,16 +100,16 @@ def axis_size(axis: str = DATA) -> int:
 
 
 def check_batch_size(batch_size: int) -> None:
-    """Check that a batch can be split into equal parts, one for each device.
+    """Check that a batch can be split into equal parts, one per device.
 
     Args:
-        batch_size: examples a step.
+        batch_size: examples per step.
 
     Raises:
         ValueError: it cannot; the message names the nearest sizes that can.
 
     Example:
-        >>> sharding.check_batch_size(100)  # without a mesh any can
+        >>> sharding.check_batch_size(100)  # without a mesh every size can
     """
     devices = axis_size()
     if batch_size % devices:
@@ -125,20 +122,7 @@ def check_batch_size(batch_size: int) -> None:
 
 
 def shard(tree: Any, axis: int = 0, over: str = DATA) -> Any:
-    """Inside a program: have each device compute its part of the arrays.
-
-    Args:
-        tree: arrays; an axis that is no multiple of the number of devices is filled up and masked by the compiler.
-        axis: which axis is split.
-        over: `DATA` or `MODELS`.
-
-    Returns:
-        The same values; where no mesh with that axis is set, the same arrays.
-
-    Example:
-        >>> print(jax.jit(lambda x: sharding.shard(x) ** 2)(jnp.arange(3.0)))
-        [0. 1. 4.]
-    """
+    """Inside a program: each device computes its part of the arrays, split along an axis; nothing without a mesh."""
     if axis_size(over) == 1:
         return tree
     spec = PartitionSpec(*[None] * axis, over)
@@ -146,18 +130,7 @@ def shard(tree: Any, axis: int = 0, over: str = DATA) -> Any:
 
 
 def replicate_inside(tree: Any) -> Any:
-    """Inside a program: have all of the arrays on every device.
-
-    Args:
-        tree: arrays.
-
-    Returns:
-        The same values; where no mesh is set, the same arrays.
-
-    Example:
-        >>> print(jax.jit(lambda x: sharding.replicate_inside(x) ** 2)(jnp.arange(3.0)))
-        [0. 1. 4.]
-    """
+    """Inside a program: every device holds all of the arrays; nothing without a mesh."""
     if jax.sharding.get_abstract_mesh().empty:
         return tree
     return jax.tree.map(lambda a: jax.lax.with_sharding_constraint(a, PartitionSpec()), tree)
@@ -170,7 +143,7 @@ def replicate(tree: Any) -> Any:
         tree: numbers, NumPy arrays or JAX arrays, in every process the same.
 
     Returns:
-        JAX arrays; where no mesh is set, on the default device.
+        JAX arrays; without a mesh, on the default device.
 
     Example:
         >>> sharding.replicate({"rate": 0.1})["rate"].is_fully_replicated
@@ -194,13 +167,13 @@ def replicate(tree: Any) -> Any:
 
 
 def from_local(tree: Any) -> Any:
-    """Put this process's part of a batch on its devices, an equal share on each.
+    """Put this process's part of a batch on its devices, an equal part on each.
 
     Args:
-        tree: NumPy arrays; the parts of the processes in their order make up the batch.
+        tree: NumPy arrays; the batch is the parts of all processes in order.
 
     Returns:
-        The batch as JAX arrays; where no mesh is set, on the default device.
+        The batch as JAX arrays; without a mesh, on the default device.
 
     Example:
         >>> sharding.from_local(np.zeros((8, 2))).shape

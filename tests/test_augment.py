@@ -164,27 +164,27 @@ def test_mixup_is_the_formula_in_float64_for_any_alpha():
     mix = jax.jit(lambda *arguments: traces.append(arguments) or augment.mixup(*arguments))
     for alpha in (1.0, 1e-3, 30.0):  # traced: nothing compiles again
         mixed = mix(jax.random.key(4), images, alpha)
-        share, partner = float(mixed.share), np.asarray(mixed.partner)
-        assert mixed.images.dtype == mixed.share.dtype == jnp.float32
+        weight, partner = float(mixed.weight), np.asarray(mixed.partner)
+        assert mixed.images.dtype == mixed.weight.dtype == jnp.float32
         assert mixed.partner.dtype == jnp.int32
-        assert mixed.share.shape == ()
+        assert mixed.weight.shape == ()
         assert sorted(partner.tolist()) == list(range(9))
         for i, image in enumerate(np.asarray(mixed.images)):
-            expected = share * images[i].astype(np.float64) + (1 - share) * images[partner[i]].astype(np.float64)
+            expected = weight * images[i].astype(np.float64) + (1 - weight) * images[partner[i]].astype(np.float64)
             np.testing.assert_allclose(image, expected, rtol=1e-5, atol=1e-4)
     assert len(traces) == 1
 
 
-def test_mixup_shares_follow_the_beta_distribution_and_partners_are_uniform():
+def test_mixup_weights_follow_the_beta_distribution_and_partners_are_uniform():
     images = np.zeros((4, 1, 1, 1), np.float32)
     keys = jax.random.split(jax.random.key(0), 4000)
     mix = jax.jit(jax.vmap(lambda key, alpha: augment.mixup(key, images, alpha)[1:], (0, None)))
     for alpha in (0.2, 1.0, 4.0, 1e-3):
-        partners, shares = (np.asarray(values, np.float64) for values in mix(keys, alpha))
+        partners, weights = (np.asarray(values, np.float64) for values in mix(keys, alpha))
         variance = 1 / (4 * (2 * alpha + 1))
-        assert ((shares >= 0) & (shares <= 1)).all()
-        assert abs(shares.mean() - 0.5) < 4 * np.sqrt(variance / 4000)
-        np.testing.assert_allclose(shares.var(), variance, rtol=0.1)  # which nan is not
+        assert ((weights >= 0) & (weights <= 1)).all()
+        assert abs(weights.mean() - 0.5) < 4 * np.sqrt(variance / 4000)
+        np.testing.assert_allclose(weights.var(), variance, rtol=0.1)  # which nan is not
         counts = np.stack([(partners == k).sum(axis=0) for k in range(4)])
         assert np.abs(counts - 1000).max() < 5 * np.sqrt(750)
 

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from jaxnn.data import Dataset, Split, load
-from jaxnn.data.tfds import cache, records, source
+from jaxnn.data.tfds import _cache, _records, _source
 
 FILES = ["manifest.json", "train_inputs.npy", "train_labels.npy", "test_inputs.npy", "test_labels.npy"]
 
@@ -48,7 +48,7 @@ class World:
         (self.data_dir / "made_up" / "1.0.0").mkdir(parents=True, exist_ok=True)
         (self.data_dir / "made_up" / "1.0.0" / "dataset_info.json").write_text(content)
 
-    def decode(self, found: source.Source) -> Dataset:
+    def decode(self, found: _source.Source) -> Dataset:
         self.decoded.append(found)
         return example()
 
@@ -56,14 +56,14 @@ class World:
         return load("made_up", data_dir=self.data_dir, cache_dir=self.cache_dir, **{"validation_share": 0, **options})
 
     def entry(self) -> Path:
-        (entry,) = cache.entries(self.cache_dir, "made_up")
+        (entry,) = _cache.cache_entries(self.cache_dir, "made_up")
         return entry
 
 
 @pytest.fixture
 def world(tmp_path, monkeypatch) -> World:
     made = World(tmp_path)
-    monkeypatch.setattr(records, "decode", made.decode)
+    monkeypatch.setattr(_records, "decode", made.decode)
     return made
 
 
@@ -116,17 +116,17 @@ def test_every_bit_of_every_array_file_counts(world):
         for place in np.random.default_rng(0).integers(0, len(content), 40):
             path.write_bytes(content[:place] + bytes([content[place] ^ 16]) + content[place + 1 :])
             with pytest.raises(OSError, match="checksum"):
-                cache.read(world.entry())
+                _cache.read(world.entry())
         path.write_bytes(content)
-    assert equal(cache.read(world.entry()), example())
+    assert equal(_cache.read(world.entry()), example())
 
 
 def test_damage_in_a_later_block_is_found(world, monkeypatch):
-    monkeypatch.setattr(cache, "BLOCK", 100)
+    monkeypatch.setattr(_cache, "BLOCK", 100)
     world.load()
     flip(world.entry() / "train_inputs.npy", 0.9)
     with pytest.raises(OSError, match="checksum"):
-        cache.read(world.entry())
+        _cache.read(world.entry())
 
 
 def test_a_manifest_that_lies_consistently_about_classes_is_found(world):
@@ -134,15 +134,15 @@ def test_a_manifest_that_lies_consistently_about_classes_is_found(world):
     path = world.entry() / "manifest.json"
     path.write_text(path.read_text().replace('"cat"', '"cut"'))
     with pytest.raises(OSError, match=r"manifest\.json is damaged"):
-        cache.read(world.entry())
+        _cache.read(world.entry())
 
 
 def test_another_format_is_not_read(world, monkeypatch):
-    monkeypatch.setattr(cache, "FORMAT", 2)
+    monkeypatch.setattr(_cache, "FORMAT", 2)
     world.load()
     monkeypatch.undo()
     with pytest.raises(OSError, match=r"format 2, .* reads format 1"):
-        cache.read(world.entry())
+        _cache.read(world.entry())
 
 
 def test_second_load_decodes_nothing_and_maps_memory(world):
@@ -163,7 +163,7 @@ def test_a_changed_source_is_decoded_anew(world):
     world.prepare("shard 2")
     world.load()
     assert len(world.decoded) == 2
-    assert len(cache.entries(world.cache_dir, "made_up")) == 2
+    assert len(_cache.cache_entries(world.cache_dir, "made_up")) == 2
     world.prepare("shard 1")
     world.load()
     assert len(world.decoded) == 2
@@ -172,9 +172,9 @@ def test_a_changed_source_is_decoded_anew(world):
 def test_a_shard_of_another_size_is_another_source(world):
     shard = world.data_dir / "made_up" / "1.0.0" / "made_up-train.array_record-00000-of-00001"
     shard.write_bytes(b"1")
-    before = source.find("made_up", world.data_dir)
+    before = _source.find("made_up", world.data_dir)
     shard.write_bytes(b"12")
-    after = source.find("made_up", world.data_dir)
+    after = _source.find("made_up", world.data_dir)
     assert before is not None
     assert after is not None
     assert before.fingerprint != after.fingerprint
@@ -212,7 +212,7 @@ dataset = load("made_up", data_dir="/nowhere", cache_dir={str(carried)!r}, valid
 np.savez({str(tmp_path / "read.npz")!r}, *dataset.train, *dataset.validation, *dataset.test)
 print(ascii(dataset.classes))
 """
-    root = Path(cache.__file__).parents[3]
+    root = Path(_cache.__file__).parents[3]
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=root, check=False)
     assert result.returncode == 0, result.stderr
     assert result.stdout.strip() == ascii(whole.classes)
@@ -233,7 +233,7 @@ def test_an_interrupted_writer_leaves_nothing(world, monkeypatch, stop):
     monkeypatch.setattr(np, "save", interrupted)
     entry = world.cache_dir / "made_up" / "1.0.0" / "0123456789abcdef"
     with pytest.raises(stop, match="stopped here"):
-        cache.write(entry, example())
+        _cache.write(entry, example())
     assert list(entry.parent.iterdir()) == []
 
 
@@ -241,13 +241,13 @@ def test_what_a_killed_writer_left_is_ignored_and_later_removed(world):
     whole = world.load()
     left = world.entry().with_name(f".{world.entry().name}.0123.tmp")
     world.entry().rename(left)
-    assert cache.entries(world.cache_dir, "made_up") == []
+    assert _cache.cache_entries(world.cache_dir, "made_up") == []
     assert equal(world.load(), whole)
     assert len(world.decoded) == 2
     assert left.exists()  # it might still be written
     old = time.time() - 2 * 24 * 3600
     os.utime(left, (old, old))
-    cache.write(world.entry().with_name("f" * 16), example())
+    _cache.write(world.entry().with_name("f" * 16), example())
     assert not left.exists()
 
 
@@ -257,8 +257,8 @@ def test_many_writers_of_one_entry(tmp_path):
         if damaged:
             flip(entry / "train_inputs.npy", 0.5)
         with ThreadPoolExecutor(8) as pool:
-            list(pool.map(lambda _: cache.write(entry, example()), range(24)))
-        assert equal(cache.read(entry), example())
+            list(pool.map(lambda _: _cache.write(entry, example()), range(24)))
+        assert equal(_cache.read(entry), example())
         assert list(entry.parent.iterdir()) == [entry]
 
 
@@ -273,9 +273,9 @@ def test_an_entry_that_another_process_puts_and_moves_meanwhile_is_written_again
         return rename(path, target)
 
     monkeypatch.setattr(Path, "rename", busy)
-    cache.write(entry, example())
+    _cache.write(entry, example())
     assert refused
-    assert equal(cache.read(entry), example())
+    assert equal(_cache.read(entry), example())
 
 
 def test_a_cache_that_cannot_be_written_is_done_without(world):
@@ -290,14 +290,14 @@ def test_where_the_cache_is(monkeypatch, tmp_path):
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.delenv("JAXNN_CACHE_DIR", raising=False)
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
-    assert cache.root(None) == tmp_path / ".cache" / "jaxnn"
+    assert _cache.cache_dir(None) == tmp_path / ".cache" / "jaxnn"
     monkeypatch.setenv("XDG_CACHE_HOME", "/xdg")
-    assert cache.root(None) == Path("/xdg/jaxnn")
+    assert _cache.cache_dir(None) == Path("/xdg/jaxnn")
     monkeypatch.setenv("JAXNN_CACHE_DIR", "/own")
-    assert cache.root(None) == Path("/own")
-    assert cache.root("~/argument") == tmp_path / "argument"
+    assert _cache.cache_dir(None) == Path("/own")
+    assert _cache.cache_dir("~/argument") == tmp_path / "argument"
     monkeypatch.delenv("TFDS_DATA_DIR", raising=False)
-    assert source.root(None) == tmp_path / "tensorflow_datasets"
+    assert _source.data_dir(None) == tmp_path / "tensorflow_datasets"
     monkeypatch.setenv("TFDS_DATA_DIR", "/prepared")
-    assert source.root(None) == Path("/prepared")
-    assert source.root("/argument") == Path("/argument")
+    assert _source.data_dir(None) == Path("/prepared")
+    assert _source.data_dir("/argument") == Path("/argument")

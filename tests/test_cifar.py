@@ -11,7 +11,7 @@ import pytest
 import tensorflow_datasets as tfds
 
 from jaxnn.data import load
-from jaxnn.data.tfds import cifar
+from jaxnn.data.tfds import _cifar
 
 CLASSES = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
 COARSE = [f"coarse_{i}" for i in range(20)]
@@ -21,7 +21,7 @@ FINE = [f"fine_{i}" for i in range(100)]
 class Made(NamedTuple):
     """What was put into an archive; per split: images [N, 32, 32, 3] and labels [N, labels per image]."""
 
-    archive: cifar.Archive
+    archive: _cifar.Archive
     path: Path
     train: tuple[np.ndarray, np.ndarray]
     test: tuple[np.ndarray, np.ndarray]
@@ -35,14 +35,14 @@ def records(images: np.ndarray, labels: np.ndarray) -> bytes:
     )
 
 
-def pack(path: Path, folder: str, files: dict[str, bytes]) -> cifar.Archive:
+def pack(path: Path, folder: str, files: dict[str, bytes]) -> _cifar.Archive:
     with tarfile.open(path, "w:gz") as tar:
         for name, content in files.items():
             member = tarfile.TarInfo(f"{folder}/{name}")
             member.size = len(content)
             tar.addfile(member, io.BytesIO(content))
     content = path.read_bytes()
-    return cifar.Archive(path.as_uri(), len(content), hashlib.sha256(content).hexdigest())
+    return _cifar.Archive(path.as_uri(), len(content), hashlib.sha256(content).hexdigest())
 
 
 def cifar10_files(rng: np.random.Generator) -> tuple[dict[str, bytes], tuple, tuple]:
@@ -93,7 +93,7 @@ def nothing_prepared(data_dir: Path) -> bool:
 
 
 def test_cifar10_is_read_back_pixel_for_pixel(made, tmp_path):
-    cifar.prepare("cifar10", tmp_path / "tfds", made.archive)
+    _cifar.prepare("cifar10", tmp_path / "tfds", made.archive)
     dataset = load("cifar10", data_dir=tmp_path / "tfds", cache_dir=tmp_path / "cache", validation_share=0)
     assert list(dataset.classes) == CLASSES
     assert dataset.train.inputs.dtype == np.uint8
@@ -103,7 +103,7 @@ def test_cifar10_is_read_back_pixel_for_pixel(made, tmp_path):
 
 
 def test_cifar100_has_fine_labels(made100, tmp_path):
-    cifar.prepare("cifar100", tmp_path / "tfds", made100.archive)
+    _cifar.prepare("cifar100", tmp_path / "tfds", made100.archive)
     dataset = load("cifar100", data_dir=tmp_path / "tfds", cache_dir=tmp_path / "cache", validation_share=0)
     assert list(dataset.classes) == FINE
     assert pairs(*dataset.train) == pairs(made100.train[0], made100.train[1][:, 1])
@@ -115,7 +115,7 @@ def test_cifar100_has_fine_labels(made100, tmp_path):
 @pytest.mark.parametrize(("name", "pixels"), [("cifar10", "made"), ("cifar100", "made100")])
 def test_tfds_reads_what_we_prepared(name, pixels, tmp_path, request):
     original: Made = request.getfixturevalue(pixels)
-    cifar.prepare(name, tmp_path, original.archive)
+    _cifar.prepare(name, tmp_path, original.archive)
     assert (tmp_path / name / "3.0.2" / "dataset_info.json").exists()
     for split, (images, labels) in (("train", original.train), ("test", original.test)):
         examples = list(tfds.data_source(name, split=split, data_dir=tmp_path))
@@ -128,7 +128,7 @@ def test_tfds_reads_what_we_prepared(name, pixels, tmp_path, request):
 
 @pytest.mark.parametrize(("name", "size"), [("cifar10", 170_052_171), ("cifar100", 168_513_733)])
 def test_the_registered_archive_is_the_binary_version(name, size):
-    archive = cifar.registered(name)
+    archive = _cifar.registered(name)
     assert archive.url == f"https://www.cs.toronto.edu/~kriz/cifar-{name.removeprefix('cifar')}-binary.tar.gz"
     assert archive.size == size
     assert len(archive.sha256) == 64
@@ -137,7 +137,7 @@ def test_the_registered_archive_is_the_binary_version(name, size):
 def test_an_archive_put_there_by_hand_is_used(made, tmp_path):
     (tmp_path / "downloads").mkdir()
     (tmp_path / "downloads" / made.path.name).write_bytes(made.path.read_bytes())
-    cifar.prepare("cifar10", tmp_path, made.archive._replace(url="http://127.0.0.1:9/cifar-10-binary.tar.gz"))
+    _cifar.prepare("cifar10", tmp_path, made.archive._replace(url="http://127.0.0.1:9/cifar-10-binary.tar.gz"))
     assert len(tfds.data_source("cifar10", split="test", data_dir=tmp_path)) == 20
 
 
@@ -158,14 +158,14 @@ def test_a_damaged_archive_is_named_and_refused(made, damage, by_hand, tmp_path)
     path.write_bytes(DAMAGES[damage](made.path.read_bytes()))
     told = "SHA-256 .* instead of" if damage == "one bit flipped" else "bytes instead of"
     with pytest.raises(OSError, match=f"{path}.*{told}"):
-        cifar.prepare("cifar10", tmp_path / "tfds", made.archive._replace(url=path.as_uri()))
+        _cifar.prepare("cifar10", tmp_path / "tfds", made.archive._replace(url=path.as_uri()))
     assert nothing_prepared(tmp_path / "tfds")
 
 
 def test_without_a_network_the_error_is_one_line_with_url_and_place(made, tmp_path):
     url = "http://127.0.0.1:9/cifar-10-binary.tar.gz"
     with pytest.raises(ConnectionError) as caught:
-        cifar.prepare("cifar10", tmp_path, made.archive._replace(url=url))
+        _cifar.prepare("cifar10", tmp_path, made.archive._replace(url=url))
     assert url in str(caught.value)
     assert str(tmp_path / "downloads" / "cifar-10-binary.tar.gz") in str(caught.value)
     assert "\n" not in str(caught.value)
@@ -174,7 +174,7 @@ def test_without_a_network_the_error_is_one_line_with_url_and_place(made, tmp_pa
 
 
 def test_load_downloads_what_is_not_prepared(made, tmp_path, monkeypatch):
-    monkeypatch.setattr(cifar, "registered", lambda name: {"cifar10": made.archive}[name])
+    monkeypatch.setattr(_cifar, "registered", lambda name: {"cifar10": made.archive}[name])
     dataset = load("cifar10", data_dir=tmp_path / "tfds", cache_dir=tmp_path / "cache", validation_share=0.2)
     np.testing.assert_array_equal(np.bincount(dataset.validation.labels), [1] * 10)
     assert len(dataset.train.labels) == 40
@@ -186,7 +186,7 @@ def test_an_archive_without_a_file_leaves_nothing_prepared(lost, tmp_path):
     del files[lost]
     archive = pack(tmp_path / "cifar-10-binary.tar.gz", "cifar-10-batches-bin", files)
     with pytest.raises(OSError, match=f"does not contain {lost}"):
-        cifar.prepare("cifar10", tmp_path / "tfds", archive)
+        _cifar.prepare("cifar10", tmp_path / "tfds", archive)
     assert nothing_prepared(tmp_path / "tfds")
 
 
@@ -195,5 +195,5 @@ def test_an_archive_of_broken_records_leaves_nothing_prepared(tmp_path):
     files["test_batch.bin"] = files["test_batch.bin"][:-1]
     archive = pack(tmp_path / "cifar-10-binary.tar.gz", "cifar-10-batches-bin", files)
     with pytest.raises(Exception, match="reshape"):
-        cifar.prepare("cifar10", tmp_path / "tfds", archive)
+        _cifar.prepare("cifar10", tmp_path / "tfds", archive)
     assert nothing_prepared(tmp_path / "tfds")

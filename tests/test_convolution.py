@@ -10,7 +10,7 @@ import pytest
 from jax import lax
 
 from jaxnn import training
-from jaxnn.interop.convolution import with_fast_gradients
+from jaxnn.interop._convolution import with_fast_gradients
 
 KEY = jax.random.key(0)
 CONVOLUTIONS = {

@@ -140,7 +140,7 @@ def test_toy_options_reach_the_function():
         ({"name": "circle", "classes": 3}, TypeError, "'circle' has no option 'classes'; it has size, noise"),
         ({"name": "spiral", "size": -5}, ValueError, "size .* got -5"),
         ({"name": "spiral", "noise": -1}, ValueError, "noise .* got -1"),
-        ({"name": "spiral", "size": 6}, ValueError, r"the test share=0\.2 of the 2 examples .* load more"),
+        ({"name": "spiral", "size": 6}, ValueError, r"the test fraction=0\.2 of the 2 examples .* load more"),
         ({"name": 3}, TypeError, "name .* got 3"),
         ({"name": "cifr10"}, ValueError, "unknown data set 'cifr10'; did you mean 'cifar10'"),
         ({"name": "CIFAR10"}, ValueError, "unknown data set 'CIFAR10'; did you mean 'cifar10'"),

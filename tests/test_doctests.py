@@ -18,13 +18,8 @@ from test_source import FEATURES, LABEL, examples, images, prepare
 OPTIONS = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
 EVERY = {str(param.id): param.values[0] for param in public_names()}
 DOWNLOADS = "it downloads 163 MB"
-SHARED = "what both classifiers do: their examples show it"
 WITHOUT = {
-    "data.tfds.cifar.Cifar10": DOWNLOADS,
-    "data.tfds.cifar.Cifar100": DOWNLOADS,
-    "data.tfds.cifar.prepare": DOWNLOADS,
-    "data.tfds.source.prepare": DOWNLOADS,
-    "interop.sklearn._base.BaseClassifier": SHARED,
+    "data.tfds.prepare": DOWNLOADS,
 }
 SLOW = {"interop.export.to_onnx"}  # loads the converter
 

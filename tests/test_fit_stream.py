@@ -13,7 +13,7 @@ from test_source import LABEL, examples, images, prepare
 
 from jaxnn import checkpoint, losses, models, sharding, training
 from jaxnn.data import augment, loader, preprocess
-from jaxnn.data.tfds import records, source
+from jaxnn.data.tfds import _records, _source
 
 KEY = jax.random.key(4)
 COUNT, BATCH, SHAPE = 50, 8, (5, 4, 3)
@@ -38,7 +38,7 @@ def prepared(tmp_path_factory):
     folder = tmp_path_factory.mktemp("tiny")
     features = {"image": tfds.features.Image(shape=SHAPE), "label": LABEL}
     prepare(folder, features, {"train": examples(images(COUNT)), "test": examples(images(21, seed=1))})
-    found = source.find("tiny", folder)
+    found = _source.find("tiny", folder)
     assert found is not None
     return found
 
@@ -46,7 +46,7 @@ def prepared(tmp_path_factory):
 @pytest.fixture(scope="module")
 def whole(prepared):
     """All of it in memory."""
-    dataset = records.decode(prepared)
+    dataset = _records.decode(prepared)
     statistics = preprocess.fit_moments(dataset.train.inputs)
     return training.Data(*dataset.train, statistics, evaluate={"held": dataset.test})
 
@@ -241,7 +241,7 @@ def test_what_is_not_finite_is_found_at_its_step(bad, step):
 @pytest.mark.parametrize("size", [1, 8, 20, 21, 50])
 def test_every_example_is_examined_once_and_counted(size, prepared, whole):
     params = task(H).model.init(KEY)
-    test = records.decode(prepared).test
+    test = _records.decode(prepared).test
     batches = loader.sequential_batches(loader.OnDisk(prepared, "test"), batch_size=size, threads=2)
     found = training.evaluate(task, H, whole.statistics, params, None, batches)
     x = (test.inputs.astype(np.float64) - np.asarray(whole.statistics.mean)) / np.asarray(whole.statistics.std)

@@ -150,7 +150,7 @@ def test_a_run_measures_and_keeps_the_averaged_parameters():
 
 @pytest.mark.parametrize("decay", [1.0, -0.1, float("nan")])
 def test_a_wrong_decay_is_refused(decay):
-    with pytest.raises(ValueError, match="averaged: decay"):
+    with pytest.raises(ValueError, match="with_ema: decay"):
         optimizers.with_ema(optax.sgd(0.1), decay)
 
 

@@ -79,9 +79,9 @@ def test_odd_files_are_skipped_and_listed_or_refused(tmp_path):
     (tmp_path / "set" / "readme.md").touch()
     (tmp_path / "set" / ".DS_Store").touch()
     (tmp_path / "set" / "dark" / ".hidden").touch()
-    with pytest.warns(RuntimeWarning, match="4 of 24 were skipped") as told:
+    with pytest.warns(RuntimeWarning, match="4 of 24 were skipped") as warned:
         dataset = load(f"folder:{tmp_path / 'set'}")
-    message = str(told[0].message)
+    message = str(warned[0].message)
     assert all(name in message for name in ("notes.txt", "half.png", "empty.png", "readme.md (in no class's folder)"))
     assert "hidden" not in message
     assert sum(len(split.labels) for split in dataset[2:]) == 20
@@ -188,16 +188,16 @@ def test_wrong_data_are_refused(tmp_path):
         ("folder:{}/set", {"image_size": -1}, ValueError, "image_size must be at least 1, got -1"),
         ("digits", {"strict": True}, ValueError, "strict=True is for folder:PATH, csv:PATH, npz:PATH; 'digits' has no"),
         ("csv:{}/none.csv", {"label": "x"}, OSError, "none.csv"),
-        ("csv:{}/bad.csv", {"label": "x"}, ValueError, "is no CSV table in UTF-8"),
+        ("csv:{}/bad.csv", {"label": "x"}, ValueError, "not a CSV table in UTF-8"),
         ("csv:{}/text.csv", {}, ValueError, "the label must be one of its columns, a, kind; got None"),
-        ("csv:{}/text.csv", {"label": "kind"}, ValueError, "column a must hold numbers; 2 of its 3 values are none"),
-        ("csv:{}/twice.csv", {"label": "kind"}, ValueError, "each with a name of its own; got a, a, kind"),
+        ("csv:{}/text.csv", {"label": "kind"}, ValueError, "column a must hold numbers; 2 of its 3 values"),
+        ("csv:{}/twice.csv", {"label": "kind"}, ValueError, "unique name; got a, a, kind"),
         ("csv:{}/empty.csv", {"label": "kind"}, ValueError, "the label must be one of its columns"),
         ("{}/other.npz", {}, ValueError, r"it has \['a'\]"),
         ("{}/float.npz", {}, ValueError, "y must be whole numbers or text, one for each of the 3 x; got float64"),
         ("{}/deep.npz", {}, ValueError, r"x must be numbers \[N, D\], or bytes .* got float64\[3, 2, 2\]"),
         ("{}/single.npz", {}, ValueError, "must have at least two classes, got 1"),
-        ("{}/bad.npz", {}, ValueError, "is damaged or no .npz file"),
+        ("{}/bad.npz", {}, ValueError, "is damaged or not an .npz file"),
         ("{}/none.npz", {}, OSError, "none.npz"),
     ]
     for name, options, error, match in wrong:

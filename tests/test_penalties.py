@@ -36,7 +36,7 @@ def test_penalty_is_the_loop_over_weights_without_biases(tree, counted):
         value = penalty(tree)
         assert (value.shape, value.dtype) == ((), jnp.float32)
         assert float(value) == float(jax.jit(penalty)(tree)) == expected
-    assert [w.tolist() for w in losses.weights(tree)] == [w.tolist() for w in counted]
+    assert [w.tolist() for w in losses._weights(tree)] == [w.tolist() for w in counted]
 
 
 def test_penalty_of_a_real_flax_network():
@@ -63,7 +63,7 @@ def test_half_precision(dtype):
     assert losses.l1(W1.astype(dtype)) == 6.5
 
 
-@pytest.mark.parametrize("penalty", [losses.l2, losses.l1, losses.weights])
+@pytest.mark.parametrize("penalty", [losses.l2, losses.l1, losses._weights])
 def test_a_weight_that_is_not_floating_point_is_named(penalty):
     with pytest.raises(TypeError, match=r"params\[1\]\['w'\] must be floating point, got int32"):
         penalty([{"w": W1}, {"w": jnp.arange(3)}])

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from experiments.playground.engine import points as data
 from experiments.playground.engine.links import MAX_FILE, MAX_LINK, Saved, View, from_file, from_link, to_file, to_link
+from experiments.playground.engine.registry import FEATURES
 from experiments.playground.engine.session import check_weights
-from experiments.playground.engine.settings import BOUNDS, CHOICES, FEATURES, Settings, change, shape_of
+from experiments.playground.engine.settings import BOUNDS, CHOICES, Settings, change, shape_of
 from experiments.playground.page.presets import PRESETS
 
 
@@ -38,7 +39,7 @@ def some_settings():
     }
     choices = {name: st.sampled_from(values) for name, values in CHOICES.items()}
     hidden = st.lists(st.integers(1, 32), max_size=6)
-    features = st.lists(st.sampled_from(FEATURES), min_size=1)
+    features = st.lists(st.sampled_from(list(FEATURES)), min_size=1)
     return st.fixed_dictionaries({}, optional={**numbers, **choices, "hidden": hidden, "features": features})
 
 

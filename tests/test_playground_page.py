@@ -18,6 +18,7 @@ from experiments.playground.page.presets import PRESETS
 pytest.importorskip("bokeh", reason="the extra 'playground' is not installed")
 sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
 ROOT = Path(__file__).resolve().parents[1]
+PLANE = "Array.from(Bokeh.documents[0].roots().find(r => r.name == 'plane').renderers[0].data_source.data.image[0])"
 
 
 @functools.cache
@@ -82,10 +83,7 @@ class Tab:
         return self.page.evaluate("n => Bokeh.documents[0].roots().find(r => r.name == n).id", place)
 
     def plane(self) -> list[int]:
-        code = (
-            "Array.from(Bokeh.documents[0].roots().find(r => r.name == 'plane').renderers[0].data_source.data.image[0])"
-        )
-        return self.page.evaluate(code)
+        return self.page.evaluate(PLANE)
 
     def at(self, x: float, y: float) -> tuple[float, float]:
         """The screen position of a point of the plane."""
@@ -294,8 +292,7 @@ def test_the_picture_is_saved_as_png_and_a_neuron_is_enlarged_and_edited(open_ta
     x, y = tab.page.evaluate(where)
     tab.page.mouse.move(x, y)
     tab.until("playground.hovered === 3")
-    tab.page.wait_for_timeout(500)
-    assert tab.plane() != regions
+    tab.until(f"JSON.stringify({PLANE}) !== '{json.dumps(regions, separators=(',', ':'))}'")
     tab.page.mouse.click(x, y)
     field = tab.page.get_by_label("Bias 1: 2")
     before = tab.status()["losses"][0]

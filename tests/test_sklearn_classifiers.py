@@ -145,7 +145,7 @@ def test_a_warm_start_goes_on_and_a_cold_one_does_not():
         losses[name] = [model.fit(X, NAMES).loss_ for _ in range(3)]
     assert losses["warm"][0] > losses["warm"][1] > losses["warm"][2]
     assert len(set(losses["cold"])) == 1
-    with pytest.raises(ValueError, match="with warm_start=True the classes must be those of before"):
+    with pytest.raises(ValueError, match="with warm_start=True the classes must be those of the last fit"):
         warm.fit(X, Y)
 
 
@@ -247,7 +247,7 @@ def test_wrong_data_are_refused():
         by_steps().fit(X[:50], Y[:50])
     with pytest.raises(ValueError, match="first call of partial_fit needs classes"):
         by_steps().partial_fit(X, Y)
-    with pytest.raises(ValueError, match=r"y has classes that were not there before: \[2\]"):
+    with pytest.raises(ValueError, match=r"y has classes that the first call did not name: \[2\]"):
         by_steps().partial_fit(X, Y, classes=[0, 1])
     with pytest.raises(AttributeError, match="no attribute 'partial_fit'") as missing:
         _ = LinearClassifier().partial_fit

@@ -10,7 +10,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_random_state
 
-from jaxnn.interop.sklearn import LinearClassifier, MLPClassifier, VmapSearchCV, _jobs, _search
+from jaxnn.interop.sklearn import LinearClassifier, MLPClassifier, VmapSearchCV, _jobs
 
 pytestmark = pytest.mark.usefixtures("standard_promotion")
 
@@ -44,8 +44,8 @@ def same(ours, theirs):
 @pytest.fixture
 def alone(monkeypatch):
     """How many trainings the search has made one by one."""
-    made = []
-    monkeypatch.setattr(_search, "train", lambda plan: made.append(plan) or _jobs.train(plan))
+    made, train = [], _jobs.train
+    monkeypatch.setattr(_jobs, "train", lambda job: made.append(job) or train(job))
     return made
 
 
@@ -96,14 +96,14 @@ def test_several_measures_and_a_splitter_that_draws():
     assert ours.multimetric_
 
 
-def test_settings_that_cannot_be_trained_are_told_as_scikit_learn_tells_them():
+def test_settings_that_cannot_be_trained_give_the_warnings_of_scikit_learn():
     grid = {"learning_rate_init": [0.02, 1e30], "l2": [1e3, -1.0]}
     with (
         pytest.warns(UserWarning, match="test scores are non-finite"),
-        pytest.warns(FitFailedWarning, match="became non-finite") as told,
+        pytest.warns(FitFailedWarning, match="became non-finite") as warned,
     ):
         ours = VmapSearchCV(LINEAR, {**grid, "l2": [1e-3, -1.0]}, cv=2).fit(X, Y)
-    assert "l2 must be at least 0" in str(told[0].message)
+    assert "l2 must be at least 0" in str(warned[0].message)
     assert np.isfinite(ours.cv_results_["mean_test_score"]).tolist() == [True, False, False, False]
     with pytest.raises(ValueError, match="l2 must be at least 0"):
         VmapSearchCV(LINEAR, {"l2": [-1.0]}, cv=2, error_score="raise").fit(X, Y)

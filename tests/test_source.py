@@ -12,7 +12,7 @@ import tensorflow_datasets as tfds
 from PIL import Image
 
 from jaxnn.data import load
-from jaxnn.data.tfds import source
+from jaxnn.data.tfds import _source
 
 FEATURES = tfds.features
 LABEL = FEATURES.ClassLabel(names=["even", "odd"])
@@ -184,10 +184,10 @@ def test_a_damaged_description_is_named(prepared, name, kind):
 
 
 def test_a_cifar_folder_without_description_is_named(tmp_path, monkeypatch):
-    from jaxnn.data.tfds import cifar
+    from jaxnn.data.tfds import _cifar
 
     (tmp_path / "cifar10" / "3.0.2").mkdir(parents=True)
-    monkeypatch.setattr(cifar, "prepare", lambda name, data_dir: None)  # TFDS takes the folder for a prepared set
+    monkeypatch.setattr(_cifar, "prepare", lambda name, data_dir: None)  # TFDS takes the folder for a prepared set
     with pytest.raises(OSError, match=r"without dataset_info\.json: delete"):
         load("cifar10", data_dir=tmp_path, cache_dir=tmp_path / "cache")
 
@@ -204,9 +204,9 @@ def test_tfrecord_files_are_refused_with_the_way_out(prepared):
 
 
 def test_what_needs_tensorflow_says_what_to_run(tmp_path, monkeypatch):
-    find = source.importlib.util.find_spec
+    find = _source.importlib.util.find_spec
     monkeypatch.setattr(
-        source.importlib.util, "find_spec", lambda name, *a: None if name == "tensorflow" else find(name, *a)
+        _source.importlib.util, "find_spec", lambda name, *a: None if name == "tensorflow" else find(name, *a)
     )
     with pytest.raises(ImportError) as caught:
         load("mnist", data_dir=tmp_path / "tfds", cache_dir=tmp_path)

@@ -17,7 +17,7 @@ from test_source import LABEL, damage, examples, images, prepare
 from experiments.benchmark import streaming
 from jaxnn import losses, models, sharding, training
 from jaxnn.data import load, loader
-from jaxnn.data.tfds import records, source
+from jaxnn.data.tfds import _records, _source
 from jaxnn.random import epoch_key, feistel_keys, permutation, permutation_at
 
 KEY = jax.random.key(4)
@@ -30,14 +30,14 @@ def prepared(tmp_path_factory):
     folder = tmp_path_factory.mktemp("tiny")
     features = {"image": tfds.features.Image(shape=SHAPE), "label": LABEL}
     prepare(folder, features, {"train": examples(images(COUNT)), "test": examples(images(6, seed=1))})
-    found = source.find("tiny", folder)
+    found = _source.find("tiny", folder)
     assert found is not None
     return found
 
 
 @pytest.fixture(scope="module")
 def decoded(prepared):
-    return records.decode(prepared).train
+    return _records.decode(prepared).train
 
 
 @pytest.mark.parametrize("n", [1, 2, 7, 100, 101, 1000, 50_000])
@@ -147,11 +147,11 @@ def test_what_fits_is_decoded_and_what_does_not_is_streamed(prepared, monkeypatc
 def test_a_set_larger_than_the_memory_is_refused_before_it_is_decoded(prepared, tmp_path, monkeypatch):
     size = COUNT * 5 * 4 * 3
     options = {"data_dir": prepared.folder.parents[1], "cache_dir": tmp_path}
-    monkeypatch.setattr(records, "memory", lambda: size - 1)
-    with pytest.raises(ValueError, match=r"images of tiny take 0\.0 GiB when decoded.*with jaxnn\.data\.stream"):
+    monkeypatch.setattr(_records, "memory", lambda: size - 1)
+    with pytest.raises(ValueError, match=r"images of tiny take 0\.0 GiB when decoded.*with jaxnn\.data\.loader"):
         load("tiny", **options)
     assert list(tmp_path.iterdir()) == []
-    monkeypatch.setattr(records, "memory", lambda: size)
+    monkeypatch.setattr(_records, "memory", lambda: size)
     assert len(load("tiny", **options, validation_share=0).train.labels) == COUNT
 
 
@@ -160,7 +160,7 @@ def test_the_memory_is_what_the_process_may_use(run_python):
     assert loader.memory() <= total
     assert resource.getrlimit(resource.RLIMIT_DATA)[0] == resource.RLIM_INFINITY
     code = "import resource\nfrom jaxnn.data import loader\nresource.setrlimit(resource.RLIMIT_DATA, (2**30, 2**30))\n"
-    assert run_python(code + "print(stream.memory())").strip() == str(2**30)
+    assert run_python(code + "print(loader.memory())").strip() == str(2**30)
 
 
 @pytest.fixture
@@ -175,7 +175,7 @@ def group():
 
 def test_the_limit_of_the_control_group_counts(group, run_python):
     code = f"import os\nopen({str(group)!r}, 'w').write(str(os.getpid()))\nfrom jaxnn.data import loader\n"
-    assert run_python(code + "print(stream.memory())").strip() == str(300 * 2**20)
+    assert run_python(code + "print(loader.memory())").strip() == str(300 * 2**20)
 
 
 def test_what_holds_more_than_the_control_group_allows_is_killed(group):
@@ -187,7 +187,7 @@ def test_what_holds_more_than_the_control_group_allows_is_killed(group):
 def test_the_benchmark_reads_every_example_once(tmp_path, monkeypatch):
     options = streaming.Options(side=16, batch_size=8, hidden=4)
     streaming.make_images(tmp_path, 44, 16)
-    found = source.find(streaming.NAME, tmp_path)
+    found = _source.find(streaming.NAME, tmp_path)
     assert found is not None
     whole = loader.open_examples(found, "train")
     assert [len(whole), *np.unique(whole.take(np.arange(44))[1])] == [44, *range(10)]
@@ -209,9 +209,9 @@ def test_the_benchmark_reads_every_example_once(tmp_path, monkeypatch):
     [
         ({"batch_size": 0}, "batch_size must be from 1 to 50.*got 0"),
         ({"batch_size": 51}, "batch_size must be from 1 to 50.*got 51"),
-        ({"epochs": 0}, "epochs and threads from 1.*got 0, 2, 0"),
-        ({"threads": 0}, "epochs and threads from 1.*got 3, 0, 0"),
-        ({"workers": -1}, "workers from 0; got 3, 2, -1"),
+        ({"epochs": 0}, "epochs and threads must be at least 1.*got 0, 2, 0"),
+        ({"threads": 0}, "epochs and threads must be at least 1.*got 3, 0, 0"),
+        ({"workers": -1}, "workers at least 0; got 3, 2, -1"),
         ({"first_step": -1}, "first_step must be from 0 to 18.*got -1"),
         ({"first_step": 19}, "first_step must be from 0 to 18.*got 19"),
     ],
@@ -237,7 +237,7 @@ def test_an_unknown_split_and_a_wrong_share_are_refused(prepared):
 def test_a_damaged_file_is_named(kind, tmp_path):
     features = {"image": tfds.features.Image(shape=SHAPE), "label": LABEL}
     prepare(tmp_path, features, {"train": examples(images(COUNT)), "test": examples(images(6))})
-    found = source.find("tiny", tmp_path)
+    found = _source.find("tiny", tmp_path)
     assert found is not None
     [shard] = found.folder.glob("*train*")
     damage(shard, kind)

@@ -23,7 +23,7 @@ from experiments.classifier import resume, saved
 from experiments.cli import command
 from jaxnn import checkpoint, training
 from jaxnn.data import _load, load
-from jaxnn.data.tfds import lazy
+from jaxnn.data.tfds import _lazy
 
 SHAPE, TRAIN, TEST = (6, 5, 3), 300, 37
 COUNTED = ["--epochs", "3", "--batch-size", "16", "--checkpoint-minutes", "0"]
@@ -127,7 +127,7 @@ def test_what_would_fill_the_memory_is_streamed_and_told(data_dir, tmp_path, mon
     given: dict[str, Any] = {"data_dir": data_dir, "memory_share": 0.5}
     assert isinstance(load("tiny", **given).train.inputs, np.ndarray)
     monkeypatch.setattr(_load, "memory", lambda: 2 * size - 1)
-    assert isinstance(load("tiny", **given).train.inputs, lazy.DiskImages)
+    assert isinstance(load("tiny", **given).train.inputs, _lazy.DiskImages)
     assert isinstance(load("tiny", data_dir=data_dir).train.inputs, np.ndarray)  # as without the option
     arguments = [*options(data_dir)[:4], *COUNTED, *NETWORK, "--quick", "--epochs", "1"]
     assert train.main([*arguments, "--out", str(tmp_path / "run")]) == 0
@@ -204,7 +204,7 @@ def test_stopped_in_the_middle_of_an_epoch_it_ends_as_if_it_had_not_been(
     assert train.main(["--resume", str(out), "--memory-share", "1", "--data-dir", str(data_dir)]) == 2
     assert "images streamed from disk" in capsys.readouterr().err
     assert train.main(["--resume", str(out)]) == 0
-    assert f"going on after epoch {epoch} and {step} steps of the next" in " ".join(capsys.readouterr().out.split())
+    assert f"after epoch {epoch} and {step} steps of the next" in " ".join(capsys.readouterr().out.split())
     assert_same_results(out, undisturbed)
 
 
@@ -330,7 +330,7 @@ def test_a_wrong_share_is_refused_in_one_line(main, arguments, said, tmp_path, c
 
 def test_images_that_are_more_than_the_memory_are_not_decoded_at_once(data_dir, monkeypatch):
     images = load("tiny", data_dir=data_dir, memory_share=0).train.inputs
-    monkeypatch.setattr(lazy, "memory", lambda: 1000)
+    monkeypatch.setattr(_lazy, "memory", lambda: 1000)
     with pytest.raises(ValueError, match=r"270 images of tiny take .* read them with jaxnn\.data\.loader"):
         np.asarray(images)
     assert np.asarray(images[:2]).shape == (2, *SHAPE)

@@ -13,7 +13,6 @@ from float64 import enabled, in_float64
 
 from jaxnn import distributed, layers, losses, models, random, sharding, training
 from jaxnn.data import load, preprocess
-from jaxnn.data._split import take
 
 HPARAMS = {"learning_rate": 0.05, "l2": 1e-4, "dropout": 0.5}
 
@@ -35,7 +34,7 @@ def digits(examples):
     dataset = load("digits")
     statistics = preprocess.fit_moments(dataset.train.inputs, "global")
     inputs, labels = dataset.train.inputs[:examples], dataset.train.labels[:examples]
-    validation = take(dataset.validation, slice(139))  # no multiple of any number of devices
+    validation = dataset.validation.take(slice(139))  # no multiple of any number of devices
     return training.Data(inputs, labels, statistics, evaluate={"validation": validation})
 
 

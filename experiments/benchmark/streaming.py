@@ -102,10 +102,9 @@ def make_images(folder: Path, count: int, side: int) -> None:
 
 def read(reader: str, folder: Path, options: Options) -> dict[str, Any]:
     """Speed, waiting time and memory (file pages excluded) of one epoch, in a process that does nothing else."""
-    from jaxnn.data import loader
-    from jaxnn.data.tfds import source
+    from jaxnn.data import loader, tfds
 
-    found = source.find(NAME, folder)
+    found = tfds.find(NAME, folder)
     assert found is not None
     clock = time.perf_counter()
     if "stream" in reader:

@@ -15,7 +15,7 @@ from typing import Any
 import jax
 
 import jaxnn
-from jaxnn.data.tfds import cache
+from jaxnn.data import tfds
 
 PACKAGES = ("jax", "jaxlib", "optax", "flax", "numpy", "tensorflow-datasets", "scikit-learn")
 
@@ -27,7 +27,7 @@ def enable_compilation_cache() -> None:
     `JAX_ENABLE_COMPILATION_CACHE=0` switches the cache off.
     """
     if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
-        jax.config.update("jax_compilation_cache_dir", str(cache.root(None) / "compiled"))
+        jax.config.update("jax_compilation_cache_dir", str(tfds.cache_dir() / "compiled"))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.05)
 
 

@@ -8,9 +8,7 @@ from typing import Any
 import numpy as np
 
 from experiments.lessons.lesson import Options
-from jaxnn.data import Dataset, load, preprocess
-from jaxnn.data._split import Split, take
-from jaxnn.data.tfds import cache, source
+from jaxnn.data import Dataset, Split, load, preprocess, tfds
 from jaxnn.training import Data
 
 
@@ -21,8 +19,8 @@ def is_here(name: str) -> bool:
     """
     return (
         name == "digits"
-        or source.find(name, source.root(None)) is not None
-        or bool(cache.entries(cache.root(None), name))
+        or tfds.find(name, tfds.data_dir()) is not None
+        or bool(tfds.cache_entries(tfds.cache_dir(), name))
     )
 
 
@@ -34,9 +32,9 @@ def load_images(options: Options, *, validation_share: float = 0.1) -> Dataset:
 
 def load_named(name: str, options: Options, *, validation_share: float = 0.1) -> Dataset:
     """A data set by name; ValueError if it would have to be downloaded or does not exist."""
-    if not is_here(name) and name.partition("/")[0] in source.names():
+    if not is_here(name) and name.partition("/")[0] in tfds.names():
         raise ValueError(
-            f"--dataset {name} is not prepared in {source.root(None)}, and lessons download nothing: "
+            f"--dataset {name} is not prepared in {tfds.data_dir()}, and lessons download nothing: "
             f"prepare it first, for example with python -m experiments.train --dataset {name}; or choose digits"
         )
     return load(name, seed=options.seed, validation_share=validation_share)
@@ -56,4 +54,4 @@ def load_digits(options: Options, fit: Callable[[np.ndarray], Any] = fit_global)
 def few_points(count: int, size: int, options: Options) -> tuple[Split, Split]:
     """Two noisy interleaving half circles of `size` points: `count` of them for training, the others for testing."""
     points = load("moons", validation_share=0, size=size, noise=0.25, seed=options.seed).train
-    return take(points, slice(count)), take(points, slice(count, None))
+    return points.take(slice(count)), points.take(slice(count, None))

@@ -31,8 +31,7 @@ from experiments.lessons import lesson
 from experiments.lessons.data import load_images
 from experiments.lessons.lesson import Claim, Findings, Lesson, Options, ResultTable, Text
 from jaxnn import initializers, losses, metrics, models, training
-from jaxnn.data import Dataset, preprocess
-from jaxnn.data._split import Split, take
+from jaxnn.data import Dataset, Split, preprocess
 from jaxnn.plots import studies
 
 COMPONENTS = 100
@@ -81,7 +80,7 @@ def study(options: Options) -> Findings:
     plan = PLANS["quick" if options.quick else dataset.name]
     generator = np.random.default_rng(options.seed)
     rows = np.sort(generator.permutation(len(dataset.test.labels))[: plan.tests])
-    test = take(dataset.test, rows)
+    test = dataset.test.take(rows)
     sizes = [size for size in plan.sizes if size <= len(dataset.train.labels)]
     shape = (len(sizes), plan.repeats)
     accuracy = {name: np.full(shape, np.nan) for name in NETWORKS + CLASSICAL}
@@ -92,7 +91,7 @@ def study(options: Options) -> Findings:
         for i, size in enumerate(sizes):
             if repeat and size > 2000:
                 continue
-            train = take(dataset.train, np.sort(order[:size]))
+            train = dataset.train.take(np.sort(order[:size]))
             for name in NETWORKS:
                 arguments = name, plan, train, test, dataset, options.seed + repeat
                 accuracy[name][i, repeat], more = lesson.timed(train_network, *arguments)

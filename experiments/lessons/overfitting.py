@@ -24,8 +24,7 @@ from experiments.lessons import lesson
 from experiments.lessons.data import few_points, load_images
 from experiments.lessons.lesson import Claim, Findings, Lesson, Options, ResultTable, Text
 from jaxnn import losses, models, training
-from jaxnn.data import preprocess
-from jaxnn.data._split import Split
+from jaxnn.data import Split, preprocess
 from jaxnn.plots import regions, studies
 
 WIDTHS = (3, 200)

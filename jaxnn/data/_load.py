@@ -14,13 +14,13 @@ import numpy as np
 
 from jaxnn.data import toy
 from jaxnn.data._memory import memory
-from jaxnn.data._split import Dataset, Split, stratified_split, take
-from jaxnn.data.tfds import cache, records, source
+from jaxnn.data._split import Dataset, Split, stratified_split
+from jaxnn.data.tfds import _cache, _lazy, _records, _source
 
 TOY = {function.__name__: function for function in (toy.circle, toy.spiral, toy.moons, toy.xor, toy.gauss)}
-OWN = ("folder", "csv", "npz")  # kinds of data of the user's, as "folder:PATH"
-TEST_SHARE = 0.2  # of the sets that come without a test split: digits and the toy sets
-TEST_SEED, VALIDATION_SEED = 1, 2  # part the two draws
+OWN = ("folder", "csv", "npz")  # kinds of the user's own data, as "folder:PATH"
+TEST_FRACTION = 0.2  # of the sets that come without a test split
+TEST_SEED, VALIDATION_SEED = 1, 2  # make the two draws independent
 
 
 def load(
@@ -36,47 +36,46 @@ def load(
     memory_share: float | None = None,
     **toy_options: Any,
 ) -> Dataset:
-    """Loads a data set as NumPy arrays in three disjoint splits.
+    """Load a data set as NumPy arrays in three disjoint splits.
 
     - "digits": the 1,797 real 8 x 8 digits of scikit-learn, raw values 0 to 16. A fixed 20 % of each class is the test
       split, the same for every `seed`.
     - "circle", "spiral", "moons", "xor", "gauss": points in the plane, see `jaxnn.data.toy`; `seed` draws the points,
       20 % of each class are the test split.
-    - "folder:PATH" (one folder of images for each class), "csv:FILE" (a table, `label` names the column of the
-      classes), "npz:FILE" or "FILE.npz" (arrays): your own data, see `jaxnn.data.files`. A fixed 20 % of each class is
-      the test split, where the file has none. What cannot be read is skipped, with a warning that lists it.
+    - "folder:PATH" (one folder of images per class), "csv:FILE" (a table; `label` names the column of the classes),
+      "npz:FILE" or "FILE.npz" (arrays): your own data, see `jaxnn.data.files`. A fixed 20 % of each class is the test
+      split, unless the file has one. Whatever cannot be read is skipped, and a warning lists it.
     - any other name: an image-classification set of TensorFlow Datasets with images of one size ("cifar10",
-      "cifar100", "mnist", "cifar10_corrupted/fog_5", ...), as prepared in `data_dir`, in its newest version there. Its
-      test split is the test split (where it has none, its validation split). CIFAR-10 and CIFAR-100 are downloaded
-      and prepared where they are not; other sets too if TensorFlow is installed. The decoded arrays are kept in
-      `cache_dir`, and every byte of them is checked before they are used again.
+      "cifar100", "mnist", "cifar10_corrupted/fog_5", ...), in its newest version in `data_dir`, with its own test split
+      (its validation split if it has none). CIFAR-10 and CIFAR-100 are downloaded and prepared if needed; other sets
+      too if TensorFlow is installed. Decoded arrays are kept in `cache_dir`, and every byte is checked before reuse.
 
-    The validation split is drawn from the training split with `seed`, `round(validation_share * n)` of the n examples
-    of every class.
+    The validation split is drawn from the training split with `seed`: `round(validation_share * n)` of the n examples
+    of each class.
 
     Args:
         name: One of the above.
         data_dir: Folder of prepared TFDS sets; else $TFDS_DATA_DIR, else ~/tensorflow_datasets.
         cache_dir: Folder for decoded sets; else $JAXNN_CACHE_DIR, else $XDG_CACHE_HOME/jaxnn, else ~/.cache/jaxnn.
-        validation_share: Share of the training examples to validate on, in [0, 1). With 0 the training inputs of a
+        validation_share: Fraction of the training examples to validate on, in [0, 1). With 0 the training inputs of a
             TFDS set stay a read-only memory map.
         seed: Whole number, at least 0; the same seed gives the same splits.
         label: Of "csv:FILE": the name of the column of the classes.
         image_size: Of "folder:PATH": pixels of each side; by default the images' own size, else 32.
-        strict: Of your own data: refuse what would be skipped.
-        memory_share: Of a TFDS set: where all its images, decoded, take more than this share of the memory they stay on
-            disk, as `jaxnn.data.tfds.lazy.DiskImages`, and are decoded when they are asked for; 0 leaves any such set on disk.
-            By default all is decoded, and a set that takes more than the memory is refused.
-        **toy_options: For the toy sets alone: `size` (points in all three splits together), `noise`, `classes`.
+        strict: Of your own data: raise an error instead of skipping.
+        memory_share: Of a TFDS set: if all its images, decoded, take more than this fraction of the memory, they stay
+            on disk as `jaxnn.data.tfds.DiskImages` and are decoded on demand; 0 leaves any such set on disk. By default
+            everything is decoded, and a set larger than the memory is an error.
+        **toy_options: Of the toy sets: `size` (points in all three splits together), `noise`, `classes`.
 
     Returns:
         The data set: uint8[N, H, W, C] images or float32[N, 2] points, with int32[N] labels.
 
     Raises:
-        TypeError: An argument is of the wrong kind, or an option is not one of this data set.
-        ValueError: An argument is out of range, the name is unknown, or the set is not one of labelled images of one
-            size in array_record files, or takes more than the memory when decoded.
-        ImportError: The set has to be prepared and needs TensorFlow for that; the message says how.
+        TypeError: An argument has the wrong type, or this data set has no such option.
+        ValueError: An argument is out of range, the name is unknown, or the set does not consist of labelled images of
+            one size in array_record files, or is larger than the memory when decoded.
+        ImportError: Preparing the set needs TensorFlow; the message says how.
         OSError: A file is missing or damaged, or a download failed; the message says which and what to do.
 
     Example:
@@ -92,20 +91,20 @@ def load(
     _check_draw(validation_share, seed)
     if memory_share is not None and not 0 <= memory_share <= 1:
         raise ValueError(f"memory_share must be from 0 to 1, got {memory_share}")
-    place = None if name in TOY else _place(name, label, image_size, strict)
-    if memory_share == 0 and (place is not None or name in TOY or name == "digits"):
+    own = None if name in TOY else _own_data(name, label, image_size, strict)
+    if memory_share == 0 and (own is not None or name in TOY or name == "digits"):
         raise ValueError(
             f"memory_share=0 is for image sets that TFDS has prepared, which can stay on disk; {name!r} cannot"
         )
-    if place is not None:
-        dataset = _own(name, *place, label, image_size, strict)
+    if own is not None:
+        dataset = _read(name, *own, label, image_size, strict)
     elif name in TOY:
         points = Split(*TOY[name](seed=seed, **toy_options))
         dataset = _with_test(name, tuple(str(label) for label in range(points.labels.max() + 1)), points)
     elif name == "digits":
         dataset = _digits()
     else:
-        dataset = _tfds(name, source.root(data_dir), cache.root(cache_dir), memory_share)
+        dataset = _tfds(name, _source.data_dir(data_dir), _cache.cache_dir(cache_dir), memory_share)
     if validation_share == 0:
         return dataset
     kept, held = stratified_split(
@@ -115,27 +114,27 @@ def load(
         classes=dataset.classes,
         setting="validation_share",
     )
-    return dataset._replace(train=take(dataset.train, kept), validation=take(dataset.train, held))
+    return dataset._replace(train=dataset.train.take(kept), validation=dataset.train.take(held))
 
 
-def _place(name: str, label: str | None, image_size: int | None, strict: bool) -> tuple[str, Path] | None:
-    """What kind of data of the user's the name means, and where they are; checks that the options belong to it."""
+def _own_data(name: str, label: str | None, image_size: int | None, strict: bool) -> tuple[str, Path] | None:
+    """The kind and path of the user's own data, or None; refuses options that the kind does not have."""
     kind, colon, path = name.partition(":")
-    place = (kind, Path(path).expanduser()) if colon and kind in OWN else None
-    if name.endswith(".npz") and place is None:
-        place = "npz", Path(name).expanduser()
-    kind = place[0] if place else None
+    if colon and kind in OWN:
+        own = kind, Path(path).expanduser()
+    else:
+        own = ("npz", Path(name).expanduser()) if name.endswith(".npz") else None
     options = {"label": (label, OWN[1:2]), "image_size": (image_size, OWN[:1]), "strict": (strict, OWN)}
     for option, (value, kinds) in options.items():
-        if value and kind not in kinds:
+        if value and (own is None or own[0] not in kinds):
             places = ", ".join(f"{one}:PATH" for one in kinds)
             raise ValueError(f"{option}={value} is for {places}; {name!r} has no such option")
     if image_size is not None and image_size < 1:
         raise ValueError(f"image_size must be at least 1, got {image_size}")
-    return place
+    return own
 
 
-def _own(name: str, kind: str, path: Path, label: str | None, image_size: int | None, strict: bool) -> Dataset:
+def _read(name: str, kind: str, path: Path, label: str | None, image_size: int | None, strict: bool) -> Dataset:
     from jaxnn.data import files
 
     match kind:
@@ -146,23 +145,23 @@ def _own(name: str, kind: str, path: Path, label: str | None, image_size: int | 
         case _:
             found = files.read_npz(path)
     if found.skipped and strict:
-        raise ValueError(f"{name}: {found.told().replace('were skipped', 'cannot be read', 1)}")
+        raise ValueError(f"{name}: {found.describe_skipped('cannot be read')}")
     if found.skipped:
-        warnings.warn(f"{name}: {found.told()}", RuntimeWarning, stacklevel=3)
+        warnings.warn(f"{name}: {found.describe_skipped()}", RuntimeWarning, stacklevel=3)
     if len(found.classes) < 2:
         raise ValueError(f"{name} must have at least two classes, got {', '.join(found.classes)}")
     title = f"{kind}-{path.resolve().stem}"
     if found.test is None:
         return _with_test(title, found.classes, found.examples)
-    return Dataset(title, found.classes, found.examples, take(found.examples, slice(0)), found.test)
+    return Dataset(title, found.classes, found.examples, found.examples.take(slice(0)), found.test)
 
 
 def _check_options(name: str, options: dict[str, Any]) -> None:
     possible = [option for option in inspect.signature(TOY[name]).parameters if option != "seed"] if name in TOY else []
     for option in options:
         if option not in possible:
-            files = [parameter for parameter in inspect.signature(load).parameters if parameter != "toy_options"]
-            close = difflib.get_close_matches(option, possible + files, n=1)
+            others = [parameter for parameter in inspect.signature(load).parameters if parameter != "toy_options"]
+            close = difflib.get_close_matches(option, possible + others, n=1)
             hint = f"did you mean {close[0]!r}?" if close else f"toy sets have some: {', '.join(TOY)}"
             if possible and not close:
                 hint = f"it has {', '.join(possible)}"
@@ -181,16 +180,16 @@ def _check_draw(validation_share: float, seed: int) -> None:
 
 
 def _with_test(name: str, classes: tuple[str, ...], everything: Split) -> Dataset:
-    """Parts the fixed test split from a set that comes in one piece."""
+    """Splits off the fixed test split of a set that comes in one piece."""
     kept, held = stratified_split(
-        everything.labels, TEST_SHARE, seed=[TEST_SEED], classes=classes, setting="the test share"
+        everything.labels, TEST_FRACTION, seed=[TEST_SEED], classes=classes, setting="the test fraction"
     )
-    train = take(everything, kept)
-    return Dataset(name, classes, train, take(train, slice(0)), take(everything, held))
+    train = everything.take(kept)
+    return Dataset(name, classes, train, train.take(slice(0)), everything.take(held))
 
 
 def _digits() -> Dataset:
-    """The digits that scikit-learn brings along, read from its file: importing it takes longer than training."""
+    """The digits, read from scikit-learn's file: importing scikit-learn takes longer than training."""
     sklearn = importlib.util.find_spec("sklearn")
     if sklearn is None or sklearn.origin is None:
         raise ImportError("the digits come with scikit-learn, which is not installed: pip install scikit-learn")
@@ -200,14 +199,12 @@ def _digits() -> Dataset:
 
 
 def _tfds(name: str, data_dir: Path, cache_dir: Path, memory_share: float | None) -> Dataset:
-    """Gives the prepared splits: from the cache if they are there, else decoded, and then kept in the cache; or, where
-    they would take too much memory, left on disk.
-    """
+    """The prepared splits: from the cache, else decoded and then cached; left on disk if they take too much memory."""
     if not re.fullmatch(r"[a-z0-9_]+(/[\w.\-]+)?", name):
         raise _unknown(name)
-    found = source.find(name, data_dir)
+    found = _source.find(name, data_dir)
     if found is None:
-        entries = cache.entries(cache_dir, name)
+        entries = _cache.cache_entries(cache_dir, name)
         if len(entries) > 1:
             raise ValueError(
                 f"{name} is not prepared in {data_dir}, and {cache_dir} holds it from {len(entries)} sources: "
@@ -215,27 +212,25 @@ def _tfds(name: str, data_dir: Path, cache_dir: Path, memory_share: float | None
             )
         if entries:
             return _read_alone(name, entries[0], data_dir)
-        if name.partition("/")[0] not in source.names():
+        if name.partition("/")[0] not in _source.names():
             raise _unknown(name)
-        found = source.prepare(name, data_dir)
-    if memory_share is not None and records.decoded_bytes(found) > memory_share * memory():
-        from jaxnn.data.tfds import lazy
-
-        return lazy.open_set(found)
+        found = _source.prepare(name, data_dir)
+    if memory_share is not None and _records.decoded_bytes(found) > memory_share * memory():
+        return _lazy.open_set(found)
     entry = cache_dir / name / found.folder.name / found.fingerprint
     if entry.exists():
         try:
-            return cache.read(entry)
+            return _cache.read(entry)
         except OSError as problem:
             warnings.warn(f"{problem}; decoding {found.folder} again", RuntimeWarning, stacklevel=3)
-    dataset = records.decode(found)
+    dataset = _records.decode(found)
     try:
-        cache.write(entry, dataset)
-        return cache.read(entry)
+        _cache.write(entry, dataset)
+        return _cache.read(entry)
     except OSError as problem:
         warnings.warn(
-            f"the decoded {name} cannot be kept in {cache_dir} ({problem}), so each start decodes it again; "
-            "set cache_dir or JAXNN_CACHE_DIR to a folder that can be written",
+            f"the decoded {name} cannot be kept in {cache_dir} ({problem}), so it is decoded again on every start; "
+            "set cache_dir or JAXNN_CACHE_DIR to a writable folder",
             RuntimeWarning,
             stacklevel=3,
         )
@@ -244,16 +239,16 @@ def _tfds(name: str, data_dir: Path, cache_dir: Path, memory_share: float | None
 
 def _read_alone(name: str, entry: Path, data_dir: Path) -> Dataset:
     try:
-        return cache.read(entry)
+        return _cache.read(entry)
     except OSError as problem:
         raise OSError(
-            f"{problem}, and {name} is not prepared in {data_dir}, so it cannot be made again from there: "
-            f"delete {entry} to download {name} anew, or copy the folder again from where it is intact"
+            f"{problem}, and {name} is not prepared in {data_dir}, so it cannot be decoded again: "
+            f"delete {entry} to download {name} anew, or copy an intact one to its path"
         ) from None
 
 
 def _unknown(name: str) -> ValueError:
-    known = ["digits", *TOY, *source.names()]
+    known = ["digits", *TOY, *_source.names()]
     close = difflib.get_close_matches(name.lower(), known, n=3)
     hint = f"did you mean {' or '.join(repr(other) for other in close)}?" if close else f"known are {', '.join(known)}"
     return ValueError(f"unknown data set {name!r}; {hint}")

@@ -1,4 +1,4 @@
-"""How much memory there is for data."""
+"""The memory available for data."""
 
 from __future__ import annotations
 
@@ -9,19 +9,9 @@ from pathlib import Path
 
 
 def memory() -> int:
-    """The bytes of memory that this process may use: what the machine has, or less where a limit is set.
-
-    Returns:
-        The smallest of the machine's memory, the limits of the process's control group and of those around it (as in a
-        container), and the limits of the process itself.
-
-    Example:
-        >>> from jaxnn.data._memory import memory
-        >>> memory() > 2**20
-        True
-    """
+    """The bytes this process may use: the machine's memory, or a lower limit of the process or its control group."""
     limits = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
-    for file in _limits_of_the_group():
+    for file in _control_group_limits():
         if file.is_file() and (text := file.read_text().strip()).isdecimal():
             limits.append(int(text))
     if sys.platform != "win32":
@@ -33,8 +23,8 @@ def memory() -> int:
     return min(limits)
 
 
-def _limits_of_the_group() -> Iterator[Path]:
-    """The files that may limit the memory of this process's control group, in both versions of Linux's interface."""
+def _control_group_limits() -> Iterator[Path]:
+    """The files that may hold a limit of this process's control group or of its parents, for cgroup v1 and v2."""
     groups, own = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
     for line in own.read_text().splitlines() if own.is_file() else []:
         number, controllers, place = line.split(":", 2)

@@ -1,8 +1,8 @@
 """Augmentation: pure functions of `(key, images)`, small enough to run inside a compiled training step.
 
-Images are `[B, H, W, C]`, `uint8` or float, and stay what they are (`mixup` alone answers in float32). Every
-example is decided on its own from the key; the same key makes the same images again. Give each function a key of its
-own (`jax.random.split`), or their decisions depend on each other. Other leading axes are a `vmap` over keys.
+Images are `[B, H, W, C]`, `uint8` or float, and keep their dtype (only `mixup` returns float32). Every example gets its
+own draw from the key; the same key gives the same images. Give each function its own key (`jax.random.split`), or their
+draws are correlated. For other leading axes, `vmap` over keys.
 """
 
 import functools
@@ -20,17 +20,17 @@ __all__ = ["Mixed", "crop", "cutout", "flip", "mixup"]
 
 
 class Mixed(NamedTuple):
-    """`images` f32[B, H, W, C], the `partner` i32[B] of each, and the `share` f32[] that is not the partner's."""
+    """`images` f32[B, H, W, C], the `partner` i32[B] of each, and the `weight` f32[] of the image itself."""
 
     images: Array
     partner: Array
-    share: Array
+    weight: Array
 
 
 def flip(key: Array, images: ArrayLike) -> Array:
     """Mirror each image left to right with probability 1/2.
 
-    Not for digits or text, where the mirror image is another class or none.
+    Unsuitable for digits or text, whose mirror images belong to another class or to none.
 
     Args:
         key: a JAX random key.
@@ -60,8 +60,8 @@ def flip(key: Array, images: ArrayLike) -> Array:
 def crop(key: Array, images: ArrayLike, padding: int = 4) -> Array:
     """Shift each image at random: a window of the original size, cut from the image padded on every side.
 
-    The offset is uniform over the `(2 * padding + 1)^2` places. The border is filled by reflection that does not
-    repeat the edge (`b c d | a` becomes `d c b a b c d`): no artificial black frame for the classifier to see.
+    The offset is uniform over `(2 * padding + 1)^2` positions. The border is a reflection that does not repeat the edge
+    (`a b c d` becomes `d c b a b c d`), so there is no artificial black frame for the classifier to see.
 
     Args:
         key: a JAX random key.
@@ -89,7 +89,7 @@ def crop(key: Array, images: ArrayLike, padding: int = 4) -> Array:
     if not 0 <= padding < min(height, width):
         raise ValueError(
             f"padding is {padding}, expected 0 to {min(height, width) - 1}: "
-            f"a reflection of {height}x{width} pixels has no more to show"
+            f"{height}x{width} pixels cannot be reflected further"
         )
     sides = ((0, 0), (padding, padding), (padding, padding), (0, 0))
     padded = jnp.pad(images, sides, mode="reflect")
@@ -100,15 +100,15 @@ def crop(key: Array, images: ArrayLike, padding: int = 4) -> Array:
 def cutout(key: Array, images: ArrayLike, size: int = 8, fill: ArrayLike = 0) -> Array:
     """Hide a square of each image, around a center drawn uniformly from its pixels.
 
-    As in the paper, the square may reach over the border, where less of it is seen, and it is filled with the mean
-    of the training split. The paper's images are standardized, so its fill is the default 0; for images that are
-    not yet, give the mean itself (`fit_moments(train).mean`), as 0 is black there.
+    As in the paper, the square may extend over the border, and it is filled with the mean of the training split. That
+    is 0, the default, for standardized images as in the paper; otherwise pass the mean itself
+    (`fit_moments(train).mean`), as 0 is black.
 
     Args:
         key: a JAX random key.
         images: uint8 or float `[B, H, W, C]`.
-        size: side of the square in pixels, 1 to min(H, W); static. An even square reaches one pixel further to the
-            upper left of its center. The paper takes 16 for CIFAR-10 and 8 for CIFAR-100.
+        size: side of the square in pixels, 1 to min(H, W); static. An even square extends one pixel further to the
+            upper left of its center. The paper uses 16 for CIFAR-10 and 8 for CIFAR-100.
         fill: a number, `[C]` or `[H, W, C]`; for uint8 images it is rounded and clipped to 0..255.
 
     Returns:
@@ -150,39 +150,39 @@ def cutout(key: Array, images: ArrayLike, size: int = 8, fill: ArrayLike = 0) ->
 
 
 def mixup(key: Array, images: ArrayLike, alpha: ArrayLike = 0.2) -> Mixed:
-    """Blend each image with another of its batch: share * image + (1 - share) * images[partner].
+    """Blend each image with another of its batch: weight * image + (1 - weight) * images[partner].
 
-    share ~ Beta(alpha, alpha), one for the batch as in the authors' code; partner is a random permutation of the
-    batch (an image may meet itself). The loss is blended alike:
-    share * loss(scores, labels) + (1 - share) * loss(scores, labels[partner]).
+    weight ~ Beta(alpha, alpha), one per batch as in the authors' code; partner is a random permutation of the batch
+    (an image may be its own partner). The loss is blended in the same way:
+    weight * loss(scores, labels) + (1 - weight) * loss(scores, labels[partner]).
 
     Args:
         key: a JAX random key.
         images: uint8 or float `[B, H, W, C]`.
-        alpha: above 0; small keeps most of one image, 1 makes every share as likely. May be traced.
+        alpha: above 0; small values keep mostly one image, 1 makes the weight uniform. May be traced.
 
     Returns:
-        Mixed(images `f32[B, H, W, C]`, partner `i32[B]`, share `f32[]`).
+        Mixed(images `f32[B, H, W, C]`, partner `i32[B]`, weight `f32[]`).
 
     Raises:
         TypeError: images are neither uint8 nor float.
-        ValueError: images are not `[B, H, W, C]`; alpha is not one finite number above 0 (where it is not traced).
+        ValueError: images are not `[B, H, W, C]`; alpha is not one finite number above 0 (if it is not traced).
 
     Source: Zhang, Cisse, Dauphin, Lopez-Paz, "mixup: Beyond Empirical Risk Minimization" (2018).
 
     Example:
         >>> mixed = jax.eval_shape(augment.mixup, jax.random.key(0), jnp.zeros((5, 32, 32, 3), jnp.uint8))
-        >>> mixed.images.shape, mixed.images.dtype.name, mixed.partner.shape, mixed.share.shape
+        >>> mixed.images.shape, mixed.images.dtype.name, mixed.partner.shape, mixed.weight.shape
         ((5, 32, 32, 3), 'float32', (5,), ())
     """
     images = _checked(images).astype(jnp.float32)
     if not isinstance(alpha, Tracer) and not (np.ndim(alpha) == 0 and 0 < np.asarray(alpha).item() < np.inf):
-        raise ValueError(f"alpha is {alpha!r}, expected one finite number above 0; leave mixup out for no mixing")
+        raise ValueError(f"alpha is {alpha!r}, expected one finite number above 0; omit mixup for no mixing")
     alpha = jnp.asarray(alpha, jnp.float32)
-    share_key, partner_key = jax.random.split(key)
-    share = jax.random.beta(share_key, alpha, alpha)
+    weight_key, partner_key = jax.random.split(key)
+    weight = jax.random.beta(weight_key, alpha, alpha)
     partner = jax.random.permutation(partner_key, len(images)).astype(jnp.int32)
-    return Mixed(share * images + (1 - share) * images[partner], partner, share)
+    return Mixed(weight * images + (1 - weight) * images[partner], partner, weight)
 
 
 @functools.partial(jax.jit, static_argnums=2)
@@ -206,7 +206,7 @@ def _checked(images: ArrayLike) -> Array:
         raise TypeError(f"images are {images.dtype}, expected uint8 or float; cast them with .astype first")
     if images.ndim != 4 or 0 in images.shape:
         raise ValueError(
-            f"images have shape {images.shape}, expected [B, H, W, C] and nothing empty; "
+            f"images have shape {images.shape}, expected [B, H, W, C] with no empty axis; "
             "add the missing axes with reshape, or vmap over keys and further leading axes"
         )
     return images

@@ -1,8 +1,8 @@
 """Preprocessing: statistics fitted on the training split, then pure functions `(statistics, x) -> x`.
 
-Fitting happens once, in NumPy, in blocks of rows, so that the only large array in memory is the training split itself.
-Applying is JAX: it may run inside a compiled training step, on `uint8` batches, under `jit`, `vmap` and `grad`.
-The statistics are tuples of arrays: keep them with the weights, since a classifier is both.
+Fitting happens once, in NumPy and in blocks of rows, so the only large array in memory is the training split itself.
+Applying is JAX: it runs inside a compiled training step, on `uint8` batches, under `jit`, `vmap` and `grad`.
+The statistics are tuples of arrays: save them with the weights, since a classifier needs both.
 """
 
 import difflib
@@ -20,11 +20,11 @@ from jax.typing import ArrayLike
 
 __all__ = ["Moments", "PCAStatistics", "center", "fit_moments", "fit_pca", "pca", "standardize", "whiten"]
 
-_ROWS = 1024  # rows a block. In fit_pca 1024 * 128**2 = 2**24: sums of uint8 products are exact in float32
+_ROWS = 1024  # rows per block. In fit_pca 1024 * 128**2 = 2**24: sums of uint8 products are exact in float32
 
 
 class Moments(NamedTuple):
-    """Mean and standard deviation; both of one shape: `x.shape[1:]`, `(C,)` or `()`, as fitted."""
+    """Mean and standard deviation, both of shape `x.shape[1:]`, `(C,)` or `()`, as fitted."""
 
     mean: Array
     std: Array
@@ -42,27 +42,27 @@ def fit_moments(train: ArrayLike, per: Literal["pixel", "channel", "global"] = "
     """Mean and standard deviation of the training examples.
 
     mean = sum(x) / n and std = sqrt(sum((x - mean)^2) / n), over the n values that share a statistic. Totals of
-    `uint8` are integers, so the answer is exact up to its rounding to float32; floats take two passes in float64.
-    A constant feature (or one whose std is below float32's smallest normal number) gets std 1, as in scikit-learn's
-    StandardScaler: standardized, it is zero.
+    `uint8` are integers, so the result is exact up to its rounding to float32; floats take two passes in float64.
+    A constant feature (or one with a std below float32's smallest normal number) gets std 1, as in scikit-learn's
+    StandardScaler, so that it becomes zero.
 
     Args:
-        train: uint8 or float `[N, ...]`, the training split alone: statistics that have seen the test split leak it.
-        per: "pixel" for a mean of shape `x.shape[1:]`, "channel" for `(C,)` (one for each entry of the last axis,
-            over examples and positions), "global" for `()`.
+        train: uint8 or float `[N, ...]`, the training split only: statistics of the test split would leak it.
+        per: "pixel" for a mean of shape `x.shape[1:]`, "channel" for `(C,)` (over examples and
+            positions), "global" for `()`.
 
     Returns:
         Moments of float32 arrays.
 
     Raises:
         TypeError: train is neither uint8 nor float.
-        ValueError: train is empty, has no feature axis, is not finite or does not fit float32, or per is unknown.
+        ValueError: train is empty, has no feature axis, is not finite or overflows float32, or per is unknown.
 
     Source: CS231n, "Setting up the data and the model", https://cs231n.github.io/neural-networks-2/.
 
     Example:
         >>> moments = preprocess.fit_moments(np.array([[0, 7], [2, 7], [4, 7]], np.uint8))
-        >>> print(moments.mean, moments.std)  # what is constant has the std 1
+        >>> print(moments.mean, moments.std)  # a constant feature has std 1
         [2. 7.] [1.633 1.   ]
     """
     groups = ("pixel", "channel", "global")
@@ -106,7 +106,7 @@ def center(moments: Moments, x: ArrayLike) -> Array:
 
     Raises:
         TypeError: x is neither uint8 nor float.
-        ValueError: the last axes of x are not those of the mean. Both are raised while tracing.
+        ValueError: the last axes of x are not those of the mean. Both are raised at trace time.
 
     Source: CS231n, "Setting up the data and the model", https://cs231n.github.io/neural-networks-2/.
 
@@ -117,7 +117,8 @@ def center(moments: Moments, x: ArrayLike) -> Array:
          [ 0.  0.]
          [ 2.  0.]]
     """
-    x, shape = _numeric(x, "x"), moments.mean.shape
+    x, shape = jnp.asarray(x), moments.mean.shape
+    _check_dtype(x, "x")
     if x.ndim < len(shape) or x.shape[x.ndim - len(shape) :] != shape:
         raise ValueError(
             f"x has shape {x.shape}, expected [..., {', '.join(map(str, shape))}] as the moments were fitted; "
@@ -151,19 +152,19 @@ def fit_pca(train: ArrayLike, components: int | None = None) -> PCAStatistics:
     """Principal directions of the training examples: eigenvectors of their covariance, largest variance first.
 
     cov = sum((x - mean)(x - mean)^T) / (N - 1), as in scikit-learn's PCA; std is the square root of its eigenvalues.
-    The covariance of `uint8` is made of exact integer sums (float32 products of x - 128 in blocks short enough to
-    be exact, added up in float64); that of floats is float64 throughout. The sign of a direction makes its largest
-    entry positive (scikit-learn's svd_flip). Variances under the numerical rank, `largest * max(N, D) * 2.2e-16`,
-    are rounding and stored as std 0.
+    The covariance of `uint8` consists of exact integer sums (float32 products of x - 128 in blocks short enough to be
+    exact, summed in float64); that of floats is float64 throughout. Signs make the largest entry of each direction
+    positive (scikit-learn's svd_flip). Variances below the numerical rank, `largest * max(N, D) * 2.2e-16`, are
+    rounding errors and stored as std 0.
 
-    Memory: two `D x D` arrays of float64 beside the training split.
+    Memory: two `D x D` arrays of float64 besides the training split.
 
     Args:
         train: uint8 or float `[N, ...]` with N >= 2, flattened to `[N, D]`.
-        components: how many directions k to keep, 1 to min(N, D); all of min(N, D) if None.
+        components: number of directions k to keep, 1 to min(N, D); None keeps all min(N, D).
 
     Returns:
-        Principal(mean `f32[train.shape[1:]]`, components `f32[k, D]`, std `f32[k]`).
+        PCAStatistics(mean `f32[train.shape[1:]]`, components `f32[k, D]`, std `f32[k]`).
 
     Raises:
         TypeError: train is neither uint8 nor float, or components is not an integer.
@@ -173,8 +174,8 @@ def fit_pca(train: ArrayLike, components: int | None = None) -> PCAStatistics:
 
     Example:
         >>> train = np.array([[0.0, 0.0], [3.0, 4.0], [6.0, 8.0]])
-        >>> principal = preprocess.fit_pca(train)
-        >>> print(principal.components[0], principal.std)  # all lie on one line
+        >>> statistics = preprocess.fit_pca(train)
+        >>> print(statistics.components[0], statistics.std)  # all lie on one line
         [0.6 0.8] [5. 0.]
     """
     x = _training_array(train)
@@ -199,7 +200,7 @@ def fit_pca(train: ArrayLike, components: int | None = None) -> PCAStatistics:
         block = rows.astype(dtype) - shift
         covariance += block.T @ block
     left = np.sqrt(n) * (mean - shift)
-    for row, value in zip(covariance, left, strict=True):  # minus the outer product, without making it
+    for row, value in zip(covariance, left, strict=True):  # minus the outer product, without allocating it
         row -= value * left
     covariance /= n - 1
 
@@ -216,20 +217,20 @@ def fit_pca(train: ArrayLike, components: int | None = None) -> PCAStatistics:
     )
 
 
-def pca(principal: PCAStatistics, x: ArrayLike) -> Array:
+def pca(statistics: PCAStatistics, x: ArrayLike) -> Array:
     """Project on the principal directions: (x - mean) @ components^T.
 
     Args:
-        principal: from `fit_pca`.
-        x: uint8 or float, any leading axes, and last axes either as fitted, or flat `[..., D]`, or, if it was fitted
-            on flat examples, images `[..., H, W, C]` with H * W * C = D.
+        statistics: from `fit_pca`.
+        x: uint8 or float, with any leading axes and last axes as fitted or flat `[..., D]`; if fitted on flat
+            examples, also images `[..., H, W, C]` with H * W * C = D.
 
     Returns:
-        `f32[..., k]`: the leading axes of x, and one coordinate for each direction.
+        `f32[..., k]`: the leading axes of x, and one coordinate per direction.
 
     Raises:
         TypeError: x is neither uint8 nor float.
-        ValueError: the last axes of x hold no example of the fitted size. Both are raised while tracing.
+        ValueError: the last axes of x do not have the fitted size. Both are raised at trace time.
 
     Source: CS231n, "Setting up the data and the model", https://cs231n.github.io/neural-networks-2/.
 
@@ -240,7 +241,8 @@ def pca(principal: PCAStatistics, x: ArrayLike) -> Array:
          [ 0.]
          [ 5.]]
     """
-    x, shape, size = _numeric(x, "x"), principal.mean.shape, principal.components.shape[1]
+    x, shape, size = jnp.asarray(x), statistics.mean.shape, statistics.components.shape[1]
+    _check_dtype(x, "x")
     if x.ndim >= len(shape) and x.shape[x.ndim - len(shape) :] == shape:
         axes = len(shape)
     elif x.shape[-1:] == (size,):
@@ -253,27 +255,27 @@ def pca(principal: PCAStatistics, x: ArrayLike) -> Array:
             f"flat [..., {size}]; reshape x, or fit the directions on arrays of its shape"
         )
     rows = x.reshape(*x.shape[: x.ndim - axes], size).astype(jnp.float32)
-    centered = rows - jnp.broadcast_to(principal.mean.reshape(size), rows.shape)
-    return jnp.matmul(centered, principal.components.T, precision=jax.lax.Precision.HIGHEST)
+    centered = rows - jnp.broadcast_to(statistics.mean.reshape(size), rows.shape)
+    return jnp.matmul(centered, statistics.components.T, precision=jax.lax.Precision.HIGHEST)
 
 
-def whiten(principal: PCAStatistics, x: ArrayLike, epsilon: ArrayLike = 1e-5) -> Array:
-    """Project on the principal directions and give each unit variance: pca(x) / sqrt(std^2 + epsilon).
+def whiten(statistics: PCAStatistics, x: ArrayLike, epsilon: ArrayLike = 1e-5) -> Array:
+    """Project on the principal directions and scale each to unit variance: pca(x) / sqrt(std^2 + epsilon).
 
-    Directions in which the training split does not vary (std 0) are exactly 0: dividing would only blow up rounding.
-    Directions of small variance are mostly noise, and whitening makes it as loud as the signal; a larger epsilon, in
-    the squared units of x, damps them. With epsilon 0 it is scikit-learn's `PCA(whiten=True)`.
+    Directions in which the training split does not vary (std 0) become exactly 0, since dividing would only amplify
+    rounding errors. Directions of small variance are mostly noise, which whitening makes as strong as the signal; a
+    larger epsilon, in the squared units of x, damps them. Epsilon 0 gives scikit-learn's `PCA(whiten=True)`.
 
     Args:
-        principal: from `fit_pca`.
+        statistics: from `fit_pca`.
         x: as in `pca`.
-        epsilon: a variance, at least 0; the notes' value is 1e-5. May be traced.
+        epsilon: a variance, at least 0; the default is that of CS231n. May be traced.
 
     Returns:
         `f32[..., k]`.
 
     Raises:
-        TypeError, ValueError: as `pca`; ValueError too for a negative or non-finite epsilon that is not traced.
+        TypeError, ValueError: as `pca`; also a ValueError for a negative or non-finite epsilon that is not traced.
 
     Source: CS231n, "Setting up the data and the model", https://cs231n.github.io/neural-networks-2/.
 
@@ -286,24 +288,21 @@ def whiten(principal: PCAStatistics, x: ArrayLike, epsilon: ArrayLike = 1e-5) ->
     """
     if not isinstance(epsilon, Tracer) and not (np.ndim(epsilon) == 0 and 0 <= np.asarray(epsilon).item() < math.inf):
         raise ValueError(f"epsilon is {epsilon!r}, expected one finite number of at least 0, such as 1e-5")
-    varies = principal.std > 0
-    variance = jnp.where(varies, jnp.square(principal.std) + jnp.asarray(epsilon, jnp.float32), 1.0)
+    varies = statistics.std > 0
+    variance = jnp.where(varies, jnp.square(statistics.std) + jnp.asarray(epsilon, jnp.float32), 1.0)
     scale = jnp.where(varies, jax.lax.rsqrt(variance), 0.0)
-    projected = pca(principal, x)
+    projected = pca(statistics, x)
     return projected * jnp.broadcast_to(scale, projected.shape)
 
 
-def _numeric(x: ArrayLike, name: str) -> Array:
-    x = jnp.asarray(x)
+def _check_dtype(x: Array | np.ndarray, name: str) -> None:
     if x.dtype != jnp.uint8 and not jnp.issubdtype(x.dtype, jnp.floating):
-        raise TypeError(f"{name} is {x.dtype}, expected uint8 or float; cast it, as in {name}.astype(jnp.float32)")
-    return x
+        raise TypeError(f"{name} is {x.dtype}, expected uint8 or float; cast it, as in {name}.astype(np.float32)")
 
 
 def _training_array(train: ArrayLike) -> np.ndarray:
     x = np.asarray(train)
-    if x.dtype != np.uint8 and not jnp.issubdtype(x.dtype, jnp.floating):
-        raise TypeError(f"train is {x.dtype}, expected uint8 or float; cast it, as in train.astype(np.float32)")
+    _check_dtype(x, "train")
     if x.ndim < 2 or x.size == 0:
         raise ValueError(f"train has shape {x.shape}, expected [N, ...] with at least one example and one feature")
     if x.dtype == np.uint8:

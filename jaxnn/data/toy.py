@@ -1,8 +1,8 @@
 """Toy classification problems in the plane, drawn with NumPy.
 
-Each function gives `size` points, `(inputs float32[size, 2], labels int32[size])`. The classes take turns along the
-points (0, 1, ..., 0, 1, ...), so for any size their counts differ by at most one. Without noise every point lies in
-the square [-1, 1] x [-1, 1]. `seed` determines the points; the same arguments give the same points.
+Each function returns `size` points, `(inputs float32[size, 2], labels int32[size])`. The labels cycle (0, 1, ..., 0,
+1, ...), so the class counts differ by at most one. Without noise every point lies in the square [-1, 1] x [-1, 1]. The
+same arguments give the same points.
 
 Source: circle, xor, gauss and their names follow the TensorFlow Playground, https://playground.tensorflow.org;
 spiral the case study of CS231n, https://cs231n.github.io/neural-networks-case-study/; moons scikit-learn's make_moons.
@@ -30,7 +30,7 @@ def circle(size: int = 500, *, noise: float = 0.05, seed: int = 0) -> Points:
         inputs float32[size, 2] and labels int32[size].
 
     Raises:
-        TypeError, ValueError: An argument is of the wrong kind or out of range.
+        TypeError, ValueError: An argument has the wrong type or is out of range.
 
     Example:
         >>> inputs, labels = toy.circle(100, noise=0.0)
@@ -50,7 +50,7 @@ def spiral(size: int = 500, *, noise: float = 0.2, seed: int = 0, classes: int =
 
     Args:
         size: Number of points over all classes, at least one per class.
-        noise: Standard deviation of the normal noise added to the angle, in radians (the notes use 0.2).
+        noise: Standard deviation of the normal noise added to the angle, in radians (CS231n uses 0.2).
         seed: Whole number, at least 0.
         classes: Number of arms C, at least 2.
 
@@ -58,7 +58,7 @@ def spiral(size: int = 500, *, noise: float = 0.2, seed: int = 0, classes: int =
         inputs float32[size, 2] and labels int32[size].
 
     Raises:
-        TypeError, ValueError: An argument is of the wrong kind or out of range.
+        TypeError, ValueError: An argument has the wrong type or is out of range.
 
     Example:
         >>> inputs, labels = toy.spiral(300, classes=3)
@@ -66,7 +66,7 @@ def spiral(size: int = 500, *, noise: float = 0.2, seed: int = 0, classes: int =
         ((300, 2), [100, 100, 100])
     """
     labels, generator = _start(size, noise, seed, classes)
-    place = np.arange(size) // classes + 1  # 1 .. n within the arm: no arm starts in the common centre
+    place = np.arange(size) // classes + 1  # 1 .. n within the arm: no arm starts at the common centre
     radius = place / np.bincount(labels)[labels]
     angle = 2 * math.pi * labels / classes + 4 * radius + noise * generator.standard_normal(size)
     return _finish(_polar(radius, angle), labels)
@@ -75,19 +75,13 @@ def spiral(size: int = 500, *, noise: float = 0.2, seed: int = 0, classes: int =
 def moons(size: int = 500, *, noise: float = 0.1, seed: int = 0) -> Points:
     """Two interleaving half circles of radius 2/3, the upper one class 0.
 
-    With t uniform in [0, pi]: (cos t, sin t) and (1 - cos t, 1/2 - sin t), moved by (-1/2, -1/4) to the centre and
-    shrunk by 3/2 to fit the square.
+    With t uniform in [0, pi]: (cos t, sin t) and (1 - cos t, 1/2 - sin t), shifted by (-1/2, -1/4) to the centre and
+    scaled by 2/3 to fit the square.
 
-    Args:
-        size: Number of points over both classes, at least 2.
-        noise: Standard deviation of the normal noise added to each coordinate.
-        seed: Whole number, at least 0.
+    Args, Raises: as `circle`.
 
     Returns:
         inputs float32[size, 2] and labels int32[size].
-
-    Raises:
-        TypeError, ValueError: An argument is of the wrong kind or out of range.
 
     Example:
         >>> inputs, labels = toy.moons(200, noise=0.1, seed=3)
@@ -104,18 +98,12 @@ def moons(size: int = 500, *, noise: float = 0.1, seed: int = 0) -> Points:
 def xor(size: int = 500, *, noise: float = 0.0, seed: int = 0) -> Points:
     """Four quadrants: class 0 where the signs of the coordinates agree, class 1 where they differ.
 
-    Before the noise both coordinates are uniform in [0.05, 1] in size, so a gap of 0.1 parts the classes.
+    Without noise the absolute coordinates are uniform in [0.05, 1], so a gap of 0.1 separates the classes.
 
-    Args:
-        size: Number of points over both classes, at least 2.
-        noise: Standard deviation of the normal noise added to each coordinate.
-        seed: Whole number, at least 0.
+    Args, Raises: as `circle`.
 
     Returns:
         inputs float32[size, 2] and labels int32[size].
-
-    Raises:
-        TypeError, ValueError: An argument is of the wrong kind or out of range.
 
     Example:
         >>> inputs, labels = toy.xor(100)
@@ -130,7 +118,7 @@ def xor(size: int = 500, *, noise: float = 0.0, seed: int = 0) -> Points:
 
 
 def gauss(size: int = 500, *, noise: float = 0.2, seed: int = 0, classes: int = 2) -> Points:
-    """Round normal clouds, one per class, centred at equal steps on a circle of radius 0.6; class 0 at 45 degrees.
+    """Round normal clouds, one per class, centred at equal angles on a circle of radius 0.6; class 0 at 45 degrees.
 
     Args:
         size: Number of points over all classes, at least one per class.
@@ -142,11 +130,11 @@ def gauss(size: int = 500, *, noise: float = 0.2, seed: int = 0, classes: int = 
         inputs float32[size, 2] and labels int32[size].
 
     Raises:
-        TypeError, ValueError: An argument is of the wrong kind or out of range.
+        TypeError, ValueError: An argument has the wrong type or is out of range.
 
     Example:
         >>> inputs, labels = toy.gauss(400, noise=0.1, classes=4)
-        >>> print(inputs[labels == 0].mean(axis=0).round(1))  # 0.6 from the middle, at 45 degrees
+        >>> print(inputs[labels == 0].mean(axis=0).round(1))  # 0.6 from the centre, at 45 degrees
         [0.4 0.4]
     """
     labels, generator = _start(size, noise, seed, classes)
@@ -155,7 +143,7 @@ def gauss(size: int = 500, *, noise: float = 0.2, seed: int = 0, classes: int = 
 
 
 def _start(size: int, noise: float, seed: int, classes: int) -> tuple[np.ndarray, np.random.Generator]:
-    """Checks the arguments all sets share; gives the labels and the generator."""
+    """Checks the arguments that all sets have in common; the labels and the generator."""
     for name, value in (("size", size), ("seed", seed), ("classes", classes)):
         if not isinstance(value, numbers.Integral) or isinstance(value, bool):
             raise TypeError(f"{name} must be a whole number, got {value!r}")

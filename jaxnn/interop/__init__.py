@@ -1,3 +1,3 @@
-"""Doors to other libraries, each in a room that imports it; nothing is loaded before it is asked for."""
+"""Bridges to other libraries; each submodule imports its library, and none is imported here."""
 
 __all__ = []

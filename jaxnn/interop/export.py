@@ -1,4 +1,4 @@
-"""A trained classifier as a file that needs nothing of this package: a serialized JAX program, or ONNX."""
+"""Export a trained classifier to a file that does not need this package: a serialized JAX program, or ONNX."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from jax.typing import DTypeLike
 
 __all__ = ["to_jax", "to_onnx"]
 
-PLATFORMS = ("cpu", "cuda", "rocm", "tpu")
+_PLATFORMS = ("cpu", "cuda", "rocm", "tpu")
 
 
 def to_jax(score: Callable[[Array], Array], shape: Sequence[int], dtype: DTypeLike) -> bytes:
-    """A function of a batch as a serialized `jax.export` program, for any number of examples and every platform.
+    """A function of a batch as a serialized `jax.export` program, for any batch size and every platform.
 
-    It is run without this package:
+    To run it without this package:
 
         jax.export.deserialize(bytearray(content)).call(examples)
 
-    The bytes hold the version of their format; JAX reads those of earlier releases for at least six months.
+    JAX can read programs serialized by its earlier releases for at least six months.
 
     Args:
-        score: from examples [B, *shape] to scores [B, C]; parameters and preprocessing are part of it.
+        score: from examples [B, *shape] to scores [B, C], parameters and preprocessing included.
         shape: of one example.
         dtype: of the examples.
 
@@ -33,7 +33,7 @@ def to_jax(score: Callable[[Array], Array], shape: Sequence[int], dtype: DTypeLi
         The program as bytes.
 
     Raises:
-        ImportError: `flatbuffers` is not installed; it is in the extra "export".
+        ImportError: `flatbuffers` is not installed; the extra "export" installs it.
 
     Source: JAX documentation, "Exporting and serializing staged-out computations".
 
@@ -45,14 +45,14 @@ def to_jax(score: Callable[[Array], Array], shape: Sequence[int], dtype: DTypeLi
          [3.]]
     """
     if importlib.util.find_spec("flatbuffers") is None:
-        raise _lacks("flatbuffers")
+        raise _missing("flatbuffers")
     batch = export.symbolic_shape("batch")
     examples = jax.ShapeDtypeStruct((*batch, *shape), dtype)
-    return bytes(export.export(jax.jit(score), platforms=PLATFORMS)(examples).serialize())
+    return bytes(export.export(jax.jit(score), platforms=_PLATFORMS)(examples).serialize())
 
 
 def to_onnx(score: Callable[[Array], Array], shape: Sequence[int], dtype: DTypeLike, name: str) -> bytes:
-    """A function of a batch as an ONNX model, for any number of examples: input "examples", output "scores".
+    """A function of a batch as an ONNX model, for any batch size: input "examples", output "scores".
 
     Args:
         score, shape, dtype: as `to_jax`.
@@ -62,8 +62,8 @@ def to_onnx(score: Callable[[Array], Array], shape: Sequence[int], dtype: DTypeL
         The model as bytes.
 
     Raises:
-        ImportError: `jax2onnx` is not installed; it is in the extra "export".
-        ValueError: the function has an operation that ONNX or the converter does not have.
+        ImportError: `jax2onnx` is not installed; the extra "export" installs it.
+        ValueError: the function uses an operation that ONNX or the converter does not support.
 
     Example:
         >>> import onnxruntime
@@ -76,7 +76,7 @@ def to_onnx(score: Callable[[Array], Array], shape: Sequence[int], dtype: DTypeL
     try:
         import jax2onnx
     except ImportError as error:
-        raise _lacks("jax2onnx") from error
+        raise _missing("jax2onnx") from error
     model: Any = jax2onnx.to_onnx(
         score,
         inputs=[jax.ShapeDtypeStruct(("batch", *shape), dtype)],
@@ -87,5 +87,5 @@ def to_onnx(score: Callable[[Array], Array], shape: Sequence[int], dtype: DTypeL
     return model.SerializeToString()
 
 
-def _lacks(package: str) -> ImportError:
+def _missing(package: str) -> ImportError:
     return ImportError(f"exporting needs {package}, which is not installed: pip install 'jaxnn[export]'")

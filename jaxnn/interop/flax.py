@@ -1,4 +1,4 @@
-"""Networks written in Flax, Linen or NNX, as models of this package; weights of an `mlp` to Linen's names and back.
+"""Flax networks, Linen or NNX, as models of this package; and `mlp` weights to and from Linen's names.
 
     model = linen_model(Net(classes=10), (32, 32, 3))
     task = lambda h: training.Task(model, losses.softmax, optax.sgd(h["learning_rate"]))
@@ -6,10 +6,10 @@
 >>> from flax import linen, nnx
 >>> from jaxnn.interop.flax import linen_model, nnx_model, params_from_linen, params_to_linen
 
-A module without variables beside its parameters becomes a `Model`; one with batch statistics or other variables that
-its call changes becomes a `Stateful`, whose state they are. Both are trained, swept, split over devices and stored by
-the same code. In training every random stream of the module follows the key; dropout whose rate is a hyper-parameter
-that is traced takes `layers.dropout` in the module, since Flax's own wants a Python number.
+A module whose only variables are its parameters becomes a `Model`; one with batch statistics or other variables that
+its call changes becomes a `StatefulModel`, and those variables are its state. Both train, sweep, shard and save like
+any other model. In training all random streams of the module derive from the key. For a dropout rate that is a traced
+hyper-parameter, use `layers.dropout` in the module, since Flax's own needs a Python number.
 """
 
 from __future__ import annotations
@@ -27,39 +27,39 @@ import numpy as np
 from flax import linen, nnx
 from jax import Array
 
-from jaxnn.interop.convolution import with_fast_gradients
+from jaxnn.interop._convolution import with_fast_gradients
 from jaxnn.layers import Weights
 from jaxnn.models import Model, StatefulModel
 
 __all__ = ["linen_model", "nnx_model", "params_from_linen", "params_to_linen"]
 
-TRAINING = {"train": True, "training": True, "is_training": True, "deterministic": False, "use_running_average": False}
-"""What arguments of a Linen module's call are in training, by the names that are usual for them."""
+_TRAINING = {"train": True, "training": True, "is_training": True, "deterministic": False, "use_running_average": False}
+"""The usual arguments of a Linen module's call that select training, and their values in training."""
 
-Inputs = int | Sequence[int] | jax.ShapeDtypeStruct
-"""The number of inputs, or the shape of one example; its type too where it is not float32."""
+_Inputs = int | Sequence[int] | jax.ShapeDtypeStruct
+"""The number of inputs, or the shape of one example, or shape and dtype."""
 
 
 def linen_model(
-    module: linen.Module, inputs: Inputs, *, training: Mapping[str, bool] | None = None
+    module: linen.Module, inputs: _Inputs, *, training: Mapping[str, bool] | None = None
 ) -> Model | StatefulModel:
     """A Linen module as a model.
 
-    Its stream "dropout" is seeded with the key that `apply` is given; others draw from a key that is folded from it.
+    The key passed to `apply` seeds the stream "dropout"; the other streams use a key folded from it.
 
     Args:
-        module: whose call takes a batch [B, *inputs] and gives scores f32[B, C].
-        inputs: the shape of one example, such as (32, 32, 3); a `jax.ShapeDtypeStruct` where it is not float32.
-        training: what arguments of its call tell training, such as {"train": True}; in evaluation they are the
-            opposite. By default those of `TRAINING` that the call has.
+        module: its call maps a batch [B, *inputs] to scores f32[B, C].
+        inputs: the shape of one example, such as (32, 32, 3); a `jax.ShapeDtypeStruct` if it is not float32.
+        training: arguments of its call in training, such as {"train": True}; evaluation negates them. By default those
+            of train, training, is_training, deterministic and use_running_average that the call has.
 
     Returns:
-        A `Stateful` if the module has variables beside its parameters (then all of them are its state), else a `Model`.
+        A `StatefulModel` if the module has variables other than its parameters (they are its state), else a `Model`.
         Parameters and state are dicts as in Linen, the state by collection: {"batch_stats": ...}.
 
     Raises:
-        TypeError: `module` is no Linen module, or an argument of `training` is not one of its call.
-        ValueError: it does not give scores f32[B, C] for a batch.
+        TypeError: `module` is not a Linen module, or its call lacks an argument in `training`.
+        ValueError: it does not map a batch to scores f32[B, C].
 
     Source: Heek et al., "Flax: a neural network library and ecosystem for JAX".
 
@@ -73,7 +73,7 @@ def linen_model(
         raise TypeError(f"linen_model: module must be an instance of a Linen module, got {module!r}")
     takes = inspect.signature(type(module).__call__).parameters
     if training is None:
-        training = {name: value for name, value in TRAINING.items() if name in takes}
+        training = {name: value for name, value in _TRAINING.items() if name in takes}
     elif unknown := sorted(set(training) - set(takes)):
         raise TypeError(f"linen_model: the call of {type(module).__name__} does not take {', '.join(unknown)}")
     evaluation: dict[str, Any] = {name: not value for name, value in training.items()}
@@ -113,25 +113,25 @@ def linen_model(
     return StatefulModel(init, init_state, apply_with_state) if collections else Model(init, apply)
 
 
-def nnx_model(make: Callable[[nnx.Rngs], nnx.Module], inputs: Inputs) -> Model | StatefulModel:
+def nnx_model(make: Callable[[nnx.Rngs], nnx.Module], inputs: _Inputs) -> Model | StatefulModel:
     """An NNX module as a model.
 
-    Whether it trains is told to the module by its own `train()` and `eval()`. In training its random streams are seeded
-    as by `nnx.reseed`: the first by name ("default", where it has one) with the key that `apply` is given, others with
-    keys that are folded from it.
+    The module's own `train()` and `eval()` switch between training and evaluation. In training its random streams are
+    seeded as by `nnx.reseed`: the first in alphabetical order ("default", if it has one) with the key passed to
+    `apply`, the others with keys folded from it.
 
     Args:
-        make: makes the module, such as `lambda rngs: Net(10, rngs=rngs)`. Its call takes a batch [B, *inputs] and gives
-            scores f32[B, C].
+        make: makes the module, such as `lambda rngs: Net(10, rngs=rngs)`. Its call maps a batch [B, *inputs] to scores
+            f32[B, C].
         inputs: as `linen_model`.
 
     Returns:
-        A `Stateful` if the module has variables beside its `nnx.Param` and its random streams, else a `Model`.
+        A `StatefulModel` if the module has variables other than `nnx.Param` and its random streams, else a `Model`.
         Parameters and state are nested dicts of arrays.
 
     Raises:
         TypeError: `make` is a module, or does not make one.
-        ValueError: the module does not give scores f32[B, C] for a batch.
+        ValueError: the module does not map a batch to scores f32[B, C].
 
     Source: Flax documentation, "NNX Basics".
 
@@ -200,13 +200,13 @@ def params_to_linen(params: Sequence[Weights], names: Sequence[str] | None = Non
 
     Args:
         params: of the `mlp`: w[..., out, in] and b[..., out] for each layer; leading axes, as of a sweep, are kept.
-        names: of the layers; by default "Dense_0", "Dense_1", ..., as a compact module calls them.
+        names: of the layers; by default "Dense_0", "Dense_1", ..., the names in a compact module.
 
     Returns:
-        {"params": {name: {"kernel": [..., in, out], "bias": [..., out]}}}, the same numbers.
+        {"params": {name: {"kernel": [..., in, out], "bias": [..., out]}}}, with the same values.
 
     Raises:
-        ValueError: there are not as many names as layers.
+        ValueError: the number of names is not the number of layers.
 
     Example:
         >>> variables = params_to_linen(models.linear(4, 3).init(jax.random.key(0)))
@@ -221,17 +221,17 @@ def params_to_linen(params: Sequence[Weights], names: Sequence[str] | None = Non
 
 
 def params_from_linen(variables: Mapping[str, Any]) -> list[Weights]:
-    """The variables of a Linen module that has `Dense` layers alone as parameters of an `mlp`.
+    """The variables of a Linen module that consists of `Dense` layers as the parameters of an `mlp`.
 
     Args:
-        variables: {"params": {name: {"kernel": [..., in, out], "bias": [..., out]}}}, or what is under "params". The
-            layers follow each other as the numbers in their names do: "Dense_9" before "Dense_10".
+        variables: {"params": {name: {"kernel": [..., in, out], "bias": [..., out]}}}, or the value of "params". Layers
+            are ordered by the numbers in their names: "Dense_9" before "Dense_10".
 
     Returns:
-        A list of {"w": [..., out, in], "b": [..., out]}, the same numbers.
+        A list of {"w": [..., out, in], "b": [..., out]}, with the same values.
 
     Raises:
-        ValueError: a layer is no `Dense` with a bias, or the layers do not fit together.
+        ValueError: a layer is not a `Dense` with a bias, or the layers do not fit together.
 
     Example:
         >>> [layer] = params_from_linen({"params": {"Dense_0": {"kernel": jnp.ones((4, 3)), "bias": jnp.zeros(3)}}})
@@ -240,11 +240,8 @@ def params_from_linen(variables: Mapping[str, Any]) -> list[Weights]:
     """
     layers = variables.get("params", variables)
 
-    def place(name: str) -> list[int]:
-        return [int(number) for number in re.findall(r"\d+", name)]
-
     params: list[Weights] = []
-    for name in sorted(layers, key=place):
+    for name in sorted(layers, key=lambda name: [int(number) for number in re.findall(r"\d+", name)]):
         if not isinstance(layers[name], Mapping) or set(layers[name]) != {"kernel", "bias"}:
             found = ", ".join(sorted(layers[name])) if isinstance(layers[name], Mapping) else "an array"
             raise ValueError(f"params_from_linen: {name} must be a Dense with kernel and bias, it holds {found}")
@@ -259,7 +256,7 @@ def params_from_linen(variables: Mapping[str, Any]) -> list[Weights]:
     return params
 
 
-def _example(inputs: Inputs) -> jax.ShapeDtypeStruct:
+def _example(inputs: _Inputs) -> jax.ShapeDtypeStruct:
     if isinstance(inputs, jax.ShapeDtypeStruct):
         return inputs
     return jax.ShapeDtypeStruct((inputs,) if isinstance(inputs, int) else tuple(inputs), jnp.float32)
@@ -272,12 +269,12 @@ def _batch(example: jax.ShapeDtypeStruct) -> jax.ShapeDtypeStruct:
 def _check_scores(where: str, scores: Any) -> None:
     shape = getattr(scores, "shape", None)
     if shape is None or len(shape) != 2 or shape[0] != 2 or not jnp.issubdtype(scores.dtype, jnp.floating):
-        told = jax.tree.map(lambda a: f"{a.dtype}{list(a.shape)}", scores)
-        raise ValueError(f"{where}: the module must give scores f32[B, C] for a batch; for two examples it gave {told}")
+        found = jax.tree.map(lambda a: f"{a.dtype}{list(a.shape)}", scores)
+        raise ValueError(f"{where}: the module must map a batch to scores f32[B, C]; for two examples it gave {found}")
 
 
 def _over_leading(score: Callable[[Array], tuple[Array, Any]], x: Array, example: jax.ShapeDtypeStruct) -> Any:
-    """Modules take one leading axis, models any."""
+    """The scores for any number of leading axes, by a module that takes one."""
     x = jnp.asarray(x)
     lead = x.shape[: max(x.ndim - len(example.shape), 0)]
     if x.shape[len(lead) :] != example.shape:
@@ -289,7 +286,7 @@ def _over_leading(score: Callable[[Array], tuple[Array, Any]], x: Array, example
 
 
 def _filled(blank: nnx.State, values: Any) -> nnx.State:
-    """The variables of a module with values in the place of shapes."""
+    """The variables of a module with values in place of shapes."""
     state = jax.tree.map(lambda leaf: leaf, blank)
     nnx.replace_by_pure_dict(state, values)
     return state

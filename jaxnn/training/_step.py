@@ -87,7 +87,7 @@ def make_train_step(task: Task, statistics: Statistics = None) -> Callable[..., 
             if mixed is not None:
                 of_partner = weights if weights is None else jnp.asarray(weights)[mixed.partner]
                 other = _mean_loss(task, scores, labels[mixed.partner], of_partner)
-                loss = mixed.share * loss + (1.0 - mixed.share) * other
+                loss = mixed.weight * loss + (1.0 - mixed.weight) * other
             penalty = jnp.asarray(task.penalty(params), loss.dtype)
             return loss + penalty, (loss, penalty, accuracy(scores, labels), model_state)
 

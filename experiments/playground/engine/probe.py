@@ -8,7 +8,8 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from experiments.playground.engine.programs import ACTIVATIONS, EXTENT, Hparams, Table, examples, features_of, make_task
+from experiments.playground.engine.programs import EXTENT, Hparams, Table, examples, features_of, make_task
+from experiments.playground.engine.registry import ACTIVATIONS
 from experiments.playground.engine.settings import MAX_NEURONS, MAX_POINTS, Shape
 from jaxnn.inspect import layer_outputs
 

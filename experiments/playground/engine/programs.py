@@ -1,7 +1,6 @@
-"""The compiled programs of the page: begin, train for a number of steps, and look at the network.
+"""The compiled training programs: pure functions of arrays.
 
-They are pure functions of arrays. The points lie in a table of fixed size, training points first, whose counts are
-traced, so that adding a point compiles nothing; neither do new rates.
+The points are in a table of fixed size with traced counts: new points compile nothing, and neither do new rates.
 """
 
 from __future__ import annotations
@@ -15,85 +14,62 @@ import optax
 from jax import Array
 from jax.typing import ArrayLike
 
+from experiments.playground.engine.registry import ACTIVATIONS, FEATURES, INITIALIZERS, LOSSES
 from experiments.playground.engine.settings import MAX_POINTS, Shape
-from jaxnn import initializers, layers, losses, models, training
+from jaxnn import layers, losses, models, training
 from jaxnn.random import permutation
 from jaxnn.training._task import StepKeys
 
 EXTENT = 6.0
-"""The plane that is drawn reaches from -EXTENT to EXTENT in both directions."""
+"""The drawn plane extends from -EXTENT to EXTENT in both directions."""
 SEEDS, WIDTHS = 16, (1, 2, 3, 6, 20)
 ORDERS = 64
-"""For so many epochs the order of the points is drawn at once."""
-BLOCK = 32
-"""For so many steps the batches are gathered at once."""
-FEATURES = {
-    "x1": lambda x: x[..., 0],
-    "x2": lambda x: x[..., 1],
-    "x1^2": lambda x: x[..., 0] ** 2,
-    "x2^2": lambda x: x[..., 1] ** 2,
-    "x1*x2": lambda x: x[..., 0] * x[..., 1],
-    "sin(x1)": lambda x: jnp.sin(x[..., 0]),
-    "sin(x2)": lambda x: jnp.sin(x[..., 1]),
-}
-INITIALIZERS = {
-    "normal": initializers.normal(0.01),
-    "xavier": initializers.xavier,
-    "he": initializers.he,
-    "zeros": initializers.zeros,
-}
-ACTIVATIONS = {**models.ACTIVATIONS, "linear": lambda x: x}
+"""Epochs whose orders of the points are drawn at once."""
+_BLOCK = 32
+"""Steps whose batches are gathered at once."""
 Hparams = Mapping[str, Any]
 
 
 class Table(NamedTuple):
-    """The points as the programs see them: training points first, then test points, then unused rows."""
+    """The points as input of the programs: training points, then test points, then unused rows."""
 
     inputs: Any
     """f32[MAX_POINTS, 2]."""
     targets: Any
-    """f32[MAX_POINTS]: the number of the class, or the value."""
+    """f32[MAX_POINTS]: class indices, or values."""
     train: Any
-    """i32[], how many are trained on."""
+    """i32[], the number of training points."""
     total: Any
-    """i32[], how many there are."""
+    """i32[], the number of points."""
 
 
 class Learner(NamedTuple):
-    """A network in training, or many of them, which then have a leading axis in all but the counters."""
+    """A network in training, or several with a leading axis in all but the counters."""
 
     params: Any
     opt_state: Any
     step: Array
     """i32[]."""
     epoch: Array
-    """i32[], the epoch that is under way."""
+    """i32[], the current epoch."""
     place: Array
-    """i32[], how many steps of it are done."""
+    """i32[], completed steps of the epoch."""
     key: Array
-    """Orders and dropout masks are functions of it and of the counters."""
+    """Orders and dropout masks are functions of the key and the counters."""
 
 
 def features_of(shape: Shape, x: Array) -> Array:
-    """What the network is given of points of the plane."""
+    """The inputs of the network, f32[..., F], at points of the plane, f32[..., 2]."""
     return jnp.stack([FEATURES[name](x) for name in shape.features], axis=-1)
 
 
-def squared(scores: Array, labels: Array) -> Array:
-    """The squared loss of scores that should be 1 for the right class and 0 for the others."""
-    return jnp.square(scores - jax.nn.one_hot(labels, scores.shape[-1])).sum(-1)
-
-
 def _difference(scores: Array, labels: Array) -> Array:
-    """The squared loss of values: the model of `_of_values` gives the difference itself."""
+    """The squared loss of values; the scores of `_value_model` are differences."""
     return jnp.square(scores[..., 0])
 
 
-LOSSES = {"softmax": losses.softmax, "svm": losses.svm, "squared": squared, "value": _difference}
-
-
-def network(shape: Shape, h: Hparams, dot: layers.Dot = layers.dot_general) -> models.Model:
-    """The network: features in, scores out."""
+def _network(shape: Shape, h: Hparams, dot: layers.Dot = layers.dot_general) -> models.Model:
+    """The network from features to scores."""
     wide = max(WIDTHS)
     hidden = tuple(wide for _ in shape.hidden) if shape.many == "widths" else shape.hidden
     return models.mlp(
@@ -108,8 +84,8 @@ def network(shape: Shape, h: Hparams, dot: layers.Dot = layers.dot_general) -> m
     )
 
 
-def _of_values(model: models.Model) -> models.Model:
-    """A network whose last input is the value that it should predict, and whose score is the difference to it."""
+def _value_model(model: models.Model) -> models.Model:
+    """A network whose last input is the target and whose score is the difference from it."""
 
     def apply(params: Any, x: Array, *, key: Array | None = None) -> Array:
         return model.apply(params, x[..., :-1], key=key) - x[..., -1:]
@@ -117,7 +93,7 @@ def _of_values(model: models.Model) -> models.Model:
     return models.Model(model.init, apply)
 
 
-def optimizer(shape: Shape, h: Hparams) -> optax.GradientTransformation:
+def _optimizer(shape: Shape, h: Hparams) -> optax.GradientTransformation:
     """The optimizer with its traced rates."""
     match shape.optimizer:
         case "adam":
@@ -131,18 +107,18 @@ def optimizer(shape: Shape, h: Hparams) -> optax.GradientTransformation:
 
 
 def make_task(shape: Shape, h: Hparams, dot: layers.Dot = layers.dot_general) -> training.Task:
-    """What is to be learned."""
-    model = network(shape, h, dot)
+    """The training task of one network."""
+    model = _network(shape, h, dot)
     return training.Task(
-        model=_of_values(model) if shape.loss == "value" else model,
-        loss=LOSSES[shape.loss],
+        model=_value_model(model) if shape.loss == "value" else model,
+        loss=_difference if shape.loss == "value" else LOSSES[shape.loss],
         penalty=lambda params: h["l2"] * losses.l2(params) + h["l1"] * losses.l1(params),
-        optimizer=optimizer(shape, h),
+        optimizer=_optimizer(shape, h),
     )
 
 
 def examples(shape: Shape, table: Table, rows: Array) -> tuple[Array, Array]:
-    """The rows of the table as a batch for the task."""
+    """Rows of the table as a batch; for values, the target is the last input and the labels are unused."""
     x, targets = features_of(shape, table.inputs[rows]), table.targets[rows]
     if shape.loss == "value":
         return jnp.concatenate([x, targets[..., None]], axis=-1), jnp.zeros(rows.shape, jnp.int32)
@@ -150,7 +126,7 @@ def examples(shape: Shape, table: Table, rows: Array) -> tuple[Array, Array]:
 
 
 def begin(shape: Shape, h: Hparams, key: Array) -> Learner:
-    """Networks before their first step."""
+    """The initial networks."""
 
     def start(h: Hparams, key: Array) -> tuple[Any, Any]:
         task = make_task(shape, h)
@@ -169,13 +145,13 @@ def _axes(h: Hparams) -> dict[str, int | None]:
 
 
 def orders(key: Array, epoch: ArrayLike, train: ArrayLike) -> Array:
-    """The training points in the random orders of some epochs."""
+    """The orders of ORDERS epochs, i32[ORDERS, MAX_POINTS]: each row begins with a permutation of `train` numbers."""
 
     def order(epoch: Array) -> Array:
-        mixed = permutation(jax.random.fold_in(key, epoch), MAX_POINTS)
-        inside = mixed < train
+        shuffled = permutation(jax.random.fold_in(key, epoch), MAX_POINTS)
+        inside = shuffled < train
         place = jnp.where(inside, jnp.cumsum(inside, dtype=jnp.int32) - 1, MAX_POINTS)
-        return jnp.zeros(MAX_POINTS, jnp.int32).at[place].set(mixed, mode="drop")
+        return jnp.zeros(MAX_POINTS, jnp.int32).at[place].set(shuffled, mode="drop")
 
     return jax.vmap(order)(jnp.asarray(epoch) + jnp.arange(ORDERS, dtype=jnp.int32))
 
@@ -183,9 +159,9 @@ def orders(key: Array, epoch: ArrayLike, train: ArrayLike) -> Array:
 def train(
     shape: Shape, learner: Learner, h: Hparams, table: Table, order: Array, first: Array, steps: Array
 ) -> Learner:
-    """Train for some steps, at most to the end of the epochs whose orders are given."""
+    """Train for `steps` steps, but not beyond the epochs of `order`, whose first row is epoch `first`."""
     size = shape.batch_size
-    inside = jnp.arange(BLOCK, dtype=jnp.int32)
+    inside = jnp.arange(_BLOCK, dtype=jnp.int32)
     dot = layers.dot_as_sum if shape.many == "one" else layers.dot_general
 
     def update(params: Any, opt_state: Any, h: Hparams, batch: Any, key: Array) -> tuple[Any, Any]:
@@ -196,11 +172,11 @@ def train(
     update_all = update if shape.many == "one" else jax.vmap(update, in_axes=(0, 0, _axes(h), None, None))
 
     def block(carry: tuple[Learner, Array]) -> tuple[Learner, Array]:
-        """Some steps within an epoch; what does not depend on the parameters is computed for all of them at once."""
+        """Some steps within an epoch; batches and keys are computed for all of them at once."""
         learner, left = carry
         per_epoch = jnp.maximum(table.train // size, 1)
-        rest = jnp.maximum(per_epoch - learner.place, 1)  # the epoch may have become shorter
-        now = jnp.minimum(jnp.minimum(left, rest), BLOCK)
+        rest = jnp.maximum(per_epoch - learner.place, 1)  # fewer points may have shortened the epoch
+        now = jnp.minimum(jnp.minimum(left, rest), _BLOCK)
         rows = ((learner.place + inside) * size)[:, None] + jnp.arange(size, dtype=jnp.int32)[None]
         batches = examples(shape, table, order[learner.epoch - first][rows % table.train])
         keys = jax.vmap(jax.random.fold_in, (None, 0))(learner.key, learner.step + inside)

@@ -8,17 +8,18 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from experiments.playground.engine.registry import ACTIVATIONS, FEATURES, INITIALIZERS, LOSSES
+
 CLASS_SETS = ("circle", "spiral", "xor", "gauss", "moons", "simple", "random")
 VALUE_SETS = ("plane", "hills")
-FEATURES = ("x1", "x2", "x1^2", "x2^2", "x1*x2", "sin(x1)", "sin(x2)")
 MAX_LAYERS, MAX_NEURONS, MAX_POINTS = 6, 32, 1000
 
 CHOICES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "data": CLASS_SETS + VALUE_SETS,
-        "activation": ("sigmoid", "tanh", "relu", "leaky_relu", "gelu", "linear"),
-        "init": ("normal", "xavier", "he", "zeros"),
-        "loss": ("softmax", "svm", "squared"),
+        "activation": tuple(ACTIVATIONS),
+        "init": tuple(INITIALIZERS),
+        "loss": tuple(LOSSES),
         "optimizer": ("sgd", "nesterov", "adam", "rmsprop", "adagrad"),
         "many": ("one", "seeds", "widths"),
     }
@@ -149,7 +150,7 @@ def _checked(name: str, value: Any) -> Any:
             raise ValueError(f"{name} must be one of {', '.join(CHOICES[name])}; got {value!r}")
         return value
     if name == "features":
-        if not isinstance(value, list | tuple) or any(one not in FEATURES for one in value):
+        if not isinstance(value, list | tuple) or any(one not in tuple(FEATURES) for one in value):
             raise ValueError(f"features must be some of {', '.join(FEATURES)}; got {value!r}")
         return tuple(one for one in FEATURES if one in value)
     if name == "hidden":

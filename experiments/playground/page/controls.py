@@ -17,7 +17,8 @@ from bokeh.models import (
     Spinner,
 )
 
-from experiments.playground.engine.settings import BOUNDS, CHOICES, FEATURES, MAX_LAYERS, MAX_NEURONS, Settings
+from experiments.playground.engine.registry import FEATURES
+from experiments.playground.engine.settings import BOUNDS, CHOICES, MAX_LAYERS, MAX_NEURONS, Settings
 from experiments.playground.page.i18n import word
 from experiments.playground.page.presets import PRESETS
 
@@ -120,7 +121,7 @@ class Controls:
             self._act("preset")
 
     def _on_features(self, attribute: str, old: Sequence[int], new: Sequence[int]) -> None:
-        self._changed("features", [FEATURES[i] for i in sorted(new)])
+        self._changed("features", [tuple(FEATURES)[i] for i in sorted(new)])
 
     def _on_layers(self, attribute: str, old: Any, new: Any) -> None:
         count = self.layers.value
@@ -142,7 +143,7 @@ class Controls:
             for name, widget in (*self.choices.items(), *self.numbers.items()):
                 _set(widget, "value", getattr(settings, name))
             _set(self.speed, "value", min(SPEEDS, key=lambda speed: abs(int(speed) - settings.speed)))
-            _set(self.features, "active", [FEATURES.index(name) for name in settings.features])
+            _set(self.features, "active", [tuple(FEATURES).index(name) for name in settings.features])
             _set(self.layers, "value", len(settings.hidden))
             for i, size in enumerate(self.sizes):
                 _set(size, "visible", i < len(settings.hidden))

@@ -1,7 +1,4 @@
-"""Classifiers with scikit-learn's contract, and a grid search that trains all its models side by side.
-
-from jaxnn.interop.sklearn import LinearClassifier, MLPClassifier, VmapSearchCV
-"""
+"""Classifiers with scikit-learn's interface, and a grid search that trains all its models side by side."""
 
 from jaxnn.interop.sklearn._classifiers import LinearClassifier, MLPClassifier
 from jaxnn.interop.sklearn._search import VmapSearchCV

@@ -1,4 +1,4 @@
-"""What every classifier of this room does: scikit-learn's contract around one training."""
+"""The base of all classifiers: scikit-learn's interface around one training run."""
 
 from __future__ import annotations
 
@@ -17,30 +17,30 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from jaxnn import models, training
-from jaxnn.interop.sklearn._jobs import LOSSES, SOLVERS, ProgramSpec, TrainingJob, execute, padded_batch_size
+from jaxnn.interop.sklearn._jobs import LOSSES, SOLVERS, ProgramSpec, TrainingJob, padded_batch_size, train
 
 BATCH = 200
-"""The most examples of a batch when `batch_size` is "auto", as in scikit-learn's MLPClassifier."""
+"""Batch size for "auto", as in scikit-learn's MLPClassifier."""
 ROWS = 4096
-"""The most examples that are scored at once."""
+"""At most so many examples are scored at once."""
 
 
 def _by_steps(classifier: Any) -> bool:
     if classifier.solver == "lbfgs":
-        raise AttributeError("partial_fit is there with solver='adam' or 'sgd': 'lbfgs' needs all examples at once")
+        raise AttributeError("partial_fit needs solver='adam' or 'sgd': 'lbfgs' needs all examples at once")
     return True
 
 
 def _with_probabilities(classifier: Any) -> bool:
     if classifier.loss != "softmax":
-        raise AttributeError(f"probabilities are there with loss='softmax' alone, not with loss={classifier.loss!r}")
+        raise AttributeError(f"probabilities need loss='softmax', got loss={classifier.loss!r}")
     return True
 
 
 class BaseClassifier(ClassifierMixin, BaseEstimator):
-    """A classifier by the highest score: everything but its arguments and the names of its weights.
+    """A classifier by the highest score; subclasses add the constructor and the names of the weights.
 
-    Those of the arguments that a classifier does not have are as below.
+    The arguments that a subclass lacks have the defaults below.
     """
 
     loss: Any
@@ -59,127 +59,81 @@ class BaseClassifier(ClassifierMixin, BaseEstimator):
     hidden_layer_sizes: Any = ()
     activation: Any = "relu"
     dropout: Any = 0.0
+    _executor: Any = None
+
+    def __sklearn_clone__(self) -> Self:
+        """As any estimator, with the same executor: `VmapSearchCV` sets one on the estimator that it clones."""
+        made: Any = super().__sklearn_clone__()
+        if self._executor is not None:
+            made._executor = self._executor
+        return made
+
+    def _execute(self, job: TrainingJob) -> training.Run:
+        return (self._executor or train)(job)
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
-        """Train on all examples, `max_iter` times through, or until `early_stopping` ends it.
+        """Train for `max_iter` epochs, or until `early_stopping` ends training; FloatingPointError if it diverges.
 
-        Args:
-            X: [N, D], numbers; dense.
-            y: [N], labels of at least two classes: whole numbers, strings, ...
-            sample_weight: [N], at least 0: a weight of 2 counts as the example twice. None stands for ones.
-
-        Returns:
-            The classifier itself.
-
-        Raises:
-            TypeError, ValueError: the data or an argument of the classifier are not as described.
-            FloatingPointError: training diverged.
+        X is [N, D] and dense, y [N] has labels of at least two classes (whole numbers, strings, ...). `sample_weight`
+        [N] is at least 0: a weight of 2 is the same as the example twice. None means all ones.
         """
-        go_on = self.warm_start and hasattr(self, "_params")
-        X, y = self._examples(X, y, reset=not go_on)
+        warm = self.warm_start and hasattr(self, "_params")
+        X, y = self._examples(X, y, reset=not warm)
         classes = np.unique(y)
-        if go_on and not np.array_equal(classes, self.classes_):
+        if warm and not np.array_equal(classes, self.classes_):
             raise ValueError(
-                f"with warm_start=True the classes must be those of before, {self.classes_.tolist()}, "
+                f"with warm_start=True the classes must be those of the last fit, {self.classes_.tolist()}, "
                 f"got {classes.tolist()}"
             )
         if len(classes) < 2:
             raise ValueError(f"y must have at least 2 classes, got 1 class: {classes.tolist()[0]!r}")
         self.classes_ = classes
         seed = self._draw_seed()
-        state = (self._params, None, None) if go_on else None
-        return self._adopt(execute(self._plan(X, y, sample_weight, seed, self.max_iter)._replace(state=state)), seed)
+        state = (self._params, None, None) if warm else None
+        job = self._job(X, y, sample_weight, seed, self.max_iter)._replace(state=state)
+        return self._adopt(self._execute(job), seed)
 
     @available_if(_by_steps)
     def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:
-        """Train on once through these examples, from where the last call left off.
+        """Train for one epoch on these examples, continuing from the last call; arguments as `fit`.
 
-        Args:
-            X, y, sample_weight: as `fit`; not every class needs to be among `y`.
-            classes: all classes there will be; needed in the first call.
-
-        Returns:
-            The classifier itself.
-
-        Raises:
-            TypeError, ValueError, FloatingPointError: as `fit`; also a ValueError for early_stopping=True.
+        The first call needs `classes`, all classes that will ever occur; `y` need not contain every one of them.
         """
         if self.early_stopping:
-            raise ValueError("partial_fit goes through the examples once: it does not work with early_stopping=True")
+            raise ValueError("partial_fit trains for one epoch: it does not work with early_stopping=True")
         first = not hasattr(self, "_params")
         X, y = self._examples(X, y, reset=first)
         if first:
             if classes is None:
-                raise ValueError("the first call of partial_fit needs classes, all classes there will be")
+                raise ValueError("the first call of partial_fit needs classes, all classes that will ever occur")
             self.classes_ = np.unique(classes)
             if len(self.classes_) < 2:
-                raise ValueError(f"classes must be at least 2 classes, got 1 class: {self.classes_.tolist()[0]!r}")
+                raise ValueError(f"classes must contain at least 2 classes, got 1 class: {self.classes_.tolist()[0]!r}")
         elif classes is not None and not np.array_equal(np.unique(classes), self.classes_):
-            raise ValueError(f"classes must be those of before, {self.classes_.tolist()}, got {list(classes)}")
+            raise ValueError(f"classes must be those of the first call, {self.classes_.tolist()}, got {list(classes)}")
         seed = self._draw_seed() if first else self._seed
         state = None if first else (self._params, self._opt_state, self._step)
-        plan = self._plan(X, y, sample_weight, seed, 1)._replace(state=state, call=0 if first else self._calls)
-        return self._adopt(execute(plan), seed, plan.call + 1, self.n_iter_ if not first else 0)
+        job = self._job(X, y, sample_weight, seed, 1)._replace(state=state, call=0 if first else self._calls)
+        return self._adopt(self._execute(job), seed, job.call + 1, self.n_iter_ if not first else 0)
 
     def decision_function(self, X: Any) -> np.ndarray:
-        """The scores of the classes.
-
-        Args:
-            X: [N, D].
-
-        Returns:
-            f32[N, classes]; of two classes f32[N], the score of the second less that of the first.
-
-        Raises:
-            NotFittedError: nothing was trained.
-            TypeError, ValueError: X is not as in `fit`.
-        """
+        """The scores f32[N, classes]; for two classes f32[N], the score of the second minus that of the first."""
         scores = self._scores(X)
         return scores[:, 1] - scores[:, 0] if len(self.classes_) == 2 else scores
 
     def predict(self, X: Any) -> np.ndarray:
-        """The class of the highest score.
-
-        Args:
-            X: [N, D].
-
-        Returns:
-            [N], labels as in `classes_`.
-
-        Raises:
-            NotFittedError, TypeError, ValueError: as `decision_function`.
-        """
+        """The class with the highest score, [N]."""
         scores = self._scores(X)
         return self.classes_[scores.argmax(1)]
 
     @available_if(_with_probabilities)
     def predict_proba(self, X: Any) -> np.ndarray:
-        """The probabilities that the softmax of the scores gives to the classes.
-
-        Args:
-            X: [N, D].
-
-        Returns:
-            f32[N, classes], in the order of `classes_`.
-
-        Raises:
-            NotFittedError, TypeError, ValueError: as `decision_function`.
-        """
+        """The softmax of the scores, f32[N, classes], in the order of `classes_`."""
         return np.exp(self.predict_log_proba(X))
 
     @available_if(_with_probabilities)
     def predict_log_proba(self, X: Any) -> np.ndarray:
-        """The logarithms of `predict_proba`.
-
-        Args:
-            X: [N, D].
-
-        Returns:
-            f32[N, classes].
-
-        Raises:
-            NotFittedError, TypeError, ValueError: as `decision_function`.
-        """
+        """The logarithms of `predict_proba`."""
         scores = self._scores(X)
         scores = scores - scores.max(1, keepdims=True)
         return scores - np.log(np.exp(scores).sum(1, keepdims=True))
@@ -192,14 +146,14 @@ class BaseClassifier(ClassifierMixin, BaseEstimator):
     def _draw_seed(self) -> int:
         return int(check_random_state(self.random_state).randint(2**31 - 1))
 
-    def _plan(self, X: np.ndarray, y: np.ndarray, sample_weight: Any, seed: int, epochs: int) -> TrainingJob:
+    def _job(self, X: np.ndarray, y: np.ndarray, sample_weight: Any, seed: int, epochs: int) -> TrainingJob:
         self._check()
         weights = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
         if self.class_weight is not None:
             weights = weights * compute_sample_weight(self.class_weight, y)
         labels = np.searchsorted(self.classes_, y).clip(max=len(self.classes_) - 1)
         if (unknown := self.classes_[labels] != y).any():
-            raise ValueError(f"y has classes that were not there before: {np.unique(y[unknown]).tolist()}")
+            raise ValueError(f"y has classes that the first call did not name: {np.unique(y[unknown]).tolist()}")
         labels, held = labels.astype(np.int32), None
         if self.early_stopping:
             rows, held = train_test_split(
@@ -208,17 +162,17 @@ class BaseClassifier(ClassifierMixin, BaseEstimator):
             held = {"validation": (X[held], labels[held])}
             X, labels, weights = X[rows], labels[rows], weights[rows]
         if not weights.sum() > 0.0:
-            raise ValueError("sample_weight and class_weight together leave no example with a weight above 0")
+            raise ValueError("sample_weight and class_weight together leave no example with positive weight")
         full = self.solver == "lbfgs"
         at_most = len(X) if full else BATCH if self.batch_size == "auto" else self.batch_size
         if len(X) <= at_most:
-            X, labels, weights = _together(X, labels, weights)
+            X, labels, weights = _merge_equal(X, labels, weights)
         batch_size, rows = padded_batch_size(len(X), at_most)
         fill = [(0, rows - len(X))]
         weights = np.pad(weights * (rows / weights.sum()), fill).astype(np.float32)
         hparams = {"l2": self.l2, "learning_rate": self.learning_rate_init, "momentum": self.momentum}
         return TrainingJob(
-            recipe=ProgramSpec(
+            spec=ProgramSpec(
                 self.loss,
                 self.solver,
                 X.shape[1],
@@ -256,13 +210,13 @@ class BaseClassifier(ClassifierMixin, BaseEstimator):
         parts = []
         for start in range(0, len(X), ROWS):
             part = X[start : start + ROWS]
-            rows = min(ROWS, max(32, 1 << (len(part) - 1).bit_length()))  # few sizes: few compiled programs
+            rows = min(ROWS, max(32, 1 << (len(part) - 1).bit_length()))  # few sizes, so few compiled programs
             padded = np.pad(part, [(0, rows - len(part)), (0, 0)])
             parts.append(np.asarray(_apply(*model, self._params, padded))[: len(part)])
         return np.concatenate(parts)
 
     def _check(self) -> None:
-        """Check the arguments of the classifier."""
+        """Checks the arguments of the classifier."""
         choices = {"loss": tuple(LOSSES), "solver": SOLVERS, "activation": tuple(models.ACTIVATIONS)}
         for name, allowed in choices.items():
             if getattr(self, name) not in allowed:
@@ -284,10 +238,8 @@ class BaseClassifier(ClassifierMixin, BaseEstimator):
                 raise ValueError(f"{name} must be at least 1, got {value}")
 
 
-def _together(X: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Equal examples as one with the sum of their weights, in an order of their own: in one batch this is the same
-    objective, and a weight of 2 is the example twice to the last bit.
-    """
+def _merge_equal(X: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Merges equal examples, adding their weights: in one batch, a weight of 2 is bit for bit the example twice."""
     X, labels, weights = X[weights > 0.0], labels[weights > 0.0], weights[weights > 0.0]
     bytes_of = np.column_stack([X + np.float32(0.0), labels.astype(np.float32)])  # -0.0 becomes 0.0
     _, rows, one = np.unique(bytes_of.view(f"V{4 * bytes_of.shape[1]}")[:, 0], return_index=True, return_inverse=True)

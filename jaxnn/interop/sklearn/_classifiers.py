@@ -1,4 +1,4 @@
-"""The linear classifier and the fully connected network with scikit-learn's contract."""
+"""The linear classifier and the fully connected network with scikit-learn's interface."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from jaxnn.interop.sklearn._base import BaseClassifier
 
 
 class LinearClassifier(BaseClassifier):
-    """The linear classifier f(x) = Wx + b with scikit-learn's contract.
+    """The linear classifier f(x) = Wx + b with scikit-learn's interface.
 
     Formula: the objective is `mean loss + l2 * sum(W**2)`, the mean weighted by the sample weights. With
-    `l2 = 1 / (2 C N)` for N examples it is that of `LogisticRegression(C=C)` with three classes or more.
+    `l2 = 1 / (2 C N)` for N examples it is that of `LogisticRegression(C=C)` with three or more classes.
 
     Args:
         loss: "softmax" (cross-entropy), or "svm" (hinge, summed over the wrong classes), which has no `predict_proba`.
@@ -23,20 +23,20 @@ class LinearClassifier(BaseClassifier):
         solver: "lbfgs" (all examples at once), or "adam" or "sgd" (batches), which have `partial_fit`.
         learning_rate_init: step size of adam and sgd.
         momentum: of sgd.
-        batch_size: the most examples of a step of adam and sgd; "auto" is 200. See `plans.padded_batch_size`.
-        max_iter: how often to go through the examples.
-        early_stopping: keep a share of the examples apart, stop after `n_iter_no_change` epochs without a better
+        batch_size: at most so many examples per step of adam and sgd; "auto" is 200; rounded up to a multiple of 8.
+        max_iter: number of epochs.
+        early_stopping: hold out a fraction of the examples, stop after `n_iter_no_change` epochs without a better
             accuracy on them, and keep the best parameters.
-        validation_fraction: that share.
+        validation_fraction: that fraction.
         n_iter_no_change: epochs to wait; lbfgs also stops after as many steps without a smaller gradient.
-        class_weight: {class: weight}, or "balanced" (in inverse proportion to how frequent the classes are).
-        warm_start: begin a `fit` with the parameters of the last one.
+        class_weight: {class: weight}, or "balanced" (inversely proportional to the class frequencies).
+        warm_start: start `fit` from the parameters of the last one.
         random_state: a number makes the training repeatable.
 
     Attributes:
         classes_: the classes, sorted.
-        coef_, intercept_: f32[classes, D] and f32[classes]; of two classes f32[1, D] and f32[1], the second less the
-            first.
+        coef_, intercept_: f32[classes, D] and f32[classes]; for two classes f32[1, D] and f32[1], the second minus
+            the first.
         loss_curve_: the objective of each epoch.
         loss_, n_iter_, n_features_in_, feature_names_in_, validation_scores_, best_validation_score_: as in
             scikit-learn's MLPClassifier.
@@ -97,7 +97,7 @@ class LinearClassifier(BaseClassifier):
 
 
 class MLPClassifier(BaseClassifier):
-    """The fully connected network with scikit-learn's contract.
+    """The fully connected network with scikit-learn's interface.
 
     Formula: the objective is `mean loss + l2 * sum(W**2)`, the mean weighted by the sample weights. With
     `l2 = alpha / (2 B)` for batches of B examples it is that of scikit-learn's `MLPClassifier(alpha=alpha)`.
@@ -107,7 +107,7 @@ class MLPClassifier(BaseClassifier):
         activation: a name in `models.ACTIVATIONS`; scikit-learn's "logistic" is "sigmoid".
         loss, l2, solver, learning_rate_init, momentum, batch_size, max_iter, early_stopping, validation_fraction,
             n_iter_no_change, class_weight, warm_start, random_state: as `LinearClassifier`.
-        dropout: the share of hidden values that is dropped in training.
+        dropout: the fraction of hidden values that is dropped in training.
 
     Attributes:
         classes_: the classes, sorted.

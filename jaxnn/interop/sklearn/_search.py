@@ -1,7 +1,8 @@
-"""scikit-learn's grid search, with all its models trained side by side."""
+"""scikit-learn's grid search, training all its models side by side."""
 
 from __future__ import annotations
 
+import contextlib
 import time
 import warnings
 from collections.abc import Mapping, Sequence
@@ -13,24 +14,24 @@ from sklearn.model_selection import GridSearchCV, ParameterGrid, check_cv
 from sklearn.utils import _safe_indexing, check_random_state, indexable
 from sklearn.utils.validation import _check_method_params
 
-from jaxnn import training
-from jaxnn.interop.sklearn._jobs import TrainingJob, raise_if_diverged, train, train_many, use_executor
+from jaxnn.interop.sklearn._base import BaseClassifier
+from jaxnn.interop.sklearn._jobs import Executor
 
 
 class VmapSearchCV(GridSearchCV):
     """`GridSearchCV` for the classifiers of this package, alone or at the end of a pipeline: the same search with the
-    same results, but all settings and all folds are trained at once, side by side in as few programs as possible.
+    same results, but all settings and folds are trained at once, in as few programs as possible.
 
-    Settings that are numbers (`l2`, `learning_rate_init`, `momentum`, `dropout`) and `random_state` share a program;
-    those that decide the shape of the computation (`hidden_layer_sizes`, `batch_size`, `solver`, ...) have one each.
-    Without a `random_state` every training draws a seed of its own, as in `GridSearchCV`; with one, all settings of a
-    fold go through the same batches, which is faster.
+    Numeric settings (`l2`, `learning_rate_init`, `momentum`, `dropout`) and `random_state` share a program; settings
+    that change the computation (`hidden_layer_sizes`, `batch_size`, `solver`, ...) need one each. Without a
+    `random_state` every run draws its own seed, as in `GridSearchCV`; with one, all settings of a fold use the same
+    batches, which is faster.
 
-    Everything else is scikit-learn's own: it goes over the settings and the folds as ever, and each `fit` finds its
-    model trained already. In `cv_results_` the time of the training is shared equally by all fits.
+    Everything else is scikit-learn's own: it loops over settings and folds as usual, and each `fit` finds its model
+    already trained. `cv_results_` divides the training time equally among all fits.
 
     Args:
-        estimator: a `LinearClassifier`, an `MLPClassifier`, or a pipeline or the like around one.
+        estimator: a `LinearClassifier`, an `MLPClassifier`, or a meta-estimator such as a pipeline around one.
         param_grid, scoring, refit, cv, error_score, return_train_score: as `GridSearchCV`.
 
     Attributes:
@@ -68,71 +69,59 @@ class VmapSearchCV(GridSearchCV):
         )
 
     def fit(self, X: Any, y: Any = None, **params: Any) -> Self:
-        """Train every setting on every fold, score them, and train the best setting on all examples.
+        """Train and score every setting on every fold, and train the best setting on all examples.
 
-        Args:
-            X: [N, D].
-            y: [N], labels.
-            **params: for `fit` of the estimator, those with N values cut into folds; `groups` is for the splitter.
-
-        Returns:
-            The search itself.
-
-        Raises:
-            TypeError, ValueError: as `GridSearchCV.fit`.
+        `params` go to `fit` of the estimator, split into folds if they have N values; `groups` goes to the splitter.
         """
         X, y = indexable(X, y)
-        groups = params.get("groups")
         folds: Any = self.cv
         splitter: Any = check_cv(folds, y, classifier=True)
-        splits = list(splitter.split(X, y, groups))
+        splits = list(splitter.split(X, y, params.get("groups")))
+        executor = Executor()
+        estimator, grid = self._with_executor(executor)
         clock = time.perf_counter()
-        trained = train_many(self._plans(X, y, splits, {k: v for k, v in params.items() if k != "groups"}))
+        _fit_every(estimator, grid, X, y, splits, {k: v for k, v in params.items() if k != "groups"})
+        executor.run_collected()
         seconds = time.perf_counter() - clock
-
-        def recall(plan: TrainingJob) -> training.Run:
-            run = trained.get(plan.digest())
-            return train(plan) if run is None else raise_if_diverged(plan, run)
-
         names = ("scoring", "refit", "error_score", "return_train_score")
-        search = GridSearchCV(
-            self.estimator, self.param_grid, cv=splits, **{name: getattr(self, name) for name in names}
-        )
-        with use_executor(recall):
+        search = GridSearchCV(estimator, grid, cv=splits, **{name: getattr(self, name) for name in names})
+        try:
             search.fit(X, y, **params)
+        finally:
+            executor.runs.clear()  # the best estimator keeps its executor
         search.cv_results_["mean_fit_time"] += seconds / (len(splits) * len(search.cv_results_["params"]))
         for name, value in vars(search).items():
             if name.endswith("_"):
                 setattr(self, name, value)
         return self
 
-    def _plans(self, X: Any, y: Any, splits: list[tuple[Any, Any]], params: dict[str, Any]) -> list[TrainingJob]:
-        """What each setting would have trained on each fold; what cannot be fitted the search will tell."""
-        plans: list[TrainingJob] = []
-        random = check_random_state(None)  # the search will draw the same seeds again
-        before = random.get_state()
-
-        def note(plan: TrainingJob) -> training.Run:
-            plans.append(plan)
-            raise _NotedError
-
-        with use_executor(note), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # the search will give them again
-            for setting in ParameterGrid(self.param_grid):
-                for rows, _ in splits:
-                    of_fold: Any = clone(self.estimator)
-                    changes: Any = clone(setting, safe=False)
-                    try:
-                        of_fold.set_params(**changes).fit(
-                            _safe_indexing(X, rows),
-                            _safe_indexing(y, rows),
-                            **_check_method_params(X, params, indices=rows),
-                        )
-                    except Exception:
-                        continue
-        random.set_state(before)
-        return plans
+    def _with_executor(self, executor: Executor) -> tuple[Any, Any]:
+        """Clones of the estimator and the grid in which every classifier of this package has the executor."""
+        estimator: Any = clone(self.estimator)
+        grid: Any = clone(self.param_grid, safe=False)
+        choices = [choice for part in ParameterGrid(grid).param_grid for values in part.values() for choice in values]
+        for found in [estimator, *choices]:
+            has_params = hasattr(found, "get_params") and not isinstance(found, type)
+            for part in [found, *(found.get_params().values() if has_params else ())]:
+                if isinstance(part, BaseClassifier):
+                    part._executor = executor
+        return estimator, grid
 
 
-class _NotedError(Exception):
-    """The plan was noted, there is no model."""
+def _fit_every(estimator: Any, grid: Any, X: Any, y: Any, splits: list[tuple[Any, Any]], params: Any) -> None:
+    """Fits every setting on every fold; errors are ignored, as the search raises them again."""
+    random = check_random_state(None)  # the search will draw the same seeds again
+    before = random.get_state()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the search gives the same warnings
+        for setting in ParameterGrid(grid):
+            for rows, _ in splits:
+                of_fold: Any = clone(estimator)
+                changes: Any = clone(setting, safe=False)
+                with contextlib.suppress(Exception):
+                    of_fold.set_params(**changes).fit(
+                        _safe_indexing(X, rows),
+                        _safe_indexing(y, rows),
+                        **_check_method_params(X, params, indices=rows),
+                    )
+    random.set_state(before)

@@ -1,13 +1,8 @@
-"""Data sets that TensorFlow Datasets (TFDS) has prepared: find them, and prepare them; without TensorFlow.
+"""Find and prepare the data sets of TensorFlow Datasets (TFDS), without TensorFlow.
 
 A prepared set is a folder `<data_dir>/<name>/<version>/` (or `<data_dir>/<name>/<config>/<version>/`) with
-`dataset_info.json`, `features.json`, names of the classes, and shards of records. `find` needs no TFDS, so that the
-cache can be used at once; the other functions import it when they are called.
-
-The folder `prepared` of the examples holds a small set, called "tiny".
-
-Examples start from:
-    >>> from jaxnn.data.tfds import source
+`dataset_info.json`, `features.json`, class names, and shards of records. `find` does not import TFDS, so that cached
+sets load at once; the other functions import it when called.
 """
 
 import contextlib
@@ -19,8 +14,6 @@ import re
 import sys
 from pathlib import Path
 from typing import NamedTuple
-
-__all__ = ["Source", "find", "how_to_repair", "names", "prepare", "root"]
 
 INFO = "dataset_info.json"
 
@@ -39,24 +32,24 @@ class Source(NamedTuple):
     fingerprint: str
 
 
-def root(data_dir: str | os.PathLike[str] | None) -> Path:
-    """Gives the folder of prepared sets.
+def data_dir(chosen: str | os.PathLike[str] | None = None) -> Path:
+    """The folder of prepared sets.
 
     Args:
-        data_dir: The user's choice, or None.
+        chosen: The user's choice, or None.
 
     Returns:
         The argument, else $TFDS_DATA_DIR, else ~/tensorflow_datasets.
 
     Example:
-        >>> source.root("sets").as_posix()
+        >>> tfds.data_dir("sets").as_posix()
         'sets'
     """
-    return Path(data_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets").expanduser()
+    return Path(chosen or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets").expanduser()
 
 
 def find(name: str, data_dir: Path) -> Source | None:
-    """Finds the newest prepared version of a data set.
+    """The newest prepared version of a data set.
 
     Args:
         name: "name" or "name/config".
@@ -66,13 +59,13 @@ def find(name: str, data_dir: Path) -> Source | None:
         The prepared set, or None if there is none.
 
     Raises:
-        ValueError: The set is there in several configurations, and `name` says none.
+        ValueError: The set is prepared in several configurations, and `name` does not say which.
 
     Example:
-        >>> found = source.find("tiny", Path("prepared"))
+        >>> found = tfds.find("tiny", Path("prepared"))
         >>> found.name, found.folder.as_posix()
         ('tiny', 'prepared/tiny/1.0.0')
-        >>> print(source.find("tiny", Path("elsewhere")))
+        >>> print(tfds.find("tiny", Path("elsewhere")))
         None
     """
     versions = [path.parent for path in (data_dir / name).glob(f"*/{INFO}") if _is_version(path.parent.name)]
@@ -90,13 +83,13 @@ def find(name: str, data_dir: Path) -> Source | None:
 
 
 def names() -> list[str]:
-    """Lists the data sets that TFDS knows, of any kind.
+    """The names of all data sets that TFDS knows, of any kind.
 
     Returns:
         Their names.
 
     Example:
-        >>> {"cifar10", "mnist"} <= set(source.names())
+        >>> {"cifar10", "mnist"} <= set(tfds.names())
         True
     """
     import tensorflow_datasets as tfds
@@ -105,9 +98,9 @@ def names() -> list[str]:
 
 
 def prepare(name: str, data_dir: Path) -> Source:
-    """Downloads a data set and prepares it as array_record files: CIFAR-10 and CIFAR-100 without TensorFlow.
+    """Download a data set and prepare it as array_record files: CIFAR-10 and CIFAR-100 without TensorFlow.
 
-    TFDS's own code for the other image sets reads and encodes the images with TensorFlow.
+    TFDS's own code for the other image sets needs TensorFlow.
 
     Args:
         name: "name" or "name/config", known to TFDS.
@@ -133,9 +126,9 @@ def prepare(name: str, data_dir: Path) -> Source:
         )
     try:
         if base in ("cifar10", "cifar100"):
-            from jaxnn.data.tfds import cifar
+            from jaxnn.data.tfds import _cifar
 
-            cifar.prepare(base, data_dir)
+            _cifar.prepare(base, data_dir)
         else:
             if importlib.util.find_spec("tensorflow") is None:
                 raise ImportError(
@@ -154,18 +147,7 @@ def prepare(name: str, data_dir: Path) -> Source:
 
 
 def how_to_repair(source: Source) -> str:
-    """What to do about a prepared set that cannot be used.
-
-    Args:
-        source: The set.
-
-    Returns:
-        The end of a sentence, for the message of an error.
-
-    Example:
-        >>> source.how_to_repair(source.Source("cifar10", Path("prepared/cifar10/3.0.2"), "0123456789abcdef"))
-        "delete prepared/cifar10/3.0.2 and load 'cifar10' again to prepare it anew"
-    """
+    """The remedy for an unusable prepared set, as the end of an error message."""
     if source.name in ("cifar10", "cifar100"):
         return f"delete {source.folder} and load {source.name!r} again to prepare it anew"
     data_dir = source.folder.parents[len(Path(source.name).parts)]

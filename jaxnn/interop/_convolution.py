@@ -1,8 +1,8 @@
-"""Convolutions whose gradients are fast inside a loop on a CPU.
+"""Convolutions with fast gradients inside loops on a CPU.
 
-A training is a loop of steps in one program. On a CPU, XLA turns the convolutions outside of loops into the one order
-of axes for which it has a fast kernel, and leaves those inside as they are: the gradients, whose axes JAX takes in
-another order, are then computed number by number. Here they are put into that order by hand.
+A training run is a loop of steps in one program. On a CPU, XLA transposes convolutions outside loops into the one axis
+order for which it has a fast kernel, and leaves those inside loops as they are: their gradients, which JAX computes
+with the axes in another order, then take a slow path. Here they are put into that order by hand.
 """
 
 from __future__ import annotations
@@ -15,34 +15,19 @@ import numpy as np
 from jax import Array, lax
 from jax.extend import core
 
-__all__ = ["with_fast_gradients"]
-
 _INLINED = ("jit", "pjit", "closed_call")
 
 
 def with_fast_gradients(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The same function, its convolutions with gradients that are fast inside a loop on a CPU.
+    """The same function, with convolutions whose gradients are fast inside a loop on a CPU; reverse mode only.
 
-    Convolutions inside loops, checkpoints and functions with a gradient of their own stay as they are.
-
-    Args:
-        function: of pytrees of arrays.
-
-    Returns:
-        A function of the same arguments and results; it has reverse-mode gradients alone.
-
-    Example:
-        >>> from jaxnn.interop.convolution import with_fast_gradients
-        >>> image, kernel = jnp.ones((1, 1, 4, 4)), jnp.ones((1, 1, 3, 3))
-        >>> convolve = with_fast_gradients(lambda image: jax.lax.conv(image, kernel, (1, 1), "VALID"))
-        >>> print(jax.grad(lambda image: convolve(image).sum())(image)[0, 0, 0])
-        [1. 2. 2. 1.]
+    Convolutions inside loops, `jax.checkpoint` and functions with a custom gradient stay as they are.
     """
     return _with_convolutions(function, _convolution)
 
 
 def _with_convolutions(function: Callable[..., Any], convolution: Callable[..., Array]) -> Callable[..., Any]:
-    """The function with other convolutions, `convolution(lhs, rhs, parameters)`."""
+    """The function with `convolution(lhs, rhs, parameters)` in place of every convolution."""
 
     def changed(*arguments: Any) -> Any:
         closed, shape = jax.make_jaxpr(function, return_shape=True)(*arguments)
@@ -89,7 +74,7 @@ def _convolution(lhs: Array, rhs: Array, parameters: dict[str, Any]) -> Array:
 
 
 def _in_order(lhs: Array, rhs: Array, parameters: dict[str, Any]) -> Array:
-    """The convolution with the axes of what it is given, and of what it makes, in the order of the fast kernel."""
+    """The convolution with the axes of its inputs and output in the order of the fast kernel."""
     numbers = parameters["dimension_numbers"]
     places = range(2, lhs.ndim)
 

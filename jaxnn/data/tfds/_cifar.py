@@ -1,8 +1,8 @@
 """CIFAR-10 and CIFAR-100 prepared for TFDS from the original archive, without TensorFlow.
 
-The builders are TFDS's own, with the two steps replaced that need TensorFlow: the archive is read with `tarfile`, and
-the images are handed over as PNG files made by Pillow. What they write is the standard layout
-(`cifar10/3.0.2/`, array_record), so `tfds.data_source("cifar10")` reads it too.
+The builders are TFDS's own, except for the two steps that need TensorFlow: `tarfile` reads the archive, and Pillow
+encodes the images as PNG. They write the standard layout (`cifar10/3.0.2/`, array_record), so
+`tfds.data_source("cifar10")` reads it too.
 
 In the archive a binary file is a row of records: one label byte (for CIFAR-100 two, coarse and fine), then 3,072
 bytes, the red, green and blue planes of a 32 x 32 image in turn, each row by row.
@@ -28,13 +28,11 @@ import numpy as np
 from PIL import Image
 from tensorflow_datasets.image_classification import cifar as stock
 
-__all__ = ["Archive", "Cifar10", "Cifar100", "fetch", "prepare", "registered"]
-
 TIMEOUT = 30  # seconds without a byte
 
 
 class Archive(NamedTuple):
-    """Where an archive is, and how to know that it arrived whole."""
+    """The address of an archive, and the size and checksum of an intact copy."""
 
     url: str
     size: int
@@ -51,7 +49,7 @@ class Cifar10(stock.Cifar10, skip_registration=True):
         self._archive_path = archive_path
 
     def _split_generators(self, dl_manager: Any) -> dict[str, Any]:
-        del dl_manager  # its downloads of files and its patience without a network are not what we need
+        del dl_manager  # it waits long without a network; `_fetch` does not
         about = self._cifar_info
         with tarfile.open(self._archive_path) as archive:
             files = {Path(member.name).name: _content(archive, member) for member in archive if member.isfile()}
@@ -78,45 +76,24 @@ class Cifar10(stock.Cifar10, skip_registration=True):
 
 
 class Cifar100(Cifar10, stock.Cifar100, skip_registration=True):
-    """The same for CIFAR-100, whose files and features TFDS's Cifar100 describes."""
+    """As `Cifar10`, with the files and features of TFDS's Cifar100."""
 
     name = "cifar100"
 
 
 def registered(name: str) -> Archive:
-    """Gives the original archive, with the size and checksum that TFDS has registered for it.
-
-    Args:
-        name: "cifar10" or "cifar100".
-
-    Returns:
-        The archive.
-
-    Example:
-        >>> from jaxnn.data.tfds import cifar
-        >>> cifar.registered("cifar10").size
-        170052171
-    """
+    """The original archive of "cifar10" or "cifar100", with the size and checksum that TFDS has registered."""
     builder = {"cifar10": stock.Cifar10, "cifar100": stock.Cifar100}[name]
     ((url, known),) = builder.url_infos.items()
     return Archive(url, int(known.size), known.checksum)
 
 
 def prepare(name: str, data_dir: Path, archive: Archive | None = None) -> None:
-    """Downloads "cifar10" or "cifar100" and prepares it in `data_dir`; what is already there is kept.
+    """Downloads and prepares "cifar10" or "cifar100", from the registered archive by default; keeps what exists.
 
-    The archive stays in `<data_dir>/downloads`; one put there by hand is used like a downloaded one.
-
-    Args:
-        name: "cifar10" or "cifar100".
-        data_dir: The folder of prepared sets.
-        archive: The archive in the original binary format; the registered one if not given.
-
-    Raises:
-        ConnectionError: The archive cannot be downloaded.
-        OSError: The archive is damaged, or `data_dir` cannot be written. Nothing half-prepared is left.
+    The archive stays in `<data_dir>/downloads`, where a copy placed by hand is used like a downloaded one.
     """
-    path = fetch(archive or registered(name), data_dir / "downloads")
+    path = _fetch(archive or registered(name), data_dir / "downloads")
     builder = {"cifar10": Cifar10, "cifar100": Cifar100}[name](
         archive_path=path, data_dir=data_dir, file_format="array_record"
     )
@@ -124,29 +101,8 @@ def prepare(name: str, data_dir: Path, archive: Archive | None = None) -> None:
         builder.download_and_prepare(download_dir=data_dir / "downloads")
 
 
-def fetch(archive: Archive, folder: Path) -> Path:
-    """Downloads an archive into `folder`, unless it is there, and checks its size and checksum.
-
-    Args:
-        archive: What to download.
-        folder: Where it is kept, under the last part of its URL.
-
-    Returns:
-        The path of the intact archive.
-
-    Raises:
-        ConnectionError: It cannot be downloaded.
-        OSError: It is damaged, or `folder` cannot be written.
-
-    Example:
-        >>> import hashlib
-        >>> from jaxnn.data.tfds import cifar
-        >>> place, content = Path("original.bin").absolute(), b"an archive"
-        >>> size = place.write_bytes(content)
-        >>> archive = cifar.Archive(place.as_uri(), size, hashlib.sha256(content).hexdigest())
-        >>> cifar.fetch(archive, Path("downloads")).read_bytes()
-        b'an archive'
-    """
+def _fetch(archive: Archive, folder: Path) -> Path:
+    """The path of the intact archive in `folder`, downloaded unless it is there already."""
     path = folder / archive.url.rpartition("/")[2]
     if not path.exists():
         folder.mkdir(parents=True, exist_ok=True)
@@ -165,12 +121,12 @@ def _download(archive: Archive, part: Path, path: Path) -> None:
     print(f"downloading {archive.url} ({archive.size / 1e6:.0f} MB)", file=sys.stderr)
     try:
         with urllib.request.urlopen(archive.url, timeout=TIMEOUT) as response, part.open("wb") as file:
-            got, told = 0, time.monotonic()
+            got, reported = 0, time.monotonic()
             while block := response.read(1 << 20):
                 file.write(block)
                 got += len(block)
-                if time.monotonic() - told > 2:
-                    told = time.monotonic()
+                if time.monotonic() - reported > 2:
+                    reported = time.monotonic()
                     print(f"{got / 1e6:.0f} of {archive.size / 1e6:.0f} MB", file=sys.stderr)
     except (OSError, http.client.HTTPException) as problem:
         raise ConnectionError(

@@ -2,16 +2,13 @@
 
 Decoding the 60,000 PNG images of CIFAR-10 takes seconds; mapping the decoded arrays into memory takes none. A cache
 entry is one folder, `<cache>/<name>/<version>/<fingerprint of the source>/`, with four `.npy` files and
-`manifest.json`. It stands alone: it can be carried to a machine that has neither the source nor TFDS.
+`manifest.json`. It is self-contained: it can be copied to a machine that has neither the source nor TFDS.
 
-A new entry is written into a temporary folder beside its place and then renamed, so an entry is there as a whole or
-not at all, and several processes may write the same one. Every file is checked against the checksums in the manifest,
-and the manifest against its own. The checksum is CRC-32 per block of 8 MiB: it finds every burst of up to 32 damaged
-bits and misses one in four thousand million other damages of a block; the 184 MB of CIFAR-10 take some 30 ms with two
-threads, also on processors without instructions for SHA-256. It is no defence against a forger.
-
-Examples start from:
-    >>> from jaxnn.data.tfds import cache
+A new entry is written to a temporary folder next to its final path and then renamed, so an entry is complete or absent,
+and several processes may write the same one. Every file is checked against the checksums in the manifest, and the
+manifest against its own. The checksum is CRC-32 per block of 8 MiB: it detects every burst of up to 32 damaged bits and
+misses one in four billion other kinds of damage to a block; the 184 MB of CIFAR-10 take some 30 ms with two threads,
+even on processors without SHA-256 instructions. It does not protect against deliberate changes.
 """
 
 import contextlib
@@ -29,9 +26,7 @@ from typing import Any
 import numpy as np
 
 from jaxnn import files
-from jaxnn.data._split import Dataset, Split, take
-
-__all__ = ["entries", "read", "root", "write"]
+from jaxnn.data._split import Dataset, Split
 
 FORMAT = 1
 MANIFEST = "manifest.json"
@@ -39,36 +34,36 @@ BLOCK = 8 << 20  # bytes per checksum
 FILES = ("train_inputs.npy", "train_labels.npy", "test_inputs.npy", "test_labels.npy")
 
 
-def root(cache_dir: str | os.PathLike[str] | None) -> Path:
-    """Gives the cache folder.
+def cache_dir(chosen: str | os.PathLike[str] | None = None) -> Path:
+    """The folder of decoded data sets.
 
     Args:
-        cache_dir: The user's choice, or None.
+        chosen: The user's choice, or None.
 
     Returns:
         The argument, else $JAXNN_CACHE_DIR, else $XDG_CACHE_HOME/jaxnn, else ~/.cache/jaxnn.
 
     Example:
-        >>> cache.root("decoded").as_posix()
+        >>> tfds.cache_dir("decoded").as_posix()
         'decoded'
     """
-    if chosen := cache_dir or os.environ.get("JAXNN_CACHE_DIR"):
+    if chosen := chosen or os.environ.get("JAXNN_CACHE_DIR"):
         return Path(chosen).expanduser()
     return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "jaxnn"
 
 
-def entries(cache: Path, name: str) -> list[Path]:
-    """Finds all entries for a data set, whatever their source and state.
+def cache_entries(cache: Path, name: str) -> list[Path]:
+    """All cache entries of a data set, of any source and in any condition.
 
     Args:
-        cache: The cache folder.
-        name: The data set.
+        cache: The folder of decoded data sets, as from `cache_dir`.
+        name: The name of the data set.
 
     Returns:
         The folders of the entries, sorted.
 
     Example:
-        >>> cache.entries(Path("empty"), "cifar10")
+        >>> tfds.cache_entries(Path("empty"), "cifar10")
         []
     """
     return sorted(
@@ -79,48 +74,19 @@ def entries(cache: Path, name: str) -> list[Path]:
 
 
 def read(entry: Path) -> Dataset:
-    """Reads an entry after checking every byte of it.
-
-    Args:
-        entry: The folder of the entry.
-
-    Returns:
-        The data set with read-only memory maps as `train` and `test` and an empty `validation`.
-
-    Raises:
-        OSError: A file of the entry is missing or damaged; the message names it.
-
-    Example:
-        >>> entry = Path("decoded", "gauss", "1.0.0", "0123456789abcdef")
-        >>> cache.write(entry, load("gauss", size=50))
-        >>> cache.read(entry).train.inputs.shape
-        (36, 2)
-    """
+    """The data set as read-only memory maps, without a validation split; OSError if a byte of the entry is damaged."""
     manifest = _read_manifest(entry / MANIFEST)
     with ThreadPoolExecutor(2) as pool:
         arrays = [_read_array(entry / name, manifest["files"][name], pool) for name in FILES]
     train, test = Split(arrays[0], arrays[1]), Split(arrays[2], arrays[3])
-    return Dataset(manifest["name"], tuple(manifest["classes"]), train, take(train, slice(0)), test)
+    return Dataset(manifest["name"], tuple(manifest["classes"]), train, train.take(slice(0)), test)
 
 
 def write(entry: Path, dataset: Dataset) -> None:
-    """Writes the train and test splits of `dataset` as the entry, in place of a damaged one if there is one.
-
-    Args:
-        entry: The folder of the entry.
-        dataset: What to keep; its validation split is left out.
-
-    Raises:
-        OSError: The folder cannot be written; nothing is left behind.
-
-    Example:
-        >>> cache.write(Path("kept", "gauss", "1.0.0", "0123456789abcdef"), load("gauss", size=50))
-        >>> [entry.name for entry in cache.entries(Path("kept"), "gauss")]
-        ['0123456789abcdef']
-    """
+    """Writes the train and test splits as the entry, replacing a damaged one; nothing is left behind if it fails."""
     entry.parent.mkdir(parents=True, exist_ok=True)
     for left in entry.parent.glob(".*.tmp"):
-        with contextlib.suppress(FileNotFoundError):  # another process has just finished it
+        with contextlib.suppress(FileNotFoundError):  # another process has just renamed it
             if left.stat().st_mtime < time.time() - 24 * 3600:  # its writer was killed
                 shutil.rmtree(left, ignore_errors=True)
     made = files.temporary(entry)
@@ -147,7 +113,7 @@ def write(entry: Path, dataset: Dataset) -> None:
 
 
 def _put(made: Path, entry: Path) -> None:
-    """Renames the new folder to its place, unless another process has put an intact one there."""
+    """Renames the new folder to its final path, unless another process has put an intact one there."""
     old = files.temporary(entry)
     while True:
         if entry.exists():
@@ -189,7 +155,7 @@ def _read_array(path: Path, expected: dict[str, Any], pool: ThreadPoolExecutor) 
     if size != expected["bytes"]:
         raise OSError(f"{path} is damaged: {size:,} bytes instead of {expected['bytes']:,}")
     if _checksums(path, pool) != expected["crc32"]:
-        raise OSError(f"{path} is damaged: its bytes do not have the checksum they were written with")
+        raise OSError(f"{path} is damaged: its checksum differs from the one in the manifest")
     return np.load(path, mmap_mode="r")
 
 
