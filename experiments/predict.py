@@ -5,8 +5,8 @@
 
 Accepts any image that Pillow opens, of any size and mode. An image is rotated according to its EXIF data, put on white
 where it is transparent, cropped to its central square, resized to the training images and standardized with their
-statistics. Expected result: a table of scores and probabilities, and a figure per image, in a few seconds. The digits of
-scikit-learn are light on dark: use --invert for dark ink on paper.
+statistics. Expected result: a table of scores and probabilities, and a figure per image, in a few seconds. The digits
+of scikit-learn are light on dark: use --invert for dark ink on paper.
 """
 
 from __future__ import annotations

@@ -5,7 +5,8 @@
     python -m experiments.sweep --dataset moons --widths 1 2 4 8 16 --seeds 8
 
 All settings of one seed see the same batches in one compiled program. The best setting (highest mean validation
-accuracy over the seeds) is then trained once more on training and validation examples together, and the test set is read once.
+accuracy over the seeds) is then trained once more on training and validation examples together, and the test set is
+read once.
 `--resume FOLDER`, or the same command with the same --out, continues an interrupted sweep.
 
 Expected on 2 CPU cores: 75 models of the digits in about half a minute.
