@@ -13,13 +13,13 @@ import difflib
 import runpy
 import sys
 
-from experiments.lessons import NAMES
+from experiments.lessons import LESSONS
 
 GROUPS = {
     "Train and use classifiers": {
         "train": "train a classifier: digits, CIFAR-10, 2-D points, or your own images and tables",
         "predict": "classify images with a trained classifier and show which pixels decided",
-        "export": "write a trained classifier as StableHLO, ONNX or TensorFlow-free Python",
+        "export": "write a trained classifier as a serialized JAX program or as ONNX",
         "sweep": "train every setting of a grid with several seeds at once and choose by validation",
     },
     "See and learn": {
@@ -39,15 +39,14 @@ GROUPS = {
     },
 }
 MODULES = {name: f"experiments.{name}" for group in GROUPS.values() for name in group}
-MODULES |= {name: f"experiments.lessons.{name}" for name in NAMES}
+MODULES |= {name: f"experiments.lessons.{name}" for name in LESSONS}
 
 
 def overview() -> str:
     """All commands and lessons in groups, one line each."""
     lines = ["Usage: python -m experiments NAME [OPTIONS]; NAME --help lists its options."]
-    for title, commands in GROUPS.items():
+    for title, commands in {**GROUPS, "Lessons, in the order of the course": LESSONS}.items():
         lines += ["", title, *(f"  {name:<24}{text}" for name, text in commands.items())]
-    lines += ["", "Lessons, in the order of the course", *(f"  {name}" for name in NAMES)]
     return "\n".join(lines)
 
 

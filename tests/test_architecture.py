@@ -220,3 +220,76 @@ def test_these_tests_see_eight_strict_devices():
         jax.numpy.add(jax.numpy.ones(2), jax.numpy.ones(2, int))
     with pytest.raises(ValueError, match="rank"):
         jax.numpy.add(jax.numpy.ones(2), jax.numpy.ones((2, 2)))
+
+
+# ---------------------------------------------------------------- the house
+
+
+def import_graph() -> dict[str, set[str]]:
+    """The modules of jaxnn and experiments that each module imports, in functions and for type checkers included."""
+    paths = [path for room in (PACKAGE, ROOT / "experiments") for path in room.rglob("*.py")]
+    names = {module_name(path): path for path in paths}
+    graph = {}
+    for name, path in names.items():
+        graph[name] = set()
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                graph[name] |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                full = {f"{node.module}.{alias.name}" for alias in node.names}
+                graph[name] |= {module if module in names else str(node.module) for module in full}
+        graph[name] = {module for module in graph[name] if module in names and module != name}
+    return graph
+
+
+def cycle_in(graph: dict[str, set[str]]) -> list[str] | None:
+    """A cycle of a directed graph, or None."""
+    finished: set[str] = set()
+
+    def visit(node: str, path: list[str]) -> list[str] | None:
+        if node in path:
+            return [*path[path.index(node) :], node]
+        if node in finished:
+            return None
+        found = next((cycle for other in graph.get(node, ()) if (cycle := visit(other, [*path, node]))), None)
+        finished.add(node)
+        return found
+
+    return next((cycle for node in graph if (cycle := visit(node, []))), None)
+
+
+def test_no_two_files_and_no_two_folders_import_each_other():
+    graph = import_graph()
+    assert cycle_in(graph) is None
+    folders = {}
+    for name, others in graph.items():
+        here = folder_of(name)
+        apart = {there for other in others if not nested(here, there := folder_of(other))}
+        folders.setdefault(here, set()).update(apart)
+    assert cycle_in(folders) is None
+    assert cycle_in({"a": {"b"}, "b": {"c"}, "c": {"b"}}) == ["b", "c", "b"]
+
+
+def folder_of(name: str) -> str:
+    return name if (ROOT / name.replace(".", "/")).is_dir() else name.rpartition(".")[0]
+
+
+def nested(one: str, other: str) -> bool:
+    """Whether two folders are the same, or one contains the other."""
+    return f"{one}.".startswith(f"{other}.") or f"{other}.".startswith(f"{one}.")
+
+
+@each_file
+def test_the_library_has_no_process_wide_state(path):
+    text = path.read_text(encoding="utf-8")
+    hidden = r"ContextVar|sys\.(excepthook|unraisablehook)|os\.environ\[[^\]]*\] = |os\.putenv|jax\.config\.update"
+    assert not re.search(hidden, text)
+
+
+def test_a_file_in_experiments_is_a_command():
+    commands = {path.stem for path in (ROOT / "experiments").glob("*.py")} - {"__init__", "__main__", "quick_start"}
+    assert len(commands) <= 7
+    for name in commands:
+        source = (ROOT / "experiments" / f"{name}.py").read_text(encoding="utf-8")
+        assert f"python -m experiments.{name}" in source
+        assert 'if __name__ == "__main__":' in source

@@ -1,21 +1,22 @@
-"""The lessons: each section of the course as a command that checks its own claims."""
+"""The lessons: every section of the foundations as a command that checks its own claims."""
 
-NAMES = (
-    "data_scale",
-    "dataset",
-    "score_function",
-    "regularization",
-    "losses",
-    "forward_pass",
-    "gradient_descent",
-    "optimization",
-    "backpropagation",
-    "network",
-    "capacity",
-    "activations",
-    "preprocessing",
-    "initialization",
-    "overfitting",
-    "dropout",
-)
-"""In the order of the course."""
+LESSONS = {
+    "data_scale": "accuracy against the number of examples, beside classical learners",
+    "dataset": "images, classes and pixel values of a data set",
+    "score_function": "f(x) = Wx + b: scores, templates, decision planes",
+    "regularization": "two models with the same loss, and the L2 penalty",
+    "losses": "multiclass SVM and softmax side by side",
+    "forward_pass": "from an image and weights to the loss, stage by stage",
+    "gradient_descent": "start, step size and momentum",
+    "optimization": "batch size, learning rate, optimizers, curvature",
+    "backpropagation": "the computational graph and gradient checks",
+    "network": "neurons and weights, drawn; why nonlinearity matters",
+    "capacity": "decision regions with 1 to 16 hidden neurons",
+    "activations": "sigmoid, tanh, ReLU: gradients, dead neurons, depth",
+    "preprocessing": "centering, standardization, PCA, whitening",
+    "initialization": "the scale of the first weights",
+    "overfitting": "memorization, and how to notice it in time",
+    "dropout": "masks, the preserved mean, and why it helps",
+}
+"""What each lesson shows, in the order of the course."""
+NAMES = tuple(LESSONS)

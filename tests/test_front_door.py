@@ -1,0 +1,43 @@
+"""`python -m experiments`: every command and lesson in one list, and names that were mistyped."""
+
+from pathlib import Path
+
+import pytest
+
+from experiments import __main__ as front_door
+from experiments.lessons import NAMES
+
+ROOT = Path(front_door.__file__).parent
+
+
+def test_every_command_and_every_lesson_is_listed_on_a_line_of_its_own(capsys):
+    assert front_door.main([]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    listed = {line.split()[0] for line in lines if line.startswith("  ")}
+    commands = {path.stem for path in ROOT.glob("*.py")} - {"__init__", "__main__", "quick_start"}
+    packages = {path.parent.name for path in ROOT.glob("*/__main__.py")}
+    assert listed == commands | packages | set(NAMES) | {name for name in listed if "." in name}
+    assert all(len(line.split(maxsplit=1)) == 2 for line in lines if line.startswith("  "))
+    assert max(map(len, lines)) <= 120
+    for name in listed:
+        path = ROOT / front_door.MODULES[name].removeprefix("experiments.").replace(".", "/")
+        assert path.with_suffix(".py").is_file() or (path / "__main__.py").is_file(), name
+
+
+@pytest.mark.parametrize(("typed", "meant"), [("trian", "train"), ("drop-out", "dropout"), ("benchmark.gpus", "gpu")])
+def test_a_mistyped_name_is_corrected(typed, meant, capsys):
+    assert front_door.main([typed]) == 2
+    error = capsys.readouterr().err
+    assert typed in error
+    assert "did you mean" in error
+    assert meant in error
+
+
+def test_a_name_starts_its_command_with_the_remaining_options(monkeypatch):
+    started = []
+    monkeypatch.setattr(
+        front_door.runpy, "run_module", lambda name, **_: started.append((name, front_door.sys.argv[1:]))
+    )
+    monkeypatch.setattr(front_door.sys, "argv", [])
+    assert front_door.main(["dropout", "--quick"]) == 0
+    assert started == [("experiments.lessons.dropout", ["--quick"])]
