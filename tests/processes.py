@@ -5,6 +5,9 @@ import functools
 import importlib
 import json
 import re
+import socket
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -55,3 +58,19 @@ def main_of(name):
 
     module = importlib.import_module(f"experiments.{name}")
     return module.main if hasattr(module, "main") else functools.partial(lesson.main, module.LESSON, module.__doc__)
+
+
+def free_port():
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        return server.getsockname()[1]
+
+
+def start_python(arguments, devices, variables=None, **options):
+    """A Python process with so many simulated devices, started with the shell's environment."""
+    from conftest import ENVIRONMENT_OF_THE_SHELL
+
+    environment = {**ENVIRONMENT_OF_THE_SHELL, "PYTHONPATH": str(ROOT), "JAX_PLATFORMS": "cpu", **(variables or {})}
+    environment["XLA_FLAGS"] += f" --xla_force_host_platform_device_count={devices}"
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    return subprocess.Popen([sys.executable, *arguments], cwd=ROOT, env=environment, **pipes | options)

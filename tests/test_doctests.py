@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from prepared_sets import FEATURES, LABEL, examples, images, prepare
 from test_architecture import PACKAGE, module_name, public_names
-from test_source import FEATURES, LABEL, examples, images, prepare
 
 OPTIONS = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
 EVERY = {str(param.id): param.values[0] for param in public_names()}

@@ -12,7 +12,7 @@ import optax
 import pytest
 import tensorflow_datasets as tfds
 from float64 import ROUNDED, enabled, in_float64
-from test_source import LABEL, damage, examples, images, prepare
+from prepared_sets import LABEL, damage, examples, images, prepare
 
 from experiments.benchmark import streaming
 from jaxnn import losses, models, sharding, training

@@ -1,8 +1,5 @@
 """A training over several devices or processes is the one over a single device; what it sends is counted."""
 
-import socket
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -11,10 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import train_in_parallel
-from conftest import ENVIRONMENT_OF_THE_SHELL, ROOT
 from flax_nets import assert_trees
 from float64 import ROUNDED, enabled
-from processes import CONVEX
+from processes import CONVEX, free_port, start_python
 from train_in_parallel import HPARAMS, digits, task, wide_task
 
 from experiments.benchmark.communication import collectives
@@ -83,26 +79,13 @@ def test_a_training_goes_on_with_another_number_of_devices():
     assert_trees(progress.state.params, whole.state.params, **ROUNDED)
 
 
-def free_port():
-    with socket.socket() as server:
-        server.bind(("127.0.0.1", 0))
-        return server.getsockname()[1]
-
-
-def start(arguments, devices, variables=None, **options):
-    environment = {**ENVIRONMENT_OF_THE_SHELL, "PYTHONPATH": str(ROOT), "JAX_PLATFORMS": "cpu", **(variables or {})}
-    environment["XLA_FLAGS"] += f" --xla_force_host_platform_device_count={devices}"
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    return subprocess.Popen([sys.executable, *arguments], cwd=ROOT, env=environment, **pipes | options)
-
-
 @pytest.mark.portable
 @pytest.mark.slow
 @pytest.mark.parametrize("devices", [1, 2])
 def test_two_processes_train_as_one(devices, alone, tmp_path):
     address = f"127.0.0.1:{free_port()}"
     program = [str(Path(train_in_parallel.__file__)), str(tmp_path / "found.npz"), address, "2"]
-    processes = [start([*program, str(i)], devices) for i in range(2)]
+    processes = [start_python([*program, str(i)], devices) for i in range(2)]
     for process in processes:
         said = process.communicate(timeout=600)[1]
         assert process.returncode == 0, said
@@ -117,7 +100,7 @@ def test_the_others_end_when_a_process_is_killed(killed, seconds, tmp_path):
     address = f"127.0.0.1:{free_port()}"
     options = ["--epochs", "1000000", "--coordinator", address, "--num-processes", "2", "--out", str(tmp_path / "run")]
     program = ["-m", "experiments.train", "--dataset", "moons", *options, "--process-id"]
-    processes = [start([*program, str(i)], 1) for i in range(2)]
+    processes = [start_python([*program, str(i)], 1) for i in range(2)]
     while not (tmp_path / "run" / "tensorboard").exists():
         assert processes[killed].poll() is None
         time.sleep(0.2)
@@ -138,9 +121,10 @@ def test_the_command_over_two_processes_writes_what_one_writes(tmp_path):
     program = ["-m", "experiments.train", *CONVEX, "--quick", "--seed", "3"]
     several = ["--coordinator", address, "--num-processes", "2"]
     runs = {
-        "alone": [start([*program, "--out", str(tmp_path / "alone")], 1)],
+        "alone": [start_python([*program, "--out", str(tmp_path / "alone")], 1)],
         "two": [
-            start([*program, *several, "--process-id", str(i), "--out", str(tmp_path / "two")], 2) for i in range(2)
+            start_python([*program, *several, "--process-id", str(i), "--out", str(tmp_path / "two")], 2)
+            for i in range(2)
         ],
     }
     for process in (*runs["alone"], *runs["two"]):
@@ -161,7 +145,7 @@ def test_the_variables_of_a_cluster_are_enough(tmp_path):
     variables = {"OMPI_MCA_orte_hnp_uri": f"{job}.0;tcp://127.0.0.1:1", "OMPI_COMM_WORLD_SIZE": "2"}
     program = ["-m", "experiments.train", "--dataset", "moons", "--quick", "--coordinator", "auto"]
     processes = [
-        start(
+        start_python(
             [*program, "--out", str(tmp_path / "run")],
             1,
             variables | {"OMPI_COMM_WORLD_RANK": str(i), "OMPI_COMM_WORLD_LOCAL_RANK": str(i)},

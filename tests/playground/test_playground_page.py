@@ -17,7 +17,7 @@ from experiments.playground.page.presets import PRESETS
 
 pytest.importorskip("bokeh", reason="the extra 'playground' is not installed")
 sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 PLANE = "Array.from(Bokeh.documents[0].roots().find(r => r.name == 'plane').renderers[0].data_source.data.image[0])"
 
 

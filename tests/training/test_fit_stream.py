@@ -8,8 +8,8 @@ import optax
 import pytest
 import tensorflow_datasets as tfds
 from float64 import ROUNDED, enabled, in_float64
-from test_fit import CURVE_DATA, EPOCHS, STEPS, curve_task, curves
-from test_source import LABEL, examples, images, prepare
+from prepared_sets import LABEL, examples, images, prepare
+from written_curves import CURVE_DATA, EPOCHS, STEPS, curve_task, curves
 
 from jaxnn import checkpoint, losses, models, sharding, training
 from jaxnn.data import augment, loader, preprocess

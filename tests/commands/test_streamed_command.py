@@ -13,10 +13,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import tensorflow_datasets as tfds
-from processes import CONVEX, assert_same_results, unfinished, wait_for
-from test_parallel import free_port
-from test_parallel import start as start_python
-from test_source import examples, images, prepare
+from prepared_sets import examples, images, prepare
+from processes import CONVEX, assert_same_results, free_port, start_python, unfinished, wait_for
 
 from experiments import export, sweep, train
 from experiments.classifier import resume, saved

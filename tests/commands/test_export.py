@@ -10,7 +10,7 @@ import jax
 import numpy as np
 import onnxruntime
 import pytest
-from test_predict import store
+from stored_runs import store
 
 from experiments import export
 from jaxnn.interop.export import to_jax

@@ -7,9 +7,9 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
-from processes import CONVEX, assert_same_results
+from processes import CONVEX, assert_same_results, free_port
+from processes import start_python as start
 from rich.console import Console
-from test_parallel import free_port, start
 
 from experiments import train
 from experiments.classifier import multihost, resume

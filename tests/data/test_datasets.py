@@ -14,7 +14,7 @@ from sklearn.datasets import load_digits
 from jaxnn.data import Dataset, load, toy
 from jaxnn.data._split import stratified_split
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 def rows(dataset: Dataset) -> list[bytes]:
