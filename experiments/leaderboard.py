@@ -177,7 +177,8 @@ def _run_of(
     """The summary of one run; a finished one is read, an interrupted one resumed."""
     out = options.runs / name / part / str(seed)
     given = {"dataset": "cifar10", "data_dir": options.data_dir, "quick": options.quick, **recipe}
-    config = Config(**given, validation_share=validation_share, seed=seed, out=out)
+    choosing = validation_share > 0  # the test set is read only after training on all examples
+    config = Config(**given, validation_share=validation_share, seed=seed, choosing=choosing, out=out)
     stored = None
     if (out / "config.json").exists():
         stored = resume.find(out, lambda message: console.print(f"warning: {message}", soft_wrap=True))

@@ -38,7 +38,7 @@ from rich.table import Table
 
 from experiments.classifier import multihost, resume
 from experiments.classifier.config import Config, Settings
-from experiments.classifier.data import load_dataset
+from experiments.classifier.data import load_dataset, without_test
 from experiments.classifier.preprocessing import fit_statistics
 from experiments.classifier.presets import resolve
 from experiments.classifier.task import task_maker
@@ -74,7 +74,7 @@ def _sweep(config: SweepConfig, console: Console, device: str) -> dict[str, Any]
     def warn(message: str) -> None:
         console.print(f"warning: {message}", highlight=False, markup=False, soft_wrap=True)
 
-    dataset = load_dataset(config)
+    dataset = without_test(load_dataset(config))  # read once, after the choice
     if config.validation_share == 0:
         raise ValueError("--validation-share 0: a sweep chooses by validation accuracy and needs validation examples")
     check_values(config)

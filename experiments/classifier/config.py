@@ -6,6 +6,8 @@ import dataclasses
 from pathlib import Path
 from typing import Literal
 
+import tyro
+
 Preprocessing = Literal["none", "center", "standardize", "standardize-channel", "standardize-global", "pca", "whiten"]
 ModelName = Literal["linear", "mlp", "cnn", "cnn-large"]
 ImageChange = Literal["flip", "crop", "cutout", "mixup"]
@@ -109,6 +111,9 @@ class Config:
     """Parent of a new folder for results that cannot be written to --out; by default the temporary files."""
     quick: bool = False
     """Trial run: at most 3 epochs on at most 2,000 training examples."""
+    choosing: tyro.conf.Suppress[tyro.conf.Fixed[bool]] = False
+    """The run is one of several that a choice is made between, such as an ablation: it is evaluated on its validation
+    examples, and never reads the test set. Not an option of the command."""
     coordinator: str | None = None
     """Training over several processes: HOST:PORT of process 0, or auto on a cluster that JAX recognizes."""
     num_processes: int | None = None

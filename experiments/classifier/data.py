@@ -62,6 +62,17 @@ def evaluated_training_examples(dataset: Dataset) -> Split:
     return _evaluated(dataset).get("train") or _every(dataset.train, len(dataset.test.labels))
 
 
+def held_out(dataset: Dataset, choosing: bool) -> Split:
+    """The examples on which the final classifier is evaluated: the test set, or for a choice the validation set."""
+    return dataset.validation if choosing else dataset.test
+
+
+def without_test(dataset: Dataset) -> Dataset:
+    """The dataset with an empty test set, so that nothing can read it."""
+    train = dataset.train
+    return dataset._replace(test=Split(np.empty((0, *train.inputs.shape[1:]), np.uint8), np.empty(0, np.int32)))
+
+
 def _on_disk(split: Split) -> loader.Examples:
     images: Any = split.inputs
     return images.examples
@@ -80,7 +91,7 @@ def _evaluated(dataset: Dataset) -> dict[str, Split]:
 
 
 def load_dataset(config: Config, memory_share: float | None = None) -> Dataset:
-    """The dataset of the settings, split; with `quick` a small part of its training examples."""
+    """The dataset of the settings, split; `quick` keeps few training examples, `choosing` no test examples."""
     dataset = load(
         config.dataset,
         data_dir=config.data_dir,
@@ -91,6 +102,8 @@ def load_dataset(config: Config, memory_share: float | None = None) -> Dataset:
         strict=config.strict,
         memory_share=memory_share,
     )
+    if config.choosing:
+        dataset = without_test(dataset)
     if config.quick and len(dataset.train.labels) > QUICK_EXAMPLES:
         rows = np.random.default_rng(config.seed).choice(len(dataset.train.labels), QUICK_EXAMPLES, replace=False)
         rows.sort()

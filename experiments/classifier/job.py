@@ -64,10 +64,12 @@ class Job(NamedTuple):
     def describe(self, device: str) -> list[str]:
         """Lines for the screen before training."""
         dataset = self.dataset
-        counts = [len(split.labels) for split in (dataset.train, dataset.validation, dataset.test)]
+        counts = [f"{len(split.labels):,}" for split in (dataset.train, dataset.validation, dataset.test)]
+        examples = f"{counts[0]} training, {counts[1]} validation and {counts[2]} test examples"
+        if self.settings.choosing:
+            examples = f"{counts[0]} training and {counts[1]} validation examples, without the test set"
         lines = [
-            f"{dataset.name}: {counts[0]:,} training, {counts[1]:,} validation and {counts[2]:,} test examples, "
-            f"{len(dataset.classes)} classes; on {device}{self.start.describe()}"
+            f"{dataset.name}: {examples}, {len(dataset.classes)} classes; on {device}{self.start.describe()}",
         ]
         if data.is_streamed(dataset):
             lines.append(data.describe_stream(dataset))

@@ -84,7 +84,7 @@ PRESETS: dict[str, dict[str, Any]] = {
 for three minutes on 2 CPU cores, chosen on validation examples."""
 NO_SETTINGS = {
     "out", "data_dir", "memory_share", "device", "resume", "rescue", "coordinator", "num_processes", "process_id",
-    "checkpoint_every", "checkpoint_minutes", "checkpoint_keep",
+    "checkpoint_every", "checkpoint_minutes", "checkpoint_keep", "choosing",
 }  # fmt: skip
 """Options that do not affect what is learned; they may differ when a run is resumed."""
 BESIDE_A_PRESET = NO_SETTINGS | {
@@ -138,6 +138,8 @@ def resolve(config: Config, dataset: Dataset) -> Settings:
         raise ValueError(f"--smoothing {config.smoothing} belongs to --loss softmax, got --loss {config.loss}")
     if config.early_stopping is not None and config.validation_share == 0:
         raise ValueError(f"--early-stopping {config.early_stopping} needs --validation-share above 0")
+    if config.choosing and config.validation_share == 0:
+        raise ValueError("choosing needs validation_share above 0: such a run is evaluated on validation examples")
     given = {name: value for name, value in vars(config).items() if value is not None}
     settings = Settings(**DEFAULTS[kind, config.model] | given)
     if settings.quick:

@@ -20,7 +20,7 @@ from experiments.classifier.job import Job
 from experiments.cli import environment, files
 from experiments.cli.command import Warn
 from jaxnn import metrics, plots, training
-from jaxnn.data import Dataset, preprocess
+from jaxnn.data import Dataset, Split, preprocess
 
 
 class Classifier(NamedTuple):
@@ -38,8 +38,8 @@ class Found(NamedTuple):
     history: dict[str, np.ndarray]
     seconds: list[float]
     """Of each epoch."""
-    tested: training.Evaluation
-    """Of the test examples."""
+    evaluation: training.Evaluation
+    """Of the examples in `data.held_out`: the test set, or for a choice the validation set."""
     summary: dict[str, Any]
 
 
@@ -61,21 +61,21 @@ def write_config(folder: Path, job: Job) -> None:
 
 
 def evaluate(job: Job, run: training.Run, timing: training.Timing) -> Found:
-    """Take the classifier out of a run and evaluate it on the training and test examples."""
+    """Take the classifier out of a run and evaluate it on the training examples and those held out."""
     dataset, settings = job.dataset, job.settings
     seconds = job.start.seconds + timing.epochs
     history = {name: np.asarray(values) for name, values in run.history.items()}
     reached = run.best or run.state._replace(params=training.eval_params(run.state))
     classifier = Classifier(job.start.statistics, reached.params, reached.model_state)
-    tested, trained = (
+    evaluation, trained = (
         training.evaluate(job.make_task, job.hparams, *classifier, data.examples_of(split, settings))
-        for split in (dataset.test, data.evaluated_training_examples(dataset))
+        for split in (data.held_out(dataset, settings.choosing), data.evaluated_training_examples(dataset))
     )
-    summary: dict[str, Any] = {
-        "dataset": dataset.name,
-        "model": settings.model,
-        "test_accuracy": float(tested.right.mean()),
-        "test_loss": float(tested.losses.mean(dtype=np.float64)),
+    summary: dict[str, Any] = {"dataset": dataset.name, "model": settings.model}
+    if not settings.choosing:
+        summary["test_accuracy"] = float(evaluation.right.mean())
+        summary["test_loss"] = float(evaluation.losses.mean(dtype=np.float64))
+    summary |= {
         "train_accuracy": float(trained.right.mean()),
         "train_loss": float(trained.losses.mean(dtype=np.float64)),
         "epochs": len(seconds),
@@ -89,7 +89,7 @@ def evaluate(job: Job, run: training.Run, timing: training.Timing) -> Found:
         summary["validation_accuracy"] = float(history["validation_accuracy"][int(run.best.epoch) if run.best else -1])
     if run.best:
         summary["best_epoch"] = int(run.best.epoch) + 1
-    return Found(classifier, history, seconds, tested, summary)
+    return Found(classifier, history, seconds, evaluation, summary)
 
 
 def write(folder: Path, job: Job, found: Found, started: float) -> None:
@@ -105,16 +105,16 @@ def write(folder: Path, job: Job, found: Found, started: float) -> None:
 
 def draw(folder: Path, job: Job, found: Found, warn: Warn) -> None:
     """Draw every figure; one that cannot be drawn or written becomes a warning that names it."""
-    for name, make in figures(job.dataset, found).items():
+    for name, make in figures(job.dataset, found, data.held_out(job.dataset, job.settings.choosing)).items():
         try:
             plots.save(make(), folder / name)
         except Exception as error:
             warn(f"the figure {name} was not drawn ({error}); the classifier and the summary are complete")
 
 
-def figures(dataset: Dataset, found: Found) -> dict[str, Callable[[], Figure]]:
-    """By file name, the functions that draw the figures of a run."""
-    labels, (_, predictions, confidences, _) = dataset.test.labels, found.tested
+def figures(dataset: Dataset, found: Found, held_out: Split) -> dict[str, Callable[[], Figure]]:
+    """By file name, the functions that draw the figures of a run, evaluated on `held_out`."""
+    labels, (_, predictions, confidences, _) = held_out.labels, found.evaluation
 
     def confusion() -> Figure:
         predicted = predictions.astype(labels.dtype)
@@ -124,7 +124,7 @@ def figures(dataset: Dataset, found: Found) -> dict[str, Callable[[], Figure]]:
     def mistakes() -> Figure:
         wrong = np.flatnonzero(predictions != labels)
         wrong = wrong[np.argsort(-confidences[wrong])][:25]
-        images = np.asarray(dataset.test.inputs[wrong])
+        images = np.asarray(held_out.inputs[wrong])
         return plots.mistakes(images, labels[wrong], predictions[wrong], confidences[wrong], dataset.classes)
 
     makers = {
@@ -154,8 +154,9 @@ def _templates(dataset: Dataset, classifier: Classifier) -> tuple[np.ndarray, tu
 def table(summary: dict[str, Any], out: Path) -> Table:
     """The summary of a run as a table."""
     table = Table(title=f"{summary['dataset']}, {summary['model']}, seed {summary['seed']}", show_header=False)
-    table.add_row("test accuracy", f"{summary['test_accuracy']:.2%}")
-    table.add_row("test loss", f"{summary['test_loss']:.4f}")
+    if "test_accuracy" in summary:
+        table.add_row("test accuracy", f"{summary['test_accuracy']:.2%}")
+        table.add_row("test loss", f"{summary['test_loss']:.4f}")
     table.add_row("train accuracy", f"{summary['train_accuracy']:.2%}")
     if "validation_accuracy" in summary:
         table.add_row("validation accuracy", f"{summary['validation_accuracy']:.2%}")
