@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 from jax import Array, export
 from jax.typing import DTypeLike
 
@@ -63,7 +64,9 @@ def to_onnx(score: Callable[[Array], Array], shape: Sequence[int], dtype: DTypeL
 
     Raises:
         ImportError: `jax2onnx` is not installed; the extra "export" installs it.
-        ValueError: the function uses an operation that ONNX or the converter does not support.
+        ValueError: the function computes in bfloat16 or multiplies matrices in float16, for which ONNX runtimes have no
+            kernels, or uses an operation that ONNX or the converter does not support. A model with 16-bit weights
+            exports once they and the examples are cast to float32.
 
     Example:
         >>> import onnxruntime
@@ -77,6 +80,13 @@ def to_onnx(score: Callable[[Array], Array], shape: Sequence[int], dtype: DTypeL
         import jax2onnx
     except ImportError as error:
         raise _missing("jax2onnx") from error
+    program = jax.make_jaxpr(score)(jax.ShapeDtypeStruct((2, *shape), dtype))
+    if short := _unsupported_precision(program.jaxpr):
+        raise ValueError(
+            f"to_onnx: the function computes in {short}, for which ONNX runtimes have no kernels; export it in "
+            f"float32: leave out models.with_compute_dtype (the parameters are float32), or cast weights and examples "
+            f"with .astype(jnp.float32); to_jax keeps {short}"
+        )
     model: Any = jax2onnx.to_onnx(
         score,
         inputs=[jax.ShapeDtypeStruct(("batch", *shape), dtype)],
@@ -85,6 +95,29 @@ def to_onnx(score: Callable[[Array], Array], shape: Sequence[int], dtype: DTypeL
         output_names=["scores"],
     )
     return model.SerializeToString()
+
+
+def _unsupported_precision(jaxpr: Any) -> str:
+    """The 16-bit type in which a traced function computes more than ONNX runtimes support, or ""."""
+    for equation in jaxpr.eqns:
+        name = equation.primitive.name
+        inner = [part for value in equation.params.values() for part in _jaxprs(value)]
+        if found := next(filter(None, map(_unsupported_precision, inner)), ""):
+            return found
+        types = {getattr(v.aval, "dtype", None) for v in equation.invars}
+        if jnp.dtype("bfloat16") in types and not inner and name != "convert_element_type":
+            return "bfloat16"
+        if jnp.dtype("float16") in types and name in ("dot_general", "conv_general_dilated"):
+            return "float16"
+    return ""
+
+
+def _jaxprs(value: Any) -> list[Any]:
+    """The traced functions in a parameter of an equation."""
+    if isinstance(value, list | tuple):
+        return [part for one in value for part in _jaxprs(one)]
+    value = getattr(value, "jaxpr", value)
+    return [value] if hasattr(value, "eqns") else []
 
 
 def _missing(package: str) -> ImportError:

@@ -7,13 +7,15 @@ import sys
 import warnings
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import onnxruntime
 import pytest
 from stored_runs import store
 
 from experiments import export
-from jaxnn.interop.export import to_jax
+from jaxnn import models
+from jaxnn.interop.export import to_jax, to_onnx
 
 RNG = np.random.default_rng(0)
 DIGITS = RNG.uniform(0, 16, (5, 8, 8, 1)).astype(np.float32)
@@ -123,3 +125,28 @@ def test_any_function_of_a_batch_can_be_taken_along():
     examples = np.arange(12, dtype=np.int32).reshape(4, 3)
     scores = jax.export.deserialize(bytearray(content)).call(examples)
     np.testing.assert_array_equal(scores, examples.sum(1, keepdims=True))
+
+
+@pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float16])
+@pytest.mark.parametrize("cast", ["model", "weights"])
+def test_onnx_refuses_short_precision_and_says_what_to_do(dtype, cast):
+    """The converter would write a file that onnxruntime cannot load."""
+    model = models.mlp(4, (5,), 3)
+    params = model.init(jax.random.key(0))
+    if cast == "model":
+        score = jax.jit(lambda x: models.with_compute_dtype(model, dtype).apply(params, x))
+    else:
+        short = jax.tree.map(lambda p: p.astype(dtype), params)
+        score = lambda x: model.apply(short, x.astype(dtype)).astype(jnp.float32)
+    with pytest.raises(ValueError, match=rf"{jnp.dtype(dtype).name}.*float32.*to_jax"):
+        to_onnx(score, (4,), np.float32, "short")
+
+
+def test_onnx_takes_weights_stored_in_bfloat16_that_are_cast_first():
+    w = jax.random.normal(jax.random.key(0), (4, 3)).astype(jnp.bfloat16)
+    score = lambda x: x @ w.astype(jnp.float32)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # those of the converter
+        session = onnxruntime.InferenceSession(to_onnx(score, (4,), np.float32, "cast"))
+    x = RNG.normal(size=(2, 4)).astype(np.float32)
+    np.testing.assert_allclose(np.asarray(session.run(None, {"examples": x})[0]), score(x), rtol=1e-6, atol=1e-6)

@@ -33,7 +33,7 @@ def test_the_product_is_that_with_the_whole_hessian(hessian):
     np.testing.assert_allclose(jax.flatten_util.ravel_pytree(product)[0], hessian @ direction, atol=1e-5)
 
 
-@pytest.mark.parametrize("iterations", [20, 43, 100])
+@pytest.mark.parametrize("iterations", [27, 43, 100])
 def test_the_eigenvalues_are_those_of_numpy(hessian, iterations):
     exact = np.linalg.eigvalsh(hessian)[::-1]
     found = curvature.top_eigenvalues(loss, PARAMS, jax.random.key(3), 3, iterations=iterations)
@@ -58,13 +58,51 @@ def test_other_arguments_of_the_loss_compile_once(compiled):
         assert [name for name in compiled() if "lanczos" in name]
 
 
-def test_a_hessian_with_few_directions_ends_early():
-    """In an invariant space the next vector is rounding and must not invent eigenvalues."""
-    scale = jnp.array([3.0, 3.0, 1.0, 0.0, 0.0, 0.0])
-    found = curvature.top_eigenvalues(
-        lambda p: 0.5 * (scale * p**2).sum(), jnp.ones(6), jax.random.key(0), 2, iterations=6
-    )
-    np.testing.assert_allclose(found.values, [3, 1], atol=1e-5)
+def quadratic(params, matrix):
+    return 0.5 * params @ (matrix @ params)
+
+
+@pytest.mark.parametrize("iterations", [4, 10])
+@pytest.mark.parametrize("count", [1, 2, 3, 4])
+def test_a_repeated_eigenvalue_is_found_as_often_as_it_occurs(count, iterations):
+    matrix = jnp.diag(jnp.array([5.0, 5.0, 5.0, 2.0]))
+    found = curvature.top_eigenvalues(quadratic, jnp.ones(4), jax.random.key(0), count, matrix, iterations=iterations)
+    np.testing.assert_allclose(found.values, [5, 5, 5, 2][:count], rtol=1e-5)
+    assert (found.residuals < 1e-4).all()
+
+
+def test_repeated_eigenvalues_of_a_large_matrix_are_found_in_few_iterations():
+    """Long before the space of all parameters is exhausted."""
+    values = np.concatenate([[9, 9, 9, 7, 7], np.linspace(0, 1, 295)]).astype(np.float32)
+    basis = np.linalg.qr(np.random.default_rng(0).normal(size=(300, 300)))[0]
+    matrix = jnp.asarray((basis * values) @ basis.T, jnp.float32)
+    found = curvature.top_eigenvalues(quadratic, jnp.ones(300), jax.random.key(1), 5, matrix, iterations=40)
+    np.testing.assert_allclose(found.values, values[:5], rtol=1e-4)
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize(("size", "count", "iterations"), [(3, 3, 3), (8, 3, 8), (30, 4, 12), (30, 4, 30)])
+def test_values_are_bounds_and_residuals_hold(seed, size, count, iterations):
+    rng = np.random.default_rng(seed)
+    basis = np.linalg.qr(rng.normal(size=(size, size)))[0]
+    exact = np.sort(rng.integers(-3, 6, size))[::-1]  # many repeat
+    matrix = jnp.asarray((basis * exact) @ basis.T, jnp.float32)
+    key = jax.random.key(seed)
+    found = curvature.top_eigenvalues(quadratic, jnp.ones(size), key, count, matrix, iterations=iterations)
+    assert (found.values <= exact[:count] + 1e-4).all()
+    for value, residual in zip(found.values, found.residuals, strict=True):
+        assert np.abs(exact - value).min() <= residual + 1e-4
+    if iterations == size:
+        np.testing.assert_allclose(found.values, exact[:count], atol=1e-4)
+
+
+def test_a_hessian_with_few_directions_invents_no_eigenvalues():
+    """In an invariant space the next vector is rounding error."""
+    matrix = jnp.diag(jnp.array([3.0, 3.0, 1.0, 0.0, 0.0, 0.0]))
+    found = curvature.top_eigenvalues(quadratic, jnp.ones(6), jax.random.key(0), 4, matrix, iterations=6)
+    np.testing.assert_allclose(found.values, [3, 3, 1, 0], atol=1e-5)
+    nothing = curvature.top_eigenvalues(quadratic, jnp.ones(6), jax.random.key(0), 3, 0 * matrix, iterations=6)
+    np.testing.assert_allclose(nothing.values, 0, atol=1e-6)
 
 
 def test_the_largest_rate():
