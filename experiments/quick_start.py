@@ -24,7 +24,7 @@ import sys
 
 REPOSITORY = ""  # @param {"type": "string", "placeholder": "https://.../jaxnn.git"}
 if "google.colab" in sys.modules:
-    package = f"jaxnn[export] @ git+{REPOSITORY}"
+    package = f"jaxnn[commands,export] @ git+{REPOSITORY}"
     subprocess.run([sys.executable, "-m", "pip", "install", "-q", package], check=True)
 
 # %% [markdown]

@@ -18,14 +18,14 @@ CONVEX = ["--model", "linear", "--l2", "0.01", "--learning-rate", "0.02"]
 RUN = ["--epochs", str(EPOCHS), "--hidden", "64", "--early-stopping", "1000", "--checkpoint-every", "1"]
 
 
-def wait_for(condition, process, seconds=600.0):
-    """Wait until something is so, or the process has ended."""
+def wait_for(condition, process, seconds=600.0, pause=0.005):
+    """Wait until a condition holds, looked at after each pause, or the process has ended."""
     end = time.monotonic() + seconds
     while not condition():
         if process.poll() is not None:
             return False
         assert time.monotonic() < end, "it took too long"
-        time.sleep(0.005)
+        time.sleep(pause)
     return True
 
 

@@ -28,7 +28,7 @@ def contents(notebook):
 def test_the_notebook_is_what_the_script_gives(notebook):
     command = "jupytext --to ipynb experiments/quick_start.py"
     assert contents(notebook) == contents(jupytext.read(SCRIPT)), f"run: {command}"
-    assert command in (ROOT / "README.md").read_text()
+    assert command in (ROOT / "experiments" / "README.md").read_text()
     assert notebook.metadata.kernelspec.name == "python3"
     assert len({cell.id for cell in notebook.cells}) == len(notebook.cells) > 15
     assert not any(cell.get("outputs") for cell in notebook.cells)
@@ -42,7 +42,9 @@ def test_the_first_cell_installs_on_colab_alone(notebook, monkeypatch):
     assert ran == []
     monkeypatch.setitem(sys.modules, "google.colab", types.ModuleType("google.colab"))
     exec(code.replace('REPOSITORY = ""', 'REPOSITORY = "https://somewhere/jaxnn.git"'), {})
-    assert ran == [[sys.executable, "-m", "pip", "install", "-q", "jaxnn[export] @ git+https://somewhere/jaxnn.git"]]
+    assert ran == [
+        [sys.executable, "-m", "pip", "install", "-q", "jaxnn[commands,export] @ git+https://somewhere/jaxnn.git"]
+    ]
 
 
 @pytest.mark.slow

@@ -76,7 +76,7 @@ def test_a_run_goes_on_bit_for_bit(trained, tmp_path, capsys):
     for name in ("summary.json", "classifier.npz", "history.csv"):
         (out / name).unlink()
     assert train.main(["--resume", str(out)]) == 0
-    assert "going on after epoch 2" in capsys.readouterr().out
+    assert "continuing after epoch 2" in capsys.readouterr().out
     assert (out / "classifier.npz").read_bytes() == (trained / "classifier.npz").read_bytes()
 
 

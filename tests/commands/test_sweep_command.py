@@ -175,7 +175,7 @@ def test_a_sweep_that_cannot_go_on_is_named(damage, finished, tmp_path, monkeypa
             said = f"{file} is damaged or was changed"
         case "other data":
             monkeypatch.setattr(resume, "fingerprint", lambda dataset: "0")
-            said = "the examples of moons are not those"
+            said = "the examples of moons differ"
     assert sweep.main(["--resume", str(out)]) == 2
     assert said in capsys.readouterr().err
 
@@ -201,11 +201,11 @@ def test_random_settings_lie_in_their_ranges_on_their_scales():
     ("chosen", "warned"),
     [
         ({"learning_rate": 0.1}, []),
-        ({"learning_rate": 1.0}, ["the best learning_rate, 1, is the largest that was tried: try larger ones"]),
-        ({"learning_rate": 0.01}, ["the best learning_rate, 0.01, is the smallest that was tried: try smaller ones"]),
+        ({"learning_rate": 1.0}, ["the best learning_rate, 1, is the largest tried: try larger ones"]),
+        ({"learning_rate": 0.01}, ["the best learning_rate, 0.01, is the smallest tried: try smaller ones"]),
         ({"l2": 0.0}, []),  # nothing lies below
         ({"width": 1}, []),
-        ({"width": 8}, ["the best width, 8, is the largest that was tried: try larger ones"]),
+        ({"width": 8}, ["the best width, 8, is the largest tried: try larger ones"]),
         ({"dropout": 0.5}, []),  # only one was tried
     ],
 )
@@ -224,7 +224,7 @@ def test_a_choice_on_the_border_is_warned_of(chosen, warned):
         (["--seeds", "0"], "--seeds 0 must be at least 1"),
         (["--chunk", "0", "1"], "--chunk 0 must be at least 1"),
         (["--random", "5", "--l2s", "0", "1"], "--random needs the smallest and the largest of --l2s, above 0"),
-        (["--validation-share", "0"], "leaves nothing to choose by"),
+        (["--validation-share", "0"], "needs validation examples"),
     ],
 )
 def test_wrong_settings_exit_with_2_and_write_nothing(options, message, tmp_path, capsys):

@@ -117,7 +117,7 @@ def test_the_svm_of_two_classes_is_linear_svc():
     assert not hasattr(ours, "predict_proba")
     with pytest.raises(AttributeError, match="no attribute 'predict_proba'") as missing:
         _ = ours.predict_proba
-    assert "loss='softmax' alone, not with loss='svm'" in str(missing.value.__cause__)
+    assert "need loss='softmax', got loss='svm'" in str(missing.value.__cause__)
 
 
 # ---------------------------------------------------------------- what a fit promises

@@ -96,7 +96,7 @@ def test_descent_of_a_parabola():
 class Mixed(NamedTuple):
     images: jax.Array
     partner: jax.Array
-    share: jax.Array
+    weight: jax.Array
 
 
 def mean_softmax(params, x, labels):
