@@ -142,7 +142,8 @@ def dropout(key: Array, x: Array, rate: ArrayLike) -> Array:
 
     The mask hashes the key and the index of each value in `x` to 32 random bits and compares 24 of them with the rate,
     which costs little beside the matrix products, is never stored, and is the same however `x` is sharded. The rate is
-    rounded to the nearest multiple of 2**-24, and the scale uses the rounded rate, so the expectation is exact.
+    rounded to the nearest multiple of 2**-24, and the scale uses the rounded rate, so the expectation is exact. In
+    bfloat16 and float16 the product with the scale is computed in float32, so that only the result is rounded.
 
     Args:
         key: a PRNG key; the same key drops the same values.
@@ -171,9 +172,10 @@ def dropout(key: Array, x: Array, rate: ArrayLike) -> Array:
     if not isinstance(rate, Tracer) and rate == 0.0:
         return x
     threshold = jnp.clip(jnp.round(jnp.float32(rate) * 2.0**24), 0.0, 2.0**24 - 1.0)
-    scale = (1.0 / (1.0 - threshold / 2.0**24)).astype(x.dtype)
+    scale = 1.0 / (1.0 - threshold / 2.0**24)
     keep = random.hash_bits(key, x.shape) >> jnp.uint32(8) >= threshold.astype(jnp.uint32)
-    return jnp.where(keep, x * scale, jnp.zeros_like(x))
+    wide = _sum_dtype(x, x)
+    return jnp.where(keep, (x.astype(wide) * scale.astype(wide)).astype(x.dtype), jnp.zeros_like(x))
 
 
 def check_rate(where: str, rate: ArrayLike) -> float | Tracer:
@@ -191,7 +193,7 @@ def check_rate(where: str, rate: ArrayLike) -> float | Tracer:
 
 
 def _sum_dtype(x: Array, w: Array) -> Any:
-    """The type in which products are summed: at least 32 bits."""
+    """The type in which products are formed and summed: at least 32 bits."""
     dtype = jnp.result_type(x, w)
     return dtype if jnp.finfo(dtype).bits >= 32 else jnp.float32
 

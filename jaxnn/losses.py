@@ -85,9 +85,13 @@ def softmax(scores: Array, labels: Array, *, smoothing: float = 0.0) -> Array:
 
 
 def l2(params: object) -> Array:
-    """The L2 penalty without its factor: the sum of the squared weights, without biases (leaves named "b" or "bias").
+    """The L2 penalty without its factor: the sum of the squared weights.
 
     Formula: `R(W) = sum of W**2`. The objective is `mean data loss + l2 * R(W)`.
+
+    Biases (leaves named "b" or "bias") do not count, and neither do the scales and offsets of normalization layers
+    (leaves named "scale" or "offset", as in Flax and Haiku): they set the units of a layer's outputs and do not add to
+    what it can express.
 
     Args:
         params: a pytree of floating-point arrays, such as the params of a model, or one array.
@@ -110,7 +114,7 @@ def l2(params: object) -> Array:
 
 
 def l1(params: object) -> Array:
-    """The L1 penalty without its factor: the sum of the absolute weights, without biases (leaves named "b" or "bias").
+    """The L1 penalty without its factor: the sum of the absolute weights; of the same leaves as `l2`.
 
     Formula: `R(W) = sum of |W|`; its gradient at a weight of exactly 0 is 0.
 
@@ -133,15 +137,19 @@ def l1(params: object) -> Array:
     return jnp.asarray(sum((jnp.sum(w * sign) for w, sign in signs), start=0.0))
 
 
+_NOT_COUNTED = frozenset({"b", "bias", "scale", "offset"})
+"""Names of biases, and of the scales and offsets of normalization layers."""
+
+
 def _weights(params: object) -> list[Array]:
-    """The leaves that penalties count: all but those named "b" or "bias"."""
+    """The leaves that penalties count: all but those named in `_NOT_COUNTED`."""
     found = []
     for path, leaf in jax.tree_util.tree_leaves_with_path(params):
         kind = leaf.dtype if isinstance(leaf, jax.Array) else np.asarray(leaf).dtype
         if not jnp.issubdtype(kind, jnp.floating):
             raise TypeError(f"penalty: params{jax.tree_util.keystr(path)} must be floating point, got {kind}")
         name = getattr(path[-1], "key", getattr(path[-1], "name", None)) if path else None
-        if name not in ("b", "bias"):
+        if name not in _NOT_COUNTED:
             found.append(jnp.asarray(leaf))
     return found
 

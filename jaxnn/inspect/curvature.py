@@ -94,7 +94,7 @@ def top_eigenvalues(
 def _lanczos(loss: Loss, steps: int, count: int, params: Params, key: Array, others: tuple[Any, ...]) -> Array:
     """The products of the Hessian with the first `steps` basis vectors, in the basis: [steps + count, steps]."""
     flat, unravel = jax.flatten_util.ravel_pytree(params)
-    dtype = jnp.promote_types(flat.dtype, jnp.float32)
+    dtype = flat.dtype if jnp.finfo(flat.dtype).bits >= 32 else jnp.float32
     basis = jnp.zeros((steps + count, flat.size), dtype)
     first, *restarts = jax.random.split(key, steps + 1)
     block = jax.random.normal(first, (flat.size, count), dtype)

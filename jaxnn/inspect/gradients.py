@@ -6,7 +6,6 @@ Examples start from:
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -14,14 +13,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
-from jax.flatten_util import ravel_pytree
 from jax.typing import ArrayLike
 
 from jaxnn import layers
+from jaxnn.inspect import _differences
 
 __all__ = ["LayerStatistics", "LeafCheck", "check_gradient", "distinct_neurons", "layer_outputs", "layer_statistics"]
-
-_COARSE, _FINE = 6e-6, 6e-7  # steps, relative to max(1, |x|); the first is the cube root of float64's epsilon
 
 
 class LeafCheck(NamedTuple):
@@ -38,7 +35,14 @@ class LeafCheck(NamedTuple):
     error: np.ndarray
     """f64[n], `|analytic - numeric| / max(|analytic|, |numeric|, floor)`."""
     kink: np.ndarray
-    """bool[n], whether the one-sided slopes differ and the analytic gradient is one of them or lies between."""
+    """bool[n], whether the one-sided slopes are finite and differ, and the analytic gradient is one of them or lies
+    between: then it is correct."""
+    jump: np.ndarray
+    """bool[n], whether the function jumps, or a one-sided slope is not finite: no gradient is correct, the error is 1.
+    """
+    unresolved: np.ndarray
+    """bool[n], whether the slope still changes between the smallest steps that rounding allows: the curvature is too
+    strong for differences, and the error is only that of the smallest step."""
 
     @property
     def max_error(self) -> float:
@@ -49,6 +53,11 @@ class LeafCheck(NamedTuple):
     def kinks(self) -> int:
         """Number of coordinates at a kink."""
         return int(self.kink.sum())
+
+    @property
+    def jumps(self) -> int:
+        """Number of coordinates at a jump."""
+        return int(self.jump.sum())
 
 
 def check_gradient(
@@ -62,10 +71,15 @@ def check_gradient(
 ) -> list[LeafCheck]:
     """Compare the gradient of a scalar function with central differences, always in float64.
 
-    Formula: `(f(x + h e) - f(x - h e)) / 2h` with `h = 6e-6 max(1, |x|)`, and a tenth of that where this disagrees.
-    An exact gradient gives errors of about 1e-8. Where both steps disagree, one-sided slopes of second order decide: at
-    a kink, such as ReLU's at zero or the SVM loss's at the margin, they differ however small the step, and any value
-    between them is correct; those coordinates are marked and do not count as errors.
+    Formula: `(f(x + h e) - f(x - h e)) / 2h` with `h = 6e-6 max(1, |x|)`, and a tenth of that where it is better. An
+    exact gradient gives errors of about 1e-8. Where neither confirms the gradient, or slopes from the left and from the
+    right (of second order) differ, ever smaller steps down to 6e-13 are tried, as far as rounding allows:
+
+    - once both sides agree, their slope decides;
+    - at a kink, such as ReLU's at zero or the SVM loss's at the margin, both converge, to different slopes, and any
+      value between them is correct; such coordinates are marked and do not count as errors;
+    - at a jump they grow without bound, and beyond what the steps resolve they go on changing; such coordinates are
+      marked as well, and count as errors.
 
     Args:
         function: `function(params, *others)` returns one number; it must not cast to float32 itself.
@@ -75,8 +89,8 @@ def check_gradient(
             the function.
         limit: maximum number of coordinates checked in each leaf, drawn at random; None checks all.
         seed: seed of this draw.
-        tolerance: coordinates with a larger relative error are examined for kinks. The error of a gradient below a
-            thousandth of the largest is relative to that thousandth, because differences have rounding errors.
+        tolerance: coordinates with a larger relative error are examined with smaller steps. The error of a gradient
+            below a thousandth of the largest is relative to that thousandth, because differences have rounding errors.
 
     Returns:
         A `LeafCheck` for each leaf, in the tree's order.
@@ -129,13 +143,11 @@ def check_gradient(
         ]
         starts = np.concatenate([[0], np.cumsum(sizes)[:-1]]).astype(int)
         places = np.concatenate([start + places for start, places in zip(starts, index, strict=True)])
-        values = np.asarray(_around(function, params, others, jnp.asarray(places)))
-        flat = np.asarray(ravel_pytree(params)[0])[places]
         exact = np.concatenate([np.asarray(leaf, np.float64).ravel() for leaf in jax.tree.leaves(gradient)])
-    analytic = exact[places]
-    numeric, error, kink = _judge(analytic, values, np.maximum(1, np.abs(flat)), np.abs(exact).max(), tolerance)
+        analytic, largest = exact[places], float(np.abs(exact).max())
+        verdict = _differences.compare(function, params, others, places, analytic, largest, tolerance)
     ends = np.cumsum([len(i) for i in index])
-    parts = (np.split(a, ends[:-1]) for a in (analytic, numeric, error, kink))
+    parts = (np.split(a, ends[:-1]) for a in (analytic, *verdict))
     return [LeafCheck(*leaf) for leaf in zip(names, index, *parts, strict=True)]
 
 
@@ -143,41 +155,6 @@ def _to_float64(leaf: Any) -> Any:
     if jnp.issubdtype(jnp.result_type(leaf), jax.dtypes.prng_key):
         return leaf
     return jnp.asarray(leaf, jnp.float64 if jnp.issubdtype(jnp.result_type(leaf), jnp.floating) else None)
-
-
-@functools.partial(jax.jit, static_argnums=0)
-def _around(function: Callable[..., Array], params: Any, others: Any, places: Array) -> Array:
-    """The function at -2h, -h, 0, h, 2h along each coordinate, for the coarse and the fine step: f64[n, 2, 5]."""
-    flat, restore = ravel_pytree(params)
-    steps = jnp.array([[_COARSE], [_FINE]]) * jnp.arange(-2.0, 3.0)[None]
-
-    def along(place: Array) -> Array:
-        h = steps * jnp.maximum(1, jnp.abs(flat[place]))
-        return jax.vmap(jax.vmap(lambda h: function(restore(flat.at[place].add(h)), *others)))(h)
-
-    return jax.lax.map(along, places, batch_size=32)
-
-
-def _judge(
-    analytic: np.ndarray, values: np.ndarray, scale: np.ndarray, largest: float, tolerance: float
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The numeric gradient, its relative error and the kinks, from the values f64[n, 2, 5]."""
-    h = scale[:, None] * np.array([_COARSE, _FINE])
-    low2, low1, middle, high1, high2 = np.moveaxis(values, -1, 0)
-    central = (high1 - low1) / (2 * h)
-    floor = max(1e-3 * largest, 1e-12)
-    size = np.maximum(np.maximum(np.abs(analytic)[:, None], np.abs(central)), floor)
-    errors = np.abs(analytic[:, None] - central) / size
-    better = np.where(errors[:, 0] > tolerance, errors.argmin(1), 0)
-    rows = np.arange(len(analytic))
-    numeric, error = central[rows, better], errors[rows, better]
-    # one-sided, second order: where the function is smooth both equal its slope up to h^2
-    right = ((4 * high1 - 3 * middle - high2) / (2 * h))[:, 0]
-    left = ((3 * middle - 4 * low1 + low2) / (2 * h))[:, 0]
-    noise = 64 * np.finfo(np.float64).eps * np.abs(values).max((1, 2)) / h[:, 0] + 1e-6 * size[:, 0]
-    between = (np.minimum(left, right) - noise <= analytic) & (analytic <= np.maximum(left, right) + noise)
-    kink = (error > tolerance) & (np.abs(right - left) > 10 * noise) & between
-    return numeric, error, kink
 
 
 def layer_outputs(params: Sequence[layers.Weights], x: ArrayLike, activation: Callable[[Array], Array]) -> list[Array]:

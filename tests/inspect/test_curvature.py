@@ -105,6 +105,14 @@ def test_a_hessian_with_few_directions_invents_no_eigenvalues():
     np.testing.assert_allclose(nothing.values, 0, atol=1e-6)
 
 
+@pytest.mark.parametrize(("dtype", "rtol"), [(jnp.bfloat16, 1e-2), (jnp.float64, 1e-12)])
+def test_parameters_in_other_precisions(dtype, rtol):
+    with jax.enable_x64(True):
+        matrix = jnp.diag(jnp.array([5.0, 5.0, 1.0, 0.5], dtype))
+        found = curvature.top_eigenvalues(quadratic, jnp.ones(4, dtype), jax.random.key(0), 3, matrix)
+    np.testing.assert_allclose(found.values, [5, 5, 1], rtol=rtol)
+
+
 def test_the_largest_rate():
     np.testing.assert_array_equal(curvature.largest_rate(np.array([2.0, 0.5, -1.0, 0.0])), [1, 4, np.inf, np.inf])
     with pytest.raises(ValueError, match="count"):

@@ -58,6 +58,75 @@ def test_strong_curvature_is_no_kink():
     assert check.max_error > 5e-3
 
 
+def step(x):
+    return jnp.where(x > 0, 1.0, 0.0)
+
+
+@pytest.mark.parametrize("answer", [0.0, 1.0, 1e5, 1e12])
+def test_a_jump_is_no_kink(answer):
+    [check] = check_gradient(lambda x: step(x).sum(), jnp.array([0.0, 1.0]), gradient=jnp.array([answer, 0.0]))
+    assert check.jump.tolist() == [True, False]
+    assert check.jumps == 1
+    assert check.kinks == 0
+    assert check.max_error == 1.0
+
+
+def test_a_slope_without_a_bound_is_no_kink():
+    [check] = check_gradient(lambda x: jnp.sqrt(jnp.abs(x)).sum(), jnp.zeros(1), gradient=jnp.zeros(1))
+    assert (check.jumps, check.kinks, check.max_error) == (1, 0, 1.0)
+
+
+@pytest.mark.parametrize("offset", [0.0, 1.0])
+@pytest.mark.parametrize("x", [1e-7, -1e-7, 3e-6, 1e-8])
+def test_a_wrong_gradient_near_a_kink_is_an_error(x, offset):
+    for function in (jax.nn.relu, step):
+        slope = float(function is jax.nn.relu and x > 0)
+        [wrong] = check_gradient(lambda x, f=function: f(x).sum() + offset, jnp.array([x]), gradient=jnp.array([0.5]))
+        assert (wrong.kinks, wrong.jumps) == (0, 0)
+        assert wrong.max_error == pytest.approx(0.5 if slope else 1.0, rel=1e-4)
+        [right] = check_gradient(lambda x, f=function: f(x).sum() + offset, jnp.array([x]))
+        assert (right.kinks, right.jumps) == (0, 0)
+        assert right.max_error < 1e-6
+
+
+def test_a_difference_between_kink_and_central_step_does_not_hide_a_wrong_gradient():
+    """At 3e-6 the first central difference of ReLU is exactly 0.75."""
+    [check] = check_gradient(lambda x: jax.nn.relu(x).sum(), jnp.array([3e-6]), gradient=jnp.array([0.75]))
+    assert check.max_error == pytest.approx(0.25, rel=1e-4)
+
+
+@pytest.mark.parametrize("sharpness", [1e4, 1e6, 1e8])
+@pytest.mark.parametrize("x", [0.0, 1.0])
+def test_a_sharp_bend_is_no_kink(sharpness, x):
+    def bend(v):
+        return jax.nn.softplus(sharpness * (v - x)).sum()
+
+    [right] = check_gradient(bend, jnp.array([x]))
+    assert (right.kinks, right.jumps) == (0, 0)
+    assert right.max_error < 1e-4
+    [wrong] = check_gradient(bend, jnp.array([x]), gradient=jnp.array([0.55 * sharpness]))
+    assert (wrong.kinks, wrong.jumps) == (0, 0)
+    assert wrong.max_error == pytest.approx(1 / 11, rel=1e-2)
+
+
+def test_a_bend_that_no_step_resolves_is_called_so():
+    [check] = check_gradient(lambda x: jax.nn.softplus(1e12 * x).sum(), jnp.zeros(1), gradient=jnp.array([0.55e12]))
+    assert (check.unresolved.tolist(), check.kinks) == ([True], 0)
+    assert check.max_error > 0.05
+    [smooth] = check_gradient(lambda x: (x**2).sum(), jnp.ones(3), gradient=jnp.ones(3))
+    assert not smooth.unresolved.any()
+
+
+def test_any_slope_between_the_sides_of_a_kink_is_right():
+    for answer, kinks in ((-1.0, 1), (0.3, 1), (2.0, 1), (2.1, 0), (-1.1, 0)):
+        [check] = check_gradient(
+            lambda x: jnp.where(x > 0, 2 * x, -x).sum() + 100.0, jnp.zeros(1), gradient=jnp.array([answer])
+        )
+        assert check.kinks == kinks
+        assert (check.max_error > 0.01) == (not kinks)
+        assert not check.unresolved.any()
+
+
 def test_the_margin_of_the_svm_loss_is_a_kink():
     scores = jnp.array([2.0, 1.0, -3.0])  # the second is exactly at the margin
     [check] = check_gradient(lambda s: losses.svm(s, jnp.int32(0)), scores)

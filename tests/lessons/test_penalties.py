@@ -23,6 +23,8 @@ TREES = {
     "named tuples": ((Layer(W1, B), Layer(W2, B)), [W1, W2]),
     "names that only begin with b": ({"bottom": W1, "scale_b": W2}, [W1, W2]),
     "a layer called b": ({"b": {"w": W1, "b": B}}, [W1]),
+    "scales and offsets": ({"conv": {"w": W1}, "norm": {"scale": B, "bias": B}, "other": {"offset": B}}, [W1]),
+    "a layer called scale": ({"scale": {"w": W1}}, [W1]),
     "no weights": ({"b": B}, []),
     "nothing": ([], []),
 }
@@ -46,6 +48,17 @@ def test_penalty_of_a_real_flax_network():
     kernels = [np.asarray(layer["kernel"], np.float64) for layer in params["params"].values()]
     np.testing.assert_allclose(losses.l2(params), sum((k**2).sum() for k in kernels), rtol=1e-6)
     np.testing.assert_allclose(losses.l1(params), sum(np.abs(k).sum() for k in kernels), rtol=1e-6)
+
+
+def test_normalization_of_flax_is_not_penalized():
+    """The penalty would shrink the outputs of layers, to whose weights' size normalization is indifferent."""
+    norms = [flax.linen.BatchNorm(use_running_average=True), flax.linen.LayerNorm(), flax.linen.RMSNorm()]
+    params = flax.linen.Sequential([flax.linen.Dense(3), *norms]).init(jax.random.key(0), jnp.ones((1, 4)))["params"]
+    kernel = np.asarray(params["layers_0"]["kernel"], np.float64)
+    np.testing.assert_allclose(losses.l2(params), (kernel**2).sum(), rtol=1e-6)
+    np.testing.assert_allclose(losses.l1(params), np.abs(kernel).sum(), rtol=1e-6)
+    slopes = jax.grad(losses.l2)(params)
+    assert not any(leaf.any() for name, layer in slopes.items() if name != "layers_0" for leaf in layer.values())
 
 
 def test_gradients():

@@ -15,7 +15,8 @@ class LinearClassifier(BaseClassifier):
     """The linear classifier f(x) = Wx + b with scikit-learn's interface.
 
     Formula: the objective is `mean loss + l2 * sum(W**2)`, the mean weighted by the sample weights. With
-    `l2 = 1 / (2 C N)` for N examples it is that of `LogisticRegression(C=C)` with three or more classes.
+    `l2 = 1 / (2 C N)` for N examples it is that of `LogisticRegression(C=C)` with three or more classes. With two
+    classes `l2 = 1 / (C N)` is, since scikit-learn then has one weight vector: the difference of the two here.
 
     Args:
         loss: "softmax" (cross-entropy), or "svm" (hinge, summed over the wrong classes), which has no `predict_proba`.
