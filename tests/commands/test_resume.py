@@ -1,6 +1,5 @@
 """Runs that are killed or stopped, as real processes, and go on."""
 
-import os
 import random
 import re
 import signal
@@ -29,7 +28,7 @@ def kill_and_resume(start, complete, run, out, kills, seed):
         if kill % 2 == 0:  # after some new checkpoints, in the middle of writing another
             wait_for(has_begun, process)
             time.sleep(chance.uniform(0, 0.3))
-            wait_for(lambda: any(name.endswith(".tmp") for name in os.listdir(checkpoints)), process, pause=0.0)
+            wait_for(lambda: any(path.suffix == ".tmp" for path in checkpoints.iterdir()), process, pause=0.0)
         else:  # at any moment from the first file on
             wait_for((out / "config.json").exists, process)
             time.sleep(chance.uniform(0, 4))
