@@ -15,6 +15,7 @@ the test set once. `--ablation` removes the parts of a recipe one by one and add
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import sys
 from collections.abc import Iterator, Mapping
@@ -181,7 +182,7 @@ def _run_of(
     config = Config(**given, validation_share=validation_share, seed=seed, choosing=choosing, out=out)
     stored = None
     if (out / "config.json").exists():
-        stored = resume.find(out, lambda message: console.print(f"warning: {message}", soft_wrap=True))
+        stored = resume.find(out, functools.partial(command.warn, console))
         there = {name: stored.settings.get(name) for name in recipe}
         if changed := resume.changed_settings(there, json.loads(files.as_json(dict(recipe)))):
             raise ValueError(f"{out} holds a run of another recipe ({changed}): remove it")

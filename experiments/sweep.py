@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import functools
 import io
 import json
 import math
@@ -71,8 +72,7 @@ def sweep(config: SweepConfig, console: Console) -> dict[str, Any]:
 def _sweep(config: SweepConfig, console: Console, device: str) -> dict[str, Any]:
     started = time.perf_counter()
 
-    def warn(message: str) -> None:
-        console.print(f"warning: {message}", highlight=False, markup=False, soft_wrap=True)
+    warn = functools.partial(command.warn, console)
 
     dataset = without_test(load_dataset(config))  # read once, after the choice
     if config.validation_share == 0:
@@ -278,7 +278,7 @@ def _train_best(
     changes |= {"validation_share": 0.0, "early_stopping": None, "epochs": epochs, "out": folder, "resume": None}
     stored = None
     if (folder / "config.json").exists():  # the sweep was interrupted here
-        stored = resume.find(folder, lambda message: console.print(f"warning: {message}", soft_wrap=True))
+        stored = resume.find(folder, functools.partial(command.warn, console))
     elif folder.exists():
         shutil.rmtree(folder)
     try:
