@@ -301,6 +301,13 @@ def test_the_chart_has_a_bar_for_each_best_form_and_a_mark_for_each_goal():
     ]
 
 
+def test_the_table_says_which_goals_are_met():
+    rows = [row_of("linear", ratio) for ratio in (5.0, 3.0)]
+    rows.append(rows[1] | {"best_form": False})
+    [goals] = [column for column in report.table(rows).columns if column.header == "goal"]
+    assert list(goals.cells) == ["4x met", "4x missed", ""]
+
+
 # ---------------------------------------------------------------- processes
 
 

@@ -137,6 +137,15 @@ def test_images_of_any_shape_come_to_the_shape_of_the_training_images(run_folder
         np.testing.assert_allclose(fitted, 16.0)
 
 
+def test_a_wide_image_comes_to_a_wide_shape(run_folder):
+    trained = predict.read_run(run_folder)._replace(shape=(4, 8, 1))
+    array = np.zeros((40, 80), np.uint8)
+    array[:, 40:] = 255  # bright on the right
+    fitted = predict.fit_image(Image.fromarray(array).convert("RGB"), trained)
+    np.testing.assert_allclose(fitted[:, :3], 0.0, atol=0.5)
+    np.testing.assert_allclose(fitted[:, 5:], 16.0, atol=0.5)
+
+
 def wrong_image(tmp_path, kind, monkeypatch):
     path = tmp_path / "a.png"
     image_file(path, np.zeros((300, 300), np.uint8))

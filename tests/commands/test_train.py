@@ -17,8 +17,9 @@ from experiments import train
 from experiments.classifier.config import Config
 from experiments.classifier.preprocessing import fit_statistics
 from experiments.classifier.presets import DEFAULTS, PRESETS, apply_preset, resolve
-from experiments.classifier.task import hyperparameters, task_maker
+from experiments.classifier.task import AUGMENTATIONS, hyperparameters, task_maker
 from experiments.cli import files
+from jaxnn import checkpoint
 from jaxnn.data import load
 
 FIGURES = ("learning_curves", "confusion", "templates", "mistakes")
@@ -93,16 +94,18 @@ def test_history_and_tensorboard_events_hold_the_same_numbers(quick_run):
         np.testing.assert_allclose([scalar.value for scalar in scalars], [float(row[name]) for row in rows], rtol=1e-6)
 
 
-def test_the_saved_classifier_gives_the_reported_test_accuracy(quick_run):
+def test_the_saved_classifier_gives_the_reported_accuracies(quick_run):
     out, _ = quick_run
     settings = json.loads((out / "config.json").read_text())
     summary = json.loads((out / "summary.json").read_text())
     arrays = np.load(out / "classifier.npz", allow_pickle=False)
-    test = load(settings["dataset"], seed=settings["seed"]).test
-    x = (test.inputs.reshape(len(test.labels), -1) - arrays["statistics/mean"]) / arrays["statistics/std"]
-    hidden = np.maximum(x @ arrays["params/0/w"].T + arrays["params/0/b"], 0)
-    scores = hidden @ arrays["params/1/w"].T + arrays["params/1/b"]
-    assert (scores.argmax(1) == test.labels).mean() == pytest.approx(summary["test_accuracy"], abs=1e-6)
+    dataset = load(settings["dataset"], seed=settings["seed"])
+    for name, split in (("test", dataset.test), ("train", dataset.train), ("validation", dataset.validation)):
+        x = (split.inputs.reshape(len(split.labels), -1) - arrays["statistics/mean"]) / arrays["statistics/std"]
+        hidden = np.maximum(x @ arrays["params/0/w"].T + arrays["params/0/b"], 0)
+        scores = hidden @ arrays["params/1/w"].T + arrays["params/1/b"]
+        right = (scores.argmax(1) == split.labels).mean()
+        assert right == pytest.approx(summary[f"{name}_accuracy"], abs=1e-6), name
 
 
 @pytest.mark.slow
@@ -156,6 +159,15 @@ def test_options_train_to_a_finite_result(arguments, tmp_path):
     summary = json.loads((tmp_path / "run" / "summary.json").read_text())
     assert np.isfinite(summary["test_loss"])
     assert summary["epochs"] <= 2
+
+
+def test_the_best_epoch_is_counted_from_one(tmp_path):
+    out = tmp_path / "run"
+    assert train.main(["--dataset", "moons", "--epochs", "4", "--early-stopping", "4", "--out", str(out)]) == 0
+    summary = json.loads((out / "summary.json").read_text())
+    accuracies = [float(row["validation_accuracy"]) for row in read_history(out)]
+    assert summary["best_epoch"] == int(np.argmax(accuracies)) + 1
+    assert summary["validation_accuracy"] == pytest.approx(max(accuracies), abs=1e-6)
 
 
 @pytest.mark.slow
@@ -324,6 +336,56 @@ def test_every_default_belongs_to_a_setting_and_hyperparameters_are_traced(compi
         second = program({**traced, "dropout": 0.1, "smoothing": 0.2})
         assert not any("scores" in name for name in compiled())
     assert not np.allclose(first, second)
+
+
+def task_of(**options: Any):
+    """The task of `digits` with these settings."""
+    dataset = load("digits")
+    settings = resolve(Config(**options), dataset)
+    inputs = dataset.train.inputs
+    return task_maker(settings, fit_statistics(settings, inputs), inputs, 10)(hyperparameters(settings))
+
+
+def test_weights_decay_and_biases_do_not():
+    optimizer = task_of(optimizer="adamw", learning_rate=0.5, weight_decay=0.1, schedule="constant").optimizer
+    params = [{"w": jnp.full((2, 3), 4.0), "b": jnp.full(2, 4.0)}]
+    updates: Any = optimizer.update(jax.tree.map(jnp.zeros_like, params), optimizer.init(params), params)[0]
+    np.testing.assert_allclose(updates[0]["w"], np.full((2, 3), -0.5 * 0.1 * 4.0), rtol=1e-6)
+    np.testing.assert_array_equal(updates[0]["b"], np.zeros(2))
+
+
+def test_every_augmentation_has_its_own_randomness(monkeypatch):
+    drawn = []
+    for name in AUGMENTATIONS:
+        monkeypatch.setitem(
+            AUGMENTATIONS, name, lambda key, images: drawn.append(float(jax.random.uniform(key))) or images
+        )
+    change = task_of(augment=("flip", "crop", "cutout", "mixup")).augment
+    assert change is not None
+    for step in range(2):
+        change(jax.random.key(step), jnp.zeros((2, 8, 8, 1)))
+    assert len(drawn) == len(set(drawn)) == 6
+
+
+@pytest.mark.parametrize(
+    ("name", "axes"),
+    [("center", 0), ("standardize", 0), ("standardize-channel", (0, 1, 2)), ("standardize-global", None)],
+)
+def test_the_statistics_of_the_preprocessing_are_over_what_its_name_says(name, axes):
+    images = np.random.default_rng(0).integers(0, [50, 100, 250], (20, 4, 5, 3)).astype(np.uint8)
+    statistics = fit_statistics(Config(preprocess=name), images)
+    expected = images.mean(axes, dtype=np.float64)
+    np.testing.assert_allclose(statistics.mean, np.squeeze(expected), rtol=1e-5)
+    np.testing.assert_allclose(statistics.std, np.squeeze(images.std(axes, dtype=np.float64)), rtol=1e-5)
+
+
+def test_without_validation_examples_the_checkpoint_of_the_lowest_loss_is_the_best(tmp_path):
+    out = tmp_path / "run"
+    options = ["--checkpoint-every", "1", "--checkpoint-keep", "1", "--validation-share", "0", "--out", str(out)]
+    assert train.main(["--dataset", "moons", "--epochs", "4", *options]) == 0
+    losses = [float(row["loss"]) for row in read_history(out)]
+    assert losses == sorted(losses, reverse=True)
+    assert [path.name for path in checkpoint.list_checkpoints(out / "checkpoints")] == ["000004"]  # the newest, too
 
 
 def test_a_config_written_as_json_says_every_setting(quick_run):

@@ -160,6 +160,13 @@ def test_a_large_product_and_one_of_unknown_size_stay_products():
     assert exported.call(jnp.ones((3, 8))).shape == (3, 32)
 
 
+@pytest.mark.parametrize("dot", [layers.dot_general, layers.dot_as_sum])
+def test_the_sum_of_products_of_16_bits_has_32(dot):
+    """Whatever the device does inside a product of 16 bits, its result is asked for in 32."""
+    found = jax.eval_shape(dot, jnp.ones((3, 5), jnp.bfloat16), jnp.ones((2, 5), jnp.bfloat16))
+    assert (found.shape, found.dtype) == ((3, 2), jnp.float32)
+
+
 def test_sums_of_numbers_of_16_bits_are_held_in_32():
     params = layers.Weights(w=jnp.full((1, 1000), 1 / 256, jnp.bfloat16), b=jnp.zeros(1, jnp.bfloat16))
     found = layers.linear(params, jnp.ones(1000, jnp.bfloat16), dot=layers.dot_as_sum)

@@ -116,6 +116,21 @@ def test_what_tells_training_may_have_any_name():
     assert jnp.unique(model.apply(params, x, key=KEY), axis=0).shape[0] > 1
 
 
+def test_running_averages_are_updated_in_training_and_used_in_evaluation():
+    class Normed(linen.Module):
+        @linen.compact
+        def __call__(self, x, use_running_average: bool):
+            x = linen.BatchNorm(momentum=0.75)(x, use_running_average=use_running_average)
+            return linen.Dense(CLASSES)(x.reshape(len(x), -1))
+
+    model: Any = linen_model(Normed(), SHAPE)
+    params, state = model.init(KEY), model.init_state(KEY)
+    _, after = model.apply(params, state, X, key=KEY)
+    [mean] = [leaf for path, leaf in jax.tree.leaves_with_path(after) if "mean" in jax.tree_util.keystr(path)]
+    np.testing.assert_allclose(mean, 0.25 * X.mean((0, 1, 2)), rtol=1e-4, atol=1e-5)
+    assert model.apply(params, after, X)[1] is after
+
+
 def test_all_variables_beside_the_parameters_are_the_state():
     class Counting(linen.Module):
         @linen.compact

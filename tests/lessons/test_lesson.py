@@ -73,11 +73,12 @@ def test_fast_compilation_lasts_for_a_quick_run_only(tmp_path):
 
 
 @pytest.mark.parametrize(("held", "status"), [(True, 0), (False, 1)])
-def test_a_claim_decides_the_exit_status(tmp_path, capsys, held, status):
-    made = Lesson("toy", Text("t", "t"), Text("q", "q"), lambda options: part("one", held)._replace(frames={}))
+def test_one_claim_decides_the_exit_status(tmp_path, capsys, held, status):
+    findings = lesson.join([part("another"), part("one", held)])._replace(frames={})
+    made = Lesson("toy", Text("t", "t"), Text("q", "q"), lambda options: findings)
     assert lesson.main(made, None, ["--out", str(tmp_path)]) == status
     assert ("NOT HELD: one" in capsys.readouterr().out) is not held
-    assert json.loads((tmp_path / "summary.json").read_text())["claims"][0]["held"] is held
+    assert json.loads((tmp_path / "summary.json").read_text())["claims"][1]["held"] is held
 
 
 def test_a_number_that_is_not_finite_is_stored_as_a_word(tmp_path):

@@ -29,6 +29,7 @@ def test_curves_mark_what_is_not_finite():
     [axes] = figure.axes
     [crosses] = [line for line in axes.lines if line.get_marker() == "x"]
     np.testing.assert_array_equal(crosses.get_xdata(), [2, 3])
+    np.testing.assert_array_equal(crosses.get_ydata(), [1, 1])  # of the axes' height
 
 
 def test_wrong_shapes_are_refused():

@@ -24,10 +24,13 @@ def picture(text: str) -> Figure:
 
 
 def outcome(options: Options, held: bool = True) -> Findings:
-    claim = Claim(f"a claim {NASTY}", "论断", {NASTY: 0.123456, "count": 7}, held)
+    claims = [
+        Claim(f"a claim {NASTY}", "论断", {NASTY: 0.123456, "count": 7}, held),
+        Claim("another", "又一个", {}, True),
+    ]
     wide = ResultTable(NASTY, [f"column {i}" for i in range(20)], [[f"a long cell {i}" for i in range(20)]])
     frames = [picture(f"frame {i}") for i in range(3)]
-    return Findings([claim], {"one": picture("one")}, [wide], {"moving": frames}, models=5, training_seconds=1.5)
+    return Findings(claims, {"one": picture("one")}, [wide], {"moving": frames}, models=5, training_seconds=1.5)
 
 
 def make(folder, name: str, held: bool = True) -> None:
@@ -90,7 +93,7 @@ def test_the_page_follows_the_course_and_holds_everything(folder):
     assert [link["href"] for link in reader.all("a")] == ["#capacity", "#dropout"]
     words = "".join(reader.words)
     assert "0.1235" in words
-    assert "2 of 2 claims held" in words
+    assert "4 of 4 claims held" in words
     assert "10 models were trained in 3.0 seconds" in words
     assert "python -m experiments.lessons.dropout" in words
     assert "论断" in words
@@ -115,8 +118,9 @@ def test_a_claim_that_failed_is_marked_and_named(folder, capsys):
     make(folder / "lessons", "dropout", held=False)
     assert build(folder) == 1
     assert "claim of dropout did not hold" in capsys.readouterr().err
-    classes = [item.get("class") for item in read(folder).all("li")]
-    assert classes.count("not-held") == 1
+    reader = read(folder)
+    assert [item.get("class") for item in reader.all("li")].count("not-held") == 1
+    assert [tally.get("class") for tally in reader.all("small")] == ["held", "not-held"]  # capacity, dropout
 
 
 def test_lessons_are_run_where_they_are_not_reused(folder, monkeypatch):

@@ -93,7 +93,7 @@ def numeric_gradient(params, x, y, l1, l2):
 
 
 def test_training_in_pieces_equals_training_at_once(compiler):
-    one, two = ready(compiler), ready(compiler)
+    one, two = ready(compiler, dropout=0.2), ready(compiler, dropout=0.2)
     one.train(1500)
     for steps in (1, 7, 700, 792):
         two.train(steps)

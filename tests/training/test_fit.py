@@ -142,6 +142,18 @@ def test_fit_is_run_whatever_the_chunks():
         assert timing.compile > 0
 
 
+def test_a_chunk_ends_at_every_multiple_that_is_asked_for():
+    for ends, expected in ((3, [1, 3, 6, 8]), (4, [1, 4, 8]), (8, [1, 8])):
+        seen: list[int] = []
+        fit_curve(
+            hparams=curves(),
+            chunk_seconds=float("inf"),
+            chunk_ends=ends,
+            on_chunk=lambda run, _, seen=seen: seen.append(int(run.epoch)),
+        )
+        assert seen == expected
+
+
 def test_the_best_parameters_are_those_that_were_measured():
     data = noisy_data()
     result, _ = fit(noisy_task, NOISY, KEY, data, **SETTINGS)

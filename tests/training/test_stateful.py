@@ -149,6 +149,16 @@ def test_in_another_precision_parameters_and_state_stay_as_they_are(kind, standa
     assert_trees(after, expected_after, atol=0.02)
 
 
+def test_a_state_computed_in_another_precision_comes_back_in_its_own():
+    def apply(params, state, x, *, key=None):
+        return x @ params, x.mean()
+
+    whole = models.StatefulModel(lambda key: jnp.ones((2, 3)), lambda key: jnp.float32(0), apply)
+    half = models.with_compute_dtype(whole, jnp.bfloat16)
+    scores, after = half.apply(half.init(KEY), half.init_state(KEY), jnp.ones((5, 2)))
+    assert (scores.dtype, after.dtype) == (jnp.float32, jnp.float32)
+
+
 def test_the_state_is_asked_for():
     task = task_of(MODELS["linen"]())(H)
     params = task.model.init(KEY)

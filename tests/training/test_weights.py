@@ -95,6 +95,11 @@ def test_mixed_images_have_the_weights_of_both():
     np.testing.assert_allclose(update(state, (images, labels, np.full(4, 2, np.float32)))[1].loss, 2 * plain, rtol=1e-6)
     each = [float(update(state, (images, labels, row))[1].loss) for row in np.eye(4, dtype=np.float32)]
     np.testing.assert_allclose(sum(each), plain, rtol=1e-5)
+    for i in range(4):  # the label of an example of weight 0 does not matter, whatever the example is mixed with
+        without, other = np.where(np.arange(4) == i, 0, 1).astype(np.float32), labels.copy()
+        other[i] = (other[i] + 1) % 3
+        first, second = (update(state, (images, these, without))[1].loss for these in (labels, other))
+        np.testing.assert_array_equal(first, second)
 
 
 def test_no_weights_leave_the_program_as_it_is():

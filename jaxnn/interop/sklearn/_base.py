@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import functools
 import numbers
+import warnings
 from typing import Any, Self
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
-from sklearn.utils import check_random_state, compute_sample_weight
+from sklearn.utils import assert_all_finite, check_random_state, compute_sample_weight
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from jaxnn import models, training
 from jaxnn.interop.sklearn._jobs import LOSSES, SOLVERS, ProgramSpec, TrainingJob, padded_batch_size, train
+from jaxnn.interop.sklearn._lbfgs import Coordinates
 
 BATCH = 200
 """Batch size for "auto", as in scikit-learn's MLPClassifier."""
@@ -53,6 +56,7 @@ class BaseClassifier(ClassifierMixin, BaseEstimator):
     early_stopping: Any
     validation_fraction: Any
     n_iter_no_change: Any
+    tol: Any
     class_weight: Any
     warm_start: Any
     random_state: Any
@@ -90,7 +94,7 @@ class BaseClassifier(ClassifierMixin, BaseEstimator):
         self.classes_ = classes
         seed = self._draw_seed()
         state = (self._params, None, None) if warm else None
-        job = self._job(X, y, sample_weight, seed, self.max_iter)._replace(state=state)
+        job = self._job(X, y, sample_weight, seed, self._epochs())._replace(state=state)
         return self._adopt(self._execute(job), seed)
 
     @available_if(_by_steps)
@@ -139,9 +143,15 @@ class BaseClassifier(ClassifierMixin, BaseEstimator):
         return scores - np.log(np.exp(scores).sum(1, keepdims=True))
 
     def _examples(self, X: Any, y: Any, reset: bool) -> tuple[np.ndarray, np.ndarray]:
-        X, y = validate_data(self, X, y, dtype=np.float32, reset=reset)
+        exact = [np.float64, np.float32] if self.solver == "lbfgs" else np.float32  # it centres before it rounds
+        X, y = validate_data(self, X, y, dtype=exact, reset=reset)
+        with np.errstate(over="ignore"):
+            assert_all_finite(X.astype(np.float32, copy=False), input_name="X")
         check_classification_targets(y)
         return X, y
+
+    def _epochs(self) -> int:
+        return (1000 if self.solver == "lbfgs" else 200) if self.max_iter is None else self.max_iter
 
     def _draw_seed(self) -> int:
         return int(check_random_state(self.random_state).randint(2**31 - 1))
@@ -154,7 +164,7 @@ class BaseClassifier(ClassifierMixin, BaseEstimator):
         labels = np.searchsorted(self.classes_, y).clip(max=len(self.classes_) - 1)
         if (unknown := self.classes_[labels] != y).any():
             raise ValueError(f"y has classes that the first call did not name: {np.unique(y[unknown]).tolist()}")
-        labels, held = labels.astype(np.int32), None
+        labels, held, coordinates = labels.astype(np.int32), None, None
         if self.early_stopping:
             rows, held = train_test_split(
                 np.arange(len(y)), test_size=self.validation_fraction, random_state=seed, stratify=y
@@ -167,10 +177,17 @@ class BaseClassifier(ClassifierMixin, BaseEstimator):
         at_most = len(X) if full else BATCH if self.batch_size == "auto" else self.batch_size
         if len(X) <= at_most:
             X, labels, weights = _merge_equal(X, labels, weights)
+        if full and not _sizes(self.hidden_layer_sizes):
+            coordinates = Coordinates.fitted(X, weights)
+            X = coordinates.standardized(X)
+            held = held and {name: (coordinates.standardized(x), labels) for name, (x, labels) in held.items()}
+        X = X.astype(np.float32, copy=False)
         batch_size, rows = padded_batch_size(len(X), at_most)
         fill = [(0, rows - len(X))]
         weights = np.pad(weights * (rows / weights.sum()), fill).astype(np.float32)
         hparams = {"l2": self.l2, "learning_rate": self.learning_rate_init, "momentum": self.momentum}
+        hparams |= {"dropout": self.dropout, "tol": self.tol}
+        deviation = None if coordinates is None else coordinates.deviation.astype(np.float32)
         return TrainingJob(
             spec=ProgramSpec(
                 self.loss,
@@ -183,11 +200,13 @@ class BaseClassifier(ClassifierMixin, BaseEstimator):
             ),
             epochs=epochs,
             batch_size=batch_size,
-            select="validation_accuracy" if held else "gradient_norm" if full else None,
-            patience=self.n_iter_no_change if held or full else None,
-            hparams={name: np.float32(value) for name, value in (hparams | {"dropout": self.dropout}).items()},
+            select="validation_accuracy" if held else None,
+            patience=self.n_iter_no_change if held else None,
+            wait=self.n_iter_no_change if full else 0,
+            hparams={name: np.float32(value) for name, value in hparams.items()},
             seed=seed,
-            data=training.Data(np.pad(X, [*fill, (0, 0)]), np.pad(labels, fill), evaluate=held, weights=weights),
+            data=training.Data(np.pad(X, [*fill, (0, 0)]), np.pad(labels, fill), deviation, held, weights),
+            coordinates=coordinates,
         )
 
     def _adopt(self, run: training.Run, seed: int, calls: int = 1, epochs_before: int = 0) -> Self:
@@ -201,6 +220,12 @@ class BaseClassifier(ClassifierMixin, BaseEstimator):
         if self.early_stopping and run.best is not None:
             self.validation_scores_ = run.history["validation_accuracy"][:epochs].tolist()
             self.best_validation_score_ = float(run.best.value)
+        if not run.history.get("converged", True) and epochs == self._epochs():
+            warnings.warn(
+                f"lbfgs ended after max_iter={epochs} steps before it had converged to tol={self.tol}: raise max_iter",
+                ConvergenceWarning,
+                stacklevel=3,
+            )
         return self
 
     def _scores(self, X: Any) -> np.ndarray:
@@ -221,14 +246,14 @@ class BaseClassifier(ClassifierMixin, BaseEstimator):
         for name, allowed in choices.items():
             if getattr(self, name) not in allowed:
                 raise ValueError(f"{name} must be one of {', '.join(allowed)}, got {getattr(self, name)!r}")
-        for name in ("l2", "learning_rate_init", "momentum", "dropout", "validation_fraction"):
+        for name in ("l2", "learning_rate_init", "momentum", "dropout", "validation_fraction", "tol"):
             value = getattr(self, name)
             if not isinstance(value, numbers.Real) or isinstance(value, bool):
                 raise TypeError(f"{name} must be a number, got {value!r}")
             below = 1.0 if name in ("dropout", "validation_fraction") else np.inf
             if not 0.0 <= float(value) < below:
                 raise ValueError(f"{name} must be at least 0 and below {below}, got {value}")
-        counts = {name: getattr(self, name) for name in ("max_iter", "n_iter_no_change")}
+        counts = {"max_iter": self._epochs(), "n_iter_no_change": self.n_iter_no_change}
         if self.batch_size != "auto":
             counts["batch_size"] = self.batch_size
         for name, value in counts.items():
@@ -241,8 +266,9 @@ class BaseClassifier(ClassifierMixin, BaseEstimator):
 def _merge_equal(X: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Merges equal examples, adding their weights: in one batch, a weight of 2 is bit for bit the example twice."""
     X, labels, weights = X[weights > 0.0], labels[weights > 0.0], weights[weights > 0.0]
-    bytes_of = np.column_stack([X + np.float32(0.0), labels.astype(np.float32)])  # -0.0 becomes 0.0
-    _, rows, one = np.unique(bytes_of.view(f"V{4 * bytes_of.shape[1]}")[:, 0], return_index=True, return_inverse=True)
+    bytes_of = np.column_stack([X + X.dtype.type(0.0), labels.astype(X.dtype)])  # -0.0 becomes 0.0
+    size = bytes_of.itemsize * bytes_of.shape[1]
+    _, rows, one = np.unique(bytes_of.view(f"V{size}")[:, 0], return_index=True, return_inverse=True)
     return X[rows], labels[rows], np.bincount(one, weights)
 
 

@@ -25,11 +25,14 @@ class LinearClassifier(BaseClassifier):
         learning_rate_init: step size of adam and sgd.
         momentum: of sgd.
         batch_size: at most so many examples per step of adam and sgd; "auto" is 200; rounded up to a multiple of 8.
-        max_iter: number of epochs.
+        max_iter: number of epochs; None is 1000 for lbfgs and 200 for adam and sgd. lbfgs takes one step in each and
+            ends when it has converged; if it has not by then, `fit` gives a `sklearn.exceptions.ConvergenceWarning`.
         early_stopping: hold out a fraction of the examples, stop after `n_iter_no_change` epochs without a better
             accuracy on them, and keep the best parameters.
         validation_fraction: that fraction.
-        n_iter_no_change: epochs to wait; lbfgs also stops after as many steps without a smaller gradient.
+        n_iter_no_change: epochs to wait.
+        tol: of lbfgs, which has converged when the norm of the gradient is at most `tol`, or when `n_iter_no_change`
+            steps together lower the objective by at most `tol` times the objective.
         class_weight: {class: weight}, or "balanced" (inversely proportional to the class frequencies).
         warm_start: start `fit` from the parameters of the last one.
         random_state: a number makes the training repeatable.
@@ -59,10 +62,11 @@ class LinearClassifier(BaseClassifier):
         learning_rate_init: float = 0.01,
         momentum: float = 0.9,
         batch_size: int | Literal["auto"] = "auto",
-        max_iter: int = 200,
+        max_iter: int | None = None,
         early_stopping: bool = False,
         validation_fraction: float = 0.1,
         n_iter_no_change: int = 10,
+        tol: float = 1e-6,
         class_weight: Any = None,
         warm_start: bool = False,
         random_state: Any = None,
@@ -77,6 +81,7 @@ class LinearClassifier(BaseClassifier):
         self.early_stopping = early_stopping
         self.validation_fraction = validation_fraction
         self.n_iter_no_change = n_iter_no_change
+        self.tol = tol
         self.class_weight = class_weight
         self.warm_start = warm_start
         self.random_state = random_state
@@ -107,7 +112,7 @@ class MLPClassifier(BaseClassifier):
         hidden_layer_sizes: neurons of each hidden layer; a whole number stands for one layer.
         activation: a name in `models.ACTIVATIONS`; scikit-learn's "logistic" is "sigmoid".
         loss, l2, solver, learning_rate_init, momentum, batch_size, max_iter, early_stopping, validation_fraction,
-            n_iter_no_change, class_weight, warm_start, random_state: as `LinearClassifier`.
+            n_iter_no_change, tol, class_weight, warm_start, random_state: as `LinearClassifier`.
         dropout: the fraction of hidden values that is dropped in training.
 
     Attributes:
@@ -140,6 +145,7 @@ class MLPClassifier(BaseClassifier):
         early_stopping: bool = False,
         validation_fraction: float = 0.1,
         n_iter_no_change: int = 10,
+        tol: float = 1e-6,
         class_weight: Any = None,
         warm_start: bool = False,
         random_state: Any = None,
@@ -157,6 +163,7 @@ class MLPClassifier(BaseClassifier):
         self.early_stopping = early_stopping
         self.validation_fraction = validation_fraction
         self.n_iter_no_change = n_iter_no_change
+        self.tol = tol
         self.class_weight = class_weight
         self.warm_start = warm_start
         self.random_state = random_state

@@ -17,10 +17,11 @@ import optax
 from jax import Array
 
 from jaxnn import initializers, losses, models, training
+from jaxnn.interop.sklearn import _lbfgs
 
 LOSSES = {"softmax": losses.softmax, "svm": losses.svm}
 SOLVERS = ("lbfgs", "adam", "sgd")
-HPARAMS = ("l2", "learning_rate", "momentum", "dropout")
+HPARAMS = ("l2", "learning_rate", "momentum", "dropout", "tol")
 """Hyper-parameters that do not change the compiled program."""
 
 
@@ -44,19 +45,27 @@ class ProgramSpec:
 
     def __call__(self, h: Mapping[str, Any]) -> training.Task:
         """The task of `training.run`."""
+        loss, transform, penalty = LOSSES[self.loss], None, losses.l2
         match self.solver:
             case "lbfgs":
-                optimizer = optax.lbfgs()
+                optimizer = optax.lbfgs(memory_size=10 if self.hidden else 30)
+                if self.loss == "svm":
+                    loss = functools.partial(_lbfgs.rounded_hinge, width=h["width"])
+                if not self.hidden:
+                    scale = functools.partial(_lbfgs.scale, l2=h["l2"])
+                    transform = lambda deviation, x: x * (deviation * scale(deviation))[None]
+                    penalty = lambda params: losses.l2([{"w": params[0]["w"] * scale(h["deviation"])[None]}])
             case "adam":
                 optimizer = optax.adam(h["learning_rate"])
             case _:
                 optimizer = optax.sgd(h["learning_rate"], momentum=h["momentum"])
-        return training.Task(
+        task = training.Task(
             model=self.model(h["dropout"] if self.dropout else 0.0),
-            loss=LOSSES[self.loss],
-            penalty=lambda params: h["l2"] * losses.l2(params),
+            loss=loss,
+            penalty=lambda params: h["l2"] * penalty(params),
             optimizer=optimizer,
         )
+        return task if transform is None else task._replace(transform=transform)
 
 
 class TrainingJob(NamedTuple):
@@ -64,9 +73,11 @@ class TrainingJob(NamedTuple):
 
     Attributes:
         spec, epochs, batch_size, select, patience: decide the program; see `training.run`.
+        wait: of lbfgs; see `_lbfgs.minimize`.
         hparams: the values of `HPARAMS`.
         seed: of the run's key.
-        data: NumPy arrays, weights included.
+        data: NumPy arrays, weights included; `statistics` is the deviation of the coordinates.
+        coordinates: of the data; None if these are as given.
         call: number of earlier calls of `partial_fit`; part of the key.
         state: parameters, optimizer state and step to start from, or (parameters, None, None); None starts anew.
     """
@@ -76,9 +87,11 @@ class TrainingJob(NamedTuple):
     batch_size: int
     select: str | None
     patience: int | None
+    wait: int
     hparams: dict[str, np.float32]
     seed: int
     data: training.Data
+    coordinates: _lbfgs.Coordinates | None = None
     call: int = 0
     state: tuple[Any, Any, Any] | None = None
 
@@ -86,7 +99,7 @@ class TrainingJob(NamedTuple):
         """Equal for jobs that one compiled program can run side by side."""
         shapes = tuple((np.shape(a), np.result_type(a)) for a in jax.tree.leaves(self.data))
         structure = jax.tree.structure(self.data)
-        return self.spec, self.epochs, self.batch_size, self.select, self.patience, structure, shapes
+        return self.spec, self.epochs, self.batch_size, self.select, self.patience, self.wait, structure, shapes
 
     def examples(self) -> bytes:
         """A digest of the data and the seed."""
@@ -110,12 +123,11 @@ def padded_batch_size(examples: int, at_most: int) -> tuple[int, int]:
     return size, steps * size
 
 
-@functools.partial(jax.jit, static_argnames=("spec", "epochs", "batch_size", "select", "patience"))
+@functools.partial(jax.jit, static_argnames=("spec", "epochs", "batch_size", "select", "patience", "wait"))
 def _run(
     spec: ProgramSpec,
     hparams: dict[str, Array],
-    seed: Array,
-    call: Array,
+    key: Array,
     data: training.Data,
     state: tuple[Any, Any, Any] | None,
     *,
@@ -123,8 +135,9 @@ def _run(
     batch_size: int,
     select: str | None,
     patience: int | None,
+    wait: int,
 ) -> training.Run:
-    key = jax.random.fold_in(jax.random.key(seed), call)
+    hparams = {**hparams, "deviation": data.statistics, "width": jnp.float32(1.0)}
     progress = training.init_run(spec, hparams, key, data, epochs=epochs, select=select)
     if state is not None:
         params, opt_state, step = state
@@ -132,30 +145,36 @@ def _run(
         if opt_state is None:
             opt_state, step = spec(hparams).optimizer.init(params), first.step
         progress = progress._replace(state=training.State(params, opt_state, step, first.key))
-    options = {"batch_size": batch_size, "select": select, "patience": patience}
-    run = training.train_until(spec, hparams, key, data, progress, jnp.int32(epochs), **options)
+    options: dict[str, Any] = {"batch_size": batch_size, "select": select, "patience": patience}
+    if spec.solver == "lbfgs":
+        run = _lbfgs.minimize(spec, hparams, key, data, progress, epochs=epochs, wait=wait, **options)
+    else:
+        run = training.train_until(spec, hparams, key, data, progress, jnp.int32(epochs), **options)
     return run._replace(state=run.state._replace(key=None))
 
 
 def train(job: TrainingJob) -> training.Run:
     """The run of one job, as NumPy arrays and without `state.key`; FloatingPointError if it diverged."""
+    state = job.state
+    if state is not None and job.coordinates is not None:
+        state = (job.coordinates.inner(state[0], job.hparams["l2"]), *state[1:])
     run = _run(
         job.spec,
         job.hparams,
-        np.uint32(job.seed),
-        np.uint32(job.call),
+        jax.random.fold_in(jax.random.key(np.uint32(job.seed)), np.uint32(job.call)),
         job.data,
-        job.state,
+        state,
         epochs=job.epochs,
         batch_size=job.batch_size,
         select=job.select,
         patience=job.patience,
+        wait=job.wait,
     )
-    return raise_if_diverged(job, jax.tree.map(np.asarray, run))
+    return finished(job, jax.tree.map(np.asarray, run))
 
 
-def raise_if_diverged(job: TrainingJob, run: training.Run) -> training.Run:
-    """The run, or FloatingPointError if it diverged."""
+def finished(job: TrainingJob, run: training.Run) -> training.Run:
+    """The run with parameters for the data as given; FloatingPointError if it diverged."""
     step = int(run.bad_step)
     if step >= 0:
         epoch = step // (len(job.data.inputs) // job.batch_size)
@@ -163,7 +182,11 @@ def raise_if_diverged(job: TrainingJob, run: training.Run) -> training.Run:
             f"the objective or the update became non-finite at step {step} (epoch {epoch}): the learning rate is most "
             f"likely too high; lower learning_rate_init, or scale the inputs"
         )
-    return run
+    if job.coordinates is None:
+        return run
+    outer = functools.partial(job.coordinates.outer, l2=job.hparams["l2"])
+    best = run.best and run.best._replace(params=outer(run.best.params))
+    return run._replace(state=run.state._replace(params=outer(run.state.params)), best=best)
 
 
 def train_many(jobs: Sequence[TrainingJob]) -> dict[tuple[Any, ...], training.Run]:
@@ -186,12 +209,15 @@ def train_many(jobs: Sequence[TrainingJob]) -> dict[tuple[Any, ...], training.Ru
 @functools.lru_cache(maxsize=64)
 def _program(program: tuple[Any, ...], settings: int) -> Callable[..., training.Run]:
     """The compiled program for this number of settings on one set of examples."""
-    spec, epochs, batch_size, select, patience, structure, shapes = program
+    spec, epochs, batch_size, select, patience, wait, structure, shapes = program
 
     def run(hparams: dict[str, Array], seed: Array, data: training.Data) -> training.Run:
-        keys = jax.random.fold_in(jax.random.key(seed), 0)[None]
+        key = jax.random.fold_in(jax.random.key(seed), 0)
         options = {"epochs": epochs, "batch_size": batch_size, "select": select, "patience": patience}
-        runs = training.run_grid(spec, hparams, keys, data, **options)
+        if spec.solver == "lbfgs":
+            runs = jax.vmap(lambda hparams: _run(spec, hparams, key, data, None, wait=wait, **options))(hparams)
+            return runs._replace(state=runs.state._replace(opt_state=None))
+        runs = training.run_grid(spec, hparams, key[None], data, **options)
         runs = runs._replace(state=runs.state._replace(key=None, opt_state=None))  # large, and not needed any more
         return jax.tree.map(lambda a: a[:, 0], runs)
 
@@ -219,7 +245,7 @@ class Executor:
             self.collecting.append(job)
             raise _CollectedError
         run = self.runs.get(job.digest())
-        return train(job) if run is None else raise_if_diverged(job, run)
+        return train(job) if run is None else finished(job, run)
 
     def run_collected(self) -> None:
         """Runs all collected jobs side by side."""
