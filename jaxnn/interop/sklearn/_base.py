@@ -13,7 +13,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
-from sklearn.utils import assert_all_finite, check_random_state, compute_sample_weight
+from sklearn.utils import assert_all_finite, check_random_state, compute_class_weight
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
@@ -95,16 +95,21 @@ class BaseClassifier(ClassifierMixin, BaseEstimator):
         seed = self._draw_seed()
         state = (self._params, None, None) if warm else None
         job = self._job(X, y, sample_weight, seed, self._epochs())._replace(state=state)
-        return self._adopt(self._execute(job), seed)
+        return self._adopt(self._execute(job), job)
 
     @available_if(_by_steps)
     def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:
         """Train for one epoch on these examples, continuing from the last call; arguments as `fit`.
 
-        The first call needs `classes`, all classes that will ever occur; `y` need not contain every one of them.
+        The first call needs `classes`, all classes that will ever occur; `y` need not contain every one of them. The
+        weights keep their scale: the objective of a call counts as much as the mean weight of its examples, so that a
+        call with weights of 2 is, to first order, the same call twice. (Adam's very first step is the same at any
+        scale.) `class_weight="balanced"` is refused.
         """
         if self.early_stopping:
             raise ValueError("partial_fit trains for one epoch: it does not work with early_stopping=True")
+        if isinstance(self.class_weight, str) and self.class_weight == "balanced":
+            raise ValueError("class_weight='balanced' needs all examples at once: give partial_fit a dict of weights")
         first = not hasattr(self, "_params")
         X, y = self._examples(X, y, reset=first)
         if first:
@@ -117,8 +122,9 @@ class BaseClassifier(ClassifierMixin, BaseEstimator):
             raise ValueError(f"classes must be those of the first call, {self.classes_.tolist()}, got {list(classes)}")
         seed = self._draw_seed() if first else self._seed
         state = None if first else (self._params, self._opt_state, self._step)
-        job = self._job(X, y, sample_weight, seed, 1)._replace(state=state, call=0 if first else self._calls)
-        return self._adopt(self._execute(job), seed, job.call + 1, self.n_iter_ if not first else 0)
+        job = self._job(X, y, sample_weight, seed, 1, keep_scale=True)
+        job = job._replace(state=state, call=0 if first else self._calls)
+        return self._adopt(self._execute(job), job, 0 if first else self.n_iter_)
 
     def decision_function(self, X: Any) -> np.ndarray:
         """The scores f32[N, classes]; for two classes f32[N], the score of the second minus that of the first."""
@@ -156,14 +162,18 @@ class BaseClassifier(ClassifierMixin, BaseEstimator):
     def _draw_seed(self) -> int:
         return int(check_random_state(self.random_state).randint(2**31 - 1))
 
-    def _job(self, X: np.ndarray, y: np.ndarray, sample_weight: Any, seed: int, epochs: int) -> TrainingJob:
+    def _job(
+        self, X: np.ndarray, y: np.ndarray, sample_weight: Any, seed: int, epochs: int, keep_scale: bool = False
+    ) -> TrainingJob:
         self._check()
         weights = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
-        if self.class_weight is not None:
-            weights = weights * compute_sample_weight(self.class_weight, y)
         labels = np.searchsorted(self.classes_, y).clip(max=len(self.classes_) - 1)
         if (unknown := self.classes_[labels] != y).any():
             raise ValueError(f"y has classes that the first call did not name: {np.unique(y[unknown]).tolist()}")
+        if self.class_weight is not None:
+            present = self.classes_ if keep_scale else np.unique(y)
+            of_class = compute_class_weight(self.class_weight, classes=present, y=present if keep_scale else y)
+            weights = weights * of_class[np.searchsorted(present, y)]
         labels, held, coordinates = labels.astype(np.int32), None, None
         if self.early_stopping:
             rows, held = train_test_split(
@@ -173,6 +183,7 @@ class BaseClassifier(ClassifierMixin, BaseEstimator):
             X, labels, weights = X[rows], labels[rows], weights[rows]
         if not weights.sum() > 0.0:
             raise ValueError("sample_weight and class_weight together leave no example with positive weight")
+        scale = weights.sum() / np.count_nonzero(weights) if keep_scale else 1.0
         full = self.solver == "lbfgs"
         at_most = len(X) if full else BATCH if self.batch_size == "auto" else self.batch_size
         if len(X) <= at_most:
@@ -184,8 +195,8 @@ class BaseClassifier(ClassifierMixin, BaseEstimator):
         X = X.astype(np.float32, copy=False)
         batch_size, rows = padded_batch_size(len(X), at_most)
         fill = [(0, rows - len(X))]
-        weights = np.pad(weights * (rows / weights.sum()), fill).astype(np.float32)
-        hparams = {"l2": self.l2, "learning_rate": self.learning_rate_init, "momentum": self.momentum}
+        weights = np.pad(weights * (scale * rows / weights.sum()), fill).astype(np.float32)
+        hparams = {"l2": self.l2 * scale, "learning_rate": self.learning_rate_init, "momentum": self.momentum}
         hparams |= {"dropout": self.dropout, "tol": self.tol}
         deviation = None if coordinates is None else coordinates.deviation.astype(np.float32)
         return TrainingJob(
@@ -207,13 +218,19 @@ class BaseClassifier(ClassifierMixin, BaseEstimator):
             seed=seed,
             data=training.Data(np.pad(X, [*fill, (0, 0)]), np.pad(labels, fill), deviation, held, weights),
             coordinates=coordinates,
+            scale=scale,
         )
 
-    def _adopt(self, run: training.Run, seed: int, calls: int = 1, epochs_before: int = 0) -> Self:
+    def _adopt(self, run: training.Run, job: TrainingJob, epochs_before: int = 0) -> Self:
         epochs = int(run.epoch)
         self._params = run.best.params if run.best is not None and self.early_stopping else run.state.params
-        self._opt_state, self._step, self._seed, self._calls = run.state.opt_state, run.state.step, seed, calls
-        curve = (run.history["loss"] + run.history["penalty"])[:epochs].tolist()
+        self._opt_state, self._step, self._seed, self._calls = (
+            run.state.opt_state,
+            run.state.step,
+            job.seed,
+            job.call + 1,
+        )
+        curve = ((run.history["loss"] + run.history["penalty"])[:epochs] / job.scale).tolist()
         self.loss_curve_ = (self.loss_curve_ if epochs_before else []) + curve
         self.loss_ = self.loss_curve_[-1]
         self.n_iter_ = epochs_before + epochs
