@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import numbers
 import warnings
+from collections.abc import Iterator
 from typing import Any, Self
 
 import jax
@@ -38,6 +40,18 @@ def _with_probabilities(classifier: Any) -> bool:
     if classifier.loss != "softmax":
         raise AttributeError(f"probabilities need loss='softmax', got loss={classifier.loss!r}")
     return True
+
+
+@contextlib.contextmanager
+def _unchanged_by_failure(estimator: Any) -> Iterator[None]:
+    """Whatever is raised inside, the estimator is afterwards as it was before."""
+    before = dict(vars(estimator))
+    try:
+        yield
+    except BaseException:
+        vars(estimator).clear()
+        vars(estimator).update(before)
+        raise
 
 
 class BaseClassifier(ClassifierMixin, BaseEstimator):
@@ -78,24 +92,13 @@ class BaseClassifier(ClassifierMixin, BaseEstimator):
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Train for `max_iter` epochs, or until `early_stopping` ends training; FloatingPointError if it diverges.
 
+        A fit that fails leaves the classifier as it was.
+
         X is [N, D] and dense, y [N] has labels of at least two classes (whole numbers, strings, ...). `sample_weight`
         [N] is at least 0: a weight of 2 is the same as the example twice. None means all ones.
         """
-        warm = self.warm_start and hasattr(self, "_params")
-        X, y = self._examples(X, y, reset=not warm)
-        classes = np.unique(y)
-        if warm and not np.array_equal(classes, self.classes_):
-            raise ValueError(
-                f"with warm_start=True the classes must be those of the last fit, {self.classes_.tolist()}, "
-                f"got {classes.tolist()}"
-            )
-        if len(classes) < 2:
-            raise ValueError(f"y must have at least 2 classes, got 1 class: {classes.tolist()[0]!r}")
-        self.classes_ = classes
-        seed = self._draw_seed()
-        state = (self._params, None, None) if warm else None
-        job = self._job(X, y, sample_weight, seed, self._epochs())._replace(state=state)
-        return self._adopt(self._execute(job), job)
+        with _unchanged_by_failure(self):
+            return self._fit(X, y, sample_weight)
 
     @available_if(_by_steps)
     def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:
@@ -106,25 +109,8 @@ class BaseClassifier(ClassifierMixin, BaseEstimator):
         call with weights of 2 is, to first order, the same call twice. (Adam's very first step is the same at any
         scale.) `class_weight="balanced"` is refused.
         """
-        if self.early_stopping:
-            raise ValueError("partial_fit trains for one epoch: it does not work with early_stopping=True")
-        if isinstance(self.class_weight, str) and self.class_weight == "balanced":
-            raise ValueError("class_weight='balanced' needs all examples at once: give partial_fit a dict of weights")
-        first = not hasattr(self, "_params")
-        X, y = self._examples(X, y, reset=first)
-        if first:
-            if classes is None:
-                raise ValueError("the first call of partial_fit needs classes, all classes that will ever occur")
-            self.classes_ = np.unique(classes)
-            if len(self.classes_) < 2:
-                raise ValueError(f"classes must contain at least 2 classes, got 1 class: {self.classes_.tolist()[0]!r}")
-        elif classes is not None and not np.array_equal(np.unique(classes), self.classes_):
-            raise ValueError(f"classes must be those of the first call, {self.classes_.tolist()}, got {list(classes)}")
-        seed = self._draw_seed() if first else self._seed
-        state = None if first else (self._params, self._opt_state, self._step)
-        job = self._job(X, y, sample_weight, seed, 1, keep_scale=True)
-        job = job._replace(state=state, call=0 if first else self._calls)
-        return self._adopt(self._execute(job), job, 0 if first else self.n_iter_)
+        with _unchanged_by_failure(self):
+            return self._partial_fit(X, y, classes, sample_weight)
 
     def decision_function(self, X: Any) -> np.ndarray:
         """The scores f32[N, classes]; for two classes f32[N], the score of the second minus that of the first."""
@@ -147,6 +133,44 @@ class BaseClassifier(ClassifierMixin, BaseEstimator):
         scores = self._scores(X)
         scores = scores - scores.max(1, keepdims=True)
         return scores - np.log(np.exp(scores).sum(1, keepdims=True))
+
+    def _fit(self, X: Any, y: Any, sample_weight: Any) -> Self:
+        warm = self.warm_start and hasattr(self, "_params")
+        X, y = self._examples(X, y, reset=not warm)
+        classes = np.unique(y)
+        if warm and not np.array_equal(classes, self.classes_):
+            raise ValueError(
+                f"with warm_start=True the classes must be those of the last fit, {self.classes_.tolist()}, "
+                f"got {classes.tolist()}"
+            )
+        if len(classes) < 2:
+            raise ValueError(f"y must have at least 2 classes, got 1 class: {classes.tolist()[0]!r}")
+        self.classes_ = classes
+        seed = self._draw_seed()
+        state = (self._params, None, None) if warm else None
+        job = self._job(X, y, sample_weight, seed, self._epochs())._replace(state=state)
+        return self._adopt(self._execute(job), job)
+
+    def _partial_fit(self, X: Any, y: Any, classes: Any, sample_weight: Any) -> Self:
+        if self.early_stopping:
+            raise ValueError("partial_fit trains for one epoch: it does not work with early_stopping=True")
+        if isinstance(self.class_weight, str) and self.class_weight == "balanced":
+            raise ValueError("class_weight='balanced' needs all examples at once: give partial_fit a dict of weights")
+        first = not hasattr(self, "_params")
+        X, y = self._examples(X, y, reset=first)
+        if first:
+            if classes is None:
+                raise ValueError("the first call of partial_fit needs classes, all classes that will ever occur")
+            self.classes_ = np.unique(classes)
+            if len(self.classes_) < 2:
+                raise ValueError(f"classes must contain at least 2 classes, got 1 class: {self.classes_.tolist()[0]!r}")
+        elif classes is not None and not np.array_equal(np.unique(classes), self.classes_):
+            raise ValueError(f"classes must be those of the first call, {self.classes_.tolist()}, got {list(classes)}")
+        seed = self._draw_seed() if first else self._seed
+        state = None if first else (self._params, self._opt_state, self._step)
+        job = self._job(X, y, sample_weight, seed, 1, keep_scale=True)
+        job = job._replace(state=state, call=0 if first else self._calls)
+        return self._adopt(self._execute(job), job, 0 if first else self.n_iter_)
 
     def _examples(self, X: Any, y: Any, reset: bool) -> tuple[np.ndarray, np.ndarray]:
         exact = [np.float64, np.float32] if self.solver == "lbfgs" else np.float32  # it centres before it rounds
@@ -241,7 +265,7 @@ class BaseClassifier(ClassifierMixin, BaseEstimator):
             warnings.warn(
                 f"lbfgs ended after max_iter={epochs} steps before it had converged to tol={self.tol}: raise max_iter",
                 ConvergenceWarning,
-                stacklevel=3,
+                stacklevel=4,
             )
         return self
 
