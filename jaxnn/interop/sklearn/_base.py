@@ -37,8 +37,9 @@ def _by_steps(classifier: Any) -> bool:
 
 
 def _with_probabilities(classifier: Any) -> bool:
-    if classifier.loss != "softmax":
-        raise AttributeError(f"probabilities need loss='softmax', got loss={classifier.loss!r}")
+    loss = classifier._spec.loss if hasattr(classifier, "_spec") else classifier.loss
+    if loss != "softmax":
+        raise AttributeError(f"probabilities need loss='softmax', got loss={loss!r}")
     return True
 
 
@@ -57,7 +58,8 @@ def _unchanged_by_failure(estimator: Any) -> Iterator[None]:
 class BaseClassifier(ClassifierMixin, BaseEstimator):
     """A classifier by the highest score; subclasses add the constructor and the names of the weights.
 
-    The arguments that a subclass lacks have the defaults below.
+    The arguments that a subclass lacks have the defaults below. A parameter that is changed after a fit counts from the
+    next `fit` or `partial_fit` on; only `hidden_layer_sizes` must stay where training goes on from earlier weights.
     """
 
     loss: Any
@@ -147,7 +149,7 @@ class BaseClassifier(ClassifierMixin, BaseEstimator):
             raise ValueError(f"y must have at least 2 classes, got 1 class: {classes.tolist()[0]!r}")
         self.classes_ = classes
         seed = self._draw_seed()
-        state = (self._params, None, None) if warm else None
+        state = self._state(None) if warm else None
         job = self._job(X, y, sample_weight, seed, self._epochs())._replace(state=state)
         return self._adopt(self._execute(job), job)
 
@@ -166,11 +168,22 @@ class BaseClassifier(ClassifierMixin, BaseEstimator):
                 raise ValueError(f"classes must contain at least 2 classes, got 1 class: {self.classes_.tolist()[0]!r}")
         elif classes is not None and not np.array_equal(np.unique(classes), self.classes_):
             raise ValueError(f"classes must be those of the first call, {self.classes_.tolist()}, got {list(classes)}")
-        seed = self._draw_seed() if first else self._seed
-        state = None if first else (self._params, self._opt_state, self._step)
+        same = not first and self.random_state == self._random_state
+        seed = self._seed if same else self._draw_seed()
+        state = None if first else self._state(self._opt_state)
         job = self._job(X, y, sample_weight, seed, 1, keep_scale=True)
         job = job._replace(state=state, call=0 if first else self._calls)
         return self._adopt(self._execute(job), job, 0 if first else self.n_iter_)
+
+    def _state(self, opt_state: Any) -> tuple[Any, Any, Any]:
+        """The state from which training goes on; the optimizer of another solver starts anew."""
+        sizes = _sizes(self.hidden_layer_sizes)
+        if sizes != self._spec.hidden:
+            raise ValueError(
+                f"hidden_layer_sizes was {self._spec.hidden} when the weights were made, and is now {sizes}: training "
+                f"cannot go on from these weights; set it back, or fit with warm_start=False"
+            )
+        return self._params, opt_state if self.solver == self._spec.solver else None, self._step
 
     def _examples(self, X: Any, y: Any, reset: bool) -> tuple[np.ndarray, np.ndarray]:
         exact = [np.float64, np.float32] if self.solver == "lbfgs" else np.float32  # it centres before it rounds
@@ -248,16 +261,14 @@ class BaseClassifier(ClassifierMixin, BaseEstimator):
     def _adopt(self, run: training.Run, job: TrainingJob, epochs_before: int = 0) -> Self:
         epochs = int(run.epoch)
         self._params = run.best.params if run.best is not None and self.early_stopping else run.state.params
-        self._opt_state, self._step, self._seed, self._calls = (
-            run.state.opt_state,
-            run.state.step,
-            job.seed,
-            job.call + 1,
-        )
+        self._opt_state, self._step = run.state.opt_state, run.state.step
+        self._spec, self._seed, self._calls, self._random_state = job.spec, job.seed, job.call + 1, self.random_state
         curve = ((run.history["loss"] + run.history["penalty"])[:epochs] / job.scale).tolist()
         self.loss_curve_ = (self.loss_curve_ if epochs_before else []) + curve
         self.loss_ = self.loss_curve_[-1]
         self.n_iter_ = epochs_before + epochs
+        self.validation_scores_: Any = None
+        self.best_validation_score_: Any = None
         if self.early_stopping and run.best is not None:
             self.validation_scores_ = run.history["validation_accuracy"][:epochs].tolist()
             self.best_validation_score_ = float(run.best.value)
@@ -272,7 +283,7 @@ class BaseClassifier(ClassifierMixin, BaseEstimator):
     def _scores(self, X: Any) -> np.ndarray:
         check_is_fitted(self)
         X = validate_data(self, X, dtype=np.float32, reset=False)
-        model = (X.shape[1], _sizes(self.hidden_layer_sizes), len(self.classes_), self.activation)
+        model = (X.shape[1], self._spec.hidden, len(self.classes_), self._spec.activation)
         parts = []
         for start in range(0, len(X), ROWS):
             part = X[start : start + ROWS]
