@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Any
 
 import jax.numpy as jnp
@@ -52,10 +52,13 @@ def subsample_stride(inputs: np.ndarray) -> int:
     return max(1, math.ceil(inputs.nbytes / FITTED_BYTES)) if isinstance(inputs, DiskImages) else 1
 
 
-def statistics_like(config: Config) -> Any:
-    """The structure of `fit_statistics`, with numbers in place of arrays."""
+def statistics_like(config: Config, names: Collection[str]) -> Any:
+    """The structure of `fit_statistics`, with numbers in place of arrays; `names` tells which arrays are stored."""
     kind: Any = preprocess.PCAStatistics if config.preprocess in ("pca", "whiten") else preprocess.Moments
-    return None if config.preprocess == "none" else kind._make(range(len(kind._fields)))
+    if config.preprocess == "none":
+        return None
+    required = kind._make(range(len(kind._fields)))
+    return required if any("mean_low" in name for name in names) else required._replace(mean_low=None)
 
 
 def transform_of(config: Config) -> Transform:

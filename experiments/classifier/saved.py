@@ -7,7 +7,7 @@ import json
 import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -63,9 +63,7 @@ def read_classifier(folder: Path, described: Described) -> SavedClassifier:
         return _read_convolutional(folder, described)
     layers = 1 + (len(settings.hidden) if settings.model == "mlp" else 0)
     reduced = settings.preprocess in ("pca", "whiten")
-    like = Classifier(statistics_like(settings), [{"w": 0, "b": 0} for _ in range(layers)])
-    stored = files.read_arrays(folder / "classifier.npz", like)
-    classifier = Classifier(*jax.tree.map(jnp.asarray, tuple(stored)))
+    classifier = _read_arrays(folder, settings, [{"w": 0, "b": 0} for _ in range(layers)])
     weights = [layer["w"] for layer in classifier.params]
     into = [w.shape[-1:] for w in weights[1:]]
     out = [layer["b"].shape for layer in classifier.params]
@@ -92,6 +90,13 @@ def read_classifier(folder: Path, described: Described) -> SavedClassifier:
     return _stored(settings, classifier, model)
 
 
+def _read_arrays(folder: Path, settings: Settings, params: Any, state: Any = None) -> Classifier:
+    """The arrays of a classifier with such parameters and state."""
+    path = folder / "classifier.npz"
+    like = Classifier(statistics_like(settings, files.read_flat(path)), params, state)
+    return Classifier(*jax.tree.map(jnp.asarray, tuple(files.read_arrays(path, like))))
+
+
 def _read_convolutional(folder: Path, described: Described) -> SavedClassifier:
     settings, names, shape = described
     try:
@@ -100,9 +105,7 @@ def _read_convolutional(folder: Path, described: Described) -> SavedClassifier:
         params, state = jax.eval_shape(lambda key: (model.init(key), init_state(key)), jax.random.key(0))
     except (TypeError, ValueError) as error:
         raise ValueError(f"{folder / 'config.json'} is damaged: it describes no network ({error})") from error
-    like = Classifier(statistics_like(settings), params, state)
-    stored = files.read_arrays(folder / "classifier.npz", like)
-    classifier = Classifier(*jax.tree.map(jnp.asarray, tuple(stored)))
+    classifier = _read_arrays(folder, settings, params, state)
     return _stored(settings, classifier, models.freeze_state(model, classifier.model_state))
 
 

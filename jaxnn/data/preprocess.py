@@ -2,12 +2,13 @@
 
 Fitting happens once, in NumPy and in blocks of rows, so the only large array in memory is the training split itself.
 Applying is JAX: it runs inside a compiled training step, on `uint8` batches, under `jit`, `vmap` and `grad`.
+Means of floats are kept in two float32 parts, so that subtracting them loses no digits of x: float64 arrays of NumPy
+are centered to float32 precision however far from zero they lie, float32 arrays as far as they hold digits at all.
 The statistics are tuples of arrays: save them with the weights, since a classifier needs both.
 """
 
 import difflib
 import math
-from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
 import jax
@@ -18,24 +19,37 @@ from jax import Array
 from jax.core import Tracer
 from jax.typing import ArrayLike
 
+from jaxnn.data._statistics import blocks, check_dtype, in_two, subtract, training_array, warn_of_lost_digits
+
 __all__ = ["Moments", "PCAStatistics", "center", "fit_moments", "fit_pca", "pca", "standardize", "whiten"]
 
 _ROWS = 1024  # rows per block. In fit_pca 1024 * 128**2 = 2**24: sums of uint8 products are exact in float32
 
 
+_CARRIED = 2.0**16  # times std: float32 resolves a mean so large to 1/128 of std
+
+
 class Moments(NamedTuple):
-    """Mean and standard deviation, both of shape `x.shape[1:]`, `(C,)` or `()`, as fitted."""
+    """Mean and standard deviation, both of shape `x.shape[1:]`, `(C,)` or `()`, as fitted.
+
+    `mean_low` is what the mean lost in rounding to float32, f32 of its shape; None for `uint8`, and where it is all 0.
+    """
 
     mean: Array
     std: Array
+    mean_low: Array | None = None
 
 
 class PCAStatistics(NamedTuple):
-    """Principal directions: mean `f32[x.shape[1:]]`, unit rows `components` `f32[k, D]`, `std` `f32[k]`."""
+    """Principal directions: mean `f32[x.shape[1:]]`, unit rows `components` `f32[k, D]`, `std` `f32[k]`.
+
+    `mean_low` as in `Moments`.
+    """
 
     mean: Array
     components: Array
     std: Array
+    mean_low: Array | None = None
 
 
 def fit_moments(train: ArrayLike, per: Literal["pixel", "channel", "global"] = "pixel") -> Moments:
@@ -54,6 +68,10 @@ def fit_moments(train: ArrayLike, per: Literal["pixel", "channel", "global"] = "
     Returns:
         Moments of float32 arrays.
 
+    Warns:
+        UserWarning: a mean of floats is more than 2**16 standard deviations from zero, beyond which float32 arrays, and
+            so a compiled training step, hold the examples too coarsely.
+
     Raises:
         TypeError: train is neither uint8 nor float.
         ValueError: train is empty, has no feature axis, is not finite or overflows float32, or per is unknown.
@@ -70,13 +88,13 @@ def fit_moments(train: ArrayLike, per: Literal["pixel", "channel", "global"] = "
         near = difflib.get_close_matches(str(per), groups, n=1)
         hint = f" Did you mean {near[0]!r}?" if near else ""
         raise ValueError(f"per is {per!r}, expected one of {', '.join(map(repr, groups))}.{hint}")
-    x = _training_array(train)
+    x = training_array(train)
     axes = {"pixel": (), "channel": tuple(range(x.ndim - 2)), "global": tuple(range(x.ndim - 1))}[per]
     n = len(x) * math.prod(x.shape[1 + axis] for axis in axes)  # values behind each statistic
 
     if x.dtype == np.uint8:
         total, squares = np.zeros(x.shape[1:], np.int64), np.zeros(x.shape[1:], np.int64)
-        for rows in _blocks(x):
+        for rows in blocks(x):
             total += rows.sum(axis=0, dtype=np.uint32)
             squares += np.square(rows, dtype=np.uint32).sum(axis=0, dtype=np.uint32)
         # Python integers: n * sum(x^2) outgrows int64 at the size of CIFAR-10, and their division rounds correctly
@@ -86,11 +104,15 @@ def fit_moments(train: ArrayLike, per: Literal["pixel", "channel", "global"] = "
     else:
         # sums of differences from one example: exactly zero, mean and variance, where a feature is constant
         first = x[0][(0,) * len(axes)].astype(np.float64)
-        mean = first + sum((rows - first).sum(axis=0).sum(axis=axes) for rows in _blocks(x)) / n
-        variance = np.asarray(sum(np.square(rows - mean).sum(axis=0).sum(axis=axes) for rows in _blocks(x)) / n)
+        mean = first + sum((rows - first).sum(axis=0).sum(axis=axes) for rows in blocks(x)) / n
+        variance = np.asarray(sum(np.square(rows - mean).sum(axis=0).sum(axis=axes) for rows in blocks(x)) / n)
     std = np.sqrt(variance)
     std = np.where(std < np.finfo(np.float32).tiny, 1.0, std)
-    return Moments(jnp.asarray(mean, jnp.float32), jnp.asarray(std, jnp.float32))
+    if x.dtype == np.uint8:
+        return Moments(jnp.asarray(mean, jnp.float32), jnp.asarray(std, jnp.float32))
+    warn_of_lost_digits("fit_moments", mean, np.sqrt(variance))
+    high, low = in_two(mean)
+    return Moments(high, jnp.asarray(std, jnp.float32), low)
 
 
 def center(moments: Moments, x: ArrayLike) -> Array:
@@ -117,14 +139,14 @@ def center(moments: Moments, x: ArrayLike) -> Array:
          [ 0.  0.]
          [ 2.  0.]]
     """
-    x, shape = jnp.asarray(x), moments.mean.shape
-    _check_dtype(x, "x")
+    x, shape = x if isinstance(x, jax.Array) else np.asarray(x), moments.mean.shape
+    check_dtype(x, "x")
     if x.ndim < len(shape) or x.shape[x.ndim - len(shape) :] != shape:
         raise ValueError(
             f"x has shape {x.shape}, expected [..., {', '.join(map(str, shape))}] as the moments were fitted; "
             "reshape x, or fit the moments on arrays of its shape"
         )
-    return x.astype(jnp.float32) - jnp.broadcast_to(moments.mean, x.shape)
+    return subtract(x, moments.mean, moments.mean_low)
 
 
 def standardize(moments: Moments, x: ArrayLike) -> Array:
@@ -166,6 +188,9 @@ def fit_pca(train: ArrayLike, components: int | None = None) -> PCAStatistics:
     Returns:
         PCAStatistics(mean `f32[train.shape[1:]]`, components `f32[k, D]`, std `f32[k]`).
 
+    Warns:
+        UserWarning: as `fit_moments`.
+
     Raises:
         TypeError: train is neither uint8 nor float, or components is not an integer.
         ValueError: train is not finite, has fewer than two examples or no feature axis; components is out of range.
@@ -178,7 +203,7 @@ def fit_pca(train: ArrayLike, components: int | None = None) -> PCAStatistics:
         >>> print(statistics.components[0], statistics.std)  # all lie on one line
         [0.6 0.8] [5. 0.]
     """
-    x = _training_array(train)
+    x = training_array(train)
     if len(x) < 2:
         raise ValueError(f"train has {len(x)} example, expected at least 2: one example has no variance")
     flat = x.reshape(len(x), -1)
@@ -193,16 +218,17 @@ def fit_pca(train: ArrayLike, components: int | None = None) -> PCAStatistics:
             "None keeps them all"
         )
 
-    mean = np.sum([rows.sum(axis=0, dtype=np.float64) for rows in _blocks(flat)], axis=0) / n
+    mean = np.sum([rows.sum(axis=0, dtype=np.float64) for rows in blocks(flat)], axis=0) / n
     dtype, shift = (np.float32, np.full(size, 128.0, np.float32)) if x.dtype == np.uint8 else (np.float64, mean)
     covariance = np.zeros((size, size))
-    for rows in _blocks(flat):
+    for rows in blocks(flat):
         block = rows.astype(dtype) - shift
         covariance += block.T @ block
     left = np.sqrt(n) * (mean - shift)
     for row, value in zip(covariance, left, strict=True):  # minus the outer product, without allocating it
         row -= value * left
     covariance /= n - 1
+    spread = np.sqrt(np.maximum(covariance.diagonal(), 0))
 
     variance, vectors = scipy.linalg.eigh(
         covariance, subset_by_index=(size - kept, size - 1), driver="evr", overwrite_a=True, check_finite=False
@@ -212,9 +238,11 @@ def fit_pca(train: ArrayLike, components: int | None = None) -> PCAStatistics:
     directions = directions.astype(np.float32) * np.sign(largest)[:, None].astype(np.float32)
     floor = max(variance[0], 0.0) * max(n, size) * np.finfo(np.float64).eps
     std = np.sqrt(np.where(variance > floor, variance, 0.0))
-    return PCAStatistics(
-        jnp.asarray(mean.reshape(x.shape[1:]), jnp.float32), jnp.asarray(directions), jnp.asarray(std, jnp.float32)
-    )
+    high, low = jnp.asarray(mean.reshape(x.shape[1:]), jnp.float32), None
+    if x.dtype != np.uint8:
+        warn_of_lost_digits("fit_pca", mean.reshape(x.shape[1:]), spread.reshape(x.shape[1:]))
+        high, low = in_two(mean.reshape(x.shape[1:]))
+    return PCAStatistics(high, jnp.asarray(directions), jnp.asarray(std, jnp.float32), low)
 
 
 def pca(statistics: PCAStatistics, x: ArrayLike) -> Array:
@@ -241,8 +269,9 @@ def pca(statistics: PCAStatistics, x: ArrayLike) -> Array:
          [ 0.]
          [ 5.]]
     """
-    x, shape, size = jnp.asarray(x), statistics.mean.shape, statistics.components.shape[1]
-    _check_dtype(x, "x")
+    x = x if isinstance(x, jax.Array) else np.asarray(x)
+    shape, size = statistics.mean.shape, statistics.components.shape[1]
+    check_dtype(x, "x")
     if x.ndim >= len(shape) and x.shape[x.ndim - len(shape) :] == shape:
         axes = len(shape)
     elif x.shape[-1:] == (size,):
@@ -254,8 +283,8 @@ def pca(statistics: PCAStatistics, x: ArrayLike) -> Array:
             f"x has shape {x.shape}, expected [..., {', '.join(map(str, shape))}] as the directions were fitted, or "
             f"flat [..., {size}]; reshape x, or fit the directions on arrays of its shape"
         )
-    rows = x.reshape(*x.shape[: x.ndim - axes], size).astype(jnp.float32)
-    centered = rows - jnp.broadcast_to(statistics.mean.reshape(size), rows.shape)
+    low = None if statistics.mean_low is None else statistics.mean_low.reshape(size)
+    centered = subtract(x.reshape(*x.shape[: x.ndim - axes], size), statistics.mean.reshape(size), low)
     return jnp.matmul(centered, statistics.components.T, precision=jax.lax.Precision.HIGHEST)
 
 
@@ -293,32 +322,3 @@ def whiten(statistics: PCAStatistics, x: ArrayLike, epsilon: ArrayLike = 1e-5) -
     scale = jnp.where(varies, jax.lax.rsqrt(variance), 0.0)
     projected = pca(statistics, x)
     return projected * jnp.broadcast_to(scale, projected.shape)
-
-
-def _check_dtype(x: Array | np.ndarray, name: str) -> None:
-    if x.dtype != jnp.uint8 and not jnp.issubdtype(x.dtype, jnp.floating):
-        raise TypeError(f"{name} is {x.dtype}, expected uint8 or float; cast it, as in {name}.astype(np.float32)")
-
-
-def _training_array(train: ArrayLike) -> np.ndarray:
-    x = np.asarray(train)
-    _check_dtype(x, "train")
-    if x.ndim < 2 or x.size == 0:
-        raise ValueError(f"train has shape {x.shape}, expected [N, ...] with at least one example and one feature")
-    if x.dtype == np.uint8:
-        return x
-    limit = np.float64(np.finfo(np.float32).max)  # a Python number would become infinite beside float16
-    for start, rows in zip(range(0, len(x), _ROWS), _blocks(x), strict=True):
-        wrong = ~(np.abs(rows) <= limit)  # true of nan as well
-        if wrong.any():
-            at = np.argwhere(wrong)[0]
-            index = ", ".join(map(str, (start + int(at[0]), *at[1:].tolist())))
-            raise ValueError(
-                f"train[{index}] is {rows[tuple(at)]}, expected finite numbers in the range of float32; "
-                "drop or repair such examples before fitting"
-            )
-    return x
-
-
-def _blocks(x: np.ndarray) -> Iterator[np.ndarray]:
-    return (x[start : start + _ROWS] for start in range(0, len(x), _ROWS))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import numbers
 import warnings
+from collections.abc import Iterator
 from typing import Any, Self
 
 import jax
@@ -13,7 +15,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
-from sklearn.utils import assert_all_finite, check_random_state, compute_sample_weight
+from sklearn.utils import assert_all_finite, check_random_state, compute_class_weight
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
@@ -35,15 +37,29 @@ def _by_steps(classifier: Any) -> bool:
 
 
 def _with_probabilities(classifier: Any) -> bool:
-    if classifier.loss != "softmax":
-        raise AttributeError(f"probabilities need loss='softmax', got loss={classifier.loss!r}")
+    loss = classifier._spec.loss if hasattr(classifier, "_spec") else classifier.loss
+    if loss != "softmax":
+        raise AttributeError(f"probabilities need loss='softmax', got loss={loss!r}")
     return True
+
+
+@contextlib.contextmanager
+def _unchanged_by_failure(estimator: Any) -> Iterator[None]:
+    """Whatever is raised inside, the estimator is afterwards as it was before."""
+    before = dict(vars(estimator))
+    try:
+        yield
+    except BaseException:
+        vars(estimator).clear()
+        vars(estimator).update(before)
+        raise
 
 
 class BaseClassifier(ClassifierMixin, BaseEstimator):
     """A classifier by the highest score; subclasses add the constructor and the names of the weights.
 
-    The arguments that a subclass lacks have the defaults below.
+    The arguments that a subclass lacks have the defaults below. A parameter that is changed after a fit counts from the
+    next `fit` or `partial_fit` on; only `hidden_layer_sizes` must stay where training goes on from earlier weights.
     """
 
     loss: Any
@@ -78,47 +94,25 @@ class BaseClassifier(ClassifierMixin, BaseEstimator):
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Train for `max_iter` epochs, or until `early_stopping` ends training; FloatingPointError if it diverges.
 
+        A fit that fails leaves the classifier as it was.
+
         X is [N, D] and dense, y [N] has labels of at least two classes (whole numbers, strings, ...). `sample_weight`
         [N] is at least 0: a weight of 2 is the same as the example twice. None means all ones.
         """
-        warm = self.warm_start and hasattr(self, "_params")
-        X, y = self._examples(X, y, reset=not warm)
-        classes = np.unique(y)
-        if warm and not np.array_equal(classes, self.classes_):
-            raise ValueError(
-                f"with warm_start=True the classes must be those of the last fit, {self.classes_.tolist()}, "
-                f"got {classes.tolist()}"
-            )
-        if len(classes) < 2:
-            raise ValueError(f"y must have at least 2 classes, got 1 class: {classes.tolist()[0]!r}")
-        self.classes_ = classes
-        seed = self._draw_seed()
-        state = (self._params, None, None) if warm else None
-        job = self._job(X, y, sample_weight, seed, self._epochs())._replace(state=state)
-        return self._adopt(self._execute(job), seed)
+        with _unchanged_by_failure(self):
+            return self._fit(X, y, sample_weight)
 
     @available_if(_by_steps)
     def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:
         """Train for one epoch on these examples, continuing from the last call; arguments as `fit`.
 
-        The first call needs `classes`, all classes that will ever occur; `y` need not contain every one of them.
+        The first call needs `classes`, all classes that will ever occur; `y` need not contain every one of them. The
+        weights keep their scale: the objective of a call counts as much as the mean weight of its examples, so that a
+        call with weights of 2 is, to first order, the same call twice. (Adam's very first step is the same at any
+        scale.) `class_weight="balanced"` is refused.
         """
-        if self.early_stopping:
-            raise ValueError("partial_fit trains for one epoch: it does not work with early_stopping=True")
-        first = not hasattr(self, "_params")
-        X, y = self._examples(X, y, reset=first)
-        if first:
-            if classes is None:
-                raise ValueError("the first call of partial_fit needs classes, all classes that will ever occur")
-            self.classes_ = np.unique(classes)
-            if len(self.classes_) < 2:
-                raise ValueError(f"classes must contain at least 2 classes, got 1 class: {self.classes_.tolist()[0]!r}")
-        elif classes is not None and not np.array_equal(np.unique(classes), self.classes_):
-            raise ValueError(f"classes must be those of the first call, {self.classes_.tolist()}, got {list(classes)}")
-        seed = self._draw_seed() if first else self._seed
-        state = None if first else (self._params, self._opt_state, self._step)
-        job = self._job(X, y, sample_weight, seed, 1)._replace(state=state, call=0 if first else self._calls)
-        return self._adopt(self._execute(job), seed, job.call + 1, self.n_iter_ if not first else 0)
+        with _unchanged_by_failure(self):
+            return self._partial_fit(X, y, classes, sample_weight)
 
     def decision_function(self, X: Any) -> np.ndarray:
         """The scores f32[N, classes]; for two classes f32[N], the score of the second minus that of the first."""
@@ -142,6 +136,55 @@ class BaseClassifier(ClassifierMixin, BaseEstimator):
         scores = scores - scores.max(1, keepdims=True)
         return scores - np.log(np.exp(scores).sum(1, keepdims=True))
 
+    def _fit(self, X: Any, y: Any, sample_weight: Any) -> Self:
+        warm = self.warm_start and hasattr(self, "_params")
+        X, y = self._examples(X, y, reset=not warm)
+        classes = np.unique(y)
+        if warm and not np.array_equal(classes, self.classes_):
+            raise ValueError(
+                f"with warm_start=True the classes must be those of the last fit, {self.classes_.tolist()}, "
+                f"got {classes.tolist()}"
+            )
+        if len(classes) < 2:
+            raise ValueError(f"y must have at least 2 classes, got 1 class: {classes.tolist()[0]!r}")
+        self.classes_ = classes
+        seed = self._draw_seed()
+        state = self._state(None) if warm else None
+        job = self._job(X, y, sample_weight, seed, self._epochs())._replace(state=state)
+        return self._adopt(self._execute(job), job)
+
+    def _partial_fit(self, X: Any, y: Any, classes: Any, sample_weight: Any) -> Self:
+        if self.early_stopping:
+            raise ValueError("partial_fit trains for one epoch: it does not work with early_stopping=True")
+        if isinstance(self.class_weight, str) and self.class_weight == "balanced":
+            raise ValueError("class_weight='balanced' needs all examples at once: give partial_fit a dict of weights")
+        first = not hasattr(self, "_params")
+        X, y = self._examples(X, y, reset=first)
+        if first:
+            if classes is None:
+                raise ValueError("the first call of partial_fit needs classes, all classes that will ever occur")
+            self.classes_ = np.unique(classes)
+            if len(self.classes_) < 2:
+                raise ValueError(f"classes must contain at least 2 classes, got 1 class: {self.classes_.tolist()[0]!r}")
+        elif classes is not None and not np.array_equal(np.unique(classes), self.classes_):
+            raise ValueError(f"classes must be those of the first call, {self.classes_.tolist()}, got {list(classes)}")
+        same = not first and self.random_state == self._random_state
+        seed = self._seed if same else self._draw_seed()
+        state = None if first else self._state(self._opt_state)
+        job = self._job(X, y, sample_weight, seed, 1, keep_scale=True)
+        job = job._replace(state=state, call=0 if first else self._calls)
+        return self._adopt(self._execute(job), job, 0 if first else self.n_iter_)
+
+    def _state(self, opt_state: Any) -> tuple[Any, Any, Any]:
+        """The state from which training goes on; the optimizer of another solver starts anew."""
+        sizes = _sizes(self.hidden_layer_sizes)
+        if sizes != self._spec.hidden:
+            raise ValueError(
+                f"hidden_layer_sizes was {self._spec.hidden} when the weights were made, and is now {sizes}: training "
+                f"cannot go on from these weights; set it back, or fit with warm_start=False"
+            )
+        return self._params, opt_state if self.solver == self._spec.solver else None, self._step
+
     def _examples(self, X: Any, y: Any, reset: bool) -> tuple[np.ndarray, np.ndarray]:
         exact = [np.float64, np.float32] if self.solver == "lbfgs" else np.float32  # it centres before it rounds
         X, y = validate_data(self, X, y, dtype=exact, reset=reset)
@@ -156,14 +199,18 @@ class BaseClassifier(ClassifierMixin, BaseEstimator):
     def _draw_seed(self) -> int:
         return int(check_random_state(self.random_state).randint(2**31 - 1))
 
-    def _job(self, X: np.ndarray, y: np.ndarray, sample_weight: Any, seed: int, epochs: int) -> TrainingJob:
+    def _job(
+        self, X: np.ndarray, y: np.ndarray, sample_weight: Any, seed: int, epochs: int, keep_scale: bool = False
+    ) -> TrainingJob:
         self._check()
         weights = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
-        if self.class_weight is not None:
-            weights = weights * compute_sample_weight(self.class_weight, y)
         labels = np.searchsorted(self.classes_, y).clip(max=len(self.classes_) - 1)
         if (unknown := self.classes_[labels] != y).any():
             raise ValueError(f"y has classes that the first call did not name: {np.unique(y[unknown]).tolist()}")
+        if self.class_weight is not None:
+            present = self.classes_ if keep_scale else np.unique(y)
+            of_class = compute_class_weight(self.class_weight, classes=present, y=present if keep_scale else y)
+            weights = weights * of_class[np.searchsorted(present, y)]
         labels, held, coordinates = labels.astype(np.int32), None, None
         if self.early_stopping:
             rows, held = train_test_split(
@@ -173,6 +220,7 @@ class BaseClassifier(ClassifierMixin, BaseEstimator):
             X, labels, weights = X[rows], labels[rows], weights[rows]
         if not weights.sum() > 0.0:
             raise ValueError("sample_weight and class_weight together leave no example with positive weight")
+        scale = weights.sum() / np.count_nonzero(weights) if keep_scale else 1.0
         full = self.solver == "lbfgs"
         at_most = len(X) if full else BATCH if self.batch_size == "auto" else self.batch_size
         if len(X) <= at_most:
@@ -184,8 +232,8 @@ class BaseClassifier(ClassifierMixin, BaseEstimator):
         X = X.astype(np.float32, copy=False)
         batch_size, rows = padded_batch_size(len(X), at_most)
         fill = [(0, rows - len(X))]
-        weights = np.pad(weights * (rows / weights.sum()), fill).astype(np.float32)
-        hparams = {"l2": self.l2, "learning_rate": self.learning_rate_init, "momentum": self.momentum}
+        weights = np.pad(weights * (scale * rows / weights.sum()), fill).astype(np.float32)
+        hparams = {"l2": self.l2 * scale, "learning_rate": self.learning_rate_init, "momentum": self.momentum}
         hparams |= {"dropout": self.dropout, "tol": self.tol}
         deviation = None if coordinates is None else coordinates.deviation.astype(np.float32)
         return TrainingJob(
@@ -207,16 +255,20 @@ class BaseClassifier(ClassifierMixin, BaseEstimator):
             seed=seed,
             data=training.Data(np.pad(X, [*fill, (0, 0)]), np.pad(labels, fill), deviation, held, weights),
             coordinates=coordinates,
+            scale=scale,
         )
 
-    def _adopt(self, run: training.Run, seed: int, calls: int = 1, epochs_before: int = 0) -> Self:
+    def _adopt(self, run: training.Run, job: TrainingJob, epochs_before: int = 0) -> Self:
         epochs = int(run.epoch)
         self._params = run.best.params if run.best is not None and self.early_stopping else run.state.params
-        self._opt_state, self._step, self._seed, self._calls = run.state.opt_state, run.state.step, seed, calls
-        curve = (run.history["loss"] + run.history["penalty"])[:epochs].tolist()
+        self._opt_state, self._step = run.state.opt_state, run.state.step
+        self._spec, self._seed, self._calls, self._random_state = job.spec, job.seed, job.call + 1, self.random_state
+        curve = ((run.history["loss"] + run.history["penalty"])[:epochs] / job.scale).tolist()
         self.loss_curve_ = (self.loss_curve_ if epochs_before else []) + curve
         self.loss_ = self.loss_curve_[-1]
         self.n_iter_ = epochs_before + epochs
+        self.validation_scores_: Any = None
+        self.best_validation_score_: Any = None
         if self.early_stopping and run.best is not None:
             self.validation_scores_ = run.history["validation_accuracy"][:epochs].tolist()
             self.best_validation_score_ = float(run.best.value)
@@ -224,14 +276,14 @@ class BaseClassifier(ClassifierMixin, BaseEstimator):
             warnings.warn(
                 f"lbfgs ended after max_iter={epochs} steps before it had converged to tol={self.tol}: raise max_iter",
                 ConvergenceWarning,
-                stacklevel=3,
+                stacklevel=4,
             )
         return self
 
     def _scores(self, X: Any) -> np.ndarray:
         check_is_fitted(self)
         X = validate_data(self, X, dtype=np.float32, reset=False)
-        model = (X.shape[1], _sizes(self.hidden_layer_sizes), len(self.classes_), self.activation)
+        model = (X.shape[1], self._spec.hidden, len(self.classes_), self._spec.activation)
         parts = []
         for start in range(0, len(X), ROWS):
             part = X[start : start + ROWS]

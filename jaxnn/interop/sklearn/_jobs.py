@@ -78,6 +78,7 @@ class TrainingJob(NamedTuple):
         seed: of the run's key.
         data: NumPy arrays, weights included; `statistics` is the deviation of the coordinates.
         coordinates: of the data; None if these are as given.
+        scale: the factor of the objective that is in the weights and in `l2`.
         call: number of earlier calls of `partial_fit`; part of the key.
         state: parameters, optimizer state and step to start from, or (parameters, None, None); None starts anew.
     """
@@ -92,6 +93,7 @@ class TrainingJob(NamedTuple):
     seed: int
     data: training.Data
     coordinates: _lbfgs.Coordinates | None = None
+    scale: float = 1.0
     call: int = 0
     state: tuple[Any, Any, Any] | None = None
 
