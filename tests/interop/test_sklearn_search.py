@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_iris
 from sklearn.exceptions import FitFailedWarning
+from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, RepeatedStratifiedKFold
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_random_state
 
@@ -114,3 +115,45 @@ def test_all_settings_and_folds_are_one_program(compiled):
         VmapSearchCV(LinearClassifier(solver="sgd", max_iter=3, random_state=3), RATES, cv=4, refit=False).fit(X, Y)
         names = [name for name in compiled() if "run" in name]
     assert names == ["jit(run)"]
+
+
+class Counted(LogisticRegression):
+    """Counts its fits."""
+
+    fits = 0
+
+    def fit(self, X, y, sample_weight=None):
+        type(self).fits += 1
+        return super().fit(X, y, sample_weight)
+
+
+def test_other_estimators_are_fitted_once():
+    for estimator in (Counted(), make_pipeline(StandardScaler(), Counted())):
+        name = "C" if isinstance(estimator, Counted) else "counted__C"
+        Counted.fits = 0
+        VmapSearchCV(estimator, {name: [0.001, 0.003, 0.01, 0.03]}, cv=3).fit(X, Y)
+        assert Counted.fits == 4 * 3 + 1
+    Counted.fits = 0
+    grid = {"model": [Counted(C=0.01), LINEAR, Counted(C=0.1)]}
+    ours = VmapSearchCV(Pipeline([("model", LINEAR)]), grid, cv=2, refit=False).fit(X, Y)
+    assert Counted.fits == 2 * 2
+    theirs = GridSearchCV(Pipeline([("model", LINEAR)]), grid, cv=2, refit=False).fit(X, Y)
+    np.testing.assert_array_equal(ours.cv_results_["mean_test_score"], theirs.cv_results_["mean_test_score"])
+
+
+@pytest.mark.portable
+def test_fits_in_parallel_and_reports_as_grid_search(alone, capsys):
+    same(*both(LINEAR, RATES, cv=3, n_jobs=2, pre_dispatch="n_jobs"))
+    assert len(alone) == 1
+    capsys.readouterr()
+    VmapSearchCV(LINEAR, RATES, cv=3, refit=False, verbose=1).fit(X, Y)
+    assert "Fitting 3 folds for each of 4 candidates, totalling 12 fits" in capsys.readouterr().out
+    VmapSearchCV(Counted(), {"C": [0.01, 0.1]}, cv=2, n_jobs=2, verbose=0).fit(X, Y)
+
+
+def test_a_wrong_measure_is_refused_before_anything_is_trained(monkeypatch):
+    monkeypatch.setattr(_jobs, "train_many", lambda jobs: pytest.fail("trained"))
+    with pytest.raises(ValueError, match="precise"):
+        VmapSearchCV(LINEAR, RATES, cv=2, scoring="precise").fit(X, Y)
+    with pytest.raises(ValueError, match="refit"):
+        VmapSearchCV(LINEAR, RATES, cv=2, scoring=["accuracy", "neg_log_loss"]).fit(X, Y)

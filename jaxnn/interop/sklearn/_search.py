@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
+import joblib
 import numpy as np
 from sklearn.base import BaseEstimator, clone
 from sklearn.model_selection import GridSearchCV, ParameterGrid, check_cv
@@ -32,7 +33,8 @@ class VmapSearchCV(GridSearchCV):
 
     Args:
         estimator: a `LinearClassifier`, an `MLPClassifier`, or a meta-estimator such as a pipeline around one.
-        param_grid, scoring, refit, cv, error_score, return_train_score: as `GridSearchCV`.
+        param_grid, scoring, refit, cv, error_score, return_train_score, verbose, pre_dispatch: as `GridSearchCV`.
+        n_jobs: as `GridSearchCV`, for everything but the training of these classifiers; in threads where they occur.
 
     Attributes:
         cv_results_, best_estimator_, best_score_, best_params_, best_index_, scorer_, n_splits_, refit_time_,
@@ -57,6 +59,9 @@ class VmapSearchCV(GridSearchCV):
         cv: Any = None,
         error_score: Any = np.nan,
         return_train_score: bool = False,
+        n_jobs: int | None = None,
+        verbose: int = 0,
+        pre_dispatch: Any = "2*n_jobs",
     ) -> None:
         super().__init__(
             estimator,
@@ -66,6 +71,9 @@ class VmapSearchCV(GridSearchCV):
             cv=cv,
             error_score=error_score,
             return_train_score=return_train_score,
+            n_jobs=n_jobs,
+            verbose=verbose,
+            pre_dispatch=pre_dispatch,
         )
 
     def fit(self, X: Any, y: Any = None, **params: Any) -> Self:
@@ -74,6 +82,7 @@ class VmapSearchCV(GridSearchCV):
         `params` go to `fit` of the estimator, split into folds if they have N values; `groups` goes to the splitter.
         """
         X, y = indexable(X, y)
+        self._get_scorers()  # a wrong one is refused before anything is trained
         folds: Any = self.cv
         splitter: Any = check_cv(folds, y, classifier=True)
         splits = list(splitter.split(X, y, params.get("groups")))
@@ -81,12 +90,14 @@ class VmapSearchCV(GridSearchCV):
         estimator, grid = self._with_executor(executor)
         clock = time.perf_counter()
         _fit_every(estimator, grid, X, y, splits, {k: v for k, v in params.items() if k != "groups"})
+        threads = bool(executor.collecting)  # other processes would not have what was trained here
         executor.run_collected()
         seconds = time.perf_counter() - clock
-        names = ("scoring", "refit", "error_score", "return_train_score")
+        names = ("scoring", "refit", "error_score", "return_train_score", "n_jobs", "verbose", "pre_dispatch")
         search = GridSearchCV(estimator, grid, cv=splits, **{name: getattr(self, name) for name in names})
         try:
-            search.fit(X, y, **params)
+            with joblib.parallel_config("threading") if threads else contextlib.nullcontext():
+                search.fit(X, y, **params)
         finally:
             executor.runs.clear()  # the best estimator keeps its executor
         search.cv_results_["mean_fit_time"] += seconds / (len(splits) * len(search.cv_results_["params"]))
@@ -101,15 +112,20 @@ class VmapSearchCV(GridSearchCV):
         grid: Any = clone(self.param_grid, safe=False)
         choices = [choice for part in ParameterGrid(grid).param_grid for values in part.values() for choice in values]
         for found in [estimator, *choices]:
-            has_params = hasattr(found, "get_params") and not isinstance(found, type)
-            for part in [found, *(found.get_params().values() if has_params else ())]:
-                if isinstance(part, BaseClassifier):
-                    part._executor = executor
+            for part in _own(found):
+                part._executor = executor
         return estimator, grid
 
 
+def _own(found: Any) -> list[BaseClassifier]:
+    """The classifiers of this package in an estimator, or in any other value of a grid."""
+    has_params = hasattr(found, "get_params") and not isinstance(found, type)
+    parts = [found, *(found.get_params().values() if has_params else ())]
+    return [part for part in parts if isinstance(part, BaseClassifier)]
+
+
 def _fit_every(estimator: Any, grid: Any, X: Any, y: Any, splits: list[tuple[Any, Any]], params: Any) -> None:
-    """Fits every setting on every fold; errors are ignored, as the search raises them again."""
+    """Fits every setting with a classifier of this package on every fold; the search raises errors again."""
     random = check_random_state(None)  # the search will draw the same seeds again
     before = random.get_state()
     with warnings.catch_warnings():
@@ -119,7 +135,10 @@ def _fit_every(estimator: Any, grid: Any, X: Any, y: Any, splits: list[tuple[Any
                 of_fold: Any = clone(estimator)
                 changes: Any = clone(setting, safe=False)
                 with contextlib.suppress(Exception):
-                    of_fold.set_params(**changes).fit(
+                    of_fold.set_params(**changes)
+                    if not _own(of_fold):
+                        continue
+                    of_fold.fit(
                         _safe_indexing(X, rows),
                         _safe_indexing(y, rows),
                         **_check_method_params(X, params, indices=rows),
