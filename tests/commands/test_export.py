@@ -55,8 +55,11 @@ def scores_by_hand(statistics, params, how, images):
 
 @pytest.mark.parametrize(
     ("hidden", "how"),
-    [((), "standardize-global"), ((16, 8), "standardize"), ((16,), "pca")],
-    ids=["linear", "mlp", "pca"],
+    [
+        pytest.param((), "standardize-global", marks=pytest.mark.slow, id="linear"),
+        pytest.param((16, 8), "standardize", id="mlp"),
+        pytest.param((16,), "pca", id="pca"),
+    ],
 )
 def test_the_files_give_the_scores_without_this_package(tmp_path, hidden, how):
     statistics, params = store(tmp_path / "run", hidden=hidden, how=how)

@@ -28,6 +28,8 @@ def promotion_of_types_as_users_have_it():
         yield
 
 
+SHORT = ["--epochs", "4", "--hidden", "8", "--checkpoint-every", "1"]
+
 # ---------------------------------------------------------------- a disk that fails
 
 
@@ -120,13 +122,11 @@ def test_events_that_cannot_be_written_are_told_once_and_the_run_goes_on(tmp_pat
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("tensorboard.summary.writer.record_writer.RecordWriter.flush", full)
-    assert train.main(["--quick", "--out", str(tmp_path / "run")]) == 0
+    assert train.main([*SHORT[:4], "--out", str(tmp_path / "run")]) == 0
     assert capsys.readouterr().out.count("no more TensorBoard events") == 1
 
 
 # ---------------------------------------------------------------- going on with what is not the same
-
-SHORT = ["--epochs", "4", "--hidden", "8", "--checkpoint-every", "1"]
 
 
 @pytest.fixture(scope="module")

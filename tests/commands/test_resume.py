@@ -8,6 +8,7 @@ import time
 import pytest
 from processes import EPOCHS, ROOT, RUN, assert_same_results, unfinished, wait_for
 
+from experiments import train
 from jaxnn import checkpoint
 
 # ---------------------------------------------------------------- killed
@@ -43,15 +44,14 @@ def kill_and_resume(start, complete, run, out, kills, seed):
     return during_a_save
 
 
-def test_a_run_killed_three_times_ends_as_if_it_had_not_been(start, complete, undisturbed, tmp_path):
+def test_a_run_killed_three_times_ends_as_if_it_had_not_been(start, complete, undisturbed, tmp_path, capsys):
     out = tmp_path / "run"
     assert kill_and_resume(start, complete, RUN, out, kills=3, seed=0) >= 1
     assert_same_results(out, undisturbed)
     assert unfinished(out) == []
     assert len(checkpoint.list_checkpoints(out / "checkpoints")) <= 3
-    status, printed, _ = complete("--resume", out)
-    assert status == 0
-    assert "is finished" in printed
+    assert train.main(["--resume", str(out)]) == 0
+    assert "is finished" in capsys.readouterr().out
 
 
 @pytest.mark.slow

@@ -18,6 +18,8 @@ DATA = jax.tree.map(jnp.asarray, training.Data(*examples(70), evaluate={"validat
 OPTIONS: dict[str, Any] = {"epochs": 4, "batch_size": 16, "select": "validation_loss"}
 
 each_kind = pytest.mark.parametrize("kind", MODELS)
+one_kind = pytest.mark.parametrize("kind", ["linen", pytest.param("nnx", marks=pytest.mark.slow)])
+"""Where nothing depends on what the model is written in: both kinds are one `StatefulModel`."""
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +66,7 @@ def wide_tasks(tasks):
 
 
 @pytest.mark.portable
-@each_kind
+@one_kind
 @enabled()
 def test_every_run_of_a_sweep_is_that_run_alone(kind, wide_tasks):
     make_task = wide_tasks[kind]
@@ -79,7 +81,7 @@ def test_every_run_of_a_sweep_is_that_run_alone(kind, wide_tasks):
 
 
 @pytest.mark.portable
-@each_kind
+@one_kind
 @enabled()
 def test_devices_train_as_one(kind, wide_tasks):
     alone, _ = training.fit(wide_tasks[kind], H, KEY, DATA, **OPTIONS)
