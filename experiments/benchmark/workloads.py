@@ -146,7 +146,7 @@ def write(data: str, folder: Path, *, data_dir: Path | None = None, most: int | 
     inputs = np.array(train.inputs[:most]).reshape(len(train.labels[:most]), -1)
     moments = (np.float32(0), np.float32(1))
     if data != "circle":
-        moments = preprocess.fit_moments(inputs, "global" if data == "digits" else "pixel")
+        moments = preprocess.fit_moments(inputs, "global" if data == "digits" else "pixel")[:2]
     (folder / data).mkdir(parents=True, exist_ok=True)
     for name, values in zip(Examples._fields, (inputs, train.labels[:most], *moments), strict=True):
         np.save(folder / data / f"{name}.npy", np.asarray(values))

@@ -194,7 +194,7 @@ class BaseClassifier(ClassifierMixin, BaseEstimator):
         return X, y
 
     def _epochs(self) -> int:
-        return (1000 if self.solver == "lbfgs" else 200) if self.max_iter is None else self.max_iter
+        return (3000 if self.solver == "lbfgs" else 200) if self.max_iter is None else self.max_iter
 
     def _draw_seed(self) -> int:
         return int(check_random_state(self.random_state).randint(2**31 - 1))

@@ -25,7 +25,7 @@ class LinearClassifier(BaseClassifier):
         learning_rate_init: step size of adam and sgd.
         momentum: of sgd.
         batch_size: at most so many examples per step of adam and sgd; "auto" is 200; rounded up to a multiple of 8.
-        max_iter: number of epochs; None is 1000 for lbfgs and 200 for adam and sgd. lbfgs takes one step in each and
+        max_iter: number of epochs; None is 3000 for lbfgs and 200 for adam and sgd. lbfgs takes one step in each and
             ends when it has converged; if it has not by then, `fit` gives a `sklearn.exceptions.ConvergenceWarning`.
         early_stopping: hold out a fraction of the examples, stop after `n_iter_no_change` epochs without a better
             accuracy on them, and keep the best parameters.
