@@ -1,10 +1,11 @@
 """List every command and every lesson; a name starts it.
 
-    python -m experiments
-    python -m experiments train --dataset cifar10
-    python -m experiments dropout --quick
+    jaxnn
+    jaxnn train --dataset cifar10
+    jaxnn dropout --quick
 
-`NAME` stands for the module `experiments.NAME` of a command, or `experiments.lessons.NAME` of a lesson.
+The script `jaxnn` is installed with the package; `python -m experiments` is the same. A name stands for the module
+`experiments.NAME` of a command (which `python -m` starts as well), or `experiments.lessons.NAME` of a lesson.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ GROUPS = {
         "sweep": "train every setting of a grid with several seeds at once and choose by validation",
     },
     "See and learn": {
-        "playground": "train 2-D classifiers live in the browser",
+        "playground": "train 2-D classifiers live in the browser; `jaxnn play` for short",
         "report": "run all lessons and write one HTML page",
         "lessons": "list the lessons with their questions",
     },
@@ -44,7 +45,7 @@ MODULES |= {name: f"experiments.lessons.{name}" for name in LESSONS}
 
 def overview() -> str:
     """All commands and lessons in groups, one line each."""
-    lines = ["Usage: python -m experiments NAME [OPTIONS]; NAME --help lists its options."]
+    lines = ["Usage: jaxnn NAME [OPTIONS]; jaxnn NAME --help lists its options."]
     for title, commands in {**GROUPS, "Lessons, in the order of the course": LESSONS}.items():
         lines += ["", title, *(f"  {name:<24}{text}" for name, text in commands.items())]
     return "\n".join(lines)
@@ -56,13 +57,14 @@ def main(arguments: list[str] | None = None) -> int:
     if not arguments or arguments[0] in ("-h", "--help"):
         print(overview())
         return 0
-    name, *options = arguments
+    typed, *options = arguments
+    name = "playground" if typed == "play" else typed.removeprefix("lessons.")
     if name not in MODULES:
         close = difflib.get_close_matches(name, MODULES, n=3, cutoff=0.5)
-        hint = f"did you mean {' or '.join(close)}?" if close else "python -m experiments lists all"
-        print(f"error: no command or lesson is called {name!r}: {hint}", file=sys.stderr)
+        hint = f"did you mean {' or '.join(close)}?" if close else "jaxnn lists all"
+        print(f"error: no command or lesson is called {typed!r}: {hint}", file=sys.stderr)
         return 2
-    sys.argv = [f"python -m {MODULES[name]}", *options]
+    sys.argv = [f"jaxnn {name}", *options]
     runpy.run_module(MODULES[name], run_name="__main__", alter_sys=True)
     return 0
 

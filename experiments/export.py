@@ -26,11 +26,10 @@ from typing import Any, Literal
 
 import jax
 import numpy as np
-import tyro
 from rich.console import Console
 
 from experiments.classifier.saved import describe, read_classifier
-from experiments.cli import command, files
+from experiments.cli import command, files, parser
 from jaxnn.interop import export
 
 VERSION = 1
@@ -81,7 +80,7 @@ def write(config: Config, console: Console) -> dict[str, Any]:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; exit status 0, or 2 for bad input."""
-    config = tyro.cli(Config, prog="python -m experiments.export", description=__doc__, args=arguments)
+    config = parser.parse(Config, prog="jaxnn export", description=__doc__, args=arguments)
     return command.run(write, config, Console())
 
 

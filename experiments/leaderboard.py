@@ -25,14 +25,13 @@ from typing import Any
 
 import jax
 import numpy as np
-import tyro
 from matplotlib.figure import Figure
 from rich.console import Console
 from rich.table import Table
 
 from experiments.classifier import resume
 from experiments.classifier.config import Config
-from experiments.cli import command, environment, files
+from experiments.cli import command, environment, files, parser
 from experiments.leaderboards.recipes import RECIPES, epochs_of, spread
 from experiments.train import train
 from jaxnn import plots
@@ -235,7 +234,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command; exit status 0, 1 if a training diverged, 2 for bad input, 130 or 143 after Control-C or SIGTERM;
     the same command then resumes.
     """
-    options = tyro.cli(Options, prog="python -m experiments.leaderboard", description=__doc__, args=arguments)
+    options = parser.parse(Options, prog="jaxnn leaderboard", description=__doc__, args=arguments)
     environment.enable_compilation_cache()
     return command.run(run, options, Console())
 

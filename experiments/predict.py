@@ -20,14 +20,13 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-import tyro
 from jax import Array
 from PIL import Image, ImageOps
 from rich.console import Console
 from rich.table import Table
 
 from experiments.classifier.saved import describe, read_classifier
-from experiments.cli import command, environment
+from experiments.cli import command, environment, parser
 from jaxnn import plots
 from jaxnn.data.files import read_image
 from jaxnn.inspect import Attribution, attribution
@@ -38,7 +37,7 @@ from jaxnn.plots import overlay
 class Config:
     """Which classifier, and which images."""
 
-    images: tyro.conf.Positional[tuple[Path, ...]]
+    images: tuple[Path, ...] = dataclasses.field(metadata={"positional": True})
     """Image files."""
     run: Path
     """Run folder of experiments.train."""
@@ -156,7 +155,7 @@ def predict(config: Config, console: Console) -> list[Prediction]:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; exit status 0, or 2 for bad input."""
-    config = tyro.cli(Config, prog="python -m experiments.predict", description=__doc__, args=arguments)
+    config = parser.parse(Config, prog="jaxnn predict", description=__doc__, args=arguments)
     environment.enable_compilation_cache()
     return command.run(predict, config, Console())
 

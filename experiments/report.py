@@ -17,10 +17,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import tyro
 from rich.console import Console
 
-from experiments.cli import command, environment, files
+from experiments.cli import command, environment, files, parser
 from experiments.lessons import NAMES, lesson
 from experiments.lessons.page import page
 
@@ -77,7 +76,7 @@ def read_summary(folder: Path) -> dict[str, Any]:
 
 def main(arguments: list[str] | None = None) -> int:
     """The command: exit status 0 when every claim held, 1 when one did not, 2 for wrong input."""
-    config = tyro.cli(Config, prog="python -m experiments.report", description=__doc__, args=arguments)
+    config = parser.parse(Config, prog="jaxnn report", description=__doc__, args=arguments)
     environment.enable_compilation_cache()
     return command.run(build, config)
 

@@ -31,7 +31,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-import tyro
 from matplotlib.figure import Figure
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
@@ -41,16 +40,16 @@ from experiments.classifier import multihost, resume
 from experiments.classifier.config import Config, Settings
 from experiments.classifier.data import load_dataset, without_test
 from experiments.classifier.preprocessing import fit_statistics
-from experiments.classifier.presets import resolve
+from experiments.classifier.presets import defaults, resolve
 from experiments.classifier.task import task_maker
-from experiments.cli import command, environment, files, rescue
+from experiments.cli import command, environment, files, parser, rescue
 from experiments.sweeps.grid import NAMES, SweepConfig, check_values, hparams_of, on_border, tried_values
 from experiments.sweeps.store import ChunkStore
 from experiments.train import train
 from jaxnn import plots, sharding, training
 from jaxnn.data import Dataset
 
-PROGRAM = "python -m experiments.sweep"
+PROGRAM = "jaxnn sweep"
 
 
 def sweep(config: SweepConfig, console: Console) -> dict[str, Any]:
@@ -312,7 +311,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command; exit status 0, 1 if the best setting diverged in the final training, 2 for bad input, 130 or 143
     after Control-C or SIGTERM.
     """
-    config = tyro.cli(SweepConfig, prog=PROGRAM, description=__doc__, args=arguments)
+    config = parser.parse(SweepConfig, prog=PROGRAM, description=__doc__, args=arguments, known=defaults)
     environment.enable_compilation_cache()
     return command.run(_run, config, Console(), arguments)
 
@@ -323,7 +322,7 @@ def _run(config: SweepConfig, console: Console, arguments: list[str] | None) -> 
         if not file.exists():
             raise ValueError(f"--resume {config.resume} holds no sweep: no sweep.json; give the --out of a sweep")
         before = resume.config_from_json(SweepConfig, files.read_sealed(file), file)
-        config = tyro.cli(SweepConfig, prog=PROGRAM, description=__doc__, default=before, args=arguments)
+        config = parser.parse(SweepConfig, prog=PROGRAM, description=__doc__, default=before, args=arguments)
         config = dataclasses.replace(config, out=config.resume)
     sweep(config, console)
 

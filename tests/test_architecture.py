@@ -16,7 +16,7 @@ PACKAGE = Path(jaxnn.__file__).parent
 ROOT = PACKAGE.parent
 FILES = sorted(PACKAGE.rglob("*.py"))
 HEAVY = ["PIL", "array_record", "flax", "grain", "matplotlib", "orbax", "rich", "sklearn", "tensorboard"]
-HEAVY += ["tensorflow", "tensorflow_datasets", "tyro"]
+HEAVY += ["tensorflow", "tensorflow_datasets"]
 
 
 def module_name(path: Path) -> str:

@@ -9,13 +9,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import tyro
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from experiments.classifier.config import Config, Settings
 from experiments.classifier.data import load_dataset
 from experiments.classifier.presets import resolve
+from experiments.cli import parser
 from jaxnn import initializers, layers, losses, metrics, models
 from jaxnn.data import augment, preprocess, toy
 
@@ -199,7 +199,7 @@ def test_command_lines_become_settings_or_are_refused(examples):
         status, refusal, got = 0, "", None
         with contextlib.redirect_stderr(io.StringIO()) as told:
             try:
-                config = tyro.cli(Config, args=line)
+                config = parser.parse(Config, prog="train", description=None, args=line)
                 got = resolve(config, load_dataset(config))
             except SystemExit as end:
                 status, refusal = int(end.code or 0), "not parsed"

@@ -23,14 +23,13 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import tyro
 from rich.console import Console
 
 from experiments.benchmark import growth, limits, report, startup
 from experiments.benchmark.measure import WorkerPool, measure
 from experiments.benchmark.process import run_alone
 from experiments.benchmark.workloads import WORKLOADS, Workload, read, shortened, write
-from experiments.cli import command, files
+from experiments.cli import command, files, parser
 from jaxnn import plots
 
 _NAMES = (*WORKLOADS, "growth")
@@ -116,7 +115,7 @@ def _step_us(rows: list[dict[str, Any]], toy: Workload, folder: Path) -> float |
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; exit status 0, or 2 for a wrong option."""
-    options = tyro.cli(Options, prog="python -m experiments.benchmark", description=__doc__, args=arguments)
+    options = parser.parse(Options, prog="jaxnn benchmark", description=__doc__, args=arguments)
     os.environ["JAX_PLATFORMS"] = "cpu"  # inherited by the workers; all peers are measured on the CPU
     os.environ.pop("JAX_COMPILATION_CACHE_DIR", None)
     jax.config.update("jax_platforms", "cpu")

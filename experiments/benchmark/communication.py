@@ -27,11 +27,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-import tyro
 from rich.console import Console
 from rich.table import Table
 
-from experiments.cli import command, environment, files
+from experiments.cli import command, environment, files, parser
 from jaxnn import losses, models, plots, sharding, training
 from jaxnn.plots import studies
 
@@ -166,9 +165,7 @@ def _check(options: Options) -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; exit status 0, or 2 for a wrong option."""
-    options = tyro.cli(
-        Options, prog="python -m experiments.benchmark.communication", description=__doc__, args=arguments
-    )
+    options = parser.parse(Options, prog="jaxnn benchmark.communication", description=__doc__, args=arguments)
     if arguments is None:  # run as a command: JAX has not started yet
         jax.config.update("jax_platforms", "cpu")
         jax.config.update("jax_num_cpu_devices", DEVICES)

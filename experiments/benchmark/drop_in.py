@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import tyro
 from rich.console import Console
 from rich.table import Table
 from sklearn import datasets
@@ -31,7 +30,7 @@ from sklearn.neural_network import MLPClassifier as TheirMLP
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
 
-from experiments.cli import command, environment, files
+from experiments.cli import command, environment, files, parser
 from jaxnn.interop.sklearn import LinearClassifier, MLPClassifier, VmapSearchCV
 
 DATASETS = {
@@ -50,7 +49,7 @@ HIDDEN, SMALL_BATCH = 32, 32
 class Config:
     """What to compare, and where to write it."""
 
-    part: tyro.conf.Positional[Literal["accuracy", "search"]]
+    part: Literal["accuracy", "search"] = dataclasses.field(metadata={"positional": True})
     """Test accuracies, or the seconds of a grid search."""
     seeds: int = 20
     """Of accuracy: splits of each dataset, each with its own initial weights."""
@@ -171,7 +170,7 @@ def compare(config: Config, console: Console) -> bool:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; exit status 0, 1 if the expectation does not hold, 2 for a wrong option."""
-    config = tyro.cli(Config, prog="python -m experiments.benchmark.drop_in", description=__doc__, args=arguments)
+    config = parser.parse(Config, prog="jaxnn benchmark.drop_in", description=__doc__, args=arguments)
     return command.run(compare, config, Console())
 
 

@@ -26,11 +26,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-import tyro
 from rich.console import Console
 from rich.table import Table
 
-from experiments.cli import command, environment, files
+from experiments.cli import command, environment, files, parser
 from jaxnn import losses, models, training
 from jaxnn.data import load, preprocess
 
@@ -219,7 +218,7 @@ def run(options: Options, console: Console) -> dict[str, Any]:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; exit status 0, or 2 for a wrong option."""
-    options = tyro.cli(Options, prog="python -m experiments.benchmark.gpu", description=__doc__, args=arguments)
+    options = parser.parse(Options, prog="jaxnn benchmark.gpu", description=__doc__, args=arguments)
     return command.run(run, options, Console())
 
 

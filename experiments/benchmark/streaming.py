@@ -28,11 +28,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tyro
 from rich.console import Console
 from rich.table import Table
 
-from experiments.cli import command, environment, files
+from experiments.cli import command, environment, files, parser
 
 NAME, CLASSES, DIFFERENT = "tiles", 10, 500
 OURS = ("stream", "memory", "stream, training", "memory, training")
@@ -269,8 +268,8 @@ def _table(rows: list[dict[str, Any]], options: Options) -> Table:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; exit status 0, or 2 for a wrong option."""
-    prog = "python -m experiments.benchmark.streaming"
-    return command.run(run, tyro.cli(Options, prog=prog, description=__doc__, args=arguments), Console())
+    prog = "jaxnn benchmark.streaming"
+    return command.run(run, parser.parse(Options, prog=prog, description=__doc__, args=arguments), Console())
 
 
 if __name__ == "__main__":

@@ -83,4 +83,5 @@ def choose_device(wanted: str) -> str:
     except RuntimeError as error:
         raise ValueError(f"--device {wanted}: JAX has no such device here ({error}); try --device auto") from error
     several = f" x {jax.device_count()}" if jax.device_count() > 1 else ""
-    return f"{device.platform} ({device.device_kind}){several}"
+    kind = f" ({device.device_kind})" if device.device_kind != device.platform else ""
+    return f"{device.platform}{kind}{several}"

@@ -7,7 +7,7 @@ import math
 from typing import Any
 
 from experiments.classifier.config import Config, Settings
-from jaxnn.data import Dataset
+from jaxnn.data import Dataset, toy
 
 _CNN_LARGE = {
     "learning_rate": 0.4,
@@ -101,6 +101,14 @@ def apply_preset(config: Config) -> tuple[Config, str]:
     preset = {name: value for name, value in PRESETS[config.dataset].items() if name not in given}
     config = dataclasses.replace(config, **preset)
     return config, " ".join(option(config, name) for name in preset)
+
+
+def defaults(config: Config) -> dict[str, Any]:
+    """The values that the settings left out will have, as far as they are known before the data are read."""
+    points = config.dataset in toy.__all__ or config.dataset.startswith("csv:")
+    kind = "points" if points else "digits" if config.dataset == "digits" else "images"
+    given = {name: value for name, value in vars(apply_preset(config)[0]).items() if value is not None}
+    return vars(Settings()) | DEFAULTS.get((kind, config.model), {}) | given
 
 
 def option(config: Config, name: str) -> str:

@@ -5,12 +5,17 @@ python -m experiments.lessons
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import sys
 
-import tyro
-
+from experiments.cli import parser
 from experiments.lessons import NAMES
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """There are none."""
 
 
 def show() -> None:
@@ -24,7 +29,8 @@ def show() -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     """The command."""
-    tyro.cli(show, prog="python -m experiments.lessons", description=__doc__, args=arguments)
+    parser.parse(Options, prog="jaxnn lessons", description=__doc__, args=arguments)
+    show()
     return 0
 
 

@@ -13,12 +13,11 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 import jax
-import tyro
 from matplotlib.figure import Figure
 from rich.console import Console
 from rich.table import Table
 
-from experiments.cli import command, environment, files
+from experiments.cli import command, environment, files, parser
 from jaxnn import plots
 from jaxnn.plots import style
 
@@ -121,8 +120,8 @@ class Lesson(NamedTuple):
 
 def main(lesson: Lesson, doc: str | None, arguments: list[str] | None = None) -> int:
     """The command of a lesson: exit status 0 when every claim held, 1 when one did not, 2 for wrong input."""
-    name = f"python -m experiments.lessons.{lesson.name}"
-    options = tyro.cli(lesson.options, prog=name, description=doc, args=arguments)
+    name = f"jaxnn {lesson.name}"
+    options = parser.parse(lesson.options, prog=name, description=doc, args=arguments)
     environment.enable_compilation_cache()
     return command.run(_show, lesson, options, Console())
 

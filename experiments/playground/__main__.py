@@ -15,9 +15,8 @@ import webbrowser
 from typing import Literal
 
 import jax
-import tyro
 
-from experiments.cli import command, environment
+from experiments.cli import command, environment, parser
 from experiments.playground.engine.compiler import Compiler
 
 
@@ -68,7 +67,7 @@ def _loopback(host: str) -> bool:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; exit status 0, or 2 for a wrong option."""
-    options = tyro.cli(Options, prog="python -m experiments.playground", description=__doc__, args=arguments)
+    options = parser.parse(Options, prog="jaxnn playground", description=__doc__, args=arguments)
     environment.enable_compilation_cache()
     return command.run(serve, options)
 

@@ -22,9 +22,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-import tyro
-
-from experiments.cli import command, environment, files
+from experiments.cli import command, environment, files, parser
 
 _GOALS = {"pictures_per_second": 20, "steps_per_second": 20_000, "seconds_to_first_picture": 3.0}
 _WARM_UP = 2.0
@@ -225,7 +223,7 @@ def _recompile(page: Any) -> float:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; exit status 0, or 2 for a wrong option or a missing program."""
-    options = tyro.cli(Options, prog="python -m experiments.playground.measure", description=__doc__, args=arguments)
+    options = parser.parse(Options, prog="jaxnn playground.measure", description=__doc__, args=arguments)
     return command.run(measure, options)
 
 

@@ -17,9 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import tyro
-
-from experiments.cli import command, files
+from experiments.cli import command, files, parser
 from experiments.leaderboard import with_spread
 from experiments.leaderboards.recipes import RECIPES, epochs_of
 from experiments.lessons import NAMES
@@ -278,9 +276,7 @@ def update(options: Options) -> bool:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; exit status 0, 1 if a table differs with `--check`, 2 if a file cannot be read."""
-    return command.run(
-        update, tyro.cli(Options, prog="python -m experiments.results", description=__doc__, args=arguments)
-    )
+    return command.run(update, parser.parse(Options, prog="jaxnn results", description=__doc__, args=arguments))
 
 
 if __name__ == "__main__":

@@ -17,10 +17,10 @@ NAMES = {"learning_rates": "learning_rate", "l2s": "l2", "dropouts": "dropout", 
 
 @dataclasses.dataclass(frozen=True)
 class SweepConfig(Config):
-    """The options of a training run, and the values to try."""
+    """Values to try."""
 
     learning_rates: tuple[float, ...] = ()
-    """Learning rates to try."""
+    """Learning rates to try; without any values to try, five around --learning-rate, each with five around --l2."""
     l2s: tuple[float, ...] = ()
     """Factors of the L2 penalty to try."""
     dropouts: tuple[float, ...] = ()

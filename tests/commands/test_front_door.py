@@ -1,5 +1,7 @@
 """`python -m experiments`: every command and lesson in one list, and names that were mistyped."""
 
+import pkgutil
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -39,5 +41,12 @@ def test_a_name_starts_its_command_with_the_remaining_options(monkeypatch):
         front_door.runpy, "run_module", lambda name, **_: started.append((name, front_door.sys.argv[1:]))
     )
     monkeypatch.setattr(front_door.sys, "argv", [])
-    assert front_door.main(["dropout", "--quick"]) == 0
-    assert started == [("experiments.lessons.dropout", ["--quick"])]
+    for typed in ("dropout", "lessons.dropout", "play", "train"):
+        assert front_door.main([typed, "--quick"]) == 0
+    modules = ["lessons.dropout", "lessons.dropout", "playground", "train"]
+    assert started == [(f"experiments.{module}", ["--quick"]) for module in modules]
+
+
+def test_the_script_is_this_list():
+    scripts = tomllib.loads((ROOT.parent / "pyproject.toml").read_text())["project"]["scripts"]
+    assert pkgutil.resolve_name(scripts["jaxnn"]) is front_door.main
