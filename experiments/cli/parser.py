@@ -165,7 +165,7 @@ def _help(kind: Any, prog: str, description: str, shown: Mapping[str, Any]) -> I
     """The lines of `--help`: the group of the class itself first, then those of its bases, in the order of fields."""
     width = min(shutil.get_terminal_size().columns, 110)
     groups: dict[type, list[tuple[str, str]]] = {kind: []}
-    classes: list[type] = [cls for cls in kind.__mro__ if dataclasses.is_dataclass(cls)]
+    classes: list[Any] = [cls for cls in kind.__mro__ if dataclasses.is_dataclass(cls)]
     texts = {cls: _texts(cls) for cls in reversed(classes)}
     positional = ""
     for field, hint in _options(kind):
