@@ -28,7 +28,7 @@ from rich.table import Table
 from experiments.classifier.saved import describe, read_classifier
 from experiments.cli import command, environment, parser
 from jaxnn import plots
-from jaxnn.data.files import read_image
+from jaxnn.data._files import read_image
 from jaxnn.inspect import Attribution, attribution
 from jaxnn.plots import overlay
 

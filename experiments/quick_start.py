@@ -44,7 +44,6 @@ from IPython.display import display
 
 from jaxnn import losses, metrics, models, plots, training
 from jaxnn.data import load, preprocess, toy
-from jaxnn.plots import regions
 
 # %matplotlib inline
 
@@ -127,13 +126,13 @@ def small(h):
 
 widths = jnp.array([1, 2, 3, 8])
 nets = training.sweep(small, {"width": widths}, seeds[:1], training.Data(*points), epochs=200, batch_size=50)
-places = regions.plane(1.2, 80)
+places = plots.plane(1.2, 80)
 panels = []
 for i, width in enumerate(widths.tolist()):
     params = jax.tree.map(lambda leaf, i=i: leaf[i, 0], nets.state.params)
     scores = small({"width": width}).model.apply(params, jnp.asarray(places))
-    panels.append(regions.Regions(scores, *points, f"{width} hidden neuron{'s' if width > 1 else ''}"))
-display(regions.decision_regions(panels, "What more hidden neurons can do"))
+    panels.append(plots.Regions(scores, *points, f"{width} hidden neuron{'s' if width > 1 else ''}"))
+display(plots.decision_regions(panels, "What more hidden neurons can do"))
 
 # %% [markdown]
 """

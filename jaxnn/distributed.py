@@ -20,7 +20,7 @@ from jax.experimental import multihost_utils
 
 from jaxnn import sharding
 
-__all__ = ["all_gather", "barrier", "broadcast_scalar", "exit_on_failure", "initialize", "report_lost_peers"]
+__all__ = ["initialize"]
 
 CONNECT_SECONDS = 120
 

@@ -17,7 +17,7 @@ Initializer = Callable[..., Array]
 """`(key, shape, dtype) -> Array`; networks with a `width` also pass the keyword `fans`, (out, in)."""
 Fans = tuple[ArrayLike, ArrayLike]
 
-__all__ = ["Initializer", "he", "normal", "xavier", "zeros"]
+__all__ = ["he", "normal", "xavier", "zeros"]
 
 
 SMALLEST, LARGEST = 1e-37, 1e37

@@ -11,9 +11,9 @@ from jax import Array
 from jax.core import Tracer
 from jax.typing import ArrayLike
 
-from jaxnn import random
+from jaxnn._random import hash_bits
 
-__all__ = ["Dot", "Weights", "dot_as_sum", "dot_general", "dropout", "linear", "normalize"]
+__all__ = ["dropout", "linear", "normalize"]
 
 Dot = Callable[[Array, Array], Array]
 """A product of inputs and weights: `dot(x[..., in], w[out, in]) -> [..., out]`, summed in at least float32."""
@@ -173,7 +173,7 @@ def dropout(key: Array, x: Array, rate: ArrayLike) -> Array:
         return x
     threshold = jnp.clip(jnp.round(jnp.float32(rate) * 2.0**24), 0.0, 2.0**24 - 1.0)
     scale = 1.0 / (1.0 - threshold / 2.0**24)
-    keep = random.hash_bits(key, x.shape) >> jnp.uint32(8) >= threshold.astype(jnp.uint32)
+    keep = hash_bits(key, x.shape) >> jnp.uint32(8) >= threshold.astype(jnp.uint32)
     wide = _sum_dtype(x, x)
     return jnp.where(keep, (x.astype(wide) * scale.astype(wide)).astype(x.dtype), jnp.zeros_like(x))
 

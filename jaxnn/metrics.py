@@ -5,7 +5,7 @@ import numpy as np
 from jax import Array
 from jax.core import Tracer
 
-__all__ = ["accuracy", "confusion", "correct", "recall"]
+__all__ = ["accuracy", "confusion", "recall"]
 
 
 def correct(scores: Array, labels: Array) -> Array:

@@ -19,7 +19,7 @@ from jax.typing import ArrayLike
 from jaxnn import initializers, layers
 from jaxnn.initializers import Initializer
 
-__all__ = ["ACTIVATIONS", "Model", "StatefulModel", "freeze_state", "linear", "mlp", "with_compute_dtype"]
+__all__ = ["Model", "StatefulModel", "freeze_state", "linear", "mlp", "with_compute_dtype"]
 
 Activation = Callable[[Array], Array]
 

@@ -18,7 +18,7 @@ from jax.typing import ArrayLike
 
 from jaxnn import layers
 
-__all__ = ["BetaLassoState", "EmaState", "beta_lasso", "with_ema"]
+__all__ = ["beta_lasso", "with_ema"]
 
 
 class EmaState(NamedTuple):

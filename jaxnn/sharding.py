@@ -27,16 +27,7 @@ import numpy as np
 from jax import Array
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
-__all__ = [
-    "DATA",
-    "MODELS",
-    "axis_size",
-    "check_batch_size",
-    "data_parallel",
-    "from_local",
-    "model_parallel",
-    "replicate",
-]
+__all__ = ["data_parallel", "model_parallel"]
 
 DATA = "data"
 """The mesh axis over which batches are split."""

@@ -70,10 +70,10 @@ each_file = pytest.mark.parametrize("path", FILES, ids=lambda path: module_name(
 # ---------------------------------------------------------------- imports
 
 
-@pytest.mark.parametrize("room", ["random", "layers", "losses", "initializers", "metrics"])
+@pytest.mark.parametrize("room", ["_random", "layers", "losses", "initializers", "metrics"])
 def test_the_lowest_rooms_import_jax_and_numpy_alone(room):
     found = imports(PACKAGE / f"{room}.py")
-    assert of_jaxnn(found) <= {"jaxnn.random"}
+    assert of_jaxnn(found) <= {"jaxnn._random"}
     assert tops(found) <= {"jax", "numpy", "jaxnn"} | sys.stdlib_module_names
 
 
@@ -88,7 +88,7 @@ def test_training_is_handed_its_functions():
         assert of_jaxnn(imports(path)) <= {
             "jaxnn.metrics",
             "jaxnn.training",
-            "jaxnn.random",
+            "jaxnn._random",
             "jaxnn.sharding",
             "jaxnn.distributed",
             *({"jaxnn.models"} if path.name == "_task.py" else ()),  # the types of models
@@ -192,6 +192,17 @@ def test_every_public_module_says_literally_what_is_public(path):
     assert len(set(names)) == len(names)
     module = importlib.import_module(module_name(path))
     assert all(hasattr(module, name) for name in names)
+
+
+def test_the_public_face_is_small():
+    public = {
+        module_name(path): importlib.import_module(module_name(path)).__all__
+        for path in FILES
+        if is_public(module_name(path))
+    }
+    galleries = {name: public.pop(name) for name in ("jaxnn.inspect", "jaxnn.plots")}
+    assert all(len(names) <= 16 for names in galleries.values())
+    assert sum(len(names) for names in public.values()) - len(["__version__"]) <= 75
 
 
 @each_file

@@ -17,10 +17,6 @@ from test_architecture import PACKAGE, module_name, public_names
 
 OPTIONS = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
 EVERY = {str(param.id): param.values[0] for param in public_names()}
-DOWNLOADS = "it downloads 163 MB"
-WITHOUT = {
-    "data.tfds.prepare": DOWNLOADS,
-}
 SLOW = {"interop.export.to_onnx"}  # loads the converter
 
 
@@ -80,8 +76,7 @@ def test_every_module_has_its_names_and_every_package_its_beginning(folder):
 
 
 def test_every_public_function_has_an_example():
-    wanting = {n for n, value in EVERY.items() if not is_record(value) and ">>> " not in (inspect.getdoc(value) or "")}
-    assert wanting == set(WITHOUT)
+    assert all(">>> " in (inspect.getdoc(value) or "") for value in EVERY.values() if not is_record(value))
 
 
 def test_an_example_that_is_wrong_is_told():

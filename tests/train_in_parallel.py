@@ -11,7 +11,8 @@ import numpy as np
 import optax
 from float64 import enabled, in_float64
 
-from jaxnn import distributed, layers, losses, models, random, sharding, training
+from jaxnn import _random as random
+from jaxnn import distributed, layers, losses, models, sharding, training
 from jaxnn.data import load, preprocess
 
 HPARAMS = {"learning_rate": 0.05, "l2": 1e-4, "dropout": 0.5}

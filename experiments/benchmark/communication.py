@@ -32,7 +32,6 @@ from rich.table import Table
 
 from experiments.cli import command, environment, files, parser
 from jaxnn import losses, models, plots, sharding, training
-from jaxnn.plots import studies
 
 DEVICES = 4
 """Simulated; their number does not change what is sent."""
@@ -134,9 +133,9 @@ def run(options: Options, console: Console) -> dict[str, Any]:
     options.out.parent.mkdir(parents=True, exist_ok=True)
     files.write_json(options.out, results)
     milliseconds = {f"{gigabits} Gbit/s": 1e3 * np.array(times) for gigabits, times in seconds.items()}
-    figure = studies.study(
+    figure = plots.study(
         options.hosts,
-        [studies.Panel(milliseconds, "", "milliseconds per step", log=True)],
+        [plots.Panel(milliseconds, "", "milliseconds per step", log=True)],
         f"Communication per step, MLP {name} (simulated, {size / 1e6:.3g} MB, {options.latency_us:g} us per message)",
         "hosts",
         log=True,

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 
 from experiments.benchmark.peers import ours
 from experiments.benchmark.workloads import Examples, Workload, read
-from jaxnn.plots.style import BLUE, GRAY, STYLE, new_figure
+from jaxnn.plots._style import BLUE, GRAY, STYLE, new_figure
 
 AXES = {
     "examples": "training examples",

@@ -16,7 +16,7 @@ from rich.table import Table
 from experiments.benchmark.limits import Limits
 from experiments.benchmark.process import usable_cores
 from experiments.cli import environment
-from jaxnn.plots.style import BLUE, GREEN, ORANGE, PURPLE, SKY, STYLE, VERMILION, new_figure
+from jaxnn.plots._style import BLUE, GREEN, ORANGE, PURPLE, SKY, STYLE, VERMILION, new_figure
 
 _PACKAGES = ("torch", "keras", "flax", "joblib")
 _FLAGS = ("XLA_FLAGS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "TORCHINDUCTOR_CACHE_DIR")

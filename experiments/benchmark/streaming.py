@@ -101,7 +101,8 @@ def make_images(folder: Path, count: int, side: int) -> None:
 
 def read(reader: str, folder: Path, options: Options) -> dict[str, Any]:
     """Speed, waiting time and memory (file pages excluded) of one epoch, in a process that does nothing else."""
-    from jaxnn.data import loader, tfds
+    from jaxnn.data import _tfds as tfds
+    from jaxnn.data import loader
 
     found = tfds.find(NAME, folder)
     assert found is not None

@@ -13,7 +13,7 @@ from experiments.classifier.config import Config, Settings
 from experiments.classifier.preprocessing import subsample_stride
 from jaxnn import training
 from jaxnn.data import Dataset, Split, load, loader
-from jaxnn.data.tfds import DiskImages
+from jaxnn.data._tfds import DiskImages
 
 QUICK_EXAMPLES = 2000
 

@@ -12,7 +12,7 @@ import numpy as np
 from jax import Array
 
 from jaxnn.data import preprocess
-from jaxnn.data.tfds import DiskImages
+from jaxnn.data._tfds import DiskImages
 
 if TYPE_CHECKING:
     from experiments.classifier.config import Config

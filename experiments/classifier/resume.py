@@ -24,7 +24,7 @@ from experiments.cli.command import Warn
 from jaxnn import checkpoint, distributed, training
 from jaxnn.checkpoint import Checkpointer
 from jaxnn.data import Dataset
-from jaxnn.data.tfds import DiskImages
+from jaxnn.data._tfds import DiskImages
 
 FOLDER = "checkpoints"
 C = TypeVar("C", bound=Config)

@@ -15,7 +15,7 @@ from typing import Any
 import jax
 
 import jaxnn
-from jaxnn.data import tfds
+from jaxnn.data import _tfds as tfds
 
 PACKAGES = ("jax", "jaxlib", "optax", "flax", "numpy", "tensorflow-datasets", "scikit-learn")
 

@@ -13,8 +13,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxnn.files import leaves_by_name, remove_unfinished, write, write_arrays
-from jaxnn.files import read_arrays as read_flat
+from jaxnn._files import leaves_by_name, remove_unfinished, write, write_arrays
+from jaxnn._files import read_arrays as read_flat
 
 __all__ = [
     "as_json",

@@ -22,11 +22,10 @@ from experiments.lessons import lesson
 from experiments.lessons.data import load_digits
 from experiments.lessons.lesson import Claim, Findings, Lesson, Options, ResultTable, Text
 from experiments.lessons.rate_search import RateSearch, curves, search_rates
-from jaxnn import losses, models
+from jaxnn import losses, models, plots
 from jaxnn.data import preprocess
 from jaxnn.inspect import layer_statistics
 from jaxnn.models import ACTIVATIONS
-from jaxnn.plots import signals, studies
 from jaxnn.training import Data, Task
 
 NAMES = tuple(ACTIVATIONS)
@@ -94,7 +93,7 @@ def _functions() -> Findings:
         and min(largest["relu"], largest["tanh"]) > 0.99,
     )
     in_order = [{name: array[name] for name in NAMES} for array in (values, slopes)]
-    return Findings([claim], {"functions": signals.activation_functions(z, *in_order)})
+    return Findings([claim], {"functions": plots.activation_functions(z, *in_order)})
 
 
 def _gradient_norms(data: Data, options: Options) -> np.ndarray:
@@ -142,7 +141,7 @@ def _depth(norms: np.ndarray) -> Findings:
     )
     curves = dict(zip(SHOWN, norms, strict=True))
     caption = f"{layers} hidden layers of {WIDTH}, {seeds} seeds each"
-    figure = studies.bands(
+    figure = plots.bands(
         "Gradient against depth before training: it vanishes behind sigmoids",
         [(caption, "layer (first on the left)", "norm of the gradient of W (log scale)", curves)],
         logarithmic=[True],
@@ -219,7 +218,7 @@ def _dying(search: RateSearch, dead: np.ndarray) -> Findings:
     )
     reached = 100 * search.last("validation_accuracy")[BOTH]
     names = [SHOWN[i] for i in BOTH]
-    figure = studies.against_rate(
+    figure = plots.against_rate(
         "Neurons that no training example activates: ReLU neurons die at large learning rates",
         search.rates,
         [

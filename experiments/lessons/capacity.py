@@ -21,10 +21,9 @@ from matplotlib.figure import Figure
 
 from experiments.lessons import lesson
 from experiments.lessons.lesson import Claim, Findings, Lesson, Options, ResultTable, Text
-from jaxnn import initializers, losses, models, training
+from jaxnn import initializers, losses, models, plots, training
 from jaxnn.data import Dataset, load
 from jaxnn.inspect import trajectory
-from jaxnn.plots import regions, studies
 
 WIDTHS = (1, 2, 3, 6, 20)
 SETS: dict[str, dict[str, Any]] = {"circle": {}, "moons": {}, "spiral": {"classes": 5}}
@@ -101,7 +100,7 @@ def study(options: Options) -> Findings:
 
 def draw_best(datasets: dict[str, Dataset], runs: dict[str, Any], test: dict[str, Any], seeds: int) -> Figure:
     """The regions of the best seed of every width on every set."""
-    places = regions.plane(LIMIT, 121)
+    places = plots.plane(LIMIT, 121)
     score = jax.jit(jax.vmap(lambda width, params: network(width).apply(params, places)))
     panels = []
     for name, dataset in datasets.items():
@@ -110,26 +109,24 @@ def draw_best(datasets: dict[str, Dataset], runs: dict[str, Any], test: dict[str
         scores = np.asarray(score(jnp.array(WIDTHS), chosen))[..., : len(dataset.classes)]
         for i, width in enumerate(WIDTHS):
             caption = f"{name}, {width}: {100 * test[name][i, best[i]]:.0f} %"
-            panels.append(regions.Regions(scores[i], *dataset.test, caption))
+            panels.append(plots.Regions(scores[i], *dataset.test, caption))
     title = f"More neurons, more bends: best of {seeds} seeds for 1 to 20 neurons, test points and accuracy"
-    return regions.decision_regions(panels, title, limit=LIMIT, columns=len(WIDTHS))
+    return plots.decision_regions(panels, title, limit=LIMIT, columns=len(WIDTHS))
 
 
 def draw_widths(test: dict[str, Any], seeds: int) -> Figure:
     """Test accuracy against width with every seed."""
     panels = [
-        studies.Panel({f"median of {seeds} seeds": 100 * accuracy}, name, "test accuracy (%)")
+        plots.Panel({f"median of {seeds} seeds": 100 * accuracy}, name, "test accuracy (%)")
         for name, accuracy in test.items()
     ]
-    return studies.study(
-        WIDTHS, panels, "Test accuracy against the number of hidden neurons", "hidden neurons", log=True
-    )
+    return plots.study(WIDTHS, panels, "Test accuracy against the number of hidden neurons", "hidden neurons", log=True)
 
 
 def learning_frames(options: Options, dataset: Dataset) -> list[Figure]:
     """One network during training: its regions, and the plane as seen by its last hidden layer."""
     epochs = (0, 12, 40) if options.quick else (0, *range(1, 13), 14, 16, 19, 22, 26, 30, 35, 40, 50, 60)
-    places = jnp.asarray(regions.plane(LIMIT, 121))
+    places = jnp.asarray(plots.plane(LIMIT, 121))
     model = folding_task({"learning_rate": 0.02}).model
     layer = models.mlp(2, (6,), 2, activation=jnp.tanh)
 
@@ -148,9 +145,9 @@ def learning_frames(options: Options, dataset: Dataset) -> list[Figure]:
     figures = []
     for epoch, scores, grid, points, accuracy, w, b in zip(epochs, *looks, strict=True):
         figures.append(
-            regions.bent_plane(
-                regions.Regions(scores, *dataset.train, f"epoch {epoch}: accuracy {100 * accuracy:.0f} %"),
-                regions.Bent(grid, points, dataset.train.labels, "as seen by the last hidden layer", (w, b), 1.05),
+            plots.bent_plane(
+                plots.Regions(scores, *dataset.train, f"epoch {epoch}: accuracy {100 * accuracy:.0f} %"),
+                plots.Bent(grid, points, dataset.train.labels, "as seen by the last hidden layer", (w, b), 1.05),
                 "A 2-6-2-2 network learns: the hidden layers bend the plane until a line separates it",
                 limit=LIMIT,
             )

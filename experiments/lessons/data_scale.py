@@ -30,9 +30,8 @@ from sklearn.svm import SVC
 from experiments.lessons import lesson
 from experiments.lessons.data import load_images
 from experiments.lessons.lesson import Claim, Findings, Lesson, Options, ResultTable, Text
-from jaxnn import initializers, losses, metrics, models, training
+from jaxnn import initializers, losses, metrics, models, plots, training
 from jaxnn.data import Dataset, Split, preprocess
-from jaxnn.plots import studies
 
 COMPONENTS = 100
 FIT_PCA_ON, MOST_FOR_SVM = 10_000, 10_000
@@ -237,11 +236,11 @@ def report(
         for i, size in enumerate(sizes)
     ]
     cells.append(["total seconds", *(f"{value:.1f}" for value in seconds.values())])
-    panels = [studies.Panel(accuracy, f"{dataset.name}: {len(dataset.classes)} classes", "test accuracy (%)")]
+    panels = [plots.Panel(accuracy, f"{dataset.name}: {len(dataset.classes)} classes", "test accuracy (%)")]
     return Findings(
         claims,
         {
-            "data_scale": studies.study(
+            "data_scale": plots.study(
                 sizes, panels, "Test accuracy against training examples", "training examples", log=True
             )
         },

@@ -22,8 +22,7 @@ from experiments.lessons import lesson
 from experiments.lessons.data import load_images, load_named
 from experiments.lessons.lesson import Claim, Findings, Lesson, Options, ResultTable, Text
 from jaxnn.data import preprocess
-from jaxnn.plots import image_table
-from jaxnn.plots.dataset import class_counts, pixel_values
+from jaxnn.plots import class_counts, image_table, pixel_values
 
 PER_CLASS, MOST_ROWS = 10, 12
 

@@ -21,10 +21,9 @@ from jax import Array
 
 from experiments.lessons import lesson
 from experiments.lessons.lesson import Claim, Findings, Lesson, Options, ResultTable, Text
-from jaxnn import layers, losses, models, training
+from jaxnn import layers, losses, models, plots, training
 from jaxnn.data import load, preprocess
 from jaxnn.inspect import sample_dropout_masks
-from jaxnn.plots import signals, studies
 
 RATES = (0.0, 0.2, 0.4, 0.5, 0.6, 0.8)
 RATE = 0.5
@@ -83,8 +82,8 @@ def study(options: Options) -> Findings:
         *averages,
     ]
     panels = [
-        studies.Panel({"training": accuracy["train"], "test": accuracy["test"]}, "Accuracy", "accuracy (%)"),
-        studies.Panel({"test - training": gap}, "Loss gap", "loss"),
+        plots.Panel({"training": accuracy["train"], "test": accuracy["test"]}, "Accuracy", "accuracy (%)"),
+        plots.Panel({"test - training": gap}, "Loss gap", "loss"),
     ]
     columns = ["rate", "training accuracy", "test accuracy", "loss gap"]
     rows = [
@@ -96,7 +95,7 @@ def study(options: Options) -> Findings:
         claims,
         {
             "masks": picture,
-            "rates": studies.study(RATES, panels, title, "rate (fraction of the hidden values dropped)"),
+            "rates": plots.study(RATES, panels, title, "rate (fraction of the hidden values dropped)"),
             "subnets": average_figure,
         },
         [
@@ -129,7 +128,7 @@ def scaling_of(params: Any, x: Array, key: Array) -> tuple[Claim, Any]:
     )
     rows, columns = slice(0, 24), slice(0, 64)
     dropped = layers.dropout(key, hidden, RATE)
-    return claim, signals.dropout_masks(np.asarray(hidden[rows, columns]), np.asarray(dropped[rows, columns]), RATE)
+    return claim, plots.dropout_masks(np.asarray(hidden[rows, columns]), np.asarray(dropped[rows, columns]), RATE)
 
 
 def subnets(params: Any, x: Array, labels: np.ndarray, key: Array) -> tuple[list[Claim], Any, ResultTable]:
@@ -170,20 +169,20 @@ def subnets(params: Any, x: Array, labels: np.ndarray, key: Array) -> tuple[list
         ),
     ]
     panels = [
-        studies.Panel(
+        plots.Panel(
             {"distance from the whole network": error, "error of 1 / sqrt(K)": error[0] / np.sqrt(COUNTS)},
             "Mean scores of K sub-networks",
             "root mean square error of the scores",
             log=True,
         ),
-        studies.Panel(
+        plots.Panel(
             {"mean of K sub-networks": right, "the whole network": np.full(len(COUNTS), all_right)},
             "Accuracy",
             "test accuracy (%)",
         ),
     ]
     title = f"The network without dropout is the average of its sub-networks (rate {RATE:g})"
-    figure = studies.study(COUNTS, panels, title, "K (sub-networks in the mean)", log=True)
+    figure = plots.study(COUNTS, panels, title, "K (sub-networks in the mean)", log=True)
     rows = [[count, f"{a:.3f}", f"{b:.2f} %"] for count, a, b in zip(COUNTS, error, right, strict=True)]
     return claims, figure, ResultTable("Means of K sub-networks", ["K", "error of the scores", "test accuracy"], rows)
 

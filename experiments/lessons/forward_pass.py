@@ -26,7 +26,7 @@ from experiments.lessons.lesson import Claim, Findings, Lesson, Options, ResultT
 from jaxnn import initializers, losses, models, training
 from jaxnn.data import Dataset, preprocess
 from jaxnn.inspect import layer_outputs
-from jaxnn.plots.networks import Stage, pipeline
+from jaxnn.plots import Stage, pipeline
 
 L2 = 1e-3
 BATCH = 64

@@ -20,9 +20,7 @@ from matplotlib.figure import Figure
 
 from experiments.lessons import lesson
 from experiments.lessons.lesson import Claim, Findings, Lesson, Options, ResultTable, Text
-from jaxnn.inspect import descent
-from jaxnn.plots import descent as on_curves
-from jaxnn.plots import surfaces
+from jaxnn import inspect, plots
 
 START, RATE, STEPS = 6.0, 0.05, 1000
 STEEP = 50.0
@@ -58,19 +56,19 @@ def study(options: Options) -> Findings:
     return lesson.join(parts)
 
 
-def _curve(function: descent.Function, low: float, high: float) -> np.ndarray:
+def _curve(function: inspect.Function, low: float, high: float) -> np.ndarray:
     x = jnp.linspace(low, high, 600)
     return np.stack([x, jax.vmap(function)(x)])
 
 
-def _grid(function: descent.Function, x1: np.ndarray, x2: np.ndarray) -> np.ndarray:
+def _grid(function: inspect.Function, x1: np.ndarray, x2: np.ndarray) -> np.ndarray:
     grid = jnp.stack(jnp.meshgrid(jnp.asarray(x1), jnp.asarray(x2), indexing="ij"), -1)
     return np.asarray(jax.vmap(jax.vmap(function))(grid))
 
 
 def _one_curve(quick: bool) -> Findings:
     """The worked example: from 6 with 0.05, a thousand steps."""
-    paths, seconds = lesson.timed(descent.descend_many, parabola, np.array([START]), np.array([RATE]), steps=STEPS)
+    paths, seconds = lesson.timed(inspect.descend_many, parabola, np.array([START]), np.array([RATE]), steps=STEPS)
     path = jax.tree.map(lambda a: np.asarray(a[0, 0]), paths)
     exact = 1.0 + 5.0 * 0.9 ** np.arange(STEPS + 1)
     error = float(np.abs(path.points - exact).max())
@@ -94,10 +92,9 @@ def _one_curve(quick: bool) -> Findings:
     curve = _curve(parabola, -5.0, 7.0)
     shown = (path.points[:101], path.values[:101], path.gradients[:101])
     frames = [
-        on_curves.descent_frame(curve, *shown, RATE, step)
-        for step in ([0, 8] if quick else [*range(16), 20, 25, 30, 40])
+        plots.descent_frame(curve, *shown, RATE, step) for step in ([0, 8] if quick else [*range(16), 20, 25, 30, 40])
     ]
-    figures = {"path": on_curves.descent_path(curve, *shown, RATE)}
+    figures = {"path": plots.descent_path(curve, *shown, RATE)}
     return Findings(claims, figures, frames={"descent": frames}, models=1, training_seconds=seconds)
 
 
@@ -114,7 +111,7 @@ def _step_sizes() -> Findings:
     }
     rates = np.linspace(0.0, 1.2 * bound, 121)
     every = np.array([*kinds.values(), *rates])
-    paths, seconds = lesson.timed(descent.descend_many, parabola, np.array([START]), every, steps=40)
+    paths, seconds = lesson.timed(inspect.descend_many, parabola, np.array([START]), every, steps=40)
     points = np.asarray(paths.points[0], np.float64)
     distance = np.abs(points[:, :2] - 1.0)
     factors = distance[:, 1] / distance[:, 0]
@@ -137,7 +134,7 @@ def _step_sizes() -> Findings:
         f"{name}: {rate:.3g}": np.stack([points[i, :21], np.asarray(paths.values[0, i, :21])])
         for i, (name, rate) in enumerate(kinds.items())
     }
-    figure = on_curves.step_sizes(_curve(parabola, -6.0, 8.0), titles, rates, factors[5:], curvature)
+    figure = plots.step_sizes(_curve(parabola, -6.0, 8.0), titles, rates, factors[5:], curvature)
     rows = [
         (name, f"{rate:.3g}", f"{factors[i]:.3f}", f"{after[name]:.3g}") for i, (name, rate) in enumerate(kinds.items())
     ]
@@ -149,12 +146,12 @@ def _step_sizes() -> Findings:
 
 def _many_starts(quick: bool) -> Findings:
     """Every start with every step size on x sin x, as one program."""
-    minima = descent.local_minima(waves, -14.0, 14.0)
+    minima = inspect.local_minima(waves, -14.0, 14.0)
     bounds = 2.0 / np.asarray(jax.vmap(jax.grad(jax.grad(waves)))(minima))
     depth = np.asarray(jax.vmap(waves)(minima))
     size = 120 if quick else 400  # even: no start lies in the minimum at 0
     starts, rates = np.linspace(-14.0, 14.0, size), np.geomspace(0.01, 1.2, size)
-    found, seconds = lesson.timed(descent.basins, waves, starts, rates, minima, steps=600, tolerance=1e-4)
+    found, seconds = lesson.timed(inspect.basins, waves, starts, rates, minima, steps=600, tolerance=1e-4)
     found = np.asarray(found)
     fractions = [float((found[:, 0] == i).mean()) for i in range(len(depth))]
     too_long = sum(int((found[:, rates > 1.02 * bound] == i).sum()) for i, bound in enumerate(bounds))
@@ -180,15 +177,15 @@ def _many_starts(quick: bool) -> Findings:
             too_long < found.size * 1e-3 and all(short),
         ),
     ]
-    figure = on_curves.basin_map(_curve(waves, -14.0, 14.0), minima, starts, rates, found, bounds, "x sin x")
+    figure = plots.basin_map(_curve(waves, -14.0, 14.0), minima, starts, rates, found, bounds, "x sin x")
     return Findings(claims, {"basins": figure}, models=found.size, training_seconds=seconds)
 
 
 def _surface(random: np.random.Generator) -> Findings:
     """Two descents on a surface with two minima, and the parts of a gradient."""
     starts = np.array([[2.1, 1.4], [-2.0, -1.3]]) + random.uniform(-0.05, 0.05, (2, 2))
-    found, seconds = lesson.timed(descent.descend_many, two_valleys, starts, np.array([RATE]), steps=120)
-    paths: descent.Descent = jax.tree.map(np.asarray, found)
+    found, seconds = lesson.timed(inspect.descend_many, two_valleys, starts, np.array([RATE]), steps=120)
+    paths: inspect.Descent = jax.tree.map(np.asarray, found)
     ends, values = paths.end[:, 0], paths.values[:, 0, -1]
     gradient = np.asarray(jax.grad(two_valleys)(jnp.asarray(starts[0], jnp.float32)))
     alone = [float(jax.grad(two_valleys)(jnp.asarray(starts[0], jnp.float32))[i]) for i in range(2)]
@@ -214,7 +211,7 @@ def _surface(random: np.random.Generator) -> Findings:
         for i in range(2)
     }
     title = "Gradient descent on a surface: another start may lead to another minimum"
-    figure = surfaces.descent_surface(x1, x2, z, tracks, starts[0], gradient, title)
+    figure = plots.descent_surface(x1, x2, z, tracks, starts[0], gradient, title)
     return Findings(claims, {"surface": figure}, models=2, training_seconds=seconds)
 
 
@@ -224,8 +221,8 @@ def _valley(random: np.random.Generator, quick: bool) -> Findings:
     rates, momenta = np.geomspace(1e-3, 0.1, 30 if quick else 60), np.linspace(0.0, 0.98, 25 if quick else 50)
     limit = 400 if quick else 1500
     eta, kept = (axis.ravel() for axis in np.meshgrid(rates, momenta))
-    paths, seconds = lesson.timed(descent.descend_many, narrow, start, eta, kept, steps=limit - 1)
-    steps = descent.steps_to_reach(paths.values[0], ARRIVED).reshape(len(momenta), len(rates))
+    paths, seconds = lesson.timed(inspect.descend_many, narrow, start, eta, kept, steps=limit - 1)
+    steps = inspect.steps_to_reach(paths.values[0], ARRIVED).reshape(len(momenta), len(rates))
     plain, best = int(steps[0].min()), int(steps.min())
     row, column = np.unravel_index(steps.argmin(), steps.shape)
     rate = float(rates[steps[0].argmin()])
@@ -251,7 +248,7 @@ def _valley(random: np.random.Generator, quick: bool) -> Findings:
     z = _grid(narrow, x1, x2)
     tracks = {name: paths.points[0, i, :200] for name, i in chosen.items()}
     values = {name: np.asarray(paths.values[0, i, : plain + 20]) for name, i in chosen.items()}
-    figure: Figure = surfaces.valley(x1, x2, z, tracks, values, rates, momenta, steps, limit, ARRIVED)
+    figure: Figure = plots.valley(x1, x2, z, tracks, values, rates, momenta, steps, limit, ARRIVED)
     return Findings(claims, {"momentum": figure}, models=steps.size, training_seconds=seconds)
 
 

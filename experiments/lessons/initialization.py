@@ -23,10 +23,9 @@ from experiments.lessons import lesson
 from experiments.lessons.data import load_digits
 from experiments.lessons.lesson import Claim, Findings, Lesson, Options, ResultTable, Text
 from experiments.lessons.rate_search import RateSearch, curves, of_run, settings
-from jaxnn import initializers, losses, models
+from jaxnn import initializers, losses, models, plots
 from jaxnn.data import preprocess
-from jaxnn.inspect.gradients import distinct_neurons
-from jaxnn.plots import signals, studies
+from jaxnn.inspect import distinct_neurons
 from jaxnn.training import Data, Task, sweep
 
 RULES = {
@@ -158,12 +157,12 @@ def _signals(tanh: Signals, relu: Signals) -> Findings:
     ]
     shown = [1, 2, 3, 4, 6] if layers == 6 else [1, 3, 5, 7, 10]
     drawn = {name: [tanh.shown[i, layer - 1] for layer in shown] for i, name in enumerate(NAMES)}
-    histograms = signals.layer_histograms(
+    histograms = plots.layer_histograms(
         f"Activations of a tanh network before training: {WIDTH} neurons in each layer", drawn, shown
     )
     # zeros have no place on a log scale, but keep their color
     positive = {kind: {n: np.where(rows > 0, rows, np.nan) for n, rows in spreads[kind].items()} for kind in spreads}
-    depth = studies.bands(
+    depth = plots.bands(
         f"Standard deviation of the activations against depth ({seeds} seeds; zeros give none)",
         [(f"{kind} network", "layer", "standard deviation (log scale)", positive[kind]) for kind in spreads],
         logarithmic=[True, True],
@@ -250,7 +249,7 @@ def _scales(scales: np.ndarray, accuracy: np.ndarray) -> Findings:
         },
         0.25 < best < 4 and mean[0] < 0.5 * at_he and mean[-1] < 0.5 * at_he,
     )
-    figure = studies.against_rate(
+    figure = plots.against_rate(
         f"How large should the initial weights be? {len(scales)} scales with {seeds} seeds each",
         scales,
         [("Validation accuracy after training, learning rate 0.1", "accuracy (%)", {"relu": 100 * accuracy})],

@@ -19,7 +19,7 @@ from rich.table import Table
 
 from experiments.cli import command, environment, files, parser
 from jaxnn import plots
-from jaxnn.plots import style
+from jaxnn.plots import _style as style
 
 
 @dataclasses.dataclass(frozen=True)

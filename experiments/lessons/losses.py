@@ -20,8 +20,7 @@ from jax import Array
 from experiments.lessons import lesson
 from experiments.lessons.lesson import Claim, Findings, Lesson, Options, ResultTable, Text
 from jaxnn import initializers, layers, losses
-from jaxnn.plots import curves
-from jaxnn.plots.signals import margins, softmax_steps
+from jaxnn.plots import curves, margins, softmax_steps
 
 CLASSES = ("cat", "car", "frog")
 SCORES = np.array([[3.2, 5.1, -1.7], [1.3, 4.9, 2.0], [2.2, 2.5, -3.1]], np.float32)

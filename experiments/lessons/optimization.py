@@ -24,10 +24,8 @@ from experiments.lessons import lesson
 from experiments.lessons.data import load_digits
 from experiments.lessons.lesson import Claim, Findings, Lesson, Options, ResultTable, Text
 from experiments.lessons.rate_search import RateSearch, search_rates
-from jaxnn import losses, models
+from jaxnn import inspect, losses, models, plots
 from jaxnn.data import preprocess
-from jaxnn.inspect import curvature, descent
-from jaxnn.plots import studies, surfaces
 from jaxnn.training import Data, Task
 
 MODEL = models.mlp((8, 8, 1), (32,), 10, activation=jnp.tanh)
@@ -110,7 +108,7 @@ def _noise(data: Data, options: Options) -> Findings:
         },
         abs(power + 0.5) < 0.05 and float(np.abs(spread / theory - 1).max()) < 0.2,
     )
-    figure = studies.against_rate(
+    figure = plots.against_rate(
         "The noise of a mini-batch gradient falls with the square root of the batch size",
         sizes,
         [
@@ -187,7 +185,7 @@ def _learning_rates(search: RateSearch, seconds: float) -> Findings:
     kinds = {"too low": 0, "low": max(1, best[0] - len(rates) // 4), "good": int(best[0])}
     kinds["too high"] = len(rates) - 1
     kinds = {f"{name}: {rates[i]:.3g}": i for name, i in kinds.items()}
-    curves = studies.bands(
+    curves = plots.bands(
         "Plain descent with four learning rates: the loss, and the size of an update relative to the weights",
         [
             ("Training loss", "epoch", "loss (log scale)", {name: loss[0, i] for name, i in kinds.items()}),
@@ -201,7 +199,7 @@ def _learning_rates(search: RateSearch, seconds: float) -> Findings:
         logarithmic=[True, True],
         lines=[{}, {"1e-3, the rule of thumb": 1e-3}],
     )
-    compared = studies.bands(
+    compared = plots.bands(
         f"Each optimizer with the best of {len(rates)} learning rates",
         [
             (
@@ -213,7 +211,7 @@ def _learning_rates(search: RateSearch, seconds: float) -> Findings:
         ],
         logarithmic=[True],
     )
-    against = studies.against_rate(
+    against = plots.against_rate(
         "Loss against learning rate: every optimizer has an optimum of its own",
         rates,
         [
@@ -247,15 +245,15 @@ def _curvature(data: Data, options: Options) -> Findings:
     steps = 1500 if options.quick else 4000
 
     @jax.jit
-    def solve(key: Array) -> tuple[descent.Descent, Any]:
+    def solve(key: Array) -> tuple[inspect.Descent, Any]:
         start, unravel = jax.flatten_util.ravel_pytree(small.init(key))
-        found = descent.descend(lambda p: loss(unravel(p)), start, 0.1, 0.9, steps=steps)
+        found = inspect.descend(lambda p: loss(unravel(p)), start, 0.1, 0.9, steps=steps)
         return found, unravel(found.end)
 
     (found, solution), seconds = lesson.timed(solve, key)
     gradient = float(jnp.linalg.norm(found.gradients[-1]))
-    spectrum = curvature.top_eigenvalues(loss, solution, jax.random.fold_in(key, 1), 5)
-    bound = float(curvature.largest_rate(spectrum.values[0]))
+    spectrum = inspect.top_eigenvalues(loss, solution, jax.random.fold_in(key, 1), 5)
+    bound = float(inspect.largest_rate(spectrum.values[0]))
     rates = bound * np.linspace(0.5, 1.5, 11 if options.quick else 41)
 
     @jax.jit
@@ -264,7 +262,7 @@ def _curvature(data: Data, options: Options) -> Findings:
         near = end + 1e-3 * jax.random.normal(key, end.shape)
 
         def one(rate: Array) -> Array:
-            return descent.descend(lambda p: loss(unravel(p)), near, rate, steps=150 if options.quick else 300).values
+            return inspect.descend(lambda p: loss(unravel(p)), near, rate, steps=150 if options.quick else 300).values
 
         return jax.vmap(one)(rates)
 
@@ -286,12 +284,12 @@ def _curvature(data: Data, options: Options) -> Findings:
         },
         bool(0.97 * bound < smallest < 1.15 * bound and away[rates > 1.15 * bound].all()),
     )
-    direction = jax.jit(curvature.filter_direction)
+    direction = jax.jit(inspect.filter_direction)
     first, second = (direction(jax.random.fold_in(key, i), solution) for i in (3, 4))
     places = np.linspace(-1, 1, 15 if options.quick else 51)
-    plane = np.asarray(curvature.loss_plane(loss, solution, first, second, places, places))
-    surface = surfaces.loss_surface(places, places, plane, "The loss on a random plane through a solution")
-    bounded = studies.against_rate(
+    plane = np.asarray(inspect.loss_plane(loss, solution, first, second, places, places))
+    surface = plots.loss_surface(places, places, plane, "The loss on a random plane through a solution")
+    bounded = plots.against_rate(
         "Full-batch descent from near a solution diverges when the learning rate is above 2/L",
         rates,
         [

@@ -23,9 +23,8 @@ from matplotlib.figure import Figure
 from experiments.lessons import lesson
 from experiments.lessons.data import few_points, load_images
 from experiments.lessons.lesson import Claim, Findings, Lesson, Options, ResultTable, Text
-from jaxnn import losses, models, training
+from jaxnn import losses, models, plots, training
 from jaxnn.data import Split, preprocess
-from jaxnn.plots import regions, studies
 
 WIDTHS = (3, 200)
 POINTS, IMAGES = 40, 50
@@ -105,9 +104,9 @@ def study(options: Options) -> Findings:
         for i, width in enumerate(WIDTHS)
     ]
     epoch = np.arange(1, epochs + 1)
-    memorized_figure = studies.progress(
+    memorized_figure = plots.progress(
         np.arange(1, len(memorized["true labels"]) + 1),
-        [studies.Panel({key: 100 * values for key, values in memorized.items()}, name, "training accuracy (%)")],
+        [plots.Panel({key: 100 * values for key, values in memorized.items()}, name, "training accuracy (%)")],
         f"A sanity check: {IMAGES} images memorized",
         "epoch",
     )
@@ -122,29 +121,29 @@ def study(options: Options) -> Findings:
 
 def draw(run: training.Run, train: Split) -> Figure:
     """The regions of the first seed."""
-    places = regions.plane(LIMIT, 151)
+    places = plots.plane(LIMIT, 151)
     params = jax.tree.map(lambda leaf: leaf[:, 0], run.state.params)
     scores = np.asarray(jax.jit(jax.vmap(lambda width, p: network(width).apply(p, places)))(jnp.array(WIDTHS), params))
     panels = []
     for i, width in enumerate(WIDTHS):
         right = 100 * run.history["train_accuracy"][i, 0, -1], 100 * run.history["test_accuracy"][i, 0, -1]
         caption = f"{width} neurons: training {right[0]:.0f} %, test {right[1]:.0f} %"
-        panels.append(regions.Regions(scores[i], *train, caption))
+        panels.append(plots.Regions(scores[i], *train, caption))
     title = f"A wide network bends its border around single points: {POINTS} training points"
-    return regions.decision_regions(panels, title, limit=LIMIT)
+    return plots.decision_regions(panels, title, limit=LIMIT)
 
 
 def draw_curves(epoch: np.ndarray, mean: dict[str, np.ndarray], seeds: int) -> Figure:
     """Loss and accuracy of the wide network over the epochs, training against test."""
     names = {"training": "train", "test": "test"}
     panels = [
-        studies.Panel({shown: mean[f"{key}_loss"][1] for shown, key in names.items()}, "Loss", "loss"),
-        studies.Panel(
+        plots.Panel({shown: mean[f"{key}_loss"][1] for shown, key in names.items()}, "Loss", "loss"),
+        plots.Panel(
             {shown: 100 * mean[f"{key}_accuracy"][1] for shown, key in names.items()}, "Accuracy", "accuracy (%)"
         ),
     ]
     title = f"{WIDTHS[1]} neurons on {POINTS} points: the test loss rises while the training loss falls, {seeds} seeds"
-    return studies.progress(epoch, panels, title, "epoch", log=True)
+    return plots.progress(epoch, panels, title, "epoch", log=True)
 
 
 def memorize_images(options: Options) -> tuple[str, dict[str, np.ndarray]]:

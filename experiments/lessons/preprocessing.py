@@ -22,11 +22,8 @@ from experiments.lessons import lesson
 from experiments.lessons.data import load_digits
 from experiments.lessons.lesson import Claim, Findings, Lesson, Options, ResultTable, Text
 from experiments.lessons.rate_search import RateSearch, curves, search_rates
-from jaxnn import losses, models
+from jaxnn import inspect, losses, models, plots
 from jaxnn.data import preprocess
-from jaxnn.inspect import curvature
-from jaxnn.plots import dataset as pictures
-from jaxnn.plots import studies
 from jaxnn.training import Data, Task
 
 KINDS = ("raw", "zero-centered", "normalized", "PCA", "whitened")
@@ -110,7 +107,7 @@ def _cloud(options: Options) -> Findings:
         },
         max(mean, spread, slant, whole) < 1e-3,
     )
-    return Findings([claim], {"clouds": pictures.clouds(forms)})
+    return Findings([claim], {"clouds": plots.clouds(forms)})
 
 
 def _images(data: Data) -> Findings:
@@ -138,7 +135,7 @@ def _images(data: Data) -> Findings:
         fraction[19] > 0.85 and back < 1e-2,
     )
     images = {name: row.reshape(-1, 8, 8) for name, row in rows.items()}
-    return Findings([claim], {"images": pictures.image_rows(images, "The same digits, raw and preprocessed")})
+    return Findings([claim], {"images": plots.image_rows(images, "The same digits, raw and preprocessed")})
 
 
 def _train(data: Data, options: Options) -> RateSearch:
@@ -166,7 +163,7 @@ def _largest_eigenvalues(data: Data, options: Options) -> dict[str, float]:
     labels = jnp.asarray(data.labels)
     forms = jax.jit(every_form)(data.statistics, data.inputs, EPSILON)
     return {
-        name: float(curvature.top_eigenvalues(objective, params, key, 1, form, labels, iterations=20).values[0])
+        name: float(inspect.top_eigenvalues(objective, params, key, 1, form, labels, iterations=20).values[0])
         for name, form in zip(KINDS, forms, strict=True)
     }
 
@@ -176,7 +173,7 @@ def _training(search: RateSearch, top: dict[str, float]) -> Findings:
     last = search.last("loss")
     lowest = dict(zip(KINDS, (float(np.median(a)) for a in search.at_best(last)), strict=True))
     seeds, epochs = search.history["loss"].shape[2:]
-    bounds = {name: float(curvature.largest_rate(value)) for name, value in top.items()}
+    bounds = {name: float(inspect.largest_rate(value)) for name, value in top.items()}
     claims = [
         Claim(
             "The mean of the pixels makes the loss steep: centering reduces the largest eigenvalue of the Hessian, "
@@ -195,7 +192,7 @@ def _training(search: RateSearch, top: dict[str, float]) -> Findings:
         ),
     ]
     title = f"Training on each form of the digits, with the best of {len(search.rates)} learning rates ({seeds} seeds)"
-    against = studies.against_rate(
+    against = plots.against_rate(
         "The learning rates that work depend on the preprocessing",
         search.rates,
         [

@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
-from jaxnn.plots import studies
+from jaxnn import plots
 from jaxnn.training import Data, Run, sweep
 from jaxnn.training._task import MakeTask
 
@@ -108,4 +108,4 @@ def curves(
         ),
     ]
     lines = [] if classes is None else [{f"log {classes}: guessing": np.log(classes)}, {"chance": 100 / classes}]
-    return studies.bands(title, panels, logarithmic=[log, False], lines=lines)
+    return plots.bands(title, panels, logarithmic=[log, False], lines=lines)

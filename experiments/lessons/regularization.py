@@ -21,8 +21,7 @@ from matplotlib.figure import Figure
 from experiments.lessons import lesson
 from experiments.lessons.data import few_points
 from experiments.lessons.lesson import Claim, Findings, Lesson, Options, ResultTable, Text
-from jaxnn import layers, losses, models, training
-from jaxnn.plots import regions, studies
+from jaxnn import layers, losses, models, plots, training
 
 L2 = (0.0, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
 DRAWN = (0, 3, 5, 7)
@@ -76,10 +75,10 @@ def study(options: Options) -> Findings:
             bool(mean_gap[L2.index(1e-2)] < 0.5 * mean_gap[0] and 0 < best < len(L2) - 1),
         ),
     ]
-    places = regions.plane(LIMIT, 121)
+    places = plots.plane(LIMIT, 121)
     scores = np.asarray(jax.jit(jax.vmap(lambda p: MODEL.apply(p, places)))(jax.tree.map(first_seed, run.state.params)))
     panels = [
-        regions.Regions(
+        plots.Regions(
             scores[i],
             *train,
             f"l2 {L2[i]:g}, weight norm {norm[i, 0]:.1f}\n"
@@ -88,9 +87,9 @@ def study(options: Options) -> Findings:
         for i in DRAWN
     ]
     curves = [
-        studies.Panel({"training": accuracy["train"], "test": accuracy["test"]}, "Accuracy", "accuracy (%)"),
-        studies.Panel({"test - training": gap["loss"]}, "Loss gap", "loss"),
-        studies.Panel({"all weights": norm}, "Weight norm", "l2 norm of the weights", log=True),
+        plots.Panel({"training": accuracy["train"], "test": accuracy["test"]}, "Accuracy", "accuracy (%)"),
+        plots.Panel({"test - training": gap["loss"]}, "Loss gap", "loss"),
+        plots.Panel({"all weights": norm}, "Weight norm", "l2 norm of the weights", log=True),
     ]
     columns = ["l2", "training accuracy", "test accuracy", "loss gap", "weight norm"]
     table = [
@@ -104,10 +103,10 @@ def study(options: Options) -> Findings:
         claims,
         {
             "two_vectors": picture,
-            "regions": regions.decision_regions(
+            "regions": plots.decision_regions(
                 panels, "The penalty smooths the border: training points of the first seed", limit=LIMIT, columns=4
             ),
-            "l2": studies.study(L2, curves, title, "l2 (factor of the penalty)", log=True),
+            "l2": plots.study(L2, curves, title, "l2 (factor of the penalty)", log=True),
         },
         [rows, ResultTable(f"Means over {seeds} seeds after {epochs} epochs", columns, table)],
         models=len(L2) * seeds,
@@ -137,7 +136,7 @@ def two_vectors() -> tuple[Claim, ResultTable, Figure]:
     table = ResultTable("Input x = [1, 1, 1, 1]", ["", "weights", "score w x", "penalty (sum of squares)"], rows)
     captions = {name: f"{name}: score {scores[name]:g}, penalty {penalties[name]:g}" for name in weights}
     title = "The same score from one pixel or from all: the penalty prefers all"
-    return claim, table, studies.bars({captions[name]: np.asarray(w) for name, w in weights.items()}, title, "pixel")
+    return claim, table, plots.bars({captions[name]: np.asarray(w) for name, w in weights.items()}, title, "pixel")
 
 
 LESSON = Lesson(

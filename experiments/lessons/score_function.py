@@ -27,9 +27,8 @@ from experiments.lessons.lesson import Claim, Findings, Lesson, Options, ResultT
 from jaxnn import layers, losses, metrics, models, plots, training
 from jaxnn.data import Dataset, load, preprocess
 from jaxnn.inspect import attribution
+from jaxnn.plots import Matrix, equation, score_planes
 from jaxnn.plots import attribution as draw_contributions
-from jaxnn.plots.grids import Matrix, equation
-from jaxnn.plots.regions import score_planes
 
 W = np.array([[0.2, -0.5, 0.1, 2.0], [1.5, 1.3, 2.1, 0.0], [0.0, 0.25, 0.2, -0.3]], np.float32)
 X = np.array([56, 231, 24, 2], np.float32)

@@ -10,17 +10,8 @@ Examples start from:
     >>> key, h = jax.random.key(0), {"rate": 0.5}
 """
 
+from jaxnn._files import DamagedError
 from jaxnn.checkpoint._checkpointer import Checkpointer
 from jaxnn.checkpoint._store import Checkpoint, latest, list_checkpoints, load, restore, save
-from jaxnn.files import DamagedError
 
-__all__ = [
-    "Checkpoint",
-    "Checkpointer",
-    "DamagedError",
-    "latest",
-    "list_checkpoints",
-    "load",
-    "restore",
-    "save",
-]
+__all__ = ["Checkpointer", "latest", "list_checkpoints", "load", "restore", "save"]

@@ -14,7 +14,7 @@ from typing import Any
 
 import jax
 
-from jaxnn import files
+from jaxnn import _files as files
 from jaxnn.checkpoint._store import list_checkpoints, save
 
 

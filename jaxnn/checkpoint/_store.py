@@ -17,8 +17,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxnn import files
-from jaxnn.files import DamagedError
+from jaxnn import _files as files
+from jaxnn._files import DamagedError
 
 
 class Checkpoint(NamedTuple):

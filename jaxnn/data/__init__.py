@@ -1,7 +1,7 @@
 """Data sets as plain NumPy arrays: `load(name)` gives a training, a validation and a test split.
 
 Examples start from:
-    >>> from jaxnn.data import augment, load, preprocess, tfds, toy
+    >>> from jaxnn.data import augment, load, preprocess, toy
 """
 
 from jaxnn.data._load import load

@@ -15,7 +15,7 @@ import numpy as np
 from jaxnn.data import toy
 from jaxnn.data._memory import memory
 from jaxnn.data._split import Dataset, Split, stratified_split
-from jaxnn.data.tfds import _cache, _lazy, _records, _source
+from jaxnn.data._tfds import _cache, _lazy, _records, _source
 
 TOY = {function.__name__: function for function in (toy.circle, toy.spiral, toy.moons, toy.xor, toy.gauss)}
 OWN = ("folder", "csv", "npz")  # kinds of the user's own data, as "folder:PATH"
@@ -43,7 +43,7 @@ def load(
     - "circle", "spiral", "moons", "xor", "gauss": points in the plane, see `jaxnn.data.toy`; `seed` draws the points,
       20 % of each class are the test split.
     - "folder:PATH" (one folder of images per class), "csv:FILE" (a table; `label` names the column of the classes),
-      "npz:FILE" or "FILE.npz" (arrays): your own data, see `jaxnn.data.files`. A fixed 20 % of each class is the test
+      "npz:FILE" or "FILE.npz" (arrays): your own data. A fixed 20 % of each class is the test
       split, unless the file has one. Whatever cannot be read is skipped, and a warning lists it.
     - any other name: an image-classification set of TensorFlow Datasets with images of one size ("cifar10",
       "cifar100", "mnist", "cifar10_corrupted/fog_5", ...), in its newest version in `data_dir`, with its own test split
@@ -64,7 +64,7 @@ def load(
         image_size: Of "folder:PATH": pixels of each side; by default the images' own size, else 32.
         strict: Of your own data: raise an error instead of skipping.
         memory_share: Of a TFDS set: if all its images, decoded, take more than this fraction of the memory, they stay
-            on disk as `jaxnn.data.tfds.DiskImages` and are decoded on demand; 0 leaves any such set on disk. By default
+            on disk as `DiskImages` and are decoded on demand; 0 leaves any such set on disk. By default
             everything is decoded, and a set larger than the memory is an error.
         **toy_options: Of the toy sets: `size` (points in all three splits together), `noise`, `classes`.
 
@@ -135,7 +135,7 @@ def _own_data(name: str, label: str | None, image_size: int | None, strict: bool
 
 
 def _read(name: str, kind: str, path: Path, label: str | None, image_size: int | None, strict: bool) -> Dataset:
-    from jaxnn.data import files
+    from jaxnn.data import _files as files
 
     match kind:
         case "folder":

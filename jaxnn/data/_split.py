@@ -12,7 +12,7 @@ class Split(NamedTuple):
     """Examples with their labels.
 
     Attributes:
-        inputs: uint8[N, H, W, C] images, or float32[N, D] points; images on disk are `jaxnn.data.tfds.DiskImages`.
+        inputs: uint8[N, H, W, C] images, or float32[N, D] points; images on disk are `DiskImages`.
         labels: int32[N], indices into the classes of the data set.
     """
 

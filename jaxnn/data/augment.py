@@ -16,7 +16,7 @@ from jax import Array
 from jax.core import Tracer
 from jax.typing import ArrayLike
 
-__all__ = ["Mixed", "crop", "cutout", "flip", "mixup"]
+__all__ = ["crop", "cutout", "flip", "mixup"]
 
 
 class Mixed(NamedTuple):

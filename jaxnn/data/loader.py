@@ -22,12 +22,12 @@ import jax
 import numpy as np
 
 from jaxnn import sharding
+from jaxnn._random import epoch_key, feistel_keys, permutation_at
 from jaxnn.data._memory import memory
-from jaxnn.data.tfds import Source
-from jaxnn.data.tfds._records import OnDisk
-from jaxnn.random import epoch_key, feistel_keys, permutation_at
+from jaxnn.data._tfds import Source
+from jaxnn.data._tfds._records import OnDisk
 
-__all__ = ["Examples", "InMemory", "OnDisk", "open_examples", "sequential_batches", "shuffled_batches"]
+__all__ = ["InMemory", "OnDisk", "sequential_batches", "shuffled_batches"]
 
 AHEAD = 2
 """Batches on the device before they are needed."""
@@ -197,7 +197,7 @@ def open_examples(source: Source, split: str, *, memory_share: float = 0.5) -> E
     """The examples of a prepared data set: decoded into memory if they fit, else read during training.
 
     Args:
-        source: as from `jaxnn.data.tfds.find`.
+        source: a prepared set.
         split: "train", or a part of it as TFDS writes it: "train[:90%]".
         memory_share: the largest fraction of the memory that they may take.
 

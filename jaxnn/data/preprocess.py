@@ -21,7 +21,7 @@ from jax.typing import ArrayLike
 
 from jaxnn.data._statistics import blocks, check_dtype, in_two, subtract, training_array, warn_of_lost_digits
 
-__all__ = ["Moments", "PCAStatistics", "center", "fit_moments", "fit_pca", "pca", "standardize", "whiten"]
+__all__ = ["center", "fit_moments", "fit_pca", "pca", "standardize", "whiten"]
 
 _ROWS = 1024  # rows per block. In fit_pca 1024 * 128**2 = 2**24: sums of uint8 products are exact in float32
 

@@ -1,18 +1,16 @@
 """Inspect models, gradients and loss surfaces; every result is an array or a tuple of arrays.
 
-The modules `curvature`, `descent` and `gradients` hold more than the names listed here.
-
 Examples start from:
     >>> from jaxnn import inspect
 """
 
 from jaxnn.inspect._attribution import Attribution, attribution
+from jaxnn.inspect._curvature import filter_direction, largest_rate, loss_plane, top_eigenvalues
+from jaxnn.inspect._descent import Descent, Function, basins, descend, descend_many, local_minima, steps_to_reach
 from jaxnn.inspect._dropout_masks import sample_dropout_masks
+from jaxnn.inspect._gradients import check_gradient, distinct_neurons, layer_outputs, layer_statistics
 from jaxnn.inspect._graph import Node, computation_graph
 from jaxnn.inspect._trajectory import trajectory
-from jaxnn.inspect.curvature import filter_direction, largest_rate, loss_plane, top_eigenvalues
-from jaxnn.inspect.descent import descend, descend_many
-from jaxnn.inspect.gradients import check_gradient, layer_outputs, layer_statistics
 
 __all__ = [
     "Attribution",

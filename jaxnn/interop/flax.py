@@ -31,7 +31,7 @@ from jaxnn.interop._convolution import with_fast_gradients
 from jaxnn.layers import Weights
 from jaxnn.models import Model, StatefulModel
 
-__all__ = ["linen_model", "nnx_model", "params_from_linen", "params_to_linen"]
+__all__ = ["linen_model", "nnx_model"]
 
 _TRAINING = {"train": True, "training": True, "is_training": True, "deterministic": False, "use_running_average": False}
 """The usual arguments of a Linen module's call that select training, and their values in training."""

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from jaxnn.plots.style import PIXELS, WIDTH
+from jaxnn.plots._style import PIXELS, WIDTH
 
 
 def bare_figure(title: str, height: float) -> Figure:

@@ -3,7 +3,7 @@ examples in memory or from a stream, and `sweep` many trainings at once.
 
 Examples start from:
     >>> from jaxnn.data import toy
-    >>> from jaxnn import random, sharding
+    >>> from jaxnn._random import epoch_rows
     >>> data = training.Data(*map(jnp.asarray, toy.gauss(40)))
     >>> def task(h):
     ...     return training.Task(models.linear(2, 2), losses.softmax, optax.sgd(h["rate"]))
@@ -20,28 +20,18 @@ from jaxnn.training._sweep import Chunk, choose_chunk, run_grid, sweep
 from jaxnn.training._task import Data, Evaluation, Metrics, Run, State, StepKeys, Stream, Task, Timing
 
 __all__ = [
-    "Chunk",
     "Data",
-    "Evaluation",
-    "Metrics",
     "NonFiniteError",
     "Run",
     "State",
-    "StepKeys",
     "Stream",
     "Task",
-    "Timing",
-    "choose_chunk",
-    "eval_params",
     "evaluate",
     "fit",
-    "init_run",
     "init_state",
     "make_train_step",
     "per_epoch",
     "predict_scores",
     "run",
-    "run_grid",
     "sweep",
-    "train_until",
 ]

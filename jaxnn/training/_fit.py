@@ -74,7 +74,7 @@ def fit(
         >>> inputs, labels = map(np.asarray, (data.inputs, data.labels))
         >>> def batches(first_step):
         ...     for step in range(first_step, 12):
-        ...         rows = random.epoch_rows(key, step // 4, n=40, batch_size=10)[step % 4]
+        ...         rows = epoch_rows(key, step // 4, n=40, batch_size=10)[step % 4]
         ...         yield inputs[rows], labels[rows]
         >>> stream = training.Stream(batches, 4, {"train": lambda: [(inputs[:10], labels[:10], 10)]})
         >>> streamed, _ = training.fit(task, h, key, stream, epochs=3)

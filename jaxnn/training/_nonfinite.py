@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from jaxnn.random import epoch_rows
+from jaxnn._random import epoch_rows
 from jaxnn.training._run import advance
 from jaxnn.training._step import make_train_step
 from jaxnn.training._task import Data, Hparams, Options, Run, State

@@ -9,8 +9,8 @@ import jax.numpy as jnp
 from jax import Array
 
 from jaxnn import sharding
+from jaxnn._random import epoch_rows
 from jaxnn.metrics import accuracy
-from jaxnn.random import epoch_rows
 from jaxnn.training._history import empty_run, epoch_metrics, record_epoch, should_continue, step_metrics
 from jaxnn.training._step import eval_params, init_state, make_train_step, predict_scores, step_keys
 from jaxnn.training._task import Data, Hparams, MakeTask, Metrics, Options, Run, State, StepKeys, Stream, Task

@@ -13,7 +13,8 @@ import numpy as np
 import optax
 import pytest
 
-from jaxnn import checkpoint, files, losses, models
+from jaxnn import _files as files
+from jaxnn import checkpoint, losses, models
 from jaxnn.checkpoint import Checkpointer, DamagedError
 from jaxnn.training import Data, Run, Task, fit, init_run
 
@@ -236,8 +237,8 @@ def test_a_write_that_fails_leaves_nothing_and_the_former_in_place(step, written
 
     target = {
         "replace": "pathlib.Path.replace",
-        "sums": "jaxnn.files.write_sums",
-        "json": "jaxnn.files.write",
+        "sums": "jaxnn._files.write_sums",
+        "json": "jaxnn._files.write",
         "arrays": "zipfile.ZipFile.open",
     }[step]
     before = checkpoint.load(written)

@@ -21,7 +21,7 @@ from experiments.classifier import resume, saved
 from experiments.cli import command
 from jaxnn import checkpoint, training
 from jaxnn.data import _load, load
-from jaxnn.data.tfds import _lazy
+from jaxnn.data._tfds import _lazy
 
 SHAPE, TRAIN, TEST = (6, 5, 3), 300, 37
 COUNTED = ["--epochs", "3", "--batch-size", "16", "--checkpoint-minutes", "0"]

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from jaxnn.random import permutation
+from jaxnn._random import permutation
 
 KEY = jax.random.key(0)
 

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from jaxnn.data import Dataset, Split, load
-from jaxnn.data.tfds import _cache, _records, _source
+from jaxnn.data._tfds import _cache, _records, _source
 
 FILES = ["manifest.json", "train_inputs.npy", "train_labels.npy", "test_inputs.npy", "test_labels.npy"]
 

@@ -11,7 +11,7 @@ import pytest
 import tensorflow_datasets as tfds
 
 from jaxnn.data import load
-from jaxnn.data.tfds import _cifar
+from jaxnn.data._tfds import _cifar
 
 CLASSES = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
 COARSE = [f"coarse_{i}" for i in range(20)]

@@ -10,7 +10,7 @@ import pytest
 from prepared_sets import FEATURES, LABEL, damage, examples, images, png, prepare
 
 from jaxnn.data import load
-from jaxnn.data.tfds import _source
+from jaxnn.data._tfds import _source
 
 
 def tiny(folder: Path, **options: Any) -> Any:
@@ -133,7 +133,7 @@ def test_a_damaged_description_is_named(prepared, name, kind):
 
 
 def test_a_cifar_folder_without_description_is_named(tmp_path, monkeypatch):
-    from jaxnn.data.tfds import _cifar
+    from jaxnn.data._tfds import _cifar
 
     (tmp_path / "cifar10" / "3.0.2").mkdir(parents=True)
     monkeypatch.setattr(_cifar, "prepare", lambda name, data_dir: None)  # TFDS takes the folder for a prepared set

@@ -16,9 +16,9 @@ from prepared_sets import LABEL, damage, examples, images, prepare
 
 from experiments.benchmark import streaming
 from jaxnn import losses, models, sharding, training
+from jaxnn._random import epoch_key, feistel_keys, permutation, permutation_at
 from jaxnn.data import load, loader
-from jaxnn.data.tfds import _records, _source
-from jaxnn.random import epoch_key, feistel_keys, permutation, permutation_at
+from jaxnn.data._tfds import _records, _source
 
 KEY = jax.random.key(4)
 COUNT, BATCH = 50, 8

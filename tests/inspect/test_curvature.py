@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from jaxnn import losses, models
-from jaxnn.inspect import curvature
+from jaxnn.inspect import _curvature as curvature
 
 MODEL = models.mlp(4, (5,), 3, activation=jnp.tanh)
 X = jax.random.normal(jax.random.key(0), (20, 4))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from experiments.lessons import gradient_descent
-from jaxnn.inspect import descent
+from jaxnn.inspect import _descent as descent
 
 
 def test_the_worked_example():

@@ -7,7 +7,7 @@ import pytest
 
 from jaxnn import losses, models
 from jaxnn.inspect import computation_graph
-from jaxnn.plots import graphs as drawing
+from jaxnn.plots import _graphs as drawing
 
 NUMBERS = {"w0": -0.197, "x0": 0.393, "w1": -0.393, "x1": -0.590, "w2": 0.197}
 

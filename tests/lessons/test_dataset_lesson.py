@@ -7,7 +7,7 @@ from experiments.lessons import dataset, lesson
 from experiments.lessons.data import load_images
 from experiments.lessons.lesson import Options
 from jaxnn.plots import image_table
-from jaxnn.plots.dataset import class_counts, pixel_values
+from jaxnn.plots._dataset import class_counts, pixel_values
 
 
 def test_points_are_refused(tmp_path, capsys):

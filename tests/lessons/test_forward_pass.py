@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from jaxnn.plots.networks import Stage, pipeline
+from jaxnn.plots._networks import Stage, pipeline
 
 
 def test_a_pipeline_draws_images_bars_colors_and_numbers():

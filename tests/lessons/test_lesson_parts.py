@@ -7,7 +7,7 @@ import references
 
 from experiments.lessons import backpropagation, capacity, data_scale, regularization
 from jaxnn import models
-from jaxnn.plots import regions
+from jaxnn.plots import _regions as regions
 
 
 def test_the_hand_written_backward_pass_is_the_slope_of_a_loop():

@@ -6,7 +6,7 @@ from matplotlib.patches import Rectangle
 
 from experiments.lessons import losses as lesson
 from jaxnn.plots import curves
-from jaxnn.plots.signals import margins, softmax_steps
+from jaxnn.plots._signals import margins, softmax_steps
 
 
 def test_hatched_bars_are_the_parts_of_the_svm_loss():

@@ -6,7 +6,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.colors import to_hex
 
 from jaxnn.plots import network
-from jaxnn.plots.style import BLUE, VERMILION
+from jaxnn.plots._style import BLUE, VERMILION
 
 
 def drawn(w, neurons):

@@ -4,8 +4,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxnn.inspect.gradients import distinct_neurons
-from jaxnn.plots import dataset as pictures
+from jaxnn.inspect._gradients import distinct_neurons
+from jaxnn.plots import _dataset as pictures
 
 
 def test_distinct_neurons_are_counted():

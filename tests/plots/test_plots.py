@@ -12,7 +12,7 @@ from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 
 from jaxnn import plots
-from jaxnn.plots import style
+from jaxnn.plots import _style as style
 from jaxnn.plots._axes import label_decades
 
 NAMES = ["cat", "dog", "a very long class name indeed"]

@@ -12,7 +12,10 @@ from float64 import ROUNDED, enabled, in_float64
 from jaxnn import losses, models, training
 from jaxnn.data import toy
 from jaxnn.inspect import sample_dropout_masks, trajectory
-from jaxnn.plots import overlay, regions, signals, studies
+from jaxnn.plots import _regions as regions
+from jaxnn.plots import _signals as signals
+from jaxnn.plots import _studies as studies
+from jaxnn.plots import overlay
 
 POINTS = np.array([[0.5, 0.5], [-0.5, -0.5], [0.2, -0.8]], np.float32)
 LABELS = np.array([0, 1, 2], np.int32)

@@ -10,7 +10,8 @@ import numpy as np
 import optax
 import pytest
 
-from jaxnn import initializers, losses, models, random, training
+from jaxnn import _random as random
+from jaxnn import initializers, losses, models, training
 from jaxnn.data import preprocess
 from jaxnn.training._step import step_keys
 

@@ -13,7 +13,7 @@ from written_curves import CURVE_DATA, EPOCHS, STEPS, curve_task, curves
 
 from jaxnn import checkpoint, losses, models, sharding, training
 from jaxnn.data import augment, loader, preprocess
-from jaxnn.data.tfds import _records, _source
+from jaxnn.data._tfds import _records, _source
 
 KEY = jax.random.key(4)
 COUNT, BATCH, SHAPE = 50, 8, (5, 4, 3)

@@ -10,7 +10,7 @@ import pytest
 
 from experiments import train
 from jaxnn import checkpoint, models
-from jaxnn.random import permutation
+from jaxnn._random import permutation
 from jaxnn.training import Data, NonFiniteError, Task, fit, run
 
 KEY = jax.random.key(0)

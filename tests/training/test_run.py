@@ -10,7 +10,7 @@ import references
 from float64 import ROUNDED, enabled, in_float64
 
 from jaxnn import losses, models
-from jaxnn.random import permutation
+from jaxnn._random import permutation
 from jaxnn.training import Data, NonFiniteError, Task, fit, init_state, make_train_step, run
 
 KEY = jax.random.key(0)

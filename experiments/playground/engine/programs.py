@@ -17,7 +17,7 @@ from jax.typing import ArrayLike
 from experiments.playground.engine.registry import ACTIVATIONS, FEATURES, INITIALIZERS, LOSSES
 from experiments.playground.engine.settings import MAX_POINTS, Shape
 from jaxnn import layers, losses, models, training
-from jaxnn.random import permutation
+from jaxnn._random import permutation
 from jaxnn.training._task import StepKeys
 
 EXTENT = 6.0

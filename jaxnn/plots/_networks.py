@@ -18,9 +18,7 @@ from matplotlib.patches import Circle, Rectangle
 from numpy.typing import ArrayLike
 
 from jaxnn.plots._axes import show_image, show_signed
-from jaxnn.plots.style import BLUE, GRAY, GREEN, STYLE, VERMILION, WIDTH, new_figure
-
-__all__ = ["Stage", "network", "pipeline"]
+from jaxnn.plots._style import BLUE, GRAY, GREEN, STYLE, VERMILION, WIDTH, new_figure
 
 
 @matplotlib.rc_context(STYLE)

@@ -15,8 +15,6 @@ from PIL import Image, ImageOps
 
 from jaxnn.data._split import Split
 
-__all__ = ["ReadResult", "read_csv", "read_folder", "read_image", "read_npz"]
-
 SIZE = 32
 """Pixels of each side of images that do not have one size in common."""
 LISTED = 50
@@ -68,7 +66,7 @@ def read_folder(folder: Path, size: int | None = None) -> ReadResult:
 
     Example:
         >>> from PIL import Image
-        >>> from jaxnn.data import files
+        >>> from jaxnn.data import _files as files
         >>> for name in ("cat", "dog"):
         ...     Path("photos", name).mkdir(parents=True)
         ...     Image.new("RGB", (8, 8), "teal").save(Path("photos", name, "0.png"))
@@ -125,7 +123,7 @@ def read_csv(file: Path, label: str | None) -> ReadResult:
         ValueError: the label is not a column, a column is not numeric, names repeat, or no row is left.
 
     Example:
-        >>> from jaxnn.data import files
+        >>> from jaxnn.data import _files as files
         >>> rows = ("a,b,species", "1,2,cat", "3,4,dog", "5,?,dog")
         >>> np.savetxt("table.csv", rows, "%s")
         >>> found = files.read_csv(Path("table.csv"), "species")
@@ -188,7 +186,7 @@ def read_npz(file: Path) -> ReadResult:
         ValueError: it is damaged, an array is missing, or has the wrong shape or type.
 
     Example:
-        >>> from jaxnn.data import files
+        >>> from jaxnn.data import _files as files
         >>> np.savez("arrays.npz", inputs=np.zeros((4, 3)), labels=np.array([5, 5, 6, 6]))
         >>> found = files.read_npz(Path("arrays.npz"))
         >>> found.classes, found.examples.labels.tolist()
@@ -241,7 +239,7 @@ def read_image(path: Path) -> Image.Image:
 
     Example:
         >>> from PIL import Image
-        >>> from jaxnn.data import files
+        >>> from jaxnn.data import _files as files
         >>> Image.new("L", (4, 2), 100).save("gray.png")
         >>> image = files.read_image(Path("gray.png"))
         >>> image.mode, image.size, image.getpixel((0, 0))

@@ -15,9 +15,7 @@ from matplotlib.ticker import MaxNLocator, NullLocator
 from numpy.typing import ArrayLike
 
 from jaxnn.plots._axes import annotate, log_y, row_of_axes
-from jaxnn.plots.style import BLACK, COLORS, DASHES, GRAY, MARKERS, PAIR_DASHES, PAIRS, STYLE, new_figure
-
-__all__ = ["Panel", "against_rate", "bands", "bars", "progress", "study"]
+from jaxnn.plots._style import BLACK, COLORS, DASHES, GRAY, MARKERS, PAIR_DASHES, PAIRS, STYLE, new_figure
 
 
 class Panel(NamedTuple):

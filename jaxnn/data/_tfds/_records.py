@@ -15,7 +15,7 @@ import numpy as np
 
 from jaxnn.data._memory import memory
 from jaxnn.data._split import Dataset, Split
-from jaxnn.data.tfds._source import INFO, Source, how_to_repair
+from jaxnn.data._tfds._source import INFO, Source, how_to_repair
 
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}  # channels -> Pillow's name
 AT_ONCE = 1000  # records read at once
@@ -24,12 +24,14 @@ AT_ONCE = 1000  # records read at once
 class OnDisk:
     """Examples of a prepared data set, each decoded on demand. Can be pickled and sent to other processes.
 
+    `load` opens a set with `memory_share=0`, or one that is too large for its `memory_share`; its splits have them as
+    `inputs.examples`.
+
     Example:
-        >>> from jaxnn.data import loader
-        >>> examples = loader.OnDisk(tfds.find("tiny", Path("prepared")), "train[:50%]")
-        >>> inputs, labels = examples.take(np.array([3, 1]))
-        >>> len(examples), inputs.shape, labels.dtype.name
-        (10, (2, 5, 4, 3), 'int32')
+        >>> images = load("tiny", data_dir="prepared", memory_share=0, validation_share=0.5).train.inputs
+        >>> inputs, labels = images.examples.take(np.array([3, 1]))
+        >>> type(images.examples).__name__, len(images.examples), inputs.shape, labels.dtype.name
+        ('OnDisk', 10, (2, 5, 4, 3), 'int32')
     """
 
     def __init__(self, source: Source, split: str) -> None:

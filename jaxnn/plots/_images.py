@@ -11,9 +11,7 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
 from jaxnn.plots._axes import bare_figure, count_of, show_image, show_signed, unit_range
-from jaxnn.plots.style import STYLE, WIDTH, new_figure
-
-__all__ = ["attribution", "image_table", "mistakes", "overlay", "templates"]
+from jaxnn.plots._style import STYLE, WIDTH, new_figure
 
 
 @matplotlib.rc_context(STYLE)

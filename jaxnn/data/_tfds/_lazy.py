@@ -9,19 +9,14 @@ import numpy as np
 
 from jaxnn.data._memory import memory
 from jaxnn.data._split import Dataset, Split
-from jaxnn.data.tfds._records import OnDisk, Reader, check_labels
-from jaxnn.data.tfds._source import Source
+from jaxnn.data._tfds._records import OnDisk, Reader, check_labels
+from jaxnn.data._tfds._source import Source
 
 
 class DiskImages:
     """Images of a prepared set, uint8[N, H, W, C], that are decoded when converted to an array.
 
     A slice or an index array gives `DiskImages` again; `np.asarray` reads and decodes.
-
-    Example:
-        >>> images = load("tiny", data_dir="prepared", memory_share=0, validation_share=0).train.inputs
-        >>> images.shape, images[::5].shape, type(np.asarray(images[:2])).__name__
-        ((20, 5, 4, 3), (4, 5, 4, 3), 'ndarray')
     """
 
     dtype, ndim = np.dtype(np.uint8), 4

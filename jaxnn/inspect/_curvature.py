@@ -17,8 +17,6 @@ import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
-__all__ = ["Spectrum", "filter_direction", "largest_rate", "loss_plane", "top_eigenvalues"]
-
 Params = Any
 Loss = Callable[..., Array]
 """A scalar function of the parameters, such as the mean loss of a data set."""

@@ -25,7 +25,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxnn import files
+from jaxnn import _files as files
 from jaxnn.data._split import Dataset, Split
 
 FORMAT = 1

@@ -18,8 +18,6 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["DamagedError", "read_arrays", "remove_unfinished", "write", "write_arrays"]
-
 SUMS = "SHA256SUMS"
 """The file with the checksums of a folder, which `sha256sum -c` reads."""
 

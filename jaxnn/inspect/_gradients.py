@@ -18,8 +18,6 @@ from jax.typing import ArrayLike
 from jaxnn import layers
 from jaxnn.inspect import _differences
 
-__all__ = ["LayerStatistics", "LeafCheck", "check_gradient", "distinct_neurons", "layer_outputs", "layer_statistics"]
-
 
 class LeafCheck(NamedTuple):
     """The check of the gradient of one leaf, at n of its coordinates."""

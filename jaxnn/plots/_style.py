@@ -17,9 +17,7 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from jaxnn import files
-
-__all__ = ["add_chinese", "new_figure", "save"]
+from jaxnn import _files as files
 
 WIDTH, PIXELS = 10.0, 1000  # inches and pixels across: one point of type is 1.4 pixels
 BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"

@@ -19,9 +19,7 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike
 
 from jaxnn.plots._axes import annotate, arrow
-from jaxnn.plots.style import BLACK, BLUE, GRAY, GREEN, ORANGE, STYLE, VERMILION, new_figure
-
-__all__ = ["descent_surface", "loss_surface", "valley"]
+from jaxnn.plots._style import BLACK, BLUE, GRAY, GREEN, ORANGE, STYLE, VERMILION, new_figure
 
 _PATHS = (VERMILION, GREEN, ORANGE, BLUE)
 

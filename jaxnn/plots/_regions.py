@@ -22,9 +22,7 @@ from mpl_toolkits.mplot3d.axes3d import Axes3D
 from numpy.typing import ArrayLike
 
 from jaxnn.plots._axes import arrow
-from jaxnn.plots.style import BLACK, COLORS, GRAY, MARKERS, STYLE, WIDTH, new_figure
-
-__all__ = ["Bent", "Regions", "bent_plane", "decision_regions", "plane", "score_planes"]
+from jaxnn.plots._style import BLACK, COLORS, GRAY, MARKERS, STYLE, WIDTH, new_figure
 
 
 class Regions(NamedTuple):

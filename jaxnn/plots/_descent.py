@@ -17,9 +17,7 @@ from matplotlib.patches import Patch
 from numpy.typing import ArrayLike
 
 from jaxnn.plots._axes import annotate, arrow
-from jaxnn.plots.style import BLACK, BLUE, GRAY, GREEN, ORANGE, PURPLE, SKY, STYLE, VERMILION, new_figure
-
-__all__ = ["basin_map", "descent_frame", "descent_path", "step_sizes"]
+from jaxnn.plots._style import BLACK, BLUE, GRAY, GREEN, ORANGE, PURPLE, SKY, STYLE, VERMILION, new_figure
 
 _BASINS = (BLUE, ORANGE, GREEN, VERMILION, PURPLE, SKY)
 _NONE = "#DDDDDD"

@@ -13,9 +13,7 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
 from jaxnn.plots._axes import row_of_axes
-from jaxnn.plots.style import BLUE, GRAY, GREEN, ORANGE, STYLE, VERMILION, new_figure
-
-__all__ = ["class_counts", "clouds", "image_rows", "pixel_values"]
+from jaxnn.plots._style import BLUE, GRAY, GREEN, ORANGE, STYLE, VERMILION, new_figure
 
 
 @matplotlib.rc_context(STYLE)

@@ -16,8 +16,6 @@ import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
-__all__ = ["Descent", "basins", "descend", "descend_many", "local_minima", "steps_to_reach"]
-
 Function = Callable[[Array], Array]
 """A differentiable function from one number f32[] or one point f32[D] to f32[]."""
 

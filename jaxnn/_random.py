@@ -12,8 +12,6 @@ import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
-__all__ = ["permutation"]
-
 ROUNDS = 8
 ROUNDS_OF_SMALL = 24  # for up to 100 numbers, whose orders 8 rounds leave unequally likely by a few percent
 

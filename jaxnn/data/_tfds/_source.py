@@ -126,7 +126,7 @@ def prepare(name: str, data_dir: Path) -> Source:
         )
     try:
         if base in ("cifar10", "cifar100"):
-            from jaxnn.data.tfds import _cifar
+            from jaxnn.data._tfds import _cifar
 
             _cifar.prepare(base, data_dir)
         else:

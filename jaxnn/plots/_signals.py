@@ -12,9 +12,7 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
 from jaxnn.plots._axes import row_of_axes
-from jaxnn.plots.style import BLACK, BLUE, GRAY, GREEN, PAIRS, SKY, STYLE, VERMILION, new_figure
-
-__all__ = ["activation_functions", "dropout_masks", "layer_histograms", "margins", "softmax_steps"]
+from jaxnn.plots._style import BLACK, BLUE, GRAY, GREEN, PAIRS, SKY, STYLE, VERMILION, new_figure
 
 
 @matplotlib.rc_context(STYLE)

@@ -16,9 +16,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import PercentFormatter
 from numpy.typing import ArrayLike
 
-from jaxnn.plots.style import GRAY, STYLE, VERMILION, new_figure
-
-__all__ = ["Matrix", "confusion", "equation", "heat_map"]
+from jaxnn.plots._style import GRAY, STYLE, VERMILION, new_figure
 
 
 @matplotlib.rc_context(STYLE)

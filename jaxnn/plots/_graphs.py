@@ -16,10 +16,7 @@ from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 from matplotlib.path import Path
 
 from jaxnn.plots._axes import bare_figure
-from jaxnn.plots.style import BLUE, GRAY, STYLE, VERMILION, WIDTH
-
-__all__ = ["graph"]
-
+from jaxnn.plots._style import BLUE, GRAY, STYLE, VERMILION, WIDTH
 
 if TYPE_CHECKING:
     from jaxnn.inspect import Node

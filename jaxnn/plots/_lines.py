@@ -12,9 +12,7 @@ from matplotlib.ticker import MaxNLocator, NullFormatter
 from numpy.typing import ArrayLike
 
 from jaxnn.plots._axes import annotate, count_of, label_decades
-from jaxnn.plots.style import BLUE, COLORS, DASHES, GRAY, GREEN, ORANGE, PURPLE, SKY, STYLE, VERMILION, new_figure
-
-__all__ = ["curves", "learning_curves", "spread_line"]
+from jaxnn.plots._style import BLUE, COLORS, DASHES, GRAY, GREEN, ORANGE, PURPLE, SKY, STYLE, VERMILION, new_figure
 
 
 @matplotlib.rc_context(STYLE)
