@@ -1,8 +1,4 @@
-"""Files and folders written whole or not at all: arrays as `.npz` without pickle, checksums of every byte.
-
-Examples start from:
-    >>> from jaxnn import files
-"""
+"""Files and folders written whole or not at all: arrays as `.npz` without pickle, checksums of every byte."""
 
 from __future__ import annotations
 
@@ -27,43 +23,13 @@ class DamagedError(ValueError):
 
 
 def write(path: Path, content: bytes | str) -> None:
-    """Write a file atomically: readers see the old file or the whole new one.
-
-    Args:
-        path: the file, replaced if it exists.
-        content: text is encoded as UTF-8.
-
-    Raises:
-        OSError: the file cannot be written; nothing is left behind.
-
-    Example:
-        >>> files.write(Path("note.txt"), "hello")
-        >>> Path("note.txt").read_text()
-        'hello'
-    """
+    """Write a file atomically: readers see the old file or the whole new one."""
     with replacing(path) as temporary:
         temporary.write_bytes(content.encode() if isinstance(content, str) else content)
 
 
 def write_arrays(path: Path, tree: Any) -> None:
-    """Write the arrays of a pytree atomically as `.npz`, each under its path in the tree, such as `params/0/w`.
-
-    Types that NumPy does not have, such as bfloat16, become records of one field, which has the name of the type and
-    holds the bits as an unsigned integer.
-
-    Args:
-        path: the file, replaced if it exists.
-        tree: a pytree of arrays and numbers, without PRNG keys.
-
-    Raises:
-        OSError: the file cannot be written; nothing is left behind.
-        ValueError: a leaf holds Python objects, which only pickle could store.
-
-    Example:
-        >>> files.write_arrays(Path("params.npz"), {"w": jnp.ones(2, jnp.bfloat16), "b": jnp.zeros(1)})
-        >>> files.read_arrays(Path("params.npz"))
-        {'b': array([0.], dtype=float32), 'w': array([1, 1], dtype=bfloat16)}
-    """
+    """Write the arrays of a pytree atomically as `.npz`, each under its path in the tree, such as `params/0/w`."""
     with replacing(path) as temporary, zipfile.ZipFile(temporary, "w") as file:
         for name, leaf in leaves_by_name(tree).items():
             array = np.asarray(leaf)
@@ -74,23 +40,7 @@ def write_arrays(path: Path, tree: Any) -> None:
 
 
 def read_arrays(path: Path) -> dict[str, np.ndarray]:
-    """Read the arrays of an `.npz` file, such as one of `write_arrays`.
-
-    Args:
-        path: the file.
-
-    Returns:
-        The arrays by name.
-
-    Raises:
-        OSError: the file cannot be read.
-        DamagedError: the file is damaged or not an `.npz` file.
-
-    Example:
-        >>> np.savez("saved.npz", w=np.ones(2, np.float32))
-        >>> files.read_arrays(Path("saved.npz"))
-        {'w': array([1., 1.], dtype=float32)}
-    """
+    """Read the arrays of an `.npz` file, such as one of `write_arrays`."""
     content, arrays = path.read_bytes(), {}
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as file:
@@ -110,17 +60,7 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
 
 
 def remove_unfinished(folder: Path) -> None:
-    """Remove the temporary files and folders that a killed process left in a folder and below it.
-
-    Args:
-        folder: need not exist.
-
-    Example:
-        >>> Path(".note.txt.0123.tmp").touch()
-        >>> files.remove_unfinished(Path())
-        >>> Path(".note.txt.0123.tmp").exists()
-        False
-    """
+    """Remove the temporary files and folders that a killed process left in a folder and below it."""
     for path in list(folder.rglob(".*.tmp")):
         _delete(path)
 

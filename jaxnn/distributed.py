@@ -80,9 +80,6 @@ def barrier() -> None:
     """Within `data_parallel`, wait for all processes, before they compile.
 
     Gloo, which connects CPUs, gives up the first communication if a process is half a minute late; later ones wait.
-
-    Example:
-        >>> distributed.barrier()  # a single process does not wait
     """
     if jax.process_count() > 1:
         ones = sharding.from_local(np.ones(jax.local_device_count(), np.float32))
@@ -91,19 +88,7 @@ def barrier() -> None:
 
 @contextlib.contextmanager
 def report_lost_peers() -> Iterator[None]:
-    """A context that turns the failure of a computation with other processes into an error that names the likely cause.
-
-    Yields:
-        None.
-
-    Raises:
-        ConnectionError: another process has ended or is unreachable.
-
-    Example:
-        >>> with distributed.report_lost_peers():
-        ...     print(jnp.ones(2).sum())
-        2.0
-    """
+    """Turn the failure of a computation with other processes into a ConnectionError that names the likely cause."""
     try:
         yield
     except jax.errors.JaxRuntimeError as error:
@@ -116,18 +101,7 @@ def report_lost_peers() -> Iterator[None]:
 
 
 def exit_on_failure(status: int) -> int:
-    """End this process at once if it failed and is one of several: a normal exit would wait for the others.
-
-    Args:
-        status: the exit status.
-
-    Returns:
-        The same, unless the process ends.
-
-    Example:
-        >>> distributed.exit_on_failure(0)
-        0
-    """
+    """End this process at once if it failed and is one of several: a normal exit would wait for the others."""
     if status and jax.distributed.is_initialized() and jax.process_count() > 1:
         sys.stdout.flush()
         sys.stderr.flush()
@@ -136,18 +110,7 @@ def exit_on_failure(status: int) -> int:
 
 
 def all_gather(tree: Any) -> Any:
-    """The whole of arrays that are split over the devices of several processes.
-
-    Args:
-        tree: JAX arrays.
-
-    Returns:
-        NumPy arrays, the same in every process.
-
-    Example:
-        >>> type(distributed.all_gather(jnp.ones(2))).__name__
-        'ndarray'
-    """
+    """The whole of arrays that are split over the devices of several processes."""
 
     def whole(leaf: Any) -> np.ndarray:
         if isinstance(leaf, Array) and not leaf.is_fully_addressable and not leaf.is_fully_replicated:
@@ -158,18 +121,7 @@ def all_gather(tree: Any) -> Any:
 
 
 def broadcast_scalar(value: float) -> float:
-    """Broadcast the value of process 0 to all processes, so that they take the same decisions.
-
-    Args:
-        value: that of this process.
-
-    Returns:
-        That of process 0.
-
-    Example:
-        >>> distributed.broadcast_scalar(0.25)
-        0.25
-    """
+    """Broadcast the value of process 0 to all processes, so that they take the same decisions."""
     if jax.process_count() == 1:
         return value
     return float(multihost_utils.broadcast_one_to_all(np.float32(value)))

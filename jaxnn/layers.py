@@ -29,19 +29,7 @@ class Weights(TypedDict):
 
 
 def dot_general(x: Array, w: Array) -> Array:
-    """The product `x W^T` as one matrix product.
-
-    Args:
-        x: f32[..., in].
-        w: f32[out, in].
-
-    Returns:
-        [..., out], summed in at least float32.
-
-    Example:
-        >>> print(layers.dot_general(jnp.array([1.0, 2.0]), jnp.array([[1.0, 1.0], [0.0, 3.0]])))
-        [3. 6.]
-    """
+    """The product `x W^T` as one matrix product."""
     return jax.lax.dot_general(x, w, (((x.ndim - 1,), (1,)), ((), ())), preferred_element_type=_sum_dtype(x, w))
 
 
@@ -51,18 +39,6 @@ def dot_as_sum(x: Array, w: Array) -> Array:
     For one small network on a CPU, where calling a matrix product costs more than its few multiplications: the compiler
     fuses the sum with the operations around it. Not for `vmap` over many networks, whose products are one large one.
     Sizes that are symbols in an exported function count as large.
-
-    Args:
-        x: f32[..., in].
-        w: f32[out, in].
-
-    Returns:
-        [..., out], summed in at least float32.
-
-    Example:
-        >>> x, w = jnp.array([1.0, 2.0]), jnp.array([[1.0, 1.0], [0.0, 3.0]])
-        >>> print(layers.dot_as_sum(x, w), "dot_general" in str(jax.make_jaxpr(layers.dot_as_sum)(x, w)))
-        [3. 6.] False
     """
     if not all(isinstance(size, int) for size in x.shape) or math.prod(x.shape) * w.shape[0] > SMALL:
         return dot_general(x, w)

@@ -9,23 +9,7 @@ __all__ = ["accuracy", "confusion", "recall"]
 
 
 def correct(scores: Array, labels: Array) -> Array:
-    """Whether the highest score is the right class's; of equal scores the lowest class number is taken.
-
-    Args:
-        scores: f32[..., C].
-        labels: int[...].
-
-    Returns:
-        bool[...].
-
-    Raises:
-        TypeError: `labels` is not integer.
-        ValueError: the leading axes differ.
-
-    Example:
-        >>> print(metrics.correct(jnp.array([[0.1, 0.9], [0.8, 0.2]]), jnp.array([1, 1])))
-        [ True False]
-    """
+    """Whether the highest score is the right class's; of equal scores the lowest class number is taken."""
     scores, labels = jnp.asarray(scores), jnp.asarray(labels)
     _expect_integer("correct: labels", labels)
     if scores.ndim == 0 or scores.shape[:-1] != labels.shape:

@@ -75,33 +75,12 @@ def _over(axis: str, devices: Sequence[Any] | None) -> contextlib.AbstractContex
 
 
 def axis_size(axis: str = DATA) -> int:
-    """The number of devices over which the current mesh splits an axis.
-
-    Args:
-        axis: `DATA` or `MODELS`.
-
-    Returns:
-        A number; 1 without a mesh or without such an axis.
-
-    Example:
-        >>> sharding.axis_size()
-        1
-    """
+    """The number of devices over which the current mesh splits an axis."""
     return jax.sharding.get_abstract_mesh().shape.get(axis, 1)
 
 
 def check_batch_size(batch_size: int) -> None:
-    """Check that a batch can be split into equal parts, one per device.
-
-    Args:
-        batch_size: examples per step.
-
-    Raises:
-        ValueError: it cannot; the message names the nearest sizes that can.
-
-    Example:
-        >>> sharding.check_batch_size(100)  # without a mesh every size can
-    """
+    """Check that a batch can be split into equal parts, one per device."""
     devices = axis_size()
     if batch_size % devices:
         below, above = batch_size // devices * devices, -(-batch_size // devices) * devices
@@ -128,18 +107,7 @@ def replicate_inside(tree: Any) -> Any:
 
 
 def replicate(tree: Any) -> Any:
-    """Put arrays on the devices, whole on each of them.
-
-    Args:
-        tree: numbers, NumPy arrays or JAX arrays, in every process the same.
-
-    Returns:
-        JAX arrays; without a mesh, on the default device.
-
-    Example:
-        >>> sharding.replicate({"rate": 0.1})["rate"].is_fully_replicated
-        True
-    """
+    """Put arrays on the devices, whole on each of them."""
     if jax.sharding.get_abstract_mesh().empty:
         return jax.tree.map(jnp.asarray, tree)
     everywhere = NamedSharding(jax.sharding.get_mesh(), PartitionSpec())
@@ -158,18 +126,7 @@ def replicate(tree: Any) -> Any:
 
 
 def from_local(tree: Any) -> Any:
-    """Put this process's part of a batch on its devices, an equal part on each.
-
-    Args:
-        tree: NumPy arrays; the batch is the parts of all processes in order.
-
-    Returns:
-        The batch as JAX arrays; without a mesh, on the default device.
-
-    Example:
-        >>> sharding.from_local(np.zeros((8, 2))).shape
-        (8, 2)
-    """
+    """Put this process's part of a batch on its devices, an equal part on each."""
     if jax.sharding.get_abstract_mesh().empty:
         return jax.tree.map(jax.device_put, tree)
     parts = NamedSharding(jax.sharding.get_mesh(), PartitionSpec(DATA))

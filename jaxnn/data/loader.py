@@ -194,28 +194,7 @@ def sequential_batches(
 
 
 def open_examples(source: Source, split: str, *, memory_share: float = 0.5) -> Examples:
-    """The examples of a prepared data set: decoded into memory if they fit, else read during training.
-
-    Args:
-        source: a prepared set.
-        split: "train", or a part of it as TFDS writes it: "train[:90%]".
-        memory_share: the largest fraction of the memory that they may take.
-
-    Returns:
-        `InMemory` or `OnDisk`.
-
-    Raises:
-        ValueError: `memory_share` is not in [0, 1], or it is not a set of labelled uint8 images of one size.
-        OSError: a file is missing or damaged.
-
-    Example:
-        >>> from jaxnn.data import loader
-        >>> found = tfds.find("tiny", Path("prepared"))
-        >>> type(loader.open_examples(found, "train")).__name__
-        'InMemory'
-        >>> type(loader.open_examples(found, "train", memory_share=0.0)).__name__
-        'OnDisk'
-    """
+    """The examples of a prepared data set: decoded into memory if they fit, else read during training."""
     if not 0 <= memory_share <= 1:
         raise ValueError(f"memory_share must be from 0 to 1, got {memory_share}")
     examples = OnDisk(source, split)

@@ -1,8 +1,4 @@
-"""Gradient descent on a function of a few variables, from many starts and with many step sizes at once.
-
-Examples start from:
-    >>> from jaxnn.inspect import descent
-"""
+"""Gradient descent on a function of a few variables, from many starts and with many step sizes at once."""
 
 from __future__ import annotations
 
@@ -60,7 +56,7 @@ def descend(function: Function, start: ArrayLike, rate: ArrayLike, momentum: Arr
     Source: Polyak 1964, "Some methods of speeding up the convergence of iteration methods" (momentum).
 
     Example:
-        >>> path = descent.descend(lambda x: (x - 1) ** 2 + 1, 6.0, 0.05, steps=1000)
+        >>> path = inspect.descend(lambda x: (x - 1) ** 2 + 1, 6.0, 0.05, steps=1000)
         >>> print(path.points[:3], f"{path.end:.3f} {path.values[-1]:.3f}")
         [6.   5.5  5.05] 1.000 1.000
     """
@@ -113,7 +109,7 @@ def descend_many(
         TypeError, ValueError: as `descend`, or the shapes of `rates` and `momentum` do not match.
 
     Example:
-        >>> paths = descent.descend_many(lambda x: x**2, [1.0, 2.0, 3.0], [0.1, 0.5], steps=4)
+        >>> paths = inspect.descend_many(lambda x: x**2, [1.0, 2.0, 3.0], [0.1, 0.5], steps=4)
         >>> paths.points.shape, paths.end[:, 1].tolist()
         ((3, 2, 5), [0.0, 0.0, 0.0])
     """
@@ -135,24 +131,6 @@ def basins(
 
     Formula: the nearest minimum, if the last point is within `tolerance` of it and the last step was no longer than
     `tolerance`; else none.
-
-    Args:
-        function, starts, rates, momentum, steps: as `descend_many`.
-        minima: f32[M, *D], such as those of `local_minima`.
-        tolerance: a distance.
-
-    Returns:
-        i32[S, H]: the index of the minimum, or -1 if the descent has not converged to any of them.
-
-    Raises:
-        TypeError, ValueError: as `descend_many`, or `minima` and `starts` differ in the shape of a point.
-
-    Example:
-        >>> f = lambda x: (x**2 - 1) ** 2
-        >>> print(descent.basins(f, [-0.5, 0.5, 2.0], [0.1], minima=[-1.0, 1.0], steps=200))
-        [[0]
-         [1]
-         [0]]
     """
     starts, rates, momentum = _settings("basins", starts, rates, momentum)
     places = _floating(minima)
@@ -162,25 +140,7 @@ def basins(
 
 
 def local_minima(function: Function, low: float, high: float, *, samples: int = 2000) -> Array:
-    """The local minima of a function of one number inside an interval.
-
-    Where the derivative changes from negative to positive between two samples, bisection finds its zero.
-
-    Args:
-        function: f32[] to f32[].
-        low, high: the interval.
-        samples: number of samples; of two minima closer than their spacing one may be missed.
-
-    Returns:
-        f32[M], in increasing order; M may be 0.
-
-    Raises:
-        ValueError: the interval is empty, or there are fewer than two samples.
-
-    Example:
-        >>> print(descent.local_minima(lambda x: x * jnp.sin(x), 0, 15))
-        [ 4.913 11.086]
-    """
+    """The local minima of a function of one number inside an interval."""
     if not low < high or samples < 2:
         raise ValueError(f"local_minima: expected low < high and samples >= 2, got {low}, {high} and {samples}")
     slope = jax.jit(jax.vmap(jax.grad(function)))
@@ -198,19 +158,7 @@ def local_minima(function: Function, low: float, high: float, *, samples: int = 
 
 
 def steps_to_reach(values: ArrayLike, target: ArrayLike) -> np.ndarray:
-    """Number of steps after which a descent stays at or below a target value.
-
-    Args:
-        values: f[..., steps + 1], of one descent or many.
-        target: f[] or broadcastable to the values.
-
-    Returns:
-        int[...]: the first step after which no value is above the target (or NaN); steps + 1 if the last one is.
-
-    Example:
-        >>> print(descent.steps_to_reach([9.0, 4.0, 2.0, 1.0, 0.5], target=2.0))
-        2
-    """
+    """Number of steps after which a descent stays at or below a target value."""
     above = ~(np.asarray(values) <= np.asarray(target))
     length = above.shape[-1]
     return np.where(above.any(-1), length - above[..., ::-1].argmax(-1), 0)

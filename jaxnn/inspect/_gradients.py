@@ -1,8 +1,4 @@
-"""Gradient checks, and statistics of the values and gradients of each layer of a network.
-
-Examples start from:
-    >>> from jaxnn.inspect import gradients
-"""
+"""Gradient checks, and statistics of the values and gradients of each layer of a network."""
 
 from __future__ import annotations
 
@@ -102,10 +98,10 @@ def check_gradient(
 
     Example:
         >>> w, cubes = jnp.array([1.0, -2.0]), lambda w: (w**3).sum()
-        >>> [checked] = gradients.check_gradient(cubes, w)
+        >>> [checked] = inspect.check_gradient(cubes, w)
         >>> checked.analytic, checked.max_error < 1e-7, checked.kinks
         (array([ 3., 12.]), True, 0)
-        >>> [wrong] = gradients.check_gradient(cubes, w, gradient=np.array([3.0, 10.0]))
+        >>> [wrong] = inspect.check_gradient(cubes, w, gradient=np.array([3.0, 10.0]))
         >>> wrong.max_error > 0.1
         True
     """
@@ -171,7 +167,7 @@ def layer_outputs(params: Sequence[layers.Weights], x: ArrayLike, activation: Ca
 
     Example:
         >>> params = models.mlp(4, (5,), 3).init(jax.random.key(0))
-        >>> [h.shape for h in gradients.layer_outputs(params, jnp.ones((2, 4)), jax.nn.relu)]
+        >>> [h.shape for h in inspect.layer_outputs(params, jnp.ones((2, 4)), jax.nn.relu)]
         [(2, 5), (2, 3)]
     """
     x = jnp.asarray(x)
@@ -228,7 +224,7 @@ def layer_statistics(
 
     Example:
         >>> params = models.mlp(4, (5,), 3).init(jax.random.key(0))
-        >>> found = gradients.layer_statistics(params, jnp.ones((2, 4)), jnp.tanh)
+        >>> found = inspect.layer_statistics(params, jnp.ones((2, 4)), jnp.tanh)
         >>> found.std.shape, found.dead.tolist()
         ((2,), [0.0, 0.0])
     """
@@ -259,18 +255,7 @@ def layer_statistics(
 
 
 def distinct_neurons(weights: Array) -> Array:
-    """Number of distinct neurons of a layer, judged by their incoming weights.
-
-    Args:
-        weights: f32[out, in], `W` of one layer.
-
-    Returns:
-        i32[]: 1 if all are equal, as they remain after an initialization that does not break symmetry.
-
-    Example:
-        >>> print(jax.jit(gradients.distinct_neurons)(jnp.zeros((5, 2))))
-        1
-    """
+    """Number of distinct neurons of a layer, judged by their incoming weights."""
     equal = (weights[:, None] == weights[None]).all(-1)
     earlier = jnp.tril(jnp.ones(equal.shape, bool), -1)
     return (~(equal & earlier).any(1)).sum(dtype=jnp.int32)

@@ -196,23 +196,7 @@ def nnx_model(make: Callable[[nnx.Rngs], nnx.Module], inputs: _Inputs) -> Model 
 
 
 def params_to_linen(params: Sequence[Weights], names: Sequence[str] | None = None) -> dict[str, Any]:
-    """The parameters of an `mlp` as the variables of a Linen module with a `Dense` for each layer.
-
-    Args:
-        params: of the `mlp`: w[..., out, in] and b[..., out] for each layer; leading axes, as of a sweep, are kept.
-        names: of the layers; by default "Dense_0", "Dense_1", ..., the names in a compact module.
-
-    Returns:
-        {"params": {name: {"kernel": [..., in, out], "bias": [..., out]}}}, with the same values.
-
-    Raises:
-        ValueError: the number of names is not the number of layers.
-
-    Example:
-        >>> variables = params_to_linen(models.linear(4, 3).init(jax.random.key(0)))
-        >>> variables["params"]["Dense_0"]["kernel"].shape
-        (4, 3)
-    """
+    """The parameters of an `mlp` as the variables of a Linen module with a `Dense` for each layer."""
     names = [f"Dense_{i}" for i in range(len(params))] if names is None else names
     if len(names) != len(params):
         raise ValueError(f"params_to_linen: {len(names)} names given to {len(params)} layers")
@@ -221,23 +205,7 @@ def params_to_linen(params: Sequence[Weights], names: Sequence[str] | None = Non
 
 
 def params_from_linen(variables: Mapping[str, Any]) -> list[Weights]:
-    """The variables of a Linen module that consists of `Dense` layers as the parameters of an `mlp`.
-
-    Args:
-        variables: {"params": {name: {"kernel": [..., in, out], "bias": [..., out]}}}, or the value of "params". Layers
-            are ordered by the numbers in their names: "Dense_9" before "Dense_10".
-
-    Returns:
-        A list of {"w": [..., out, in], "b": [..., out]}, with the same values.
-
-    Raises:
-        ValueError: a layer is not a `Dense` with a bias, or the layers do not fit together.
-
-    Example:
-        >>> [layer] = params_from_linen({"params": {"Dense_0": {"kernel": jnp.ones((4, 3)), "bias": jnp.zeros(3)}}})
-        >>> layer["w"].shape
-        (3, 4)
-    """
+    """The variables of a Linen module that consists of `Dense` layers as the parameters of an `mlp`."""
     layers = variables.get("params", variables)
 
     params: list[Weights] = []

@@ -1,8 +1,4 @@
-"""Data sets: class counts, pixel values, and the effect of preprocessing on points and images.
-
-Examples start from:
-    >>> from jaxnn.plots import dataset
-"""
+"""Data sets: class counts, pixel values, and the effect of preprocessing on points and images."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -20,22 +16,7 @@ from jaxnn.plots._style import BLUE, GRAY, GREEN, ORANGE, STYLE, VERMILION, new_
 def class_counts(
     counts: Mapping[str, ArrayLike], names: Sequence[str], title: str = "Examples of each class"
 ) -> Figure:
-    """The number of examples of each class in each split.
-
-    Args:
-        counts: int[C] for each of up to three splits.
-        names: C class names.
-        title: of the figure.
-
-    Returns: a figure.
-
-    Example:
-        >>> digits = load("digits")
-        >>> counts = {"train": np.bincount(digits.train.labels), "test": np.bincount(digits.test.labels)}
-        >>> figure = dataset.class_counts(counts, list("0123456789"))
-        >>> figure.get_suptitle()
-        'Examples of each class'
-    """
+    """The number of examples of each class in each split."""
     for split, values in counts.items():
         if np.shape(values) != (len(names),):
             raise ValueError(f"counts of {split} have shape {np.shape(values)}, expected ({len(names)},)")
@@ -57,22 +38,7 @@ def class_counts(
 
 @matplotlib.rc_context(STYLE)
 def pixel_values(histograms: Mapping[str, ArrayLike], means: Sequence[ArrayLike], title: str) -> Figure:
-    """The distribution of the pixel values in each split and channel, with the means.
-
-    Args:
-        histograms: for each split the fractions f[channels, V] of the values 0 to V - 1.
-        means: f[channels] for each split, marked by a line.
-        title: of the figure.
-
-    Returns: a figure.
-
-    Example:
-        >>> inputs = load("digits").train.inputs
-        >>> fractions = np.bincount(inputs.ravel(), minlength=17)[None] / inputs.size
-        >>> figure = dataset.pixel_values({"train": fractions}, [[inputs.mean()]], "Pixel values of the digits")
-        >>> figure.get_suptitle()
-        'Pixel values of the digits'
-    """
+    """The distribution of the pixel values in each split and channel, with the means."""
     tables = {split: np.asarray(h, np.float64) for split, h in histograms.items()}
     shapes = {h.shape for h in tables.values()}
     if len(shapes) != 1 or any(h.ndim != 2 or len(h) not in (1, 3) for h in tables.values()):
@@ -101,20 +67,7 @@ def pixel_values(histograms: Mapping[str, ArrayLike], means: Sequence[ArrayLike]
 
 @matplotlib.rc_context(STYLE)
 def clouds(forms: Mapping[str, ArrayLike]) -> Figure:
-    """The same points before and after preprocessing, on equal axes, each form with its mean and spread.
-
-    Args:
-        forms: points f[N, 2] for each panel.
-
-    Returns: a figure. The ellipse is at two standard deviations along the principal directions; a point has the same
-        color in all panels, by the order of the first coordinate of the first form.
-
-    Example:
-        >>> points = np.random.default_rng(0).normal(size=(50, 2)) + 3
-        >>> figure = dataset.clouds({"raw": points, "centered": points - points.mean(0)})
-        >>> [axes.get_title(loc="left") for axes in figure.axes]
-        ['raw', 'centered']
-    """
+    """The same points before and after preprocessing, on equal axes, each form with its mean and spread."""
     points = {name: np.asarray(values, np.float64) for name, values in forms.items()}
     for name, values in points.items():
         if values.ndim != 2 or values.shape[1] != 2 or len(values) < 2:
@@ -139,20 +92,7 @@ def clouds(forms: Mapping[str, ArrayLike]) -> Figure:
 
 @matplotlib.rc_context(STYLE)
 def image_rows(rows: Mapping[str, ArrayLike], title: str) -> Figure:
-    """The same images before and after preprocessing, one row for each form, on a gray scale of its own.
-
-    Args:
-        rows: images f[N, H, W] for each row, all of one shape.
-        title: of the figure.
-
-    Returns: a figure.
-
-    Example:
-        >>> images = np.arange(32.0).reshape(2, 4, 4)
-        >>> figure = dataset.image_rows({"raw": images, "centered": images - images.mean(0)}, "Two images in two forms")
-        >>> len(figure.axes)
-        4
-    """
+    """The same images before and after preprocessing, one row for each form, on a gray scale of its own."""
     images = {name: np.asarray(values, np.float64) for name, values in rows.items()}
     shapes = {values.shape for values in images.values()}
     if len(shapes) != 1 or len(next(iter(shapes))) != 3:

@@ -1,10 +1,4 @@
-"""Gradient descent on a curve: points and slopes, the effect of the step size, and basins of attraction.
-
-Examples start from:
-    >>> from jaxnn.plots import descent
-    >>> x, path = np.linspace(-1, 3, 50), np.array([3.0, 2.0, 1.5, 1.25])
-    >>> curve = np.stack([x, (x - 1) ** 2])
-"""
+"""Gradient descent on a curve: points and slopes, the effect of the step size, and basins of attraction."""
 
 from collections.abc import Mapping, Sequence
 
@@ -25,22 +19,7 @@ _NONE = "#DDDDDD"
 
 @matplotlib.rc_context(STYLE)
 def descent_path(curve: ArrayLike, points: ArrayLike, values: ArrayLike, slopes: ArrayLike, rate: float) -> Figure:
-    """A descent on a curve with arrows for the derivative, beside the lengths of its steps.
-
-    Args:
-        curve: f[2, N], x and values of the function.
-        points: f[T], the points of the descent.
-        values: f[T], the function at the points.
-        slopes: f[T], the derivative at the points.
-        rate: the step size.
-
-    Returns: a figure.
-
-    Example:
-        >>> figure = descent.descent_path(curve, path, (path - 1) ** 2, 2 * (path - 1), rate=0.25)
-        >>> figure.get_suptitle()
-        'Gradient descent from x = 3 with a fixed step size of 0.25: the steps shrink with the slope'
-    """
+    """A descent on a curve with arrows for the derivative, beside the lengths of its steps."""
     line, path = _checked(curve, points, values, slopes)
     steps = np.abs(np.diff(path[0]))
     start = f"Gradient descent from x = {path[0, 0]:g}"
@@ -68,19 +47,7 @@ def descent_path(curve: ArrayLike, points: ArrayLike, values: ArrayLike, slopes:
 def descent_frame(
     curve: ArrayLike, points: ArrayLike, values: ArrayLike, slopes: ArrayLike, rate: float, step: int
 ) -> Figure:
-    """One frame of a descent: the points so far, the tangent at the last of them, and the next step.
-
-    Args:
-        curve, points, values, slopes, rate: as `descent_path`.
-        step: number of steps so far.
-
-    Returns: a figure, of the same size and axes for every step.
-
-    Example:
-        >>> figure = descent.descent_frame(curve, path, (path - 1) ** 2, 2 * (path - 1), rate=0.25, step=1)
-        >>> figure.get_suptitle()
-        'Gradient descent, step size 0.25: after 1 steps'
-    """
+    """One frame of a descent: the points so far, the tangent at the last of them, and the next step."""
     line, path = _checked(curve, points, values, slopes)
     if not 0 <= step < path.shape[1] - 1:
         raise ValueError(f"step is {step}, expected 0 to {path.shape[1] - 2}, the last that is followed by another")
@@ -104,24 +71,7 @@ def descent_frame(
 def step_sizes(
     curve: ArrayLike, paths: Mapping[str, ArrayLike], rates: ArrayLike, factors: ArrayLike, curvature: float
 ) -> Figure:
-    """Descents with several step sizes, above the convergence factor against the step size with 1/L and 2/L.
-
-    Args:
-        curve: f[2, N], x and values of the function.
-        paths: f[2, T] for each panel, the points of a descent and the values there.
-        rates: f[H], step sizes.
-        factors: f[H], the factor of the distance to the minimum in one step.
-        curvature: L, the second derivative at the minimum.
-
-    Returns: a figure.
-
-    Example:
-        >>> paths = {"step size 0.25": np.stack([path, (path - 1) ** 2])}
-        >>> rates = np.array([0.1, 0.25, 0.5, 0.9])
-        >>> figure = descent.step_sizes(curve, paths, rates, np.abs(1 - 2 * rates), curvature=2.0)
-        >>> len(figure.axes)
-        2
-    """
+    """Descents with several step sizes, above the convergence factor against the step size with 1/L and 2/L."""
     line = np.asarray(curve, np.float64)
     figure = new_figure("Gradient descent with several step sizes: slow, good, oscillating, diverging", 6.4)
     grid = figure.add_gridspec(2, len(paths), height_ratios=[3, 2.6])
@@ -165,25 +115,7 @@ def basin_map(
     bounds: ArrayLike,
     name: str = "f(x)",
 ) -> Figure:
-    """The minimum that every start reaches with every step size, below the curve.
-
-    Args:
-        curve: f[2, N], x and values of the function.
-        minima: f[M], x of its minima.
-        starts: f[S], evenly spaced.
-        rates: f[H], evenly spaced on a log scale.
-        found: int[S, H], the index of the minimum or -1.
-        bounds: f[M], 2/L of each minimum, above which no descent converges to it.
-        name: of the function.
-
-    Returns: a figure.
-
-    Example:
-        >>> starts, rates, found = np.array([-1.0, 0.0, 1.0]), np.array([0.1, 1.0, 10.0]), np.zeros((3, 3), int)
-        >>> figure = descent.basin_map(curve, [1.0], starts, rates, found, bounds=[1.0], name="(x - 1)^2")
-        >>> figure.get_suptitle()
-        'Which minimum of (x - 1)^2 gradient descent finds depends on the start and on the step size'
-    """
+    """The minimum that every start reaches with every step size, below the curve."""
     line, places = np.asarray(curve, np.float64), np.asarray(minima, np.float64)
     x, eta, which = np.asarray(starts, np.float64), np.asarray(rates, np.float64), np.asarray(found)
     colors = [_BASINS[i % len(_BASINS)] for i in range(len(places))]

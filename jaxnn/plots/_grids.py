@@ -1,8 +1,4 @@
-"""Grids of numbers: heat maps, confusion matrices, matrix equations.
-
-Examples start from:
-    >>> from jaxnn.plots import grids
-"""
+"""Grids of numbers: heat maps, confusion matrices, matrix equations."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -147,22 +143,7 @@ class Matrix(NamedTuple):
 
 @matplotlib.rc_context(STYLE)
 def equation(parts: Sequence[Matrix | str], title: str) -> Figure:
-    """An equation of matrices, such as W . x + b = scores, with the number in every cell, colored by it.
-
-    Each matrix has its own color scale.
-
-    Args:
-        parts: matrices, and signs such as "=".
-        title: of the figure.
-
-    Returns: a figure.
-
-    Example:
-        >>> w, x = np.array([[0.2, -0.5], [1.5, 1.3]]), np.array([56.0, 231.0])
-        >>> figure = grids.equation([grids.Matrix("W", w), "·", grids.Matrix("x", x)], "The score function")
-        >>> figure.get_suptitle()
-        'The score function'
-    """
+    """An equation of matrices, such as W . x + b = scores, with the number in every cell, colored by it."""
     arrays = [None if isinstance(part, str) else _as_matrix(part) for part in parts]
     tallest = max((len(a) for a in arrays if a is not None), default=0)
     if not tallest:

@@ -240,24 +240,7 @@ def overlay(original: ArrayLike, seen: ArrayLike, maps: ArrayLike, captions: Seq
 def image_table(
     images: Sequence[ArrayLike], names: Sequence[str], title: str, captions: Sequence[Sequence[str]] | None = None
 ) -> Figure:
-    """Named rows of images, such as examples of each class.
-
-    Args:
-        images: f[K, H, W, C] for each row with C 1 or 3; rows may differ in K alone. Values are scaled in each row from
-            0 (or the smallest, if negative) to the largest.
-        names: one for each row.
-        title: of the figure.
-        captions: for each row a text on each image.
-
-    Returns: a figure.
-
-    Example:
-        >>> digits = load("digits").train
-        >>> rows = [digits.inputs[digits.labels == label][:5] for label in (0, 1)]
-        >>> figure = plots.image_table(rows, ["zero", "one"], "Five of each")
-        >>> figure.get_suptitle()
-        'Five of each'
-    """
+    """Named rows of images, such as examples of each class."""
     rows = [np.asarray(row, np.float64) for row in images]
     shapes = {row.shape[1:] for row in rows}
     if len(shapes) != 1 or len(rows) != len(names) or any(row.ndim != 4 or not row.size for row in rows):

@@ -1,8 +1,4 @@
-"""Fully connected networks drawn as neurons and weights, and computations drawn as stages.
-
-Examples start from:
-    >>> from jaxnn.plots import networks
-"""
+"""Fully connected networks drawn as neurons and weights, and computations drawn as stages."""
 
 import itertools
 import math
@@ -121,24 +117,7 @@ class Stage(NamedTuple):
 
 @matplotlib.rc_context(STYLE)
 def pipeline(stages: Sequence[Stage], title: str, columns: int = 5) -> Figure:
-    """The stages of a computation, joined by signs, each with its shape, its type and its values.
-
-    Up to 12 numbers are bars, more are colors (red above zero, blue below) with their range; a single number is text.
-
-    Args:
-        stages: in reading order.
-        title: of the figure.
-        columns: stages in a row.
-
-    Returns: a figure.
-
-    Example:
-        >>> scores = np.array([3.2, 5.1, -1.7])
-        >>> stages = [networks.Stage("scores", "W x + b", scores), networks.Stage("loss", "sum of margins", 2.9)]
-        >>> figure = networks.pipeline(stages, "From scores to the loss")
-        >>> figure.get_suptitle()
-        'From scores to the loss'
-    """
+    """The stages of a computation, joined by signs, each with its shape, its type and its values."""
     if not stages or columns < 1:
         raise ValueError(f"pipeline: expected at least one stage and one column, got {len(stages)} and {columns}")
     rows = math.ceil(len(stages) / columns)

@@ -1,8 +1,7 @@
 """Decision regions in the plane, score planes, and the plane as a hidden layer transforms it.
 
 Examples start from:
-    >>> from jaxnn.plots import regions
-    >>> places, points = regions.plane(1.2, 30), data.toy.xor(50)
+    >>> places, points = plots.plane(1.2, 30), data.toy.xor(50)
     >>> scores = np.stack([places.prod(-1), -places.prod(-1)], axis=-1)
 """
 
@@ -74,7 +73,7 @@ def plane(limit: float, size: int) -> np.ndarray:
     Returns: f32[size, size, 2], rows from bottom to top.
 
     Example:
-        >>> places = regions.plane(1.0, 3)
+        >>> places = plots.plane(1.0, 3)
         >>> places.shape, places[0, 2].tolist(), places[2, 0].tolist()
         ((3, 3, 2), [1.0, -1.0], [-1.0, 1.0])
     """
@@ -99,7 +98,7 @@ def decision_regions(
     Returns: a figure.
 
     Example:
-        >>> figure = regions.decision_regions([regions.Regions(scores, *points, "exact")], "The four quadrants")
+        >>> figure = plots.decision_regions([plots.Regions(scores, *points, "exact")], "The four quadrants")
         >>> figure.get_suptitle().strip()
         'The four quadrants'
     """
@@ -123,22 +122,7 @@ def decision_regions(
 
 @matplotlib.rc_context(STYLE)
 def bent_plane(regions: Regions, bent: Bent, title: str, *, limit: float = 1.2) -> Figure:
-    """Decision regions in the plane, beside the same plane and grid as a hidden layer of two neurons transforms them.
-
-    Args:
-        regions: the left panel.
-        bent: the right panel.
-        title: of the figure.
-        limit: of the `plane` of both.
-
-    Returns: a figure, always of the same size, as frames need.
-
-    Example:
-        >>> bent = regions.Bent(places**2, points[0] ** 2, points[1], "squares")
-        >>> figure = regions.bent_plane(regions.Regions(scores, *points), bent, "A layer of two neurons")
-        >>> len(figure.axes)
-        2
-    """
+    """Decision regions in the plane, beside the plane and its grid as a hidden layer of two neurons transforms them."""
     grid = np.asarray(bent.grid, np.float64)
     if grid.ndim != 3 or grid.shape[-1] != 2 or not np.isfinite(grid).all():
         raise ValueError(f"bent_plane: grid must be finite [G, G, 2], got {list(grid.shape)}")
@@ -164,25 +148,7 @@ def bent_plane(regions: Regions, bent: Bent, title: str, *, limit: float = 1.2) 
 
 @matplotlib.rc_context(STYLE)
 def score_planes(w: ArrayLike, b: ArrayLike, points: ArrayLike, labels: ArrayLike, names: Sequence[str]) -> Figure:
-    """The scores of a linear classifier as planes over the inputs; beside them the decision regions.
-
-    A dashed line is where a score is zero, the arrow across it the weights, the direction in which the score grows.
-
-    Args:
-        w: f[C, 2] with C up to 6.
-        b: f[C].
-        points: f[N, 2].
-        labels: int[N], the classes of the points.
-        names: C class names.
-
-    Returns: a figure.
-
-    Example:
-        >>> w, b = np.eye(2), np.zeros(2)
-        >>> figure = regions.score_planes(w, b, *data.toy.gauss(20), ["right", "above"])
-        >>> len(figure.axes)
-        2
-    """
+    """The scores of a linear classifier as planes over the inputs; beside them the decision regions."""
     w, b, x, y = np.asarray(w, float), np.asarray(b, float), np.asarray(points, float), np.asarray(labels)
     classes = len(b)
     if w.shape != (classes, 2) or b.ndim != 1 or not 1 <= classes <= 6 or len(names) != classes:

@@ -1,8 +1,4 @@
-"""The inside of networks: activation functions, activations of layers, dropout masks, and the terms of losses.
-
-Examples start from:
-    >>> from jaxnn.plots import signals
-"""
+"""The inside of networks: activation functions, activations of layers, dropout masks, and the terms of losses."""
 
 from collections.abc import Mapping, Sequence
 
@@ -17,21 +13,7 @@ from jaxnn.plots._style import BLACK, BLUE, GRAY, GREEN, PAIRS, SKY, STYLE, VERM
 
 @matplotlib.rc_context(STYLE)
 def activation_functions(z: ArrayLike, values: Mapping[str, ArrayLike], slopes: Mapping[str, ArrayLike]) -> Figure:
-    """Activation functions above their derivatives.
-
-    Args:
-        z: f[N].
-        values: f[N] for each function.
-        slopes: f[N] for each function, its derivative; the background is shaded where it is below 0.05.
-
-    Returns: a figure.
-
-    Example:
-        >>> z = np.linspace(-3, 3, 50)
-        >>> figure = signals.activation_functions(z, {"tanh": np.tanh(z)}, {"tanh": 1 - np.tanh(z) ** 2})
-        >>> len(figure.axes)
-        2
-    """
+    """Activation functions above their derivatives."""
     x = np.asarray(z, np.float64)
     figure = new_figure("Activation functions and their derivatives: shaded where almost no gradient comes back", 5.0)
     axes = figure.subplots(2, len(values), sharex=True, sharey="row", squeeze=False)
@@ -54,21 +36,7 @@ def activation_functions(z: ArrayLike, values: Mapping[str, ArrayLike], slopes: 
 
 @matplotlib.rc_context(STYLE)
 def layer_histograms(title: str, rows: Mapping[str, Sequence[ArrayLike]], layers: Sequence[int]) -> Figure:
-    """Histograms of activations: a row for each initialization rule, a column for each layer.
-
-    Args:
-        title: of the figure.
-        rows: for each rule the values of each layer, of any shape.
-        layers: the numbers of the layers, as captions.
-
-    Returns: a figure.
-
-    Example:
-        >>> values = np.random.default_rng(0).normal(size=(3, 100))
-        >>> figure = signals.layer_histograms("Activations", {"he": values, "0.01": values / 10}, layers=(1, 5, 10))
-        >>> len(figure.axes)
-        6
-    """
+    """Histograms of activations: a row for each initialization rule, a column for each layer."""
     figure = new_figure(title, 0.9 + 1.45 * len(rows))
     axes = figure.subplots(len(rows), len(layers), sharex=True, squeeze=False)
     for i, (name, values) in enumerate(rows.items()):
@@ -89,21 +57,7 @@ def layer_histograms(title: str, rows: Mapping[str, Sequence[ArrayLike]], layers
 
 @matplotlib.rc_context(STYLE)
 def dropout_masks(before: ArrayLike, after: ArrayLike, rate: float) -> Figure:
-    """The values of a layer for some examples before dropout, the mask, and the values after it.
-
-    Args:
-        before: f[N, H], a row for each example, a column for each neuron.
-        after: f[N, H], the same after dropout.
-        rate: the dropout rate, for the title.
-
-    Returns: a figure.
-
-    Example:
-        >>> before = jnp.ones((4, 16))
-        >>> figure = signals.dropout_masks(before, layers.dropout(jax.random.key(0), before, 0.5), rate=0.5)
-        >>> len(figure.axes) > 2
-        True
-    """
+    """The values of a layer for some examples before dropout, the mask, and the values after it."""
     values, passed = np.asarray(before, np.float64), np.asarray(after, np.float64)
     if values.ndim != 2 or values.shape != passed.shape:
         raise ValueError(f"dropout_masks: expected two of one shape [N, H], got {values.shape} and {passed.shape}")
@@ -138,25 +92,7 @@ def dropout_masks(before: ArrayLike, after: ArrayLike, rate: float) -> Figure:
 def margins(
     scores: ArrayLike, labels: Sequence[int], classes: Sequence[str], captions: Sequence[str], margin: float = 1.0
 ) -> Figure:
-    """The scores of each example as bars, with the terms of the SVM loss hatched.
-
-    The dashed line is the score of the right class minus the margin; a term is the part of a wrong score above it.
-
-    Args:
-        scores: f[N, C] with N up to 5.
-        labels: int[N], the right classes.
-        classes: C names.
-        captions: N texts.
-        margin: of the loss.
-
-    Returns: a figure.
-
-    Example:
-        >>> scores = [[3.2, 5.1, -1.7], [1.3, 4.9, 2.0]]
-        >>> figure = signals.margins(scores, [0, 1], ["cat", "car", "frog"], ["a cat", "a car"])
-        >>> figure.get_suptitle()
-        'SVM loss: what comes within the margin of the right score, or above it'
-    """
+    """The scores of each example as bars, with the terms of the SVM loss hatched."""
     s = np.asarray(scores, np.float64)
     if s.ndim != 2 or not 1 <= len(s) <= 5 or s.shape[1] != len(classes) or not len(labels) == len(captions) == len(s):
         raise ValueError(
@@ -195,20 +131,7 @@ def margins(
 
 @matplotlib.rc_context(STYLE)
 def softmax_steps(scores: ArrayLike, label: int, classes: Sequence[str]) -> Figure:
-    """The softmax loss step by step, as bars: scores, exponentials, probabilities, negative logarithms.
-
-    Args:
-        scores: f[C].
-        label: the right class.
-        classes: C names.
-
-    Returns: a figure.
-
-    Example:
-        >>> figure = signals.softmax_steps([3.2, 5.1, -1.7], 0, ["cat", "car", "frog"])
-        >>> len(figure.axes)
-        4
-    """
+    """The softmax loss step by step, as bars: scores, exponentials, probabilities, negative logarithms."""
     s = np.asarray(scores, np.float64)
     if s.shape != (len(classes),) or not 0 <= label < len(classes):
         raise ValueError(f"scores have shape {s.shape} and label is {label}, expected [{len(classes)}] and one of them")

@@ -1,8 +1,4 @@
-"""Metrics against the values of a setting, layers or epochs, with every seed or the range over the seeds.
-
-Examples start from:
-    >>> from jaxnn.plots import studies
-"""
+"""Metrics against the values of a setting, layers or epochs, with every seed or the range over the seeds."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -36,23 +32,7 @@ class Panel(NamedTuple):
 
 @matplotlib.rc_context(STYLE)
 def study(values: Sequence[float], panels: Sequence[Panel], title: str, xlabel: str, *, log: bool = False) -> Figure:
-    """Metrics against the values of a setting: a line through the medians over the seeds, a faint dot for every seed.
-
-    Args:
-        values: H values of the setting, in increasing order.
-        panels: side by side.
-        title: of the figure.
-        xlabel: the setting and its unit.
-        log: whether the setting is on a log scale; a first value of 0 is then drawn left of the others.
-
-    Returns: a figure.
-
-    Example:
-        >>> panel = plots.Panel({"test": [[0.8, 0.7], [0.9, 0.95]]}, "Accuracy", "fraction")  # two widths, two seeds
-        >>> figure = plots.study([2, 20], [panel], "More neurons", "hidden neurons", log=True)
-        >>> figure.axes[0].get_title(loc="left")
-        'Accuracy'
-    """
+    """Metrics against the values of a setting: a line through the medians over seeds, a faint dot for every seed."""
     if not panels:
         raise ValueError("study: panels is empty, expected at least one")
     x = np.asarray(values, np.float64)
@@ -111,23 +91,7 @@ def _compact(value: float) -> str:
 
 @matplotlib.rc_context(STYLE)
 def progress(steps: ArrayLike, panels: Sequence[Panel], title: str, xlabel: str, *, log: bool = False) -> Figure:
-    """Metrics along a run, as lines.
-
-    Args:
-        steps: f[T], in increasing order.
-        panels: side by side; each series is f[T].
-        title: of the figure.
-        xlabel: label of the steps.
-        log: whether the steps are on a log scale.
-
-    Returns: a figure.
-
-    Example:
-        >>> panel = plots.Panel({"sgd": [2.0, 1.0, 0.5], "momentum": [2.0, 0.7, 0.2]}, "Loss", "loss")
-        >>> figure = studies.progress([0, 10, 20], [panel], "Two optimizers", "step")
-        >>> len(figure.axes[0].lines)
-        2
-    """
+    """Metrics along a run, as lines."""
     x = np.asarray(steps, np.float64)
     if not panels or any(np.shape(series) != x.shape for panel in panels for series in panel.series.values()):
         raise ValueError(f"progress: expected panels of series [{len(x)}], as many values as steps")
@@ -142,22 +106,7 @@ def progress(steps: ArrayLike, panels: Sequence[Panel], title: str, xlabel: str,
 
 @matplotlib.rc_context(STYLE)
 def bars(values: Mapping[str, ArrayLike], title: str, xlabel: str, ylabel: str = "weight") -> Figure:
-    """Short vectors as bars on one scale, a panel for each.
-
-    Args:
-        values: f[N] by caption.
-        title: of the figure.
-        xlabel: label of the indices 1 to N.
-        ylabel: label of the values, with their unit.
-
-    Returns: a figure.
-
-    Example:
-        >>> weights = {"w1": [1, 0, 0, 0], "w2": [0.25, 0.25, 0.25, 0.25]}
-        >>> figure = studies.bars(weights, "One score, two penalties", "input")
-        >>> len(figure.axes)
-        2
-    """
+    """Short vectors as bars on one scale, a panel for each."""
     if not values or any(np.ndim(vector) != 1 for vector in values.values()):
         raise ValueError(f"bars: expected vectors [N], got {[np.shape(v) for v in values.values()]}")
     figure = new_figure(title, 3.4)
@@ -183,25 +132,7 @@ def bands(
     first: int = 1,
     height: float = 4.6,
 ) -> Figure:
-    """Quantities against layer or epoch: the median over seeds as a line, their range as a band.
-
-    Args:
-        title: of the figure.
-        panels: (title, label of x, label of y, {name: f[S, N]}) for each panel, one row for each seed. A name has one
-            color in all panels.
-        logarithmic: for each panel whether y is on a log scale.
-        lines: for each panel text and y of horizontal lines.
-        first: the first x.
-        height: in inches.
-
-    Returns: a figure.
-
-    Example:
-        >>> norms = np.random.default_rng(0).uniform(1, 2, (5, 8))  # five seeds, eight layers
-        >>> figure = plots.bands("Signals", [("Norms", "layer", "norm", {"he": norms, "xavier": norms / 2})])
-        >>> figure.axes[0].get_xlabel()
-        'layer'
-    """
+    """Quantities against layer or epoch: the median over seeds as a line, their range as a band."""
     figure = new_figure(title, height)
     row = row_of_axes(figure, len(panels))
     _draw_bands(row, [panel[3] for panel in panels], None, first)
@@ -230,25 +161,7 @@ def against_rate(
     logarithmic: Sequence[bool] = (),
     height: float = 4.6,
 ) -> Figure:
-    """Quantities against a hyper-parameter on a log scale, drawn as in `bands`.
-
-    Args:
-        title: of the figure.
-        x: f[H], the values of the hyper-parameter.
-        panels: (title, label of y, {name: f[H, S]}) for each panel; non-finite values are left out.
-        x_label: label of x.
-        marks: text and x of vertical lines.
-        logarithmic: for each panel whether y is on a log scale.
-        height: in inches.
-
-    Returns: a figure.
-
-    Example:
-        >>> panels = [("Loss", "loss", {"sgd": np.array([[2.0, 1.9], [0.5, 0.6], [3.0, 4.0]])})]
-        >>> figure = studies.against_rate("Learning rates", [0.01, 0.1, 1.0], panels, "learning rate")
-        >>> figure.axes[0].get_xscale()
-        'log'
-    """
+    """Quantities against a hyper-parameter on a log scale, drawn as in `bands`."""
     figure = new_figure(title, height)
     row = row_of_axes(figure, len(panels))
     transposed = [{name: np.transpose(np.asarray(v, np.float64)) for name, v in panel[2].items()} for panel in panels]

@@ -1,8 +1,4 @@
-"""The common style of all figures: size, colors, fonts, and how they are written to files.
-
-Examples start from:
-    >>> from jaxnn.plots import style
-"""
+"""The common style of all figures: size, colors, fonts, and how they are written to files."""
 
 import functools
 import io
@@ -48,20 +44,7 @@ STYLE: dict[Any, Any] = {
 
 
 def new_figure(title: str, height: float, *, layout: bool = True) -> Figure:
-    """An empty figure of the common width.
-
-    Args:
-        title: set at the top left.
-        height: in inches.
-        layout: whether a layout engine places the axes.
-
-    Returns: a figure without axes.
-
-    Example:
-        >>> figure = style.new_figure("A descriptive title", 4.0)
-        >>> figure.get_size_inches().tolist(), figure.axes
-        ([10.0, 4.0], [])
-    """
+    """An empty figure of the common width."""
     figure = Figure(figsize=(WIDTH, height), dpi=PIXELS / WIDTH, layout="constrained" if layout else None)
     figure.suptitle(title, x=0.01, ha="left", fontsize=13, fontweight="bold")
     return figure
@@ -86,18 +69,7 @@ def _chinese_font() -> str | None:
 
 
 def add_chinese(figure: Figure, text: str) -> bool:
-    """Add a short Chinese text at the top right if a Chinese font is installed and the title leaves room.
-
-    Args:
-        figure: a figure of `new_figure`.
-        text: the subject of the figure.
-
-    Returns: whether the text was added.
-
-    Example:
-        >>> style.add_chinese(style.new_figure("Scores " * 50, 3.0), "得分函数")  # no room
-        False
-    """
+    """Add a short Chinese text at the top right if a Chinese font is installed and the title leaves room."""
     font = _chinese_font()
     if font is None:
         return False

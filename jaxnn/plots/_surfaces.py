@@ -1,10 +1,8 @@
 """Functions of two variables and losses on a plane, as surfaces and contours with the paths of descents.
 
 Examples start from:
-    >>> from jaxnn.plots import surfaces
     >>> x1, x2 = np.linspace(-2, 2, 15), np.linspace(-1, 1, 12)
     >>> values = x1[:, None] ** 2 + 5 * x2[None] ** 2
-    >>> path = np.array([[2.0, 1.0], [1.0, -0.5], [0.5, 0.2]])
 """
 
 from collections.abc import Mapping
@@ -34,24 +32,7 @@ def descent_surface(
     gradient: ArrayLike,
     title: str,
 ) -> Figure:
-    """A function of two variables as a surface and as contours, with descents and the components of one gradient.
-
-    Args:
-        x1, x2: f[N1], f[N2], the axes of the grid.
-        values: f[N1, N2], the function on it.
-        paths: f[T, 3] for each descent: x1, x2 and the value there.
-        at: f[2], the point whose gradient is drawn.
-        gradient: f[2], the partial derivatives there.
-        title: of the figure.
-
-    Returns: a figure.
-
-    Example:
-        >>> paths = {"descent": np.column_stack([path, path[:, 0] ** 2 + 5 * path[:, 1] ** 2])}
-        >>> figure = surfaces.descent_surface(x1, x2, values, paths, at=[1.0, 0.5], gradient=[2.0, 5.0], title="A bowl")
-        >>> len(figure.axes)
-        2
-    """
+    """A function of two variables as a surface and as contours, with descents and the components of one gradient."""
     a, b, z = _grid(x1, x2, values)
     place, slope = np.asarray(at, np.float64), np.asarray(gradient, np.float64)
     figure = new_figure(title, 5.2)
@@ -96,26 +77,7 @@ def valley(
     limit: int,
     floor: float,
 ) -> Figure:
-    """Descents in a narrow valley, their values step by step, and the steps needed for every rate and momentum.
-
-    Args:
-        x1, x2, values: as `descent_surface`.
-        paths: points f[T, 2] for each descent.
-        losses: values f[T] for each descent.
-        rates, momenta: f[H], f[M].
-        steps: int[M, H], steps to arrive.
-        limit: number of steps that stands for "never".
-        floor: the lowest value shown.
-
-    Returns: a figure.
-
-    Example:
-        >>> steps, rates, momenta = np.array([[90, 30], [40, 20]]), [0.01, 0.1], [0.0, 0.9]
-        >>> paths, losses = {"descent": path}, {"descent": [9.0, 2.25, 0.45]}
-        >>> figure = surfaces.valley(x1, x2, values, paths, losses, rates, momenta, steps, limit=100, floor=0.1)
-        >>> len(figure.axes)
-        4
-    """
+    """Descents in a narrow valley, their values step by step, and the steps needed for every rate and momentum."""
     a, b, z = _grid(x1, x2, values)
     count = np.where(np.asarray(steps) >= limit, np.nan, np.asarray(steps, np.float64))
     figure = new_figure("A narrow valley: momentum keeps going along it and calms down across it", 7.6)

@@ -35,37 +35,14 @@ FILES = ("train_inputs.npy", "train_labels.npy", "test_inputs.npy", "test_labels
 
 
 def cache_dir(chosen: str | os.PathLike[str] | None = None) -> Path:
-    """The folder of decoded data sets.
-
-    Args:
-        chosen: The user's choice, or None.
-
-    Returns:
-        The argument, else $JAXNN_CACHE_DIR, else $XDG_CACHE_HOME/jaxnn, else ~/.cache/jaxnn.
-
-    Example:
-        >>> tfds.cache_dir("decoded").as_posix()
-        'decoded'
-    """
+    """The folder of decoded data sets."""
     if chosen := chosen or os.environ.get("JAXNN_CACHE_DIR"):
         return Path(chosen).expanduser()
     return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "jaxnn"
 
 
 def cache_entries(cache: Path, name: str) -> list[Path]:
-    """All cache entries of a data set, of any source and in any condition.
-
-    Args:
-        cache: The folder of decoded data sets, as from `cache_dir`.
-        name: The name of the data set.
-
-    Returns:
-        The folders of the entries, sorted.
-
-    Example:
-        >>> tfds.cache_entries(Path("empty"), "cifar10")
-        []
-    """
+    """All cache entries of a data set, of any source and in any condition."""
     return sorted(
         folder
         for folder in (cache / name).glob("*/*")

@@ -33,41 +33,12 @@ class Source(NamedTuple):
 
 
 def data_dir(chosen: str | os.PathLike[str] | None = None) -> Path:
-    """The folder of prepared sets.
-
-    Args:
-        chosen: The user's choice, or None.
-
-    Returns:
-        The argument, else $TFDS_DATA_DIR, else ~/tensorflow_datasets.
-
-    Example:
-        >>> tfds.data_dir("sets").as_posix()
-        'sets'
-    """
+    """The folder of prepared sets."""
     return Path(chosen or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets").expanduser()
 
 
 def find(name: str, data_dir: Path) -> Source | None:
-    """The newest prepared version of a data set.
-
-    Args:
-        name: "name" or "name/config".
-        data_dir: The folder of prepared sets.
-
-    Returns:
-        The prepared set, or None if there is none.
-
-    Raises:
-        ValueError: The set is prepared in several configurations, and `name` does not say which.
-
-    Example:
-        >>> found = tfds.find("tiny", Path("prepared"))
-        >>> found.name, found.folder.as_posix()
-        ('tiny', 'prepared/tiny/1.0.0')
-        >>> print(tfds.find("tiny", Path("elsewhere")))
-        None
-    """
+    """The newest prepared version of a data set."""
     versions = [path.parent for path in (data_dir / name).glob(f"*/{INFO}") if _is_version(path.parent.name)]
     if versions:
         folder = max(versions, key=lambda path: [int(part) for part in path.name.split(".")])
@@ -83,37 +54,14 @@ def find(name: str, data_dir: Path) -> Source | None:
 
 
 def names() -> list[str]:
-    """The names of all data sets that TFDS knows, of any kind.
-
-    Returns:
-        Their names.
-
-    Example:
-        >>> {"cifar10", "mnist"} <= set(tfds.names())
-        True
-    """
+    """The names of all data sets that TFDS knows, of any kind."""
     import tensorflow_datasets as tfds
 
     return tfds.list_builders(with_community_datasets=False)
 
 
 def prepare(name: str, data_dir: Path) -> Source:
-    """Download a data set and prepare it as array_record files: CIFAR-10 and CIFAR-100 without TensorFlow.
-
-    TFDS's own code for the other image sets needs TensorFlow.
-
-    Args:
-        name: "name" or "name/config", known to TFDS.
-        data_dir: The folder of prepared sets.
-
-    Returns:
-        The prepared set.
-
-    Raises:
-        ValueError: The configuration is missing or unknown.
-        ImportError: TensorFlow is needed and not installed.
-        OSError: The download failed, the archive is damaged, or `data_dir` cannot be written.
-    """
+    """Download a data set and prepare it as array_record files: CIFAR-10 and CIFAR-100 without TensorFlow."""
     import tensorflow_datasets as tfds
 
     base, _, configuration = name.partition("/")
