@@ -52,27 +52,6 @@ def read_folder(folder: Path, size: int | None = None) -> ReadResult:
 
     Images may have any format that Pillow reads; they are rotated upright (EXIF) and transparency becomes white. If
     their sizes differ, they are cropped to the central square and resized. They are gray if all are gray, else RGB.
-
-    Args:
-        folder: holds a folder named after each class; images may lie in subfolders. Hidden files are ignored.
-        size: pixels of each side; by default the images' own size if they have one in common, else `SIZE`.
-
-    Returns:
-        The images uint8[N, H, W, C], classes sorted by name; files that are not images are skipped.
-
-    Raises:
-        OSError: there is no such folder.
-        ValueError: there are fewer than two classes, or one without images.
-
-    Example:
-        >>> from PIL import Image
-        >>> from jaxnn.data import _files as files
-        >>> for name in ("cat", "dog"):
-        ...     Path("photos", name).mkdir(parents=True)
-        ...     Image.new("RGB", (8, 8), "teal").save(Path("photos", name, "0.png"))
-        >>> found = files.read_folder(Path("photos"))
-        >>> found.classes, found.examples.inputs.shape, found.examples.labels.tolist()
-        (('cat', 'dog'), (2, 8, 8, 3), [0, 1])
     """
     if not folder.is_dir():
         raise FileNotFoundError(f"{folder}: there is no such folder")
@@ -108,30 +87,7 @@ def read_folder(folder: Path, size: int | None = None) -> ReadResult:
 
 
 def read_csv(file: Path, label: str | None) -> ReadResult:
-    """Read a table with a column of classes and otherwise numeric columns.
-
-    Args:
-        file: UTF-8, with a header line.
-        label: the name of the column of the classes.
-
-    Returns:
-        The examples f32[N, columns], in the order of the file; rows with a value that is not a number, without a class
-        or of the wrong length are skipped. Classes are sorted, as numbers if all are whole numbers, else as text.
-
-    Raises:
-        OSError: there is no such file.
-        ValueError: the label is not a column, a column is not numeric, names repeat, or no row is left.
-
-    Example:
-        >>> from jaxnn.data import _files as files
-        >>> rows = ("a,b,species", "1,2,cat", "3,4,dog", "5,?,dog")
-        >>> np.savetxt("table.csv", rows, "%s")
-        >>> found = files.read_csv(Path("table.csv"), "species")
-        >>> found.classes, found.examples.inputs.tolist()
-        (('cat', 'dog'), [[1.0, 2.0], [3.0, 4.0]])
-        >>> found.describe_skipped()
-        '1 of 3 were skipped: row 4 (no number in b)'
-    """
+    """Read a table with a column of classes and otherwise numeric columns."""
     try:
         text = file.read_text(encoding="utf-8-sig")
         first, *lines = [row for row in csv.reader(io.StringIO(text), strict=True) if row] or [[]]
@@ -172,26 +128,7 @@ def read_csv(file: Path, label: str | None) -> ReadResult:
 
 
 def read_npz(file: Path) -> ReadResult:
-    """Read arrays: `inputs` and `labels`, or `x` and `y`, or `x_train`, `y_train`, `x_test` and `y_test`.
-
-    Args:
-        file: as `numpy.savez` writes it. Inputs are numbers [N, D], or bytes [N, H, W] or [N, H, W, C]; labels are
-            whole numbers or text [N].
-
-    Returns:
-        The examples, images as uint8[N, H, W, C], else f32[N, D]; rows with NaN or infinity are skipped.
-
-    Raises:
-        OSError: there is no such file.
-        ValueError: it is damaged, an array is missing, or has the wrong shape or type.
-
-    Example:
-        >>> from jaxnn.data import _files as files
-        >>> np.savez("arrays.npz", inputs=np.zeros((4, 3)), labels=np.array([5, 5, 6, 6]))
-        >>> found = files.read_npz(Path("arrays.npz"))
-        >>> found.classes, found.examples.labels.tolist()
-        (('5', '6'), [0, 0, 1, 1])
-    """
+    """Read arrays: `inputs` and `labels`, or `x` and `y`, or `x_train`, `y_train`, `x_test` and `y_test`."""
     content = file.read_bytes()
     try:
         with np.load(io.BytesIO(content), allow_pickle=False) as stored:
@@ -225,26 +162,7 @@ def read_npz(file: Path) -> ReadResult:
 
 
 def read_image(path: Path) -> Image.Image:
-    """Read an image of any format as 8-bit RGB, rotated upright (EXIF), with transparency as white.
-
-    Args:
-        path: the file.
-
-    Returns:
-        An image of mode RGB.
-
-    Raises:
-        OSError: there is no such file, or it cannot be read.
-        ValueError: it is not an image, is damaged, or is too large.
-
-    Example:
-        >>> from PIL import Image
-        >>> from jaxnn.data import _files as files
-        >>> Image.new("L", (4, 2), 100).save("gray.png")
-        >>> image = files.read_image(Path("gray.png"))
-        >>> image.mode, image.size, image.getpixel((0, 0))
-        ('RGB', (4, 2), (100, 100, 100))
-    """
+    """Read an image of any format as 8-bit RGB, rotated upright (EXIF), with transparency as white."""
     if not path.is_file():
         raise FileNotFoundError(f"{path}: there is no such file")
     try:

@@ -68,23 +68,7 @@ def run(
 def init_run(
     make_task: MakeTask, hparams: Hparams, key: Array, data: Data | Stream, *, epochs: int, select: str | None = None
 ) -> Run:
-    """The run before its first epoch; under `jax.eval_shape`, the shapes of a run to be restored from a file.
-
-    Args:
-        make_task, hparams, key, epochs, select: as `run`.
-        data: as `fit`.
-
-    Returns:
-        A `Run` with no epoch done; its history has room for `epochs`.
-
-    Raises:
-        ValueError: `select` is not in the history.
-
-    Example:
-        >>> run = training.init_run(task, h, key, data, epochs=5)
-        >>> int(run.epoch), run.history["loss"].shape
-        (0, (5,))
-    """
+    """The run before its first epoch; under `jax.eval_shape`, the shapes of a run to be restored from a file."""
     steps = data.steps if isinstance(data, Stream) else None
     return new_run(make_task, hparams, key, tuple(data.evaluate or ()), steps, epochs, select)
 
@@ -115,22 +99,7 @@ def train_until(
     select: str | None = None,
     patience: int | None = None,
 ) -> Run:
-    """Train on until `stop` epochs are done, patience is exhausted, or something is not finite.
-
-    Args:
-        make_task, hparams, key, data, batch_size, select, patience: as `run`.
-        progress: the run so far.
-        stop: i32[], traced; at most the epochs that the history has room for.
-
-    Returns:
-        The `Run`, with more epochs done.
-
-    Example:
-        >>> run = training.init_run(task, h, key, data, epochs=5)
-        >>> run = training.train_until(task, h, key, data, run, jnp.int32(2), batch_size=10)
-        >>> int(run.epoch), np.isnan(run.history["loss"]).tolist()
-        (2, [False, False, True, True, True])
-    """
+    """Train on until `stop` epochs are done, patience is exhausted, or something is not finite."""
     return advance(Options(make_task, batch_size, select, patience), hparams, key, data, progress, stop)
 
 

@@ -39,31 +39,7 @@ def run_grid(
     select: str | None = None,
     patience: int | None = None,
 ) -> Run:
-    """`run` for every setting with every key, side by side, as a pure function to be jitted.
-
-    The runs of one key go through the same batches in the same order, from the same initial weights where these do not
-    depend on the setting: the batch is fetched and prepared once, and the products of all settings with it are one
-    large product. Each run is the one that `run(make_task, setting, key, data, ...)` makes.
-
-    Args:
-        make_task: as `run`.
-        hparams: a pytree of numbers, each [H]: setting h is what is at place h of all of them.
-        keys: key[S].
-        data, epochs, batch_size, select, patience: as `run`. A run that has stopped waits until all have.
-
-    Returns:
-        A `Run` whose leaves have two more leading axes, [H, S, ...].
-
-    Raises:
-        TypeError, ValueError: as `run`; also a ValueError for settings of unequal lengths.
-
-    Example:
-        >>> rates, keys = {"rate": jnp.array([0.1, 0.5, 1.0])}, jax.random.split(key, 2)
-        >>> train = lambda h, keys: training.run_grid(task, h, keys, data, epochs=3, batch_size=10)
-        >>> runs = jax.eval_shape(jax.jit(train), rates, keys)
-        >>> runs.history["loss"].shape  # settings, seeds, epochs
-        (3, 2, 3)
-    """
+    """`run` for every setting with every key, side by side, as a pure function to be jitted."""
     _count_settings(hparams)
     check_options(epochs, batch_size, select, patience)
     check_data(data, batch_size)
@@ -137,12 +113,18 @@ def sweep(
     on_chunk: Callable[[Chunk, Any], None] | None = None,
     recall: Callable[[Chunk], Any] = lambda chunk: None,
 ) -> Any:
-    """Every setting with every seed, in chunks that fit in memory, each chunk by one compiled `run_grid`.
+    """Train every setting with every seed, in chunks that fit in memory, each chunk as one compiled program.
 
-    Within `sharding.model_parallel` the models of a chunk are spread over devices.
+    The runs of one seed go through the same batches in the same order, from the same initial weights where these do not
+    depend on the setting: the batch is fetched and prepared once, and the products of all settings with it are one
+    large product. Each run is the one that `run(make_task, setting, key, data, ...)` makes. Within
+    `sharding.model_parallel` the models of a chunk are spread over devices.
 
     Args:
-        make_task, hparams, keys, data, epochs, batch_size, select, patience: as `run_grid`.
+        make_task: as `run`.
+        hparams: a pytree of numbers, each [H]: setting h is what is at place h of all of them.
+        keys: key[S].
+        data, epochs, batch_size, select, patience: as `run`. A run that has stopped waits until all have.
         chunk: how many settings and how many seeds are trained together; by default `choose_chunk`. (1, 1) is a loop.
         keep: what to keep of each chunk's `Run`, such as `lambda run: run.history`; by default all of it but
             `state.key`, parameters of every run included.
@@ -153,7 +135,7 @@ def sweep(
         What is kept, as NumPy arrays [H, S, ...].
 
     Raises:
-        TypeError, ValueError: as `run_grid`; also a ValueError for a chunk below (1, 1).
+        TypeError, ValueError: as `run`; also a ValueError for settings of unequal lengths, and for a chunk below (1, 1).
 
     Example:
         >>> rates, keys = {"rate": jnp.array([0.1, 0.5, 1.0])}, jax.random.split(key, 2)
@@ -198,20 +180,6 @@ def choose_chunk(
     Runs of different seeds share nothing. Together they save the overhead of small operations, but where a step has
     work enough for the processor they only compete for its caches: on a CPU seeds are joined only while the batches
     and the parameters of all of them are small.
-
-    Args:
-        make_task, hparams, keys, data, batch_size: as `sweep`.
-        memory: bytes that may be used; by default a quarter of what the device has, on a CPU 1 GiB.
-
-    Returns:
-        (settings, seeds), at least (1, 1).
-
-    Example:
-        >>> rates, keys = {"rate": jnp.array([0.1, 0.5, 1.0])}, jax.random.split(key, 2)
-        >>> training.choose_chunk(task, rates, keys, data, 10)
-        (3, 2)
-        >>> training.choose_chunk(task, rates, keys, data, 10, memory=0)
-        (1, 1)
     """
     settings, seeds = _count_settings(hparams), len(keys)
     first = lambda hparams, keys: init_state(make_task(jax.tree.map(lambda a: a[0], hparams)), keys[0])
