@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from jaxnn.training import Data, Run, init_run, train_until
+from jaxnn.training import Data, Options, Run, init_run, train_until
 
 
 def trajectory(
@@ -42,7 +42,7 @@ def trajectory(
     data = jax.tree.map(jnp.asarray, data)
 
     def train_to(progress: Run, stop: Array) -> tuple[Run, Any]:
-        progress = train_until(make_task, hparams, key, data, progress, stop, batch_size=batch_size)
+        progress = train_until(Options(make_task, batch_size), hparams, key, data, progress, stop)
         return progress, progress.state.params
 
     start = init_run(make_task, hparams, key, data, epochs=stops[-1])

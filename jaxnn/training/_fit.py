@@ -14,7 +14,7 @@ from jax import Array
 from jaxnn import distributed, sharding
 from jaxnn.training._history import pad_history, should_continue, trim_history
 from jaxnn.training._nonfinite import diagnose, replay
-from jaxnn.training._run import advance, check_data, check_options, new_run
+from jaxnn.training._run import check_data, check_options, new_run, train_until
 from jaxnn.training._step import init_state, predict_scores
 from jaxnn.training._stream import stream_trainer
 from jaxnn.training._task import Data, Hparams, MakeTask, OnChunk, Options, Run, Stream, Timing, Trainer
@@ -124,11 +124,11 @@ def fit(
 
 
 _start = jax.jit(new_run, static_argnames=("make_task", "splits", "steps", "epochs", "select"))
-_advance = jax.jit(advance, static_argnames="options")
+_train_until = jax.jit(train_until, static_argnames="options")
 
 
 def _memory_trainer(options: Options, hparams: Hparams, key: Array, data: Data) -> Trainer:
-    train = functools.partial(_advance, options, hparams, key, data)
+    train = functools.partial(_train_until, options, hparams, key, data)
     return Trainer(
         units=1,
         steps=data.inputs.shape[0] // options.batch_size,

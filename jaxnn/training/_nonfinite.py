@@ -12,7 +12,7 @@ import numpy as np
 from jax import Array
 
 from jaxnn._random import epoch_rows
-from jaxnn.training._run import advance
+from jaxnn.training._run import train_until
 from jaxnn.training._step import make_train_step
 from jaxnn.training._task import Data, Hparams, Options, Run, State
 
@@ -72,7 +72,7 @@ def replay(options: Options, hparams: Hparams, key: Array, data: Data, before: R
     run, options = before._replace(history=history, best=None), options._replace(select=None, patience=None)
     n, batch_size = data.inputs.shape[0], options.batch_size
     epoch = bad_step // (n // batch_size)
-    state = advance(options, hparams, key, plain, run, epoch).state
+    state = train_until(options, hparams, key, plain, run, epoch).state
     update = make_train_step(options.make_task(hparams), data.statistics)
     rows = epoch_rows(key, epoch, n, batch_size)
 

@@ -62,7 +62,7 @@ def run(
     data = sharding.replicate_inside(jax.tree.map(jnp.asarray, data))
     progress = init_run(make_task, hparams, key, data, epochs=epochs, select=select)
     options = Options(make_task, batch_size, select, patience)
-    return advance(options, hparams, key, data, progress, jnp.int32(epochs))
+    return train_until(options, hparams, key, data, progress, jnp.int32(epochs))
 
 
 def init_run(
@@ -87,24 +87,8 @@ def new_run(
     return empty_run(state, splits, steps, epochs, select)
 
 
-def train_until(
-    make_task: MakeTask,
-    hparams: Hparams,
-    key: Array,
-    data: Data,
-    progress: Run,
-    stop: Array,
-    *,
-    batch_size: int,
-    select: str | None = None,
-    patience: int | None = None,
-) -> Run:
+def train_until(options: Options, hparams: Hparams, key: Array, data: Data, progress: Run, stop: Array) -> Run:
     """Train on until `stop` epochs are done, patience is exhausted, or something is not finite."""
-    return advance(Options(make_task, batch_size, select, patience), hparams, key, data, progress, stop)
-
-
-def advance(options: Options, hparams: Hparams, key: Array, data: Data, progress: Run, stop: Array) -> Run:
-    """As `train_until`."""
     task = options.make_task(hparams)
     return jax.lax.while_loop(
         lambda progress: (progress.epoch < stop) & should_continue(progress, options.patience),

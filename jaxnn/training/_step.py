@@ -122,7 +122,7 @@ def make_train_step(task: Task, statistics: Statistics = None) -> Callable[..., 
 
 
 def eval_params(state: State) -> Params:
-    """The parameters that are evaluated and kept: those of the state, or their average where the optimizer keeps one."""
+    """The parameters to evaluate and keep: those of the state, or their average where the optimizer keeps one."""
     found = optax.tree.get_all_with_path(state.opt_state, "averaged_params")
     return found[0][1] if found else state.params
 

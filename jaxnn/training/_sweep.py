@@ -28,25 +28,8 @@ _MODELS: Any = Run._make((State._make((0, 0, None, None, 0)), 0, 0, None, 0, Non
 _SEEDS: Any = Run._make((State._make((0, 0, None, 0, 0)), 0, 0, None, 0, None))
 
 
-def run_grid(
-    make_task: MakeTask,
-    hparams: Hparams,
-    keys: Array,
-    data: Data,
-    *,
-    epochs: int,
-    batch_size: int,
-    select: str | None = None,
-    patience: int | None = None,
-) -> Run:
-    """`run` for every setting with every key, side by side, as a pure function to be jitted."""
-    _count_settings(hparams)
-    check_options(epochs, batch_size, select, patience)
-    check_data(data, batch_size)
-    return _grid(Options(make_task, batch_size, select, patience), hparams, keys, data, epochs)
-
-
-def _grid(options: Options, hparams: Hparams, keys: Array, data: Data, epochs: int) -> Run:
+def run_grid(options: Options, hparams: Hparams, keys: Array, data: Data, epochs: int) -> Run:
+    """Every setting with every key, side by side; the leaves have two more leading axes, [settings, keys, ...]."""
     data = jax.tree.map(jnp.asarray, data)
     steps = data.inputs.shape[0] // options.batch_size
 
@@ -95,7 +78,7 @@ def _grid(options: Options, hparams: Hparams, keys: Array, data: Data, epochs: i
     return jax.tree.map(lambda a: a.swapaxes(0, 1), progress)
 
 
-_compiled_grid = jax.jit(_grid, static_argnames=("options", "epochs"))
+_compiled_grid = jax.jit(run_grid, static_argnames=("options", "epochs"))
 
 
 def sweep(
@@ -135,7 +118,7 @@ def sweep(
         What is kept, as NumPy arrays [H, S, ...].
 
     Raises:
-        TypeError, ValueError: as `run`; also a ValueError for settings of unequal lengths, and for a chunk below (1, 1).
+        TypeError, ValueError: as `run`; also a ValueError for settings of unequal lengths or a chunk below (1, 1).
 
     Example:
         >>> rates, keys = {"rate": jnp.array([0.1, 0.5, 1.0])}, jax.random.split(key, 2)

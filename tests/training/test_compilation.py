@@ -87,7 +87,7 @@ def test_data_are_arguments_and_not_constants():
     whole = jax.make_jaxpr(lambda h, key, data: training.run(with_dropout, h, key, data, epochs=2, batch_size=32))
     constants = sum(np.asarray(constant).nbytes for constant in whole(H, KEY, data).consts)
     assert constants == 0
-    many = jax.make_jaxpr(lambda h, keys, data: training.run_grid(with_dropout, h, keys, data, epochs=2, batch_size=32))
+    many = jax.make_jaxpr(lambda h, keys, data: training.run_grid(training.Options(with_dropout, 32), h, keys, data, 2))
     rates = {name: jnp.full(3, value) for name, value in H.items()}
     assert sum(np.asarray(c).nbytes for c in many(rates, KEY[None], data).consts) == 0
 
@@ -96,9 +96,8 @@ def test_the_state_is_updated_in_place():
     """Every array of the run so far can be given away to the next chunk of epochs, which then needs no other memory."""
     data = jax.tree.map(jnp.asarray, DATA)
     progress = jax.jit(lambda h, key: training.init_run(with_dropout, h, key, data, epochs=4, select="loss"))(H, KEY)
-    options = {"batch_size": 32, "select": "loss", "patience": None}
-    advance = jax.jit(training.train_until, static_argnames=("make_task", *options), donate_argnames="progress")
-    after = advance(with_dropout, H, KEY, data, progress, jnp.int32(2), **options)
+    advance = jax.jit(training.train_until, static_argnames="options", donate_argnames="progress")
+    after = advance(training.Options(with_dropout, 32, "loss"), H, KEY, data, progress, jnp.int32(2))
     assert int(after.epoch) == 2
     arrays = [leaf for leaf in jax.tree.leaves(progress) if not jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)]
     assert len(arrays) > 15

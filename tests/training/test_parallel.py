@@ -62,13 +62,12 @@ def test_every_example_is_evaluated(count):
 @enabled()
 def test_a_training_goes_on_with_another_number_of_devices():
     data = jax.tree.map(jnp.asarray, digits(645))
-    options = {"batch_size": 64, "select": None, "patience": None}
-    train = jax.jit(training.train_until, static_argnums=0, static_argnames=tuple(options))
+    train = jax.jit(training.train_until, static_argnames="options")
     progress = training.init_run(wide_task, HPARAMS, KEY, data, epochs=6)
     for stop, devices in ((2, 4), (4, 1), (6, 8)):
         with sharding.data_parallel(jax.devices()[:devices]):
             arguments = sharding.replicate((HPARAMS, KEY, data, progress))
-            run = train(wide_task, *arguments, jnp.int32(stop), **options)
+            run = train(training.Options(wide_task, 64), *arguments, jnp.int32(stop))
         key = jax.random.wrap_key_data(jnp.asarray(np.asarray(jax.random.key_data(run.state.key))))
         progress = distributed.all_gather(run._replace(state=run.state._replace(key=None)))  # as read from a file
         progress = progress._replace(state=progress.state._replace(key=key))
@@ -209,7 +208,8 @@ def test_a_sweep_over_devices_is_the_same_and_sends_next_to_nothing(count, seeds
             found = training.sweep(wide_task, settings(count), keys, data, **options)
     with sharding.model_parallel(jax.devices()[:4]):
         arguments = sharding.replicate((settings(count), keys, data))
-        program = compiled_program(run_grid, task, *arguments, **options)
+        static = training.Options(task, 64, "validation_accuracy", 2)
+        program = jax.jit(run_grid, static_argnames=("options", "epochs")).lower(static, *arguments, epochs=2).compile()
     assert_trees(distributed.all_gather(found), alone, **ROUNDED)
     assert all(one.bytes <= 4 for one in collectives(program.as_text() or ""))  # whether anyone goes on
     outputs = jax.tree.leaves(program.output_shardings.state.params)

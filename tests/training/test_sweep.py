@@ -125,7 +125,7 @@ def test_the_runs_of_one_seed_share_their_batches(compiled):
         )
 
     rates = {"learning_rate": jnp.ones(5)}
-    lowered = jax.jit(lambda rates: training.run_grid(linear, rates, KEYS[:1], data, epochs=2, batch_size=16)).lower(
+    lowered = jax.jit(lambda rates: training.run_grid(training.Options(linear, 16), rates, KEYS[:1], data, 2)).lower(
         rates
     )
     text = lowered.as_text()

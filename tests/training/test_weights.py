@@ -12,7 +12,7 @@ from small_tasks import KEY, RATE, batches, linear_task
 
 from jaxnn import losses, models
 from jaxnn.data import augment
-from jaxnn.training import Data, Task, init_state, make_train_step, run, run_grid
+from jaxnn.training import Data, Options, Task, init_state, make_train_step, run, run_grid
 
 L2 = 0.05
 
@@ -80,7 +80,7 @@ def test_weights_follow_their_examples_through_the_batches():
         compiled_run(Data(inputs, labels, weights=weights), epochs=5, batch_size=6) for inputs in (x, other)
     )
     np.testing.assert_array_equal(first.state.params[0]["w"], second.state.params[0]["w"])
-    many = jax.jit(functools.partial(run_grid, task, epochs=5, batch_size=6))(
+    many = jax.jit(functools.partial(run_grid, Options(task, 6), epochs=5))(
         {name: jnp.full(2, value) for name, value in H.items()}, KEY[None], Data(x, labels, weights=weights)
     )
     np.testing.assert_allclose(many.state.params[0]["w"][1, 0], first.state.params[0]["w"], rtol=1e-5, atol=1e-6)

@@ -31,15 +31,15 @@ def training_run(workload: Workload, folder: Path) -> Peer:
     make_task, h = task_maker(workload, data, layers.dot_as_sum), hyperparameters(workload)
     arguments = make_task, jax.tree.map(jnp.float32, h), jax.random.key(0), data
     start = jax.jit(functools.partial(training.init_run, make_task, epochs=MAX_UNITS * workload.epochs))
-    one = functools.partial(training.train_until, make_task)
-    advance = jax.jit(one, static_argnames="batch_size", donate_argnums=3)
+    one = functools.partial(training.train_until, training.Options(make_task, workload.batch_size))
+    advance = jax.jit(one, donate_argnums=3)
     progress = start(*arguments[1:])
     done = 0
 
     def train(units: int) -> None:
         nonlocal progress, done
         done += units * workload.epochs
-        progress = advance(*arguments[1:], progress, jnp.int32(done), batch_size=workload.batch_size)
+        progress = advance(*arguments[1:], progress, jnp.int32(done))
         jax.block_until_ready(progress)
 
     def warm() -> float:

@@ -236,20 +236,12 @@ class BaseClassifier(ClassifierMixin, BaseEstimator):
         hparams = {"l2": self.l2 * scale, "learning_rate": self.learning_rate_init, "momentum": self.momentum}
         hparams |= {"dropout": self.dropout, "tol": self.tol}
         deviation = None if coordinates is None else coordinates.deviation.astype(np.float32)
+        sizes, classes = _sizes(self.hidden_layer_sizes), len(self.classes_)
+        spec = ProgramSpec(self.loss, self.solver, X.shape[1], sizes, classes, self.activation, bool(self.dropout))
+        select, patience = ("validation_accuracy", self.n_iter_no_change) if held else (None, None)
         return TrainingJob(
-            spec=ProgramSpec(
-                self.loss,
-                self.solver,
-                X.shape[1],
-                _sizes(self.hidden_layer_sizes),
-                len(self.classes_),
-                self.activation,
-                bool(self.dropout),
-            ),
-            epochs=epochs,
-            batch_size=batch_size,
-            select="validation_accuracy" if held else None,
-            patience=self.n_iter_no_change if held else None,
+            training.Options(spec, batch_size, select, patience),
+            epochs,
             wait=self.n_iter_no_change if full else 0,
             hparams={name: np.float32(value) for name, value in hparams.items()},
             seed=seed,

@@ -72,7 +72,7 @@ class TrainingJob(NamedTuple):
     """One training run to be made.
 
     Attributes:
-        spec, epochs, batch_size, select, patience: decide the program; see `training.run`.
+        options, epochs: decide the program; see `training.run`.
         wait: of lbfgs; see `_lbfgs.minimize`.
         hparams: the values of `HPARAMS`.
         seed: of the run's key.
@@ -83,11 +83,8 @@ class TrainingJob(NamedTuple):
         state: parameters, optimizer state and step to start from, or (parameters, None, None); None starts anew.
     """
 
-    spec: ProgramSpec
+    options: training.Options
     epochs: int
-    batch_size: int
-    select: str | None
-    patience: int | None
     wait: int
     hparams: dict[str, np.float32]
     seed: int
@@ -97,11 +94,16 @@ class TrainingJob(NamedTuple):
     call: int = 0
     state: tuple[Any, Any, Any] | None = None
 
+    @property
+    def spec(self) -> Any:
+        """The `ProgramSpec`."""
+        return self.options.make_task
+
     def program(self) -> tuple[Any, ...]:
         """Equal for jobs that one compiled program can run side by side."""
         shapes = tuple((np.shape(a), np.result_type(a)) for a in jax.tree.leaves(self.data))
         structure = jax.tree.structure(self.data)
-        return self.spec, self.epochs, self.batch_size, self.select, self.patience, self.wait, structure, shapes
+        return self.options, self.epochs, self.wait, structure, shapes
 
     def examples(self) -> bytes:
         """A digest of the data and the seed."""
@@ -125,33 +127,30 @@ def padded_batch_size(examples: int, at_most: int) -> tuple[int, int]:
     return size, steps * size
 
 
-@functools.partial(jax.jit, static_argnames=("spec", "epochs", "batch_size", "select", "patience", "wait"))
+@functools.partial(jax.jit, static_argnames=("options", "epochs", "wait"))
 def _run(
-    spec: ProgramSpec,
+    options: training.Options,
     hparams: dict[str, Array],
     key: Array,
     data: training.Data,
     state: tuple[Any, Any, Any] | None,
     *,
     epochs: int,
-    batch_size: int,
-    select: str | None,
-    patience: int | None,
     wait: int,
 ) -> training.Run:
+    spec: Any = options.make_task
     hparams = {**hparams, "deviation": data.statistics, "width": jnp.float32(1.0)}
-    progress = training.init_run(spec, hparams, key, data, epochs=epochs, select=select)
+    progress = training.init_run(spec, hparams, key, data, epochs=epochs, select=options.select)
     if state is not None:
         params, opt_state, step = state
         first = progress.state
         if opt_state is None:
             opt_state, step = spec(hparams).optimizer.init(params), first.step
         progress = progress._replace(state=training.State(params, opt_state, step, first.key))
-    options: dict[str, Any] = {"batch_size": batch_size, "select": select, "patience": patience}
     if spec.solver == "lbfgs":
-        run = _lbfgs.minimize(spec, hparams, key, data, progress, epochs=epochs, wait=wait, **options)
+        run = _lbfgs.minimize(options, hparams, key, data, progress, epochs=epochs, wait=wait)
     else:
-        run = training.train_until(spec, hparams, key, data, progress, jnp.int32(epochs), **options)
+        run = training.train_until(options, hparams, key, data, progress, jnp.int32(epochs))
     return run._replace(state=run.state._replace(key=None))
 
 
@@ -160,18 +159,8 @@ def train(job: TrainingJob) -> training.Run:
     state = job.state
     if state is not None and job.coordinates is not None:
         state = (job.coordinates.inner(state[0], job.hparams["l2"]), *state[1:])
-    run = _run(
-        job.spec,
-        job.hparams,
-        jax.random.fold_in(jax.random.key(np.uint32(job.seed)), np.uint32(job.call)),
-        job.data,
-        state,
-        epochs=job.epochs,
-        batch_size=job.batch_size,
-        select=job.select,
-        patience=job.patience,
-        wait=job.wait,
-    )
+    key = jax.random.fold_in(jax.random.key(np.uint32(job.seed)), np.uint32(job.call))
+    run = _run(job.options, job.hparams, key, job.data, state, epochs=job.epochs, wait=job.wait)
     return finished(job, jax.tree.map(np.asarray, run))
 
 
@@ -179,7 +168,7 @@ def finished(job: TrainingJob, run: training.Run) -> training.Run:
     """The run with parameters for the data as given; FloatingPointError if it diverged."""
     step = int(run.bad_step)
     if step >= 0:
-        epoch = step // (len(job.data.inputs) // job.batch_size)
+        epoch = step // (len(job.data.inputs) // job.options.batch_size)
         raise FloatingPointError(
             f"the objective or the update became non-finite at step {step} (epoch {epoch}): the learning rate is most "
             f"likely too high; lower learning_rate_init, or scale the inputs"
@@ -211,15 +200,15 @@ def train_many(jobs: Sequence[TrainingJob]) -> dict[tuple[Any, ...], training.Ru
 @functools.lru_cache(maxsize=64)
 def _program(program: tuple[Any, ...], settings: int) -> Callable[..., training.Run]:
     """The compiled program for this number of settings on one set of examples."""
-    spec, epochs, batch_size, select, patience, wait, structure, shapes = program
+    options, epochs, wait, structure, shapes = program
 
     def run(hparams: dict[str, Array], seed: Array, data: training.Data) -> training.Run:
         key = jax.random.fold_in(jax.random.key(seed), 0)
-        options = {"epochs": epochs, "batch_size": batch_size, "select": select, "patience": patience}
-        if spec.solver == "lbfgs":
-            runs = jax.vmap(lambda hparams: _run(spec, hparams, key, data, None, wait=wait, **options))(hparams)
+        if options.make_task.solver == "lbfgs":
+            one = lambda hparams: _run(options, hparams, key, data, None, epochs=epochs, wait=wait)
+            runs = jax.vmap(one)(hparams)
             return runs._replace(state=runs.state._replace(opt_state=None))
-        runs = training.run_grid(spec, hparams, key[None], data, **options)
+        runs = training.run_grid(options, hparams, key[None], data, epochs)
         runs = runs._replace(state=runs.state._replace(key=None, opt_state=None))  # large, and not needed any more
         return jax.tree.map(lambda a: a[:, 0], runs)
 

@@ -96,16 +96,13 @@ class _Progress(NamedTuple):
 
 
 def minimize(
-    spec: Any,
+    options: training.Options,
     hparams: dict[str, Any],
     key: Array,
     data: training.Data,
     run: training.Run,
     *,
     epochs: int,
-    batch_size: int,
-    select: str | None,
-    patience: int | None,
     wait: int,
 ) -> training.Run:
     """The run trained until it has converged, `select` no longer gets better, or all epochs are done.
@@ -115,11 +112,11 @@ def minimize(
     less and less: each width starts from the parameters of the last. The history gets `converged`, 1 or 0.
     """
     steps = jnp.arange(epochs)
+    spec: Any = options.make_task
 
     def step(progress: _Progress) -> _Progress:
         settings = {**hparams, "width": progress.width}
-        options = {"batch_size": batch_size, "select": select, "patience": patience}
-        run = training.train_until(spec, settings, key, data, progress.run, progress.run.epoch + 1, **options)
+        run = training.train_until(options, settings, key, data, progress.run, progress.run.epoch + 1)
         objective = run.history["loss"] + run.history["penalty"]
         before = jnp.where((steps >= progress.since) & (steps < run.epoch - wait), objective, jnp.inf).min()
         now = jnp.where((steps >= progress.since) & (steps < run.epoch), objective, jnp.inf).min()
@@ -132,8 +129,8 @@ def minimize(
         level |= gradient <= hparams["tol"]
         converged, narrower = level & last, level & ~last
         on = ~converged & (run.bad_step < 0) & (run.epoch < epochs)
-        if patience is not None and run.best is not None:
-            on &= run.epoch - 1 - run.best.epoch < patience
+        if options.patience is not None and run.best is not None:
+            on &= run.epoch - 1 - run.best.epoch < options.patience
         if spec.loss == "svm":  # the curvature is another one
             new = spec(settings).optimizer.init(run.state.params)
             opt_state = jax.tree.map(lambda a, b: jnp.where(narrower, a, b), new, run.state.opt_state)
