@@ -54,8 +54,8 @@ def test_each_epoch_goes_through_the_training_points_once():
 def test_a_step_equals_that_of_a_numpy_loop(compiler):
     playground = ready(compiler, learning_rate=0.1, momentum=0.5, l1=0.01, l2=0.02)
     assert playground.learner is not None
-    before = [{k: np.asarray(v, np.float64) for k, v in layer.items()} for layer in playground.learner.params]
-    rows = np.asarray(programs.orders(playground.learner.key, np.int32(0), playground._table.train))[0]
+    before = [{k: np.asarray(v, np.float64) for k, v in layer.items()} for layer in playground.learner.state.params]
+    rows = np.asarray(programs.orders(playground.learner.state.key, np.int32(0), playground._table.train))[0]
     velocity = [{k: np.zeros_like(v) for k, v in layer.items()} for layer in before]
     for step in range(3):
         batch = rows[10 * step : 10 * step + 10]
@@ -66,7 +66,7 @@ def test_a_step_equals_that_of_a_numpy_loop(compiler):
                 v[name] = 0.5 * v[name] + g[name]
                 layer[name] = layer[name] - 0.1 * v[name]
     assert playground.train(3) == 3
-    for ours, theirs in zip(playground.learner.params, before, strict=True):
+    for ours, theirs in zip(playground.learner.state.params, before, strict=True):
         for name in ours:
             np.testing.assert_allclose(ours[name], theirs[name], atol=2e-5)
 
@@ -99,8 +99,8 @@ def test_training_in_pieces_equals_training_at_once(compiler):
         two.train(steps)
     assert one.learner is not None
     assert two.learner is not None
-    jax.tree.map(np.testing.assert_array_equal, one.learner.params, two.learner.params)
-    assert int(one.learner.step) == 1500
+    jax.tree.map(np.testing.assert_array_equal, one.learner.state.params, two.learner.state.params)
+    assert int(one.learner.state.step) == 1500
     assert (int(one.learner.epoch), int(one.learner.place)) == (100, 0)
 
 
@@ -125,7 +125,7 @@ def test_dropout_masks_are_for_training_only(compiler):
     without.train(1)
     assert with_it.learner is not None
     assert without.learner is not None
-    assert not np.array_equal(with_it.learner.params[0]["w"], without.learner.params[0]["w"])
+    assert not np.array_equal(with_it.learner.state.params[0]["w"], without.learner.state.params[0]["w"])
 
 
 # ---------------------------------------------------------------- what is drawn
@@ -210,7 +210,7 @@ def test_weights_are_kept_where_the_shapes_stay_the_same(compiler):
     assert after is not None
     assert [layer["w"].shape for layer in after] == [(3, 2), (2, 3)]
     assert playground.learner is not None
-    assert int(playground.learner.step) == 0
+    assert int(playground.learner.state.step) == 0
 
 
 def test_own_points_stay_when_the_network_changes_and_leave_with_the_data(compiler):
@@ -254,15 +254,15 @@ def test_one_of_several_seeds_equals_that_seed_alone_and_widths_use_as_many_neur
     h, key = hparams(alone.settings), jax.random.split(jax.random.key(0), 16)[5]
     initial = programs.begin(alone.shape, h, key)
     assert alone.learner is not None
-    alone.learner = initial._replace(key=alone.learner.key)
+    alone.learner = initial._replace(state=initial.state._replace(key=alone.learner.state.key))
     alone.train(steps)
-    for one, other in zip(alone.learner.params, many.learner.params, strict=True):
+    for one, other in zip(alone.learner.state.params, many.learner.state.params, strict=True):
         for name in one:
             np.testing.assert_allclose(one[name], other[name][5], atol=1e-5, err_msg=name)
     wide = ready(compiler, many="widths", hidden=(6,), learning_rate=0.1)
     wide.train(2000)
     assert wide.learner is not None
-    used = (np.asarray(wide.learner.params[0]["w"]) != 0).any(-1).sum(-1)
+    used = (np.asarray(wide.learner.state.params[0]["w"]) != 0).any(-1).sum(-1)
     assert used.tolist() == [1, 2, 3, 6, 20]
     frame = wide.frame()
     assert frame is not None

@@ -53,7 +53,8 @@ def networks(shape: Shape) -> int:
 
 def select(shape: Shape, learner: Learner, number: int) -> Any:
     """The parameters of one network; narrower ones keep their unused neurons."""
-    return learner.params if shape.many == "one" else jax.tree.map(lambda a: a[number], learner.params)
+    params = learner.state.params
+    return params if shape.many == "one" else jax.tree.map(lambda a: a[number], params)
 
 
 def _example(shape: Shape) -> tuple[dict[str, Any], Array, Table]:
@@ -103,7 +104,7 @@ class Compiler:
             return _compile(functools.partial(probe.snapshot, shape), params, one, table, np.zeros(2, np.int32))
 
         def small_pictures() -> Any:
-            return _compile(functools.partial(probe.small_pictures, shape), like.result().params, h, table)
+            return _compile(functools.partial(probe.small_pictures, shape), like.result().state.params, h, table)
 
         return Programs(
             train=submit(train),

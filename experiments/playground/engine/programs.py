@@ -18,7 +18,6 @@ from experiments.playground.engine.registry import ACTIVATIONS, FEATURES, INITIA
 from experiments.playground.engine.settings import MAX_POINTS, Shape
 from jaxnn import layers, losses, models, training
 from jaxnn._random import permutation
-from jaxnn.training._task import StepKeys
 
 EXTENT = 6.0
 """The drawn plane extends from -EXTENT to EXTENT in both directions."""
@@ -44,18 +43,18 @@ class Table(NamedTuple):
 
 
 class Learner(NamedTuple):
-    """A network in training, or several with a leading axis in all but the counters."""
+    """A network in training, or several with a leading axis in parameters and optimizer states."""
 
-    params: Any
-    opt_state: Any
-    step: Array
-    """i32[]."""
+    state: training.State
+    """Orders and dropout masks are functions of its key and the counters."""
     epoch: Array
     """i32[], the current epoch."""
     place: Array
     """i32[], completed steps of the epoch."""
-    key: Array
-    """Orders and dropout masks are functions of the key and the counters."""
+
+
+_STATES: Any = training.State._make((0, 0, None, None, None))
+"""The axis of the networks in a state of several."""
 
 
 def features_of(shape: Shape, x: Array) -> Array:
@@ -137,7 +136,7 @@ def begin(shape: Shape, h: Hparams, key: Array) -> Learner:
     if shape.many != "one":
         start = jax.vmap(start, in_axes=(_axes(h), 0 if shape.many == "seeds" else None))
     zero = jnp.int32(0)
-    return Learner(*start(h, keys), step=zero, epoch=zero, place=zero, key=jax.random.fold_in(key, 1))
+    return Learner(training.State(*start(h, keys), step=zero, key=jax.random.fold_in(key, 1)), epoch=zero, place=zero)
 
 
 def _axes(h: Hparams) -> dict[str, int | None]:
@@ -164,12 +163,11 @@ def train(
     inside = jnp.arange(_BLOCK, dtype=jnp.int32)
     dot = layers.dot_as_sum if shape.many == "one" else layers.dot_general
 
-    def update(params: Any, opt_state: Any, h: Hparams, batch: Any, key: Array) -> tuple[Any, Any]:
-        state = training.State(params, opt_state, jnp.int32(0), key)
-        new, _ = training.make_train_step(make_task(shape, h, dot))(state, batch, StepKeys(key, key, key))
-        return new.params, new.opt_state
+    def update(state: training.State, h: Hparams, batch: Any, keys: training.StepKeys) -> training.State:
+        return training.make_train_step(make_task(shape, h, dot))(state, batch, keys)[0]
 
-    update_all = update if shape.many == "one" else jax.vmap(update, in_axes=(0, 0, _axes(h), None, None))
+    if shape.many != "one":
+        update = jax.vmap(update, (_STATES, _axes(h), None, None), _STATES)
 
     def block(carry: tuple[Learner, Array]) -> tuple[Learner, Array]:
         """Some steps within an epoch; batches and keys are computed for all of them at once."""
@@ -179,17 +177,17 @@ def train(
         now = jnp.minimum(jnp.minimum(left, rest), _BLOCK)
         rows = ((learner.place + inside) * size)[:, None] + jnp.arange(size, dtype=jnp.int32)[None]
         batches = examples(shape, table, order[learner.epoch - first][rows % table.train])
-        keys = jax.vmap(jax.random.fold_in, (None, 0))(learner.key, learner.step + inside)
+        keys = jax.vmap(training.step_keys, (None, 0))(learner.state.key, learner.state.step + inside)
 
-        def step(i: Array, weights: tuple[Any, Any]) -> tuple[Any, Any]:
-            return update_all(*weights, h, jax.tree.map(lambda a: a[i], batches), keys[i])
+        def step(i: Array, state: training.State) -> training.State:
+            return update(state, h, *jax.tree.map(lambda a: a[i], (batches, keys)))
 
-        params, opt_state = jax.lax.fori_loop(0, now, step, (learner.params, learner.opt_state))
+        state = jax.lax.fori_loop(0, now, step, learner.state)
         place = learner.place + now
         ended = place >= per_epoch
         epoch = learner.epoch + ended.astype(jnp.int32)
         place = jnp.where(ended, 0, place)
-        return Learner(params, opt_state, learner.step + now, epoch, place, learner.key), left - now
+        return Learner(state, epoch, place), left - now
 
     def should_continue(carry: tuple[Learner, Array]) -> Array:
         return (carry[1] > 0) & (carry[0].epoch < first + ORDERS)

@@ -142,7 +142,7 @@ class Playground:
             raise ValueError(f"a weight must be a number from {-_MAX_WEIGHT:g} to {_MAX_WEIGHT:g}; got {value!r}")
         if self.learner is None:
             return
-        params = list(self.learner.params)
+        params = list(self.learner.state.params)
         if not 0 <= layer < len(params) or name not in ("w", "b"):
             raise ValueError(f"layer {layer} has no weight {name}")
         old = np.array(params[layer][name])
@@ -151,7 +151,7 @@ class Playground:
             raise ValueError(f"layer {layer} has no weight {name}{list(place)}")
         old[where] = value
         params[layer] = {**params[layer], name: jnp.asarray(old)}
-        self.learner = self.learner._replace(params=params)
+        self.learner = _with(self.learner, params=params)
 
     def _set_points(self, points: Points) -> None:
         self.points, self._table, self._orders = points, data.as_table(points), None
@@ -178,7 +178,7 @@ class Playground:
         same = not fresh and before._replace(**{name: getattr(shape, name) for name in _KEEP_WEIGHTS}) == shape
         self._begin()
         if learner is not None and self.learner is not None and same:
-            self.learner = learner._replace(opt_state=self.learner.opt_state)
+            self.learner = _with(learner, opt_state=self.learner.state.opt_state)
         self.number = min(self.number, networks(shape) - 1)
         return True
 
@@ -187,7 +187,7 @@ class Playground:
         self.learner = begin(self._h(), jax.random.key(self.settings.seed))
         self._orders, self.history, self._every, self._due = None, [], 1, 0
         if self._weights is not None and self.learner is not None:
-            self.learner = self.learner._replace(params=jax.tree.map(jnp.asarray, self._weights))
+            self.learner = _with(self.learner, params=jax.tree.map(jnp.asarray, self._weights))
 
     def _h(self) -> dict[str, Any]:
         return hparams(self.settings) | widths(self.shape)
@@ -204,7 +204,7 @@ class Playground:
         while done < steps:
             epoch, place = int(learner.epoch), int(learner.place)
             if self._orders is None or not 0 <= epoch - self._orders[0] < len(self._orders[1]):
-                order = self.compiler.orders()(learner.key, np.int32(epoch), self._table.train)
+                order = self.compiler.orders()(learner.state.key, np.int32(epoch), self._table.train)
                 self._orders = (epoch, order)
             first, order = self._orders
             room = max((first + len(order) - epoch) * self.steps_per_epoch() - place, 1)
@@ -235,21 +235,21 @@ class Playground:
         seen = self._programs.snapshot.result()(params, h, self._table, np.array(self.chosen, np.int32))
         planes = means = None
         if (small := self._programs.small_pictures) is not None:
-            planes, means = map(np.asarray, small.result()(self.learner.params, self._h(), self._table))
+            planes, means = map(np.asarray, small.result()(self.learner.state.params, self._h(), self._table))
         seen = jax.tree.map(np.asarray, seen)
         self._remember(seen)
         if not np.isfinite(seen.losses[0]) and self.playing:
             self.playing, self.message = False, "diverged"
         epoch = int(self.learner.epoch) + int(self.learner.place) / self.steps_per_epoch()
         state = (self.settings, self.points, self.own_points, self.playing, self._pending is not None, self.message)
-        step = int(self.learner.step)
+        step = int(self.learner.state.step)
         return Frame(
             *state, tuple(self.history), self.number, seen, self.shape, _as_numpy(params), step, epoch, planes, means
         )
 
     def _remember(self, seen: Snapshot) -> None:
         assert self.learner is not None
-        step = int(self.learner.step)
+        step = int(self.learner.state.step)
         place = CurvePoint(step, tuple(seen.losses.tolist()), tuple(seen.accuracies.tolist()))
         if self.history and self.history[-1].step >= step:
             self.history[-1] = place
@@ -267,7 +267,12 @@ class Playground:
         """The parameters of the network; None for several networks or while programs are being compiled."""
         if self.learner is None or self.shape.many != "one" or self._pending is not None:
             return None
-        return _as_numpy(self.learner.params)
+        return _as_numpy(self.learner.state.params)
+
+
+def _with(learner: Learner, **changes: Any) -> Learner:
+    """The learner with another part of its state."""
+    return learner._replace(state=learner.state._replace(**changes))
 
 
 def _as_numpy(params: Any) -> Weights:
