@@ -57,11 +57,7 @@ def normal(std: float = 0.01) -> Initializer:
 def zeros(key: Array, shape: tuple[int, ...], dtype: Any = jnp.float32, *, fans: Fans | None = None) -> Array:
     """Weights of zero, with which all neurons of a layer stay equal: a mistake that the CS231n notes warn of.
 
-    Args:
-        key: not used.
-        shape: `(out, in)`.
-        dtype: the type.
-        fans: not used.
+    Args: as `xavier`; key and fans are not used.
 
     Returns:
         Array[out, in].
@@ -107,17 +103,10 @@ def he(key: Array, shape: tuple[int, ...], dtype: Any = jnp.float32, *, fans: Fa
 
     Formula: `W ~ N(0, 2 / in)`.
 
-    Args:
-        key: a PRNG key.
-        shape: `(out, in)`.
-        dtype: a floating-point type.
-        fans: `(out, in)` in the formula; by default the shape.
+    Args, Raises: as `xavier`.
 
     Returns:
         Array[out, in].
-
-    Raises:
-        ValueError: `shape` is not two positive sizes.
 
     Source: He et al. 2015, "Delving deep into rectifiers".
 
@@ -143,3 +132,7 @@ def _matrix(name: str, shape: tuple[int, ...]) -> tuple[int, ...]:
 
 def _as_float(count: ArrayLike) -> Array:
     return jnp.asarray(count).astype(jnp.float32)
+
+
+INITIALIZERS: dict[str, Initializer] = {"normal": normal(0.01), "xavier": xavier, "he": he, "zeros": zeros}
+"""By name, for settings."""

@@ -118,14 +118,10 @@ def l1(params: object) -> Array:
 
     Formula: `R(W) = sum of |W|`; its gradient at a weight of exactly 0 is 0.
 
-    Args:
-        params: a pytree of floating-point arrays, such as the params of a model, or one array.
+    Args, Raises: as `l2`.
 
     Returns:
         f32[], zero for a tree without weights.
-
-    Raises:
-        TypeError: a leaf is not floating point.
 
     Source: Tibshirani 1996, "Regression shrinkage and selection via the lasso".
 
@@ -176,3 +172,7 @@ def _checked(loss: str, scores: Array, labels: Array) -> tuple[Array, Array]:
             )
     numbers = jax.lax.broadcasted_iota(jnp.int32, scores.shape, scores.ndim - 1)  # uint8 would wrap at 256 classes
     return scores, numbers == jnp.broadcast_to(labels.astype(jnp.int32)[..., None], scores.shape)
+
+
+LOSSES = {"softmax": softmax, "svm": svm}
+"""By name, for settings."""

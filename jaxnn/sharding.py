@@ -55,8 +55,7 @@ def data_parallel(devices: Sequence[Any] | None = None) -> contextlib.AbstractCo
 def model_parallel(devices: Sequence[Any] | None = None) -> contextlib.AbstractContextManager[Any]:
     """A context in which `sweep` splits the models over devices, without communication.
 
-    Args:
-        devices: by default all, of all processes.
+    Args: as `data_parallel`.
 
     Returns:
         A context manager.

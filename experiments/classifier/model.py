@@ -12,13 +12,6 @@ from jaxnn import initializers, layers, models
 if TYPE_CHECKING:
     from experiments.classifier.config import Settings
 
-INITIALIZERS: dict[str, initializers.Initializer] = {
-    "normal": initializers.normal(0.01),
-    "xavier": initializers.xavier,
-    "he": initializers.he,
-    "zeros": initializers.zeros,
-}
-
 
 def make_model(
     config: Settings,
@@ -36,7 +29,7 @@ def make_model(
             hidden,
             classes,
             activation=activation,
-            init=INITIALIZERS[config.init],
+            init=initializers.INITIALIZERS[config.init],
             dropout=dropout,
             input_dropout=h.get("input_dropout", 0.0),
             normalize=config.normalize,

@@ -66,15 +66,7 @@ def lessons() -> str:
 def speed() -> str:
     """All speed ratios, each library in its best form."""
     rows = [
-        [
-            row["work"],
-            row["peer"],
-            _seconds(row["ours_s"]),
-            _seconds(row["peer_s"]),
-            f"{row['ratio']:.1f}x",
-            _goal(row),
-            f"{row['spread'][0]:.1f}-{row['spread'][1]:.1f}",
-        ]
+        [row["work"], row["peer"], *_times(row), f"{row['spread'][0]:.1f}-{row['spread'][1]:.1f}"]
         for row in _read("benchmark.json")["rows"]
         if row["best_form"]
     ]
@@ -169,14 +161,7 @@ SUMMARY = {
 def speed_summary() -> str:
     """The speed table in short: one row per workload and library, misses included."""
     rows = [
-        [
-            row["work"],
-            row["family"],
-            _seconds(row["ours_s"]),
-            _seconds(row["peer_s"]),
-            f"{row['ratio']:.1f}x",
-            _goal(row),
-        ]
+        [row["work"], row["family"], *_times(row)]
         for row in _read("benchmark.json")["rows"]
         if row["best_form"] and row["family"] in SUMMARY.get(row["work"], ())
     ]
@@ -252,8 +237,10 @@ def _read(name: str) -> Any:
     return json.loads((RESULTS / name).read_text())
 
 
-def _goal(row: dict[str, Any]) -> str:
-    return f"{row['goal']:g}x" if row["goal"] else ""
+def _times(row: dict[str, Any]) -> list[str]:
+    """The times of jaxnn and of the peer, their ratio and the goal."""
+    goal = f"{row['goal']:g}x" if row["goal"] else ""
+    return [_seconds(row["ours_s"]), _seconds(row["peer_s"]), f"{row['ratio']:.1f}x", goal]
 
 
 def _seconds(seconds: float) -> str:

@@ -120,17 +120,10 @@ def xor(size: int = 500, *, noise: float = 0.0, seed: int = 0) -> Points:
 def gauss(size: int = 500, *, noise: float = 0.2, seed: int = 0, classes: int = 2) -> Points:
     """Round normal clouds, one per class, centred at equal angles on a circle of radius 0.6; class 0 at 45 degrees.
 
-    Args:
-        size: Number of points over all classes, at least one per class.
-        noise: Standard deviation of each cloud along each coordinate.
-        seed: Whole number, at least 0.
-        classes: Number of clouds, at least 2.
+    Args, Raises: as `spiral`; here `noise` is the standard deviation of each cloud along each coordinate.
 
     Returns:
         inputs float32[size, 2] and labels int32[size].
-
-    Raises:
-        TypeError, ValueError: An argument has the wrong type or is out of range.
 
     Example:
         >>> inputs, labels = toy.gauss(400, noise=0.1, classes=4)

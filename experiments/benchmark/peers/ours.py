@@ -29,17 +29,17 @@ def training_run(workload: Workload, folder: Path) -> Peer:
     """One run, continued by calling the compiled program with the epoch at which to stop."""
     data = on_device(workload, read(workload, folder))
     make_task, h = task_maker(workload, data, layers.dot_as_sum), hyperparameters(workload)
-    arguments = make_task, jax.tree.map(jnp.float32, h), jax.random.key(0), data
+    arguments = jax.tree.map(jnp.float32, h), jax.random.key(0), data
     start = jax.jit(functools.partial(training.init_run, make_task, epochs=MAX_UNITS * workload.epochs))
     one = functools.partial(training.train_until, training.Options(make_task, workload.batch_size))
     advance = jax.jit(one, donate_argnums=3)
-    progress = start(*arguments[1:])
+    progress = start(*arguments)
     done = 0
 
     def train(units: int) -> None:
         nonlocal progress, done
         done += units * workload.epochs
-        progress = advance(*arguments[1:], progress, jnp.int32(done))
+        progress = advance(*arguments, progress, jnp.int32(done))
         jax.block_until_ready(progress)
 
     def warm() -> float:

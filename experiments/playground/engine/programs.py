@@ -14,9 +14,9 @@ import optax
 from jax import Array
 from jax.typing import ArrayLike
 
-from experiments.playground.engine.registry import ACTIVATIONS, FEATURES, INITIALIZERS, LOSSES
+from experiments.playground.engine.registry import ACTIVATIONS, FEATURES, LOSSES
 from experiments.playground.engine.settings import MAX_POINTS, Shape
-from jaxnn import layers, losses, models, training
+from jaxnn import initializers, layers, losses, models, training
 from jaxnn._random import permutation
 
 EXTENT = 6.0
@@ -76,7 +76,7 @@ def _network(shape: Shape, h: Hparams, dot: layers.Dot = layers.dot_general) -> 
         hidden,
         shape.outputs,
         activation=ACTIVATIONS[shape.activation],
-        init=INITIALIZERS[shape.init],
+        init=initializers.INITIALIZERS[shape.init],
         dropout=h["dropout"],
         width=[h["width"]] * len(hidden) if shape.many == "widths" else None,
         dot=dot,

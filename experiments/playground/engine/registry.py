@@ -1,4 +1,4 @@
-"""The features, activations, initializers and losses that the settings can name."""
+"""The features, activations and losses that the settings can name."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from jaxnn import initializers, losses, models
+from jaxnn import losses, models
 
 
 def _squared(scores: Array, labels: Array) -> Array:
@@ -23,11 +23,5 @@ FEATURES = {
     "sin(x1)": lambda x: jnp.sin(x[..., 0]),
     "sin(x2)": lambda x: jnp.sin(x[..., 1]),
 }
-INITIALIZERS = {
-    "normal": initializers.normal(0.01),
-    "xavier": initializers.xavier,
-    "he": initializers.he,
-    "zeros": initializers.zeros,
-}
 ACTIVATIONS = {**models.ACTIVATIONS, "linear": lambda x: x}
-LOSSES = {"softmax": losses.softmax, "svm": losses.svm, "squared": _squared}
+LOSSES = {**losses.LOSSES, "squared": _squared}

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from experiments.playground.engine.registry import ACTIVATIONS, FEATURES, INITIALIZERS, LOSSES
+from experiments.playground.engine.registry import ACTIVATIONS, FEATURES, LOSSES
+from jaxnn.initializers import INITIALIZERS
 
 CLASS_SETS = ("circle", "spiral", "xor", "gauss", "moons", "simple", "random")
 VALUE_SETS = ("plane", "hills")

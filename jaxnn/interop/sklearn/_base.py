@@ -20,8 +20,8 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
-from jaxnn import models, training
-from jaxnn.interop.sklearn._jobs import LOSSES, SOLVERS, ProgramSpec, TrainingJob, padded_batch_size, train
+from jaxnn import losses, models, training
+from jaxnn.interop.sklearn._jobs import SOLVERS, ProgramSpec, TrainingJob, padded_batch_size, train
 from jaxnn.interop.sklearn._lbfgs import Coordinates
 
 BATCH = 200
@@ -286,7 +286,7 @@ class BaseClassifier(ClassifierMixin, BaseEstimator):
 
     def _check(self) -> None:
         """Checks the arguments of the classifier."""
-        choices = {"loss": tuple(LOSSES), "solver": SOLVERS, "activation": tuple(models.ACTIVATIONS)}
+        choices = {"loss": tuple(losses.LOSSES), "solver": SOLVERS, "activation": tuple(models.ACTIVATIONS)}
         for name, allowed in choices.items():
             if getattr(self, name) not in allowed:
                 raise ValueError(f"{name} must be one of {', '.join(allowed)}, got {getattr(self, name)!r}")

@@ -19,7 +19,6 @@ from jax import Array
 from jaxnn import initializers, losses, models, training
 from jaxnn.interop.sklearn import _lbfgs
 
-LOSSES = {"softmax": losses.softmax, "svm": losses.svm}
 SOLVERS = ("lbfgs", "adam", "sgd")
 HPARAMS = ("l2", "learning_rate", "momentum", "dropout", "tol")
 """Hyper-parameters that do not change the compiled program."""
@@ -45,7 +44,7 @@ class ProgramSpec:
 
     def __call__(self, h: Mapping[str, Any]) -> training.Task:
         """The task of `training.run`."""
-        loss, transform, penalty = LOSSES[self.loss], None, losses.l2
+        loss, transform, penalty = losses.LOSSES[self.loss], None, losses.l2
         match self.solver:
             case "lbfgs":
                 optimizer = optax.lbfgs(memory_size=10 if self.hidden else 30)
