@@ -1,1 +1,1 @@
-"""Runnable experiments: `python -m experiments.NAME --help` tells what each one does and takes."""
+"""Runnable experiments: `python -m experiments.NAME --help` describes each one and its options."""

@@ -30,8 +30,8 @@ GROUPS = {
     },
     "Measure": {
         "leaderboard": "accuracy of the models of the course, trained well, on CIFAR-10 and the digits",
-        "benchmark": "speed beside PyTorch, Keras, Flax and scikit-learn",
-        "benchmark.drop_in": "accuracy and search speed beside scikit-learn's own classifiers",
+        "benchmark": "speed compared with PyTorch, Keras, Flax and scikit-learn",
+        "benchmark.drop_in": "accuracy and search speed compared with scikit-learn's own classifiers",
         "benchmark.communication": "bytes per training step on many devices, and simulated times",
         "benchmark.gpu": "training speed on a GPU",
         "benchmark.streaming": "reading and training of data larger than memory",

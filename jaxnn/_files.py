@@ -83,7 +83,7 @@ def remove(folder: Path) -> None:
 
 
 def temporary(path: Path) -> Path:
-    """A new hidden name beside a path, known to `remove_unfinished`."""
+    """A new hidden name in the same folder, which `remove_unfinished` recognizes."""
     return path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
 
 

@@ -79,7 +79,7 @@ def initialize(
 def barrier() -> None:
     """Within `data_parallel`, wait for all processes, before they compile.
 
-    Gloo, which connects CPUs, gives up the first communication if a process is half a minute late; later ones wait.
+    Gloo, which connects CPUs, abandons the first communication if a process is half a minute late; later ones wait.
     """
     if jax.process_count() > 1:
         ones = sharding.from_local(np.ones(jax.local_device_count(), np.float32))

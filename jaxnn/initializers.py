@@ -55,7 +55,7 @@ def normal(std: float = 0.01) -> Initializer:
 
 
 def zeros(key: Array, shape: tuple[int, ...], dtype: Any = jnp.float32, *, fans: Fans | None = None) -> Array:
-    """Weights of zero, with which all neurons of a layer stay equal: a mistake that the CS231n notes warn of.
+    """Weights of zero, which keep all neurons of a layer equal: the classic mistake of initialization (CS231n).
 
     Args: as `xavier`; key and fans are not used.
 

@@ -117,9 +117,9 @@ def dropout(key: Array, x: Array, rate: ArrayLike) -> Array:
     value. Nothing is rescaled at evaluation: leave the call out.
 
     The mask hashes the key and the index of each value in `x` to 32 random bits and compares 24 of them with the rate,
-    which costs little beside the matrix products, is never stored, and is the same however `x` is sharded. The rate is
-    rounded to the nearest multiple of 2**-24, and the scale uses the rounded rate, so the expectation is exact. In
-    bfloat16 and float16 the product with the scale is computed in float32, so that only the result is rounded.
+    which costs little compared with the matrix products, is never stored, and is the same however `x` is sharded. The
+    rate is rounded to the nearest multiple of 2**-24, and the scale uses the rounded rate, so the expectation is exact.
+    In bfloat16 and float16 the product with the scale is computed in float32, so that only the result is rounded.
 
     Args:
         key: a PRNG key; the same key drops the same values.

@@ -1,1 +1,1 @@
-"""Speed beside other libraries: `python -m experiments.benchmark`."""
+"""Speed compared with other libraries: `python -m experiments.benchmark`."""

@@ -1,4 +1,4 @@
-"""Time jaxnn beside its alternatives on the CPU: each in a process of its own, in alternating rounds.
+"""Time jaxnn against its alternatives on the CPU: each in its own process, in alternating rounds.
 
     python -m experiments.benchmark
 

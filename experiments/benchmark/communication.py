@@ -9,7 +9,7 @@ sends 2 (n - 1) / n of the bytes in 2 (n - 1) messages:
 
     seconds = 2 (n - 1) / n * bytes / bandwidth + 2 (n - 1) * latency
 
-Writes a JSON file and a figure beside it, in a few seconds.
+Writes a JSON file and a figure next to it, in a few seconds.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from experiments.cli import command, environment, files, parser
 from jaxnn import losses, models, plots, sharding, training
 
 DEVICES = 4
-"""Simulated; their number does not change what is sent."""
+"""Simulated; their number does not change the traffic."""
 KINDS = ("all-reduce", "all-gather", "all-to-all", "reduce-scatter", "collective-permute", "collective-broadcast")
 BITS = {"pred": 8, "bf16": 16, **{f"{kind}{bits}": bits for kind in "fsu" for bits in (8, 16, 32, 64)}}
 
@@ -58,7 +58,7 @@ class Options:
     latency_us: float = 20.0
     """Time of an empty message, in microseconds."""
     out: Path = Path("experiments/results/communication.json")
-    """The result file; the figure is written beside it."""
+    """The result file; the figure is written next to it."""
 
 
 class Collective(NamedTuple):

@@ -1,4 +1,4 @@
-"""Sweeps and the training step on a GPU, beside PyTorch on the same GPU in the same run.
+"""Sweeps and the training step on a GPU, compared with PyTorch on the same GPU in the same run.
 
     python -m experiments.benchmark.gpu
 

@@ -1,4 +1,4 @@
-"""From process start to a trained digits classifier: a jaxnn script and `experiments.train` beside a Keras script."""
+"""From process start to a trained digits classifier: a jaxnn script and `experiments.train` against a Keras script."""
 
 from __future__ import annotations
 

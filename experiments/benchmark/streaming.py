@@ -1,4 +1,4 @@
-"""Stream images that do not fit in memory, beside reading them in memory and beside PyTorch's DataLoader.
+"""Stream images that do not fit in memory, compared with reading them in memory and with PyTorch's DataLoader.
 
     python -m experiments.benchmark.streaming
 

@@ -27,7 +27,7 @@ class Workload(NamedTuple):
     l2: float = 1e-3
     batch_size: int = 256
     epochs: int = 1
-    """Epochs of one unit; what is timed is units."""
+    """Epochs per unit; units are what is timed."""
     units_per_round: int = 1
     rates: tuple[float, ...] = ()
     """With `penalties`: a sweep over their product, in place of `learning_rate` and `l2`."""

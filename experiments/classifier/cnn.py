@@ -62,7 +62,7 @@ class CNN(linen.Module):
 
 
 def _squares(x: Array, side: int) -> Array:
-    """From [B, H, W, C] to [B, H // side, W // side, side * side, C]; what is left over at the border is left out."""
+    """From [B, H, W, C] to [B, H // side, W // side, side * side, C]; pixels left over at the border are dropped."""
     count, height, width, channels = x.shape
     high, wide = height // side, width // side
     x = x[:, : high * side, : wide * side].reshape(count, high, side, wide, side, channels)

@@ -79,7 +79,7 @@ def _on_disk(split: Split) -> loader.Examples:
 
 
 def _every(split: Split, count: int) -> Split:
-    """About so many examples, evenly spaced."""
+    """About this many examples, evenly spaced."""
     every = max(1, len(split.labels) // count)
     return Split(split.inputs[::every], split.labels[::every])
 

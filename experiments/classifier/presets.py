@@ -86,7 +86,7 @@ NO_SETTINGS = {
     "out", "data_dir", "memory_share", "device", "resume", "rescue", "coordinator", "num_processes", "process_id",
     "checkpoint_every", "checkpoint_minutes", "checkpoint_keep", "choosing",
 }  # fmt: skip
-"""Options that do not affect what is learned; they may differ when a run is resumed."""
+"""Options that do not affect the result; they may differ when a run is resumed."""
 BESIDE_A_PRESET = NO_SETTINGS | {
     "dataset", "epochs", "validation_share", "early_stopping", "seed", "precision", "on_nonfinite", "quick",
 }  # fmt: skip

@@ -1,7 +1,7 @@
 """The lessons: every section of the foundations as a command that checks its own claims."""
 
 LESSONS = {
-    "data_scale": "accuracy against the number of examples, beside classical learners",
+    "data_scale": "accuracy against the number of examples, compared with classical learners",
     "dataset": "images, classes and pixel values of a data set",
     "score_function": "f(x) = Wx + b: scores, templates, decision planes",
     "regularization": "two models with the same loss, and the L2 penalty",

@@ -47,7 +47,7 @@ class Claim(NamedTuple):
     en: str
     zh: str
     measured: Mapping[str, Any]
-    """By a label for people, which is also the key in the summary."""
+    """By a readable label, which is also the key in the summary."""
     held: bool
     """Whether the numbers support the statement."""
 

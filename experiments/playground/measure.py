@@ -4,7 +4,7 @@
     python -m experiments.playground.measure --minutes 10
 
 Starts the server and Chromium, and writes pictures and steps per second of the default network, the time to the first
-picture, the memory during training, and the speed of four sessions at once, beside the algorithm of ConvNetJS's
+picture, the memory during training, and the speed of four sessions at once, compared with the algorithm of ConvNetJS's
 classify2d (20 ticks per second of 20 passes through 100 points, one example after the other, in JavaScript in the same
 browser). Needs the extra `dev` and Chromium; takes 90 s with the defaults.
 """

@@ -121,7 +121,7 @@ def streaming() -> str:
 
 
 def drop_in() -> str:
-    """Test accuracies beside scikit-learn's own classifiers."""
+    """Test accuracies compared with scikit-learn's own classifiers."""
     found = _read("drop_in_accuracy.json")
     rows = [
         [
@@ -155,7 +155,7 @@ SUMMARY = {
     "1,024 toy nets": ("PyTorch",),
     "process, digits, warm": ("Keras",),
 }
-"""The speed rows that stand for all, by workload and library."""
+"""The speed rows of the short table, by workload and library."""
 
 
 def speed_summary() -> str:
@@ -165,7 +165,7 @@ def speed_summary() -> str:
         for row in _read("benchmark.json")["rows"]
         if row["best_form"] and row["family"] in SUMMARY.get(row["work"], ())
     ]
-    return table(["work", "beside", "jaxnn", "peer", "ratio", "goal"], rows)
+    return table(["work", "compared with", "jaxnn", "peer", "ratio", "goal"], rows)
 
 
 def api() -> str:

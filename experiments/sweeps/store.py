@@ -60,7 +60,7 @@ class ChunkStore:
                 files.write_arrays(self.out / FOLDER / name, self.unsaved[name])
                 del self.unsaved[name]
         except OSError as error:
-            self.warn(f"{self.out / FOLDER / _name(place)} cannot be written ({error}); it is tried again")
+            self.warn(f"{self.out / FOLDER / _name(place)} cannot be written ({error}); it will be tried again")
         self._count(place)
         if (signum := self.signalled()) is None:
             return

@@ -111,7 +111,8 @@ class Checkpointer:
         except Exception as error:  # whatever the reason, it must not end the training
             reason = " ".join(str(error).split()) or type(error).__name__
             self.warn(
-                f"no checkpoint after epoch {epoch}: {self.folder} cannot be written ({reason}); it is tried again"
+                f"no checkpoint after epoch {epoch}: {self.folder} cannot be written ({reason}); "
+                "the next is tried as planned"
             )
             return None
         with contextlib.suppress(OSError):

@@ -136,7 +136,7 @@ def restore(checkpoint: Checkpoint, like: Any) -> Any:
     expected = files.leaves_by_name(like)
     if set(expected) != set(checkpoint.arrays):
         differ = sorted(set(expected) ^ set(checkpoint.arrays))
-        raise ValueError(f"{checkpoint.path} is of another training: only one of the two has {', '.join(differ)}")
+        raise ValueError(f"{checkpoint.path} belongs to another training: only one of the two has {', '.join(differ)}")
     leaves = []
     for name, leaf in expected.items():
         value = jnp.asarray(checkpoint.arrays[name])
@@ -145,7 +145,7 @@ def restore(checkpoint: Checkpoint, like: Any) -> Any:
         shape = value.shape if "history" in name.split("/") else leaf.shape
         if (value.shape, value.dtype) != (shape, leaf.dtype):
             raise ValueError(
-                f"{checkpoint.path} is of another training: {name} is {value.dtype}{list(value.shape)}, expected "
+                f"{checkpoint.path} belongs to another training: {name} is {value.dtype}{list(value.shape)}, expected "
                 f"{leaf.dtype}{list(leaf.shape)}"
             )
         leaves.append(value)
@@ -206,7 +206,7 @@ def latest(folder: Path, warn: Callable[[str], None] = warnings.warn) -> Checkpo
             damaged.append(str(error))
             continue
         for message in damaged:
-            warn(f"{message}; going on from the previous good checkpoint, {path}")
+            warn(f"{message}; continuing from the previous good checkpoint, {path}")
         return checkpoint
     if damaged:
         raise DamagedError(f"{folder} holds no good checkpoint: {'; '.join(damaged)}; train again")

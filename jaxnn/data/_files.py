@@ -18,7 +18,7 @@ from jaxnn.data._split import Split
 SIZE = 32
 """Pixels of each side of images that do not have one size in common."""
 LISTED = 50
-"""At most so many skipped files or rows are listed."""
+"""The most skipped files or rows that are listed."""
 NAMES = (("inputs", "labels"), ("x", "y"), ("x_train", "y_train"))
 TEST_NAMES = ("x_test", "y_test")
 

@@ -243,7 +243,7 @@ def _read_alone(name: str, entry: Path, data_dir: Path) -> Dataset:
     except OSError as problem:
         raise OSError(
             f"{problem}, and {name} is not prepared in {data_dir}, so it cannot be decoded again: "
-            f"delete {entry} to download {name} anew, or copy an intact one to its path"
+            f"delete {entry} to download {name} again, or copy an intact one to its path"
         ) from None
 
 

@@ -69,7 +69,7 @@ def training_array(train: ArrayLike) -> np.ndarray:
         raise ValueError(f"train has shape {x.shape}, expected [N, ...] with at least one example and one feature")
     if x.dtype == np.uint8:
         return x
-    limit = np.float64(np.finfo(np.float32).max)  # a Python number would become infinite beside float16
+    limit = np.float64(np.finfo(np.float32).max)  # a Python number would become infinite next to float16
     for start, rows in zip(range(0, len(x), ROWS), blocks(x), strict=True):
         wrong = ~(np.abs(rows) <= limit)  # true of nan as well
         if wrong.any():

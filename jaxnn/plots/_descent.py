@@ -19,7 +19,7 @@ _NONE = "#DDDDDD"
 
 @matplotlib.rc_context(STYLE)
 def descent_path(curve: ArrayLike, points: ArrayLike, values: ArrayLike, slopes: ArrayLike, rate: float) -> Figure:
-    """A descent on a curve with arrows for the derivative, beside the lengths of its steps."""
+    """A descent on a curve with arrows for the derivative, next to the lengths of its steps."""
     line, path = _checked(curve, points, values, slopes)
     steps = np.abs(np.diff(path[0]))
     start = f"Gradient descent from x = {path[0, 0]:g}"

@@ -134,7 +134,7 @@ def attribution(
     captions: Sequence[Sequence[str]],
     title: str = "What each pixel adds to a score",
 ) -> Figure:
-    """Images beside signed maps: red pixels raise the score, blue pixels lower it.
+    """Images next to signed maps: red pixels raise the score, blue pixels lower it.
 
     The maps of a row share one color scale, which ends at the 99th percentile.
 

@@ -77,7 +77,7 @@ def learning_curves(history: Mapping[str, ArrayLike], best_epoch: int | None = N
 
 
 def _progress(axes: Axes, name: str, panel: Mapping[str, np.ndarray], best_epoch: int | None) -> None:
-    """Training and validation with the gap shaded, its last value beside the last point."""
+    """Training and validation with the gap shaded, its last value next to the last point."""
     scale = 100.0 if name == "accuracy" else 1.0
     looks = {
         name: ("training, as trained", SKY, "--"),

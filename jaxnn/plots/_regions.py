@@ -122,7 +122,7 @@ def decision_regions(
 
 @matplotlib.rc_context(STYLE)
 def bent_plane(regions: Regions, bent: Bent, title: str, *, limit: float = 1.2) -> Figure:
-    """Decision regions in the plane, beside the plane and its grid as a hidden layer of two neurons transforms them."""
+    """Decision regions in the plane, next to the plane and its grid as transformed by a hidden layer of two neurons."""
     grid = np.asarray(bent.grid, np.float64)
     if grid.ndim != 3 or grid.shape[-1] != 2 or not np.isfinite(grid).all():
         raise ValueError(f"bent_plane: grid must be finite [G, G, 2], got {list(grid.shape)}")
@@ -148,7 +148,7 @@ def bent_plane(regions: Regions, bent: Bent, title: str, *, limit: float = 1.2) 
 
 @matplotlib.rc_context(STYLE)
 def score_planes(w: ArrayLike, b: ArrayLike, points: ArrayLike, labels: ArrayLike, names: Sequence[str]) -> Figure:
-    """The scores of a linear classifier as planes over the inputs; beside them the decision regions."""
+    """The scores of a linear classifier as planes over the inputs, next to the decision regions."""
     w, b, x, y = np.asarray(w, float), np.asarray(b, float), np.asarray(points, float), np.asarray(labels)
     classes = len(b)
     if w.shape != (classes, 2) or b.ndim != 1 or not 1 <= classes <= 6 or len(names) != classes:

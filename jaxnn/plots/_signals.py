@@ -70,8 +70,8 @@ def dropout_masks(before: ArrayLike, after: ArrayLike, rate: float) -> Figure:
     places = figure.subplots(3, 1, sharex=True)
     captions = (
         "before: the hidden layer's values (the palest is 0)",
-        f"the mask: gray is dropped, {part:.0f} % of the values that are not 0; white is kept; beige is 0 in any case",
-        f"after: what is kept is {1 / (1 - rate):.3g} times as large",
+        f"the mask: gray is dropped, {part:.0f} % of the values that are not 0; white is kept; beige was 0 already",
+        f"after: the values kept are {1 / (1 - rate):.3g} times as large",
     )
     pictures = (values, np.where(silent, np.nan, dropped * 0.5), passed)
     for axes, picture, caption in zip(places, pictures, captions, strict=True):

@@ -80,7 +80,7 @@ def valley(
     """Descents in a narrow valley, their values step by step, and the steps needed for every rate and momentum."""
     a, b, z = _grid(x1, x2, values)
     count = np.where(np.asarray(steps) >= limit, np.nan, np.asarray(steps, np.float64))
-    figure = new_figure("A narrow valley: momentum keeps going along it and calms down across it", 7.6)
+    figure = new_figure("A narrow valley: momentum speeds up along it and damps the oscillation across it", 7.6)
     grid = figure.add_gridspec(2, 2, height_ratios=[2, 3])
     top = figure.add_subplot(grid[0, :])
     _contours(top, a, b, z, logarithmic=True)

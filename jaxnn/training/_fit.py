@@ -54,7 +54,7 @@ def fit(
         on_chunk: called after each chunk with what `fit` would return if it ended there, for progress, files and
             trackers (see `per_epoch`). An exception ends the run.
         chunk_seconds: how long a chunk should last.
-        chunk_ends: a chunk also ends at every multiple of so many epochs; of a `Stream`, at every epoch.
+        chunk_ends: a chunk also ends at every multiple of this many epochs; of a `Stream`, at every epoch.
 
     Returns:
         The finished `Run`, its history cut to the epochs done, and where the time of this call went.

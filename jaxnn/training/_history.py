@@ -94,7 +94,9 @@ def pad_history(run: Run, like: Run) -> Run:
         run = run._replace(history={name: padded(values, like.history[name]) for name, values in run.history.items()})
     shapes = [jax.tree.map(lambda leaf: (leaf.shape, leaf.dtype), each) for each in (run, like)]
     if shapes[0] != shapes[1]:
-        raise ValueError("fit: progress is a Run of another training: its arrays or metrics are not those of this one")
+        raise ValueError(
+            "fit: progress is a Run of another training: its arrays or metrics differ from those of this one"
+        )
     return run
 
 

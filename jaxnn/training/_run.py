@@ -42,7 +42,7 @@ def run(
         batch_size: examples a step, at most N; static.
         select: the metric of the history whose best epoch is kept in `Run.best`: lowest if its name ends with "loss",
             "norm" or "penalty", else highest; static.
-        patience: stop after so many epochs without a better `select`; None never stops; static.
+        patience: stop after this many epochs without a better `select`; None never stops; static.
 
     Returns:
         A `Run`.
@@ -166,6 +166,6 @@ def check_data(data: Data, batch_size: int) -> None:
             raise TypeError(f"run: weights must be floating point, got {jnp.result_type(data.weights)}")
     if batch_size > len(data.inputs):
         raise ValueError(
-            f"run: batch_size {batch_size} is larger than the {len(data.inputs)} training examples; choose at most that"
+            f"run: batch_size {batch_size} is larger than the {len(data.inputs)} training examples; use a smaller one"
         )
     sharding.check_batch_size(batch_size)

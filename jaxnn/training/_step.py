@@ -42,7 +42,7 @@ def init_state(task: Task, key: Array) -> State:
 def step_keys(key: Array, step: ArrayLike) -> StepKeys:
     """The keys of a step from `State.key` and `State.step`; those of a whole epoch at once cost less."""
     of_step = jax.random.fold_in(key, step)
-    return StepKeys(*(jax.random.fold_in(of_step, i) for i in range(3)))  # what is not used is not computed
+    return StepKeys(*(jax.random.fold_in(of_step, i) for i in range(3)))  # unused keys are not computed
 
 
 def make_train_step(task: Task, statistics: Statistics = None) -> Callable[..., tuple[State, Metrics]]:

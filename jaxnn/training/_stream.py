@@ -97,7 +97,7 @@ def _end_epoch(run: Run, evaluated: dict[str, Array], *, select: str | None) -> 
 
 
 def _take_steps(step: Callable[[Run, Batch], Run], run: Run, batches: Iterator[Batch], count: int) -> Run:
-    """The run after so many more steps, with few batches on the device at a time."""
+    """The run after this many more steps, with few batches on the device at a time."""
     sent: collections.deque[Array] = collections.deque()
     for number in range(count):
         batch = next(batches, None)

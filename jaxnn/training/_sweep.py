@@ -54,7 +54,7 @@ def run_grid(options: Options, hparams: Hparams, keys: Array, data: Data, epochs
                 return new
             return jax.tree.map(lambda n, o: jnp.where(on.reshape(on.shape + (1,) * (n.ndim - 2)), n, o), new, old)
 
-        # what is one value for all settings (epoch, step, key) goes on; a run that has stopped keeps the rest
+        # values shared by all settings (epoch, step, key) advance; a run that has stopped keeps its own
         after = jax.tree.map(keep, _MODELS, after, before, is_leaf=lambda axis: axis is None)
         return after, on & still_on, done + on.astype(jnp.int32)
 
@@ -105,7 +105,7 @@ def sweep(
 
     Args:
         make_task: as `run`.
-        hparams: a pytree of numbers, each [H]: setting h is what is at place h of all of them.
+        hparams: a pytree of numbers, each [H]: setting h consists of their values at index h.
         keys: key[S].
         data, epochs, batch_size, select, patience: as `run`. A run that has stopped waits until all have.
         chunk: how many settings and how many seeds are trained together; by default `choose_chunk`. (1, 1) is a loop.
@@ -199,7 +199,7 @@ def _slices(count: int, size: int) -> Iterator[slice]:
 
 
 def _padded(values: Array, part: slice, size: int) -> Array:
-    """The values of a chunk; a smaller last chunk is padded with its last value, so that nothing is compiled anew."""
+    """The values of a chunk; a smaller last chunk is padded with its last value, so that nothing is recompiled."""
     if part == slice(0, len(values)) and size == len(values):
         return values
     return values[jnp.minimum(jnp.arange(part.start, part.start + size), part.stop - 1)]

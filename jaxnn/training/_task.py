@@ -18,7 +18,7 @@ Hparams = Any
 Batch = tuple[Array | np.ndarray, Array | np.ndarray]
 """Inputs [B, ...] and labels int[B]."""
 Weighted = tuple[Array | np.ndarray, Array | np.ndarray, Array | np.ndarray | None]
-"""A batch with the factor of each example's loss, f32[B]; None stands for ones."""
+"""A batch with the factor of each example's loss, f32[B]; None means ones."""
 PaddedBatch = tuple[Array | np.ndarray, Array | np.ndarray, int]
 """A batch, and how many of its first examples count."""
 
@@ -112,7 +112,7 @@ class Data(NamedTuple):
         evaluate: splits evaluated after every epoch, by name: `{"validation": (inputs, labels)}` adds
             `validation_loss` and `validation_accuracy` to the history.
         weights: f32[N], factors of the training examples' losses, with the mean 1 unless the balance with the penalty
-            is to change; None stands for ones. The metric `accuracy` and those of `evaluate` ignore them.
+            is to change; None means ones. The metric `accuracy` and those of `evaluate` ignore them.
     """
 
     inputs: Array | np.ndarray
@@ -234,8 +234,8 @@ class Trainer(NamedTuple):
     compile: Callable[[Run], Run]
     """Compile for such a run, and return it."""
     advance: Callable[[Run, int], Run]
-    """Train on until so many units are done."""
+    """Train until this many units are done."""
     replay: Callable[[Run, Run], State]
-    """The state before the bad step of the second run, which went on from the first."""
+    """The state before the bad step of the second run, which continued the first."""
     checked: Any
     """The arrays to be searched for non-finite values after a bad step."""

@@ -207,7 +207,7 @@ def test_every_damage_of_every_file_is_found_and_named(written, tmp_path):
             assert found is not None
             assert found.path == good, damage
             assert len(told) == 1
-            assert told[0] == f"{error.value}; going on from the previous good checkpoint, {good}"
+            assert told[0] == f"{error.value}; continuing from the previous good checkpoint, {good}"
             file.write_bytes(content)
             tried += 1
         checkpoint.load(written)

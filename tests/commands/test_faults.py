@@ -189,7 +189,7 @@ def test_a_damaged_checkpoint_is_passed_over_and_the_end_is_the_same(copy, never
     assert train.main(["--resume", str(copy)]) == 0
     said = " ".join(capsys.readouterr().out.split())
     assert f"warning: {file} is damaged" in said
-    assert f"going on from the previous good checkpoint, {before}" in said
+    assert f"continuing from the previous good checkpoint, {before}" in said
     assert "continuing after epoch 1" in said
     assert_same_results(copy, never_stopped)
     for path in checkpoint.list_checkpoints(copy / "checkpoints"):

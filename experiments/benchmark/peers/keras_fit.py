@@ -48,7 +48,7 @@ def network(workload: Workload, inputs: int, outputs: int, steps: int = 1) -> An
 
 
 def _hinge(labels: Any, scores: Any) -> Any:
-    """Hinge loss per example with margin 1, summed over the wrong classes; Keras hands over int[B, 1] labels."""
+    """Hinge loss per example with margin 1, summed over the wrong classes; Keras passes int[B, 1] labels."""
     right = keras.ops.one_hot(keras.ops.reshape(labels, (-1,)), scores.shape[-1])
     correct = keras.ops.sum(scores * right, axis=-1, keepdims=True)
     return keras.ops.sum(keras.ops.relu(scores - correct + 1) * (1 - right), axis=-1)

@@ -85,7 +85,7 @@ class Playground:
         self._pending: tuple[Shape, Programs] | None = (self.shape, self._programs)
         self._weights: Weights | None = None
         self._fresh = True
-        """Whether the pending programs start from new weights in any case."""
+        """Whether the pending programs always start from new weights."""
         self.learner: Learner | None = None
 
     # ------------------------------------------------------------ changes

@@ -27,7 +27,7 @@ from jaxnn.interop.sklearn._lbfgs import Coordinates
 BATCH = 200
 """Batch size for "auto", as in scikit-learn's MLPClassifier."""
 ROWS = 4096
-"""At most so many examples are scored at once."""
+"""The most examples that are scored at once."""
 
 
 def _by_steps(classifier: Any) -> bool:
@@ -45,7 +45,7 @@ def _with_probabilities(classifier: Any) -> bool:
 
 @contextlib.contextmanager
 def _unchanged_by_failure(estimator: Any) -> Iterator[None]:
-    """Whatever is raised inside, the estimator is afterwards as it was before."""
+    """Restore the attributes of the estimator if anything is raised inside."""
     before = dict(vars(estimator))
     try:
         yield
@@ -58,8 +58,8 @@ def _unchanged_by_failure(estimator: Any) -> Iterator[None]:
 class BaseClassifier(ClassifierMixin, BaseEstimator):
     """A classifier by the highest score; subclasses add the constructor and the names of the weights.
 
-    The arguments that a subclass lacks have the defaults below. A parameter that is changed after a fit counts from the
-    next `fit` or `partial_fit` on; only `hidden_layer_sizes` must stay where training goes on from earlier weights.
+    The arguments that a subclass lacks have the defaults below. A parameter that is changed after a fit takes effect
+    with the next `fit` or `partial_fit`; only `hidden_layer_sizes` must stay if earlier weights are kept.
     """
 
     loss: Any
@@ -176,7 +176,7 @@ class BaseClassifier(ClassifierMixin, BaseEstimator):
         return self._adopt(self._execute(job), job, 0 if first else self.n_iter_)
 
     def _state(self, opt_state: Any) -> tuple[Any, Any, Any]:
-        """The state from which training goes on; the optimizer of another solver starts anew."""
+        """The state to continue training from; the optimizer of another solver starts from scratch."""
         sizes = _sizes(self.hidden_layer_sizes)
         if sizes != self._spec.hidden:
             raise ValueError(

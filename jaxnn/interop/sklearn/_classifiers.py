@@ -24,7 +24,7 @@ class LinearClassifier(BaseClassifier):
         solver: "lbfgs" (all examples at once), or "adam" or "sgd" (batches), which have `partial_fit`.
         learning_rate_init: step size of adam and sgd.
         momentum: of sgd.
-        batch_size: at most so many examples per step of adam and sgd; "auto" is 200; rounded up to a multiple of 8.
+        batch_size: at most this many examples per step of adam and sgd; "auto" is 200; rounded up to a multiple of 8.
         max_iter: number of epochs; None is 3000 for lbfgs and 200 for adam and sgd. lbfgs takes one step in each and
             ends when it has converged; if it has not by then, `fit` gives a `sklearn.exceptions.ConvergenceWarning`.
         early_stopping: hold out a fraction of the examples, stop after `n_iter_no_change` epochs without a better
@@ -109,7 +109,7 @@ class MLPClassifier(BaseClassifier):
     `l2 = alpha / (2 B)` for batches of B examples it is that of scikit-learn's `MLPClassifier(alpha=alpha)`.
 
     Args:
-        hidden_layer_sizes: neurons of each hidden layer; a whole number stands for one layer.
+        hidden_layer_sizes: neurons of each hidden layer; a whole number means one layer.
         activation: a name in `models.ACTIVATIONS`; scikit-learn's "logistic" is "sigmoid".
         loss, l2, solver, learning_rate_init, momentum, batch_size, max_iter, early_stopping, validation_fraction,
             n_iter_no_change, tol, class_weight, warm_start, random_state: as `LinearClassifier`.

@@ -79,7 +79,7 @@ class TrainingJob(NamedTuple):
         coordinates: of the data; None if these are as given.
         scale: the factor of the objective that is in the weights and in `l2`.
         call: number of earlier calls of `partial_fit`; part of the key.
-        state: parameters, optimizer state and step to start from, or (parameters, None, None); None starts anew.
+        state: parameters, optimizer state and step to start from, or (parameters, None, None); None starts afresh.
     """
 
     options: training.Options
@@ -180,7 +180,7 @@ def finished(job: TrainingJob, run: training.Run) -> training.Run:
 
 
 def train_many(jobs: Sequence[TrainingJob]) -> dict[tuple[Any, ...], training.Run]:
-    """The runs of jobs that start anew, by digest and without optimizer state.
+    """The runs of jobs that start from scratch, by digest and without optimizer state.
 
     Jobs on the same examples and seed run in one program through the same batches; several such sets run in parallel
     threads, and sets of the same shapes share a compiled program.
@@ -208,7 +208,7 @@ def _program(program: tuple[Any, ...], settings: int) -> Callable[..., training.
             runs = jax.vmap(one)(hparams)
             return runs._replace(state=runs.state._replace(opt_state=None))
         runs = training.run_grid(options, hparams, key[None], data, epochs)
-        runs = runs._replace(state=runs.state._replace(key=None, opt_state=None))  # large, and not needed any more
+        runs = runs._replace(state=runs.state._replace(key=None, opt_state=None))  # large, and no longer needed
         return jax.tree.map(lambda a: a[:, 0], runs)
 
     hparams = dict.fromkeys(HPARAMS, jax.ShapeDtypeStruct((settings,), np.float32))

@@ -12,7 +12,7 @@ from jax import Array
 from jaxnn import training
 
 ROTATED = 1024
-"""Up to so many inputs, the coordinates are rotated to the principal axes, which takes an eigendecomposition."""
+"""Up to this many inputs, the coordinates are rotated to the principal axes, which takes an eigendecomposition."""
 NARROWER = 0.1
 """The factor from one width of the rounded hinge to the next; the first is 1, the margin."""
 WIDTH, OF_OBJECTIVE = 1e-4, 0.01
@@ -35,7 +35,7 @@ class Coordinates(NamedTuple):
     center: np.ndarray
     """f64[D], the weighted mean."""
     axes: np.ndarray | None
-    """f64[D, D], orthogonal, one axis per column; None stands for no rotation."""
+    """f64[D, D], orthogonal, one axis per column; None means no rotation."""
     deviation: np.ndarray
     """f64[D], the standard deviation along each axis."""
 
