@@ -12,8 +12,7 @@ from jax import Array
 from experiments.classifier.config import Config, Settings
 from experiments.classifier.preprocessing import subsample_stride
 from jaxnn import training
-from jaxnn.data import Dataset, Split, load, loader
-from jaxnn.data._tfds import DiskImages
+from jaxnn.data import Dataset, DiskImages, Split, load, loader
 
 QUICK_EXAMPLES = 2000
 

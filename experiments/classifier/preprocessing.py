@@ -11,8 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from jaxnn.data import preprocess
-from jaxnn.data._tfds import DiskImages
+from jaxnn.data import DiskImages, preprocess
 
 if TYPE_CHECKING:
     from experiments.classifier.config import Config

@@ -23,8 +23,7 @@ from experiments.cli import command, files, rescue
 from experiments.cli.command import Warn
 from jaxnn import checkpoint, distributed, training
 from jaxnn.checkpoint import Checkpointer
-from jaxnn.data import Dataset
-from jaxnn.data._tfds import DiskImages
+from jaxnn.data import Dataset, DiskImages
 
 FOLDER = "checkpoints"
 C = TypeVar("C", bound=Config)

@@ -23,7 +23,7 @@ from jax import Array
 from experiments.lessons import lesson
 from experiments.lessons.data import load_digits
 from experiments.lessons.lesson import Claim, Findings, Lesson, Options, ResultTable, Text
-from experiments.lessons.rate_search import RateSearch, search_rates
+from experiments.lessons.rate_search import RateSearch, loss_by_rate, search_rates
 from jaxnn import inspect, losses, models, plots
 from jaxnn.data import preprocess
 from jaxnn.training import Data, Task
@@ -147,8 +147,7 @@ def _learning_rates(search: RateSearch, seconds: float) -> Findings:
     rates, best, loss = search.rates, search.best, search.history["loss"]
     seeds, epochs = loss.shape[2:]
     ratio = search.history["update_norm"] / search.history["parameter_norm"]
-    last = search.last("loss")
-    middle = np.median(last, -1)
+    middle = np.median(search.last("loss"), -1)
     sgd = middle[0]
     low, high = float(sgd[0]), float(sgd[-1])
     ratios = np.median(ratio[0, :, :, 0], -1)
@@ -211,19 +210,8 @@ def _learning_rates(search: RateSearch, seconds: float) -> Findings:
         ],
         logarithmic=[True],
     )
-    against = plots.against_rate(
-        "Loss against learning rate: every optimizer has an optimum of its own",
-        rates,
-        [
-            (
-                f"Training loss after {epochs} epochs (gaps: diverged)",
-                "loss (log scale)",
-                {name: np.where(last[i] < 100, last[i], np.nan) for i, name in enumerate(OPTIMIZERS)},
-            )
-        ],
-        "learning rate (log scale)",
-        logarithmic=[True],
-    )
+    title = "Loss against learning rate: every optimizer has an optimum of its own"
+    against = loss_by_rate(title, OPTIMIZERS, search, below=100)
     rows = [(name, f"{rates[best[i]]:.3g}", f"{middle[i, best[i]]:.4f}") for i, name in enumerate(OPTIMIZERS)]
     table = ResultTable(
         f"Digits, tanh network of 32, {epochs} epochs", ("optimizer", "best rate", "training loss"), rows

@@ -21,7 +21,7 @@ from jax import Array
 from experiments.lessons import lesson
 from experiments.lessons.data import load_digits
 from experiments.lessons.lesson import Claim, Findings, Lesson, Options, ResultTable, Text
-from experiments.lessons.rate_search import RateSearch, curves, search_rates
+from experiments.lessons.rate_search import RateSearch, curves, loss_by_rate, search_rates
 from jaxnn import inspect, losses, models, plots
 from jaxnn.data import preprocess
 from jaxnn.training import Data, Task
@@ -170,8 +170,7 @@ def _largest_eigenvalues(data: Data, options: Options) -> dict[str, float]:
 
 def _training(search: RateSearch, top: dict[str, float]) -> Findings:
     """The learning rates that work for each form, and the loss that they reach."""
-    last = search.last("loss")
-    lowest = dict(zip(KINDS, (float(np.median(a)) for a in search.at_best(last)), strict=True))
+    lowest = dict(zip(KINDS, (float(np.median(a)) for a in search.at_best(search.last("loss"))), strict=True))
     seeds, epochs = search.history["loss"].shape[2:]
     bounds = {name: float(inspect.largest_rate(value)) for name, value in top.items()}
     claims = [
@@ -192,19 +191,7 @@ def _training(search: RateSearch, top: dict[str, float]) -> Findings:
         ),
     ]
     title = f"Training on each form of the digits, with the best of {len(search.rates)} learning rates ({seeds} seeds)"
-    against = plots.against_rate(
-        "The learning rates that work depend on the preprocessing",
-        search.rates,
-        [
-            (
-                f"Training loss after {epochs} epochs (gaps: diverged)",
-                "loss (log scale)",
-                {n: np.where(last[i] < 10, last[i], np.nan) for i, n in enumerate(KINDS)},
-            )
-        ],
-        "learning rate (log scale)",
-        logarithmic=[True],
-    )
+    against = loss_by_rate("The learning rates that work depend on the preprocessing", KINDS, search, below=10)
     rows = [
         (n, f"{top[n]:.3g}", f"{bounds[n]:.3g}", f"{rate:.2g}", f"{lowest[n]:.4f}")
         for n, rate in zip(KINDS, search.best_rates, strict=True)

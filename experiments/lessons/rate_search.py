@@ -11,8 +11,7 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
 from jaxnn import plots
-from jaxnn.training import Data, Run, sweep
-from jaxnn.training._task import MakeTask
+from jaxnn.training import Data, MakeTask, Run, sweep
 
 
 class RateSearch(NamedTuple):
@@ -109,3 +108,11 @@ def curves(
     ]
     lines = [] if classes is None else [{f"log {classes}: guessing": np.log(classes)}, {"chance": 100 / classes}]
     return plots.bands(title, panels, logarithmic=[log, False], lines=lines)
+
+
+def loss_by_rate(title: str, names: Sequence[str], found: RateSearch, *, below: float) -> Figure:
+    """Training loss after the last epoch against the learning rate, for every kind; a loss above `below` is a gap."""
+    last, epochs = found.last("loss"), found.history["loss"].shape[-1]
+    shown = {name: np.where(values < below, values, np.nan) for name, values in zip(names, last, strict=True)}
+    panel = (f"Training loss after {epochs} epochs (gaps: diverged)", "loss (log scale)", shown)
+    return plots.against_rate(title, found.rates, [panel], "learning rate (log scale)", logarithmic=[True])

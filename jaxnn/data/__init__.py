@@ -6,5 +6,6 @@ Examples start from:
 
 from jaxnn.data._load import load
 from jaxnn.data._split import Dataset, Split
+from jaxnn.data._tfds import DiskImages
 
 __all__ = ["Dataset", "Split", "load"]

@@ -17,7 +17,19 @@ from jaxnn.training._nonfinite import NonFiniteError
 from jaxnn.training._run import init_run, run, train_until
 from jaxnn.training._step import eval_params, init_state, make_train_step, predict_scores, step_keys
 from jaxnn.training._sweep import Chunk, choose_chunk, run_grid, sweep
-from jaxnn.training._task import Data, Evaluation, Metrics, Options, Run, State, StepKeys, Stream, Task, Timing
+from jaxnn.training._task import (
+    Data,
+    Evaluation,
+    MakeTask,
+    Metrics,
+    Options,
+    Run,
+    State,
+    StepKeys,
+    Stream,
+    Task,
+    Timing,
+)
 
 __all__ = [
     "Data",
