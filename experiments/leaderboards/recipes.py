@@ -75,7 +75,22 @@ def peers_on_digits(seeds: int) -> list[dict[str, Any]]:
 
 
 _MIRROR: dict[str, Any] = {"augment": ("flip",), "mirror": True}
-_PARTS_OF_MIRROR = {"mirror images in training": {"augment": ()}, "mirror images in evaluation": {"mirror": False}}
+_WITHOUT: dict[str, Mapping[str, Any]] = {
+    "the penalty": {"l2": 0.0},
+    "dropout": {"dropout": 0.0},
+    "crops": {"augment": ("flip",)},
+    "mirror images in training": {"augment": ()},
+    "mirror images in evaluation": {"mirror": False},
+    "layer normalization": {"normalize": False, "learning_rate": 0.04, "l2": 0.0005},
+}
+"""By name of a part that several recipes have: the options that leave it out."""
+
+
+def _parts(*names: str) -> dict[str, Mapping[str, Any]]:
+    return {name: _WITHOUT[name] for name in names}
+
+
+_MIRRORED = _parts("mirror images in training", "mirror images in evaluation")
 _SVM: dict[str, Any] = {"model": "linear", "loss": "svm", "learning_rate": 0.00025, "l2": 0.1}
 _WHITENED: dict[str, Any] = {"preprocess": "whiten", "components": 400, "whiten_epsilon": 5000.0}
 RECIPES = {
@@ -84,13 +99,13 @@ RECIPES = {
         "40.7 best found in print, courses 38-39",
         42.0,
         {"model": "linear"},
-        {"the penalty": {"l2": 0.0}},
+        _parts("the penalty"),
     ),
     "linear-softmax-mirror": Recipe(
-        "linear softmax, mirror images", "-", 42.5, {"model": "linear", **_MIRROR}, _PARTS_OF_MIRROR
+        "linear softmax, mirror images", "-", 42.5, {"model": "linear", **_MIRROR}, _MIRRORED
     ),
-    "linear-svm": Recipe("linear SVM, raw pixels", "courses 39", 40.5, _SVM, {"the penalty": {"l2": 0.0}}),
-    "linear-svm-mirror": Recipe("linear SVM, mirror images", "courses 39", 41.5, {**_SVM, **_MIRROR}, _PARTS_OF_MIRROR),
+    "linear-svm": Recipe("linear SVM, raw pixels", "courses 39", 40.5, _SVM, _parts("the penalty")),
+    "linear-svm-mirror": Recipe("linear SVM, mirror images", "courses 39", 41.5, {**_SVM, **_MIRROR}, _MIRRORED),
     "one-hidden": Recipe(
         "one hidden layer, no augmentation",
         "54.8 best found (ensemble), courses 52",
@@ -102,8 +117,7 @@ RECIPES = {
                 **{"learning_rate": 0.01, "l2": 0.002},
             },
             "damping of the whitening": {"whiten_epsilon": None},
-            "dropout": {"dropout": 0.0},
-            "the penalty": {"l2": 0.0},
+            **_parts("dropout", "the penalty"),
         },
         ablated=1 / 4,
     ),
@@ -117,11 +131,7 @@ RECIPES = {
             **{"augment": ("flip", "crop"), "hidden": (2048,), "dropout": 0.1, "learning_rate": 0.08, "l2": 0.0003},
             "epochs": 100,
         },
-        {
-            "crops": {"augment": ("flip",)},
-            "mirror images in evaluation": {"mirror": False},
-            "dropout": {"dropout": 0.0},
-        },
+        _parts("crops", "mirror images in evaluation", "dropout"),
         ablated=1 / 8,
     ),
     "deep": Recipe(
@@ -133,11 +143,7 @@ RECIPES = {
             **{"hidden": (2048, 512), "normalize": True, "dropout": 0.5, "learning_rate": 0.08, "l2": 0.002},
             "epochs": 20,
         },
-        {
-            "layer normalization": {"normalize": False, "learning_rate": 0.04, "l2": 0.0005},
-            "dropout": {"dropout": 0.0},
-            "the penalty": {"l2": 0.0},
-        },
+        _parts("layer normalization", "dropout", "the penalty"),
         others={"normalized inputs": {"normalize_inputs": True}, "label smoothing": {"smoothing": 0.1}},
     ),
     "deep-augmented": Recipe(
@@ -145,12 +151,7 @@ RECIPES = {
         "71-75 after 500-5,000 epochs",
         70.0,
         {**PRESETS["cifar10"], "epochs": 80},
-        {
-            "layer normalization": {"normalize": False, "learning_rate": 0.04, "l2": 0.0005},
-            "crops": {"augment": ("flip",)},
-            "mirror images in evaluation": {"mirror": False},
-            "the penalty": {"l2": 0.0},
-        },
+        _parts("layer normalization", "crops", "mirror images in evaluation", "the penalty"),
         others={
             "mixup": {"augment": ("flip", "crop", "mixup")},
             "cutout": {"augment": ("flip", "crop", "cutout")},
@@ -165,7 +166,7 @@ RECIPES = {
         "scikit-learn on the same split",
         None,
         {"dataset": "digits", "hidden": (1024,), "dropout": 0.5, "input_dropout": 0.2, "epochs": 200},
-        {"dropout": {"dropout": 0.0}, "dropout of the inputs": {"input_dropout": 0.0}},
+        {**_parts("dropout"), "dropout of the inputs": {"input_dropout": 0.0}},
         peers_on_digits,
     ),
     "deep-gpu": Recipe(

@@ -23,11 +23,6 @@ from jaxnn.data._statistics import blocks, check_dtype, in_two, subtract, traini
 
 __all__ = ["center", "fit_moments", "fit_pca", "pca", "standardize", "whiten"]
 
-_ROWS = 1024  # rows per block. In fit_pca 1024 * 128**2 = 2**24: sums of uint8 products are exact in float32
-
-
-_CARRIED = 2.0**16  # times std: float32 resolves a mean so large to 1/128 of std
-
 
 class Moments(NamedTuple):
     """Mean and standard deviation, both of shape `x.shape[1:]`, `(C,)` or `()`, as fitted.

@@ -81,6 +81,10 @@ class BaseClassifier(ClassifierMixin, BaseEstimator):
     dropout: Any = 0.0
     _executor: Any = None
 
+    def _keep(self, arguments: dict[str, Any]) -> None:
+        """Keep the arguments of a constructor under their names, as scikit-learn expects."""
+        vars(self).update({name: value for name, value in arguments.items() if name != "self"})
+
     def __sklearn_clone__(self) -> Self:
         """As any estimator, with the same executor: `VmapSearchCV` sets one on the estimator that it clones."""
         made: Any = super().__sklearn_clone__()

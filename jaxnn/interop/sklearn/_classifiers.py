@@ -71,20 +71,7 @@ class LinearClassifier(BaseClassifier):
         warm_start: bool = False,
         random_state: Any = None,
     ) -> None:
-        self.loss = loss
-        self.l2 = l2
-        self.solver = solver
-        self.learning_rate_init = learning_rate_init
-        self.momentum = momentum
-        self.batch_size = batch_size
-        self.max_iter = max_iter
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.n_iter_no_change = n_iter_no_change
-        self.tol = tol
-        self.class_weight = class_weight
-        self.warm_start = warm_start
-        self.random_state = random_state
+        self._keep(locals())
 
     @property
     def coef_(self) -> np.ndarray:
@@ -150,23 +137,7 @@ class MLPClassifier(BaseClassifier):
         warm_start: bool = False,
         random_state: Any = None,
     ) -> None:
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.activation = activation
-        self.loss = loss
-        self.l2 = l2
-        self.dropout = dropout
-        self.solver = solver
-        self.learning_rate_init = learning_rate_init
-        self.momentum = momentum
-        self.batch_size = batch_size
-        self.max_iter = max_iter
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.n_iter_no_change = n_iter_no_change
-        self.tol = tol
-        self.class_weight = class_weight
-        self.warm_start = warm_start
-        self.random_state = random_state
+        self._keep(locals())
 
     @property
     def coefs_(self) -> list[np.ndarray]:
