@@ -1,4 +1,4 @@
-"""Several processes of one training: connect them, wait for them, report a lost one.
+"""Connect the processes of one training, wait for them, and report a lost one.
 
 Examples start from:
     >>> from jaxnn import distributed

@@ -1,15 +1,17 @@
-"""Flax networks, Linen or NNX, as models of this package; and `mlp` weights to and from Linen's names.
+"""Flax networks, Linen or NNX, as models of this package.
 
     model = linen_model(Net(classes=10), (32, 32, 3))
     task = lambda h: training.Task(model, losses.softmax, optax.sgd(h["learning_rate"]))
 
 >>> from flax import linen, nnx
->>> from jaxnn.interop.flax import linen_model, nnx_model, params_from_linen, params_to_linen
+>>> from jaxnn.interop.flax import linen_model, nnx_model
 
 A module whose only variables are its parameters becomes a `Model`; one with batch statistics or other variables that
 its call changes becomes a `StatefulModel`, and those variables are its state. Both train, sweep, shard and save like
 any other model. In training all random streams of the module derive from the key. For a dropout rate that is a traced
 hyper-parameter, use `layers.dropout` in the module, since Flax's own needs a Python number.
+
+`params_to_linen` and `params_from_linen` convert the weights of an `mlp` to Linen's names and back.
 """
 
 from __future__ import annotations
