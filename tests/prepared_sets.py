@@ -8,6 +8,8 @@ import numpy as np
 import tensorflow_datasets as tfds
 from PIL import Image
 
+from jaxnn.data._tfds import Source, find
+
 FEATURES = tfds.features
 LABEL = FEATURES.ClassLabel(names=["even", "odd"])
 
@@ -37,6 +39,15 @@ def prepare(folder: Path, features: dict[str, Any], splits: dict[str, list[dict[
             raise NotImplementedError
 
     Tiny(data_dir=folder, file_format="array_record").download_and_prepare()
+
+
+def prepare_tiny(folder: Path, train: int, test: int) -> Source:
+    """A prepared set called tiny, of this many images of 5 x 4 pixels in three channels."""
+    features = {"image": FEATURES.Image(shape=(5, 4, 3)), "label": LABEL}
+    prepare(folder, features, {"train": examples(images(train)), "test": examples(images(test, seed=1))})
+    found = find("tiny", folder)
+    assert found is not None
+    return found
 
 
 def images(count: int, shape: tuple[int, ...] = (5, 4, 3), seed: int = 0) -> list[np.ndarray]:

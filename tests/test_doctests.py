@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from prepared_sets import FEATURES, LABEL, examples, images, prepare
+from prepared_sets import prepare_tiny
 from test_architecture import PACKAGE, module_name, public_names
 
 OPTIONS = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
@@ -50,10 +50,7 @@ def folder(tmp_path_factory) -> Path:
     """A folder in which `prepared` holds the small set that the examples read."""
     folder = tmp_path_factory.mktemp("examples")
     (folder / "prepared").mkdir()
-    features = {"image": FEATURES.Image(shape=(5, 4, 3)), "label": LABEL}
-    made = {"train": examples(images(20)), "test": examples(images(6, seed=1))}
-    with contextlib.chdir(folder):
-        prepare(Path("prepared"), features, made)
+    prepare_tiny(folder / "prepared", train=20, test=6)
     return folder
 
 

@@ -10,9 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-import tensorflow_datasets as tfds
 from float64 import ROUNDED, enabled, in_float64
-from prepared_sets import LABEL, damage, examples, images, prepare
+from prepared_sets import damage, prepare_tiny
 
 from experiments.benchmark import streaming
 from jaxnn import losses, models, sharding, training
@@ -27,12 +26,7 @@ SHAPE = (5, 4, 3)
 
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("tiny")
-    features = {"image": tfds.features.Image(shape=SHAPE), "label": LABEL}
-    prepare(folder, features, {"train": examples(images(COUNT)), "test": examples(images(6, seed=1))})
-    found = _source.find("tiny", folder)
-    assert found is not None
-    return found
+    return prepare_tiny(tmp_path_factory.mktemp("tiny"), COUNT, 6)
 
 
 @pytest.fixture(scope="module")
@@ -235,10 +229,7 @@ def test_an_unknown_split_and_a_wrong_share_are_refused(prepared):
 
 @pytest.mark.parametrize("kind", ["truncated", "emptied", "bit", "deleted"])
 def test_a_damaged_file_is_named(kind, tmp_path):
-    features = {"image": tfds.features.Image(shape=SHAPE), "label": LABEL}
-    prepare(tmp_path, features, {"train": examples(images(COUNT)), "test": examples(images(6))})
-    found = _source.find("tiny", tmp_path)
-    assert found is not None
+    found = prepare_tiny(tmp_path, COUNT, 6)
     [shard] = found.folder.glob("*train*")
     damage(shard, kind)
     with pytest.raises(OSError, match=rf"{found.folder} is missing or damaged .* delete {found.folder}"):

@@ -6,14 +6,13 @@ import jax
 import numpy as np
 import optax
 import pytest
-import tensorflow_datasets as tfds
 from float64 import ROUNDED, enabled, in_float64
-from prepared_sets import LABEL, examples, images, prepare
+from prepared_sets import prepare_tiny
 from written_curves import CURVE_DATA, EPOCHS, STEPS, curve_task, curves
 
 from jaxnn import checkpoint, losses, models, sharding, training
 from jaxnn.data import augment, loader, preprocess
-from jaxnn.data._tfds import _records, _source
+from jaxnn.data._tfds import _records
 
 KEY = jax.random.key(4)
 COUNT, BATCH, SHAPE = 50, 8, (5, 4, 3)
@@ -35,12 +34,7 @@ def task(h, skip=False):
 
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("tiny")
-    features = {"image": tfds.features.Image(shape=SHAPE), "label": LABEL}
-    prepare(folder, features, {"train": examples(images(COUNT)), "test": examples(images(21, seed=1))})
-    found = _source.find("tiny", folder)
-    assert found is not None
-    return found
+    return prepare_tiny(tmp_path_factory.mktemp("tiny"), COUNT, 21)
 
 
 @pytest.fixture(scope="module")
