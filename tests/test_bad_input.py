@@ -16,8 +16,7 @@ def module(name):
 
 initializers, layers, losses, metrics, models = map(module, ["initializers", "layers", "losses", "metrics", "models"])
 augment, preprocess, toy, load = *map(module, ["data.augment", "data.preprocess", "data.toy"]), module("data").load
-training, inspect, curvature = map(module, ["training", "inspect", "inspect.curvature"])
-descent, gradients, jaxnn_random = map(module, ["inspect.descent", "inspect.gradients", "random"])
+training, inspect, descent, jaxnn_random = map(module, ["training", "inspect", "inspect._descent", "_random"])
 
 KEY = jax.random.key(0)
 X = jnp.ones((4, 3))
@@ -195,16 +194,16 @@ WRONG = {
     "sweep: chunk of 0": (lambda: sweep(chunk=(0, 1)), VALUE, "0"),
     "permutation of nothing": (lambda: jaxnn_random.permutation(KEY, 0), VALUE, "0"),
     # inspection
-    "check: integers": (lambda: gradients.check_gradient(bowl, jnp.arange(3)), TYPE, "int32"),
-    "check: many values": (lambda: gradients.check_gradient(lambda x: x**2, jnp.ones(3)), VALUE, r"\[3\]"),
-    "check: limit 0": (lambda: gradients.check_gradient(bowl, jnp.ones(3), limit=0), VALUE, "0"),
-    "check: other gradient": (lambda: gradients.check_gradient(bowl, jnp.ones(3), gradient=jnp.ones(2)), VALUE, "2"),
-    "check: nothing": (lambda: gradients.check_gradient(lambda p: jnp.float32(1.0), {}), VALUE, "no numbers"),
-    "layers: other width": (lambda: gradients.layer_outputs([PARAMS], jnp.ones((4, 7)), jnp.tanh), VALUE, "7"),
-    "descend: no step": (lambda: descent.descend(bowl, jnp.ones(2), 0.1, steps=0), VALUE, "0"),
-    "descend: half a step": (lambda: descent.descend(bowl, jnp.ones(2), 0.1, steps=0.5), TYPE, r"0\.5"),
+    "check: integers": (lambda: inspect.check_gradient(bowl, jnp.arange(3)), TYPE, "int32"),
+    "check: many values": (lambda: inspect.check_gradient(lambda x: x**2, jnp.ones(3)), VALUE, r"\[3\]"),
+    "check: limit 0": (lambda: inspect.check_gradient(bowl, jnp.ones(3), limit=0), VALUE, "0"),
+    "check: other gradient": (lambda: inspect.check_gradient(bowl, jnp.ones(3), gradient=jnp.ones(2)), VALUE, "2"),
+    "check: nothing": (lambda: inspect.check_gradient(lambda p: jnp.float32(1.0), {}), VALUE, "no numbers"),
+    "layers: other width": (lambda: inspect.layer_outputs([PARAMS], jnp.ones((4, 7)), jnp.tanh), VALUE, "7"),
+    "descend: no step": (lambda: inspect.descend(bowl, jnp.ones(2), 0.1, steps=0), VALUE, "0"),
+    "descend: half a step": (lambda: inspect.descend(bowl, jnp.ones(2), 0.1, steps=0.5), TYPE, r"0\.5"),
     "descend: many values": (
-        lambda: descent.descend(lambda x: x, jnp.ones(2), 0.1, steps=1),
+        lambda: inspect.descend(lambda x: x, jnp.ones(2), 0.1, steps=1),
         VALUE,
         r"one number, got shape \[2\]",
     ),
@@ -215,10 +214,10 @@ WRONG = {
     ),
     "minima: empty interval": (lambda: descent.local_minima(bowl, 1.0, 0.0), VALUE, r"1\.0.*0\.0"),
     "minima: one sample": (lambda: descent.local_minima(bowl, 0.0, 1.0, samples=1), VALUE, "1"),
-    "eigenvalues: none": (lambda: curvature.top_eigenvalues(bowl, jnp.ones(3), KEY, 0), VALUE, "0"),
-    "eigenvalues: more than parameters": (lambda: curvature.top_eigenvalues(bowl, jnp.ones(3), KEY, 5), VALUE, "5"),
+    "eigenvalues: none": (lambda: inspect.top_eigenvalues(bowl, jnp.ones(3), KEY, 0), VALUE, "0"),
+    "eigenvalues: more than parameters": (lambda: inspect.top_eigenvalues(bowl, jnp.ones(3), KEY, 5), VALUE, "5"),
     "plane: places": (
-        lambda: curvature.loss_plane(bowl, jnp.ones(2), jnp.ones(2), jnp.ones(2), jnp.ones((2, 2)), jnp.ones(2)),
+        lambda: inspect.loss_plane(bowl, jnp.ones(2), jnp.ones(2), jnp.ones(2), jnp.ones((2, 2)), jnp.ones(2)),
         VALUE,
         r"2, 2",
     ),
