@@ -21,7 +21,7 @@ def correct(scores: Array, labels: Array) -> Array:
 
 
 def accuracy(scores: Array, labels: Array) -> Array:
-    """The fraction of examples whose highest score is the right class's.
+    """The fraction of examples whose highest score is the right class's; of equal scores the lowest class counts.
 
     Args:
         scores: f32[..., C].
@@ -31,7 +31,8 @@ def accuracy(scores: Array, labels: Array) -> Array:
         f32[], in [0, 1]; NaN for no examples.
 
     Raises:
-        TypeError, ValueError: as `correct`.
+        TypeError: `labels` is not integer.
+        ValueError: the leading axes differ.
 
     Example:
         >>> print(metrics.accuracy(jnp.array([[0.1, 0.9], [0.8, 0.2]]), jnp.array([1, 1])))

@@ -1,6 +1,6 @@
 """Batches read during training, for data sets larger than memory.
 
-    examples = loader.open_examples(tfds.find("imagenet_resized/64x64", tfds.data_dir()), "train")
+    examples = load("imagenet_resized/64x64", memory_share=0.5).train.inputs.examples
     for batch in loader.shuffled_batches(examples, key, batch_size=256, epochs=90, first_step=int(state.step)):
         state, metrics = train_step(state, batch)
 
@@ -125,7 +125,7 @@ def shuffled_batches(
     """The batches of a training run, on the device (sharded over the mesh, if one is set) before they are needed.
 
     Args:
-        examples: as from `open_examples`.
+        examples: `InMemory`, `OnDisk`, or whatever has a length and a `take(rows)` as they have.
         key: as `training.run`, which trains on the same batches with the same key.
         batch_size: examples per step, over all processes.
         epochs: number of epochs.
