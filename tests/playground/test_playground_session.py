@@ -13,7 +13,6 @@ from experiments.playground.engine.compiler import Compiler, hparams
 from experiments.playground.engine.probe import COARSE, FINE, LEVELS
 from experiments.playground.engine.session import HISTORY, Playground
 from experiments.playground.engine.settings import Settings, change
-from experiments.playground.page.presets import PRESETS
 
 
 @pytest.fixture(scope="module")
@@ -157,17 +156,6 @@ def test_the_picture_shows_the_scores_of_the_network(compiler):
     np.testing.assert_allclose(at_points, forward(frame.params, x[order]), atol=1e-4)
 
 
-def test_gradients_vanish_through_six_sigmoid_layers_and_zeros_leave_neurons_constant(compiler):
-    deep = ready(compiler, **PRESETS["vanishing"].given).frame()
-    assert deep is not None
-    assert deep.snapshot.gradients[0] < 1e-3 * deep.snapshot.gradients[-1]
-    flat = ready(compiler, init="zeros")
-    flat.train(10)
-    frame = flat.frame()
-    assert frame is not None
-    assert frame.snapshot.dead.tolist() == [6, 2]
-
-
 def test_a_weight_is_set_by_hand(compiler):
     playground = ready(compiler)
     playground.set_parameter(0, "w", (2, 1), 1.25)
@@ -270,46 +258,16 @@ def test_one_of_several_seeds_equals_that_seed_alone_and_widths_use_as_many_neur
     assert frame.all_means[0, 0] < 0.9 < frame.all_means[-1, 0]
 
 
-def test_values_are_learned(compiler, standard_promotion):
-    jax.config.update("jax_numpy_dtype_promotion", "standard")
-    try:
-        playground = ready(compiler, **PRESETS["values"].given)
-        playground.train(6000)
-    finally:
-        jax.config.update("jax_numpy_dtype_promotion", "strict")
+def test_without_points_nothing_is_trained_and_a_new_point_is_learned(compiler):
+    playground = ready(compiler)
+    playground.edit(data.Points(*(a[:0] for a in playground.points)))
+    playground.playing = True
+    assert playground.train(10) == 0
+    assert playground.frame() is not None
+    assert (playground.playing, playground.message) == (False, "empty")
+    playground.edit(data.Points(np.ones((1, 2)), np.zeros(1), np.ones(1, bool)))
+    assert playground.message == ""
+    assert playground.train(10) == 10
     frame = playground.frame()
     assert frame is not None
-    test = playground.points.targets[~playground.points.train]
-    assert frame.snapshot.losses[1] < 0.4 * test.var()
-    assert np.isnan(frame.snapshot.accuracies).all()
-
-
-# ---------------------------------------------------------------- presets
-
-
-@pytest.mark.parametrize("name", sorted(PRESETS))
-def test_every_preset_has_valid_settings(name):
-    assert data.draw(PRESETS[name].settings()).train.any()
-
-
-@pytest.mark.parametrize(("name", "low", "high"), [("one_neuron", 0.0, 0.85), ("three_neurons", 0.97, 1.0)])
-def test_one_neuron_fails_on_circles_and_three_succeed(compiler, name, low, high):
-    playground = ready(compiler, **PRESETS[name].given)
-    playground.train(10_000)
-    frame = playground.frame()
-    assert frame is not None
-    assert low < frame.snapshot.accuracies[0] <= high
-
-
-def test_two_layers_of_eight_tanh_neurons_unroll_the_spiral(compiler):
-    jax.config.update("jax_numpy_dtype_promotion", "standard")
-    try:
-        playground = ready(compiler, **PRESETS["spiral"].given)
-        playground.train(10_000)  # waits for the program, which a thread may still be tracing
-    finally:
-        jax.config.update("jax_numpy_dtype_promotion", "strict")
-    assert playground.settings.hidden == (8, 8)
-    assert playground.settings.activation == "tanh"
-    frame = playground.frame()
-    assert frame is not None
-    assert frame.snapshot.accuracies.min() > 0.95
+    assert np.isfinite(frame.snapshot.losses[0])

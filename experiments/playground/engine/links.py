@@ -24,7 +24,7 @@ _KIND = "jaxnn playground"
 
 
 class View(NamedTuple):
-    """What the page shows: language and warped grid."""
+    """What the page shows: language, plane and warped grid."""
 
     language: str = "en"
     layer: int = 1
@@ -33,6 +33,10 @@ class View(NamedTuple):
     """Neurons that are the axes of the grid."""
     turn: float = 30.0
     """Angle in degrees, if there is a third neuron."""
+    tests: int = 1
+    """1 if test points are shown, else 0."""
+    discrete: int = 0
+    """1 if the plane shows only the predicted class or sign, 0 if it also shows how sure the network is."""
 
 
 class Saved(NamedTuple):
@@ -113,7 +117,7 @@ def from_file(content: bytes) -> Saved:
     points = weights = None
     try:
         if read.get("points") is not None:
-            table = np.array(read["points"], np.float64)
+            table = np.array(read["points"] or np.zeros((0, 4)), np.float64)
             if table.ndim != 2 or table.shape[1] != 4:
                 raise ValueError(f"each point must have x1, x2, target and train; got the shape {list(table.shape)}")
             points = checked(Points(table[:, :2], table[:, 2], table[:, 3] != 0), settings)
@@ -162,8 +166,11 @@ def _view(given: dict[str, str]) -> View:
         if "axes" in given:
             first, second, *third = given["axes"].split(",")
             view = view._replace(axes=(int(first), int(second), int(third[0]) if third and third[0] else None))
+        view = view._replace(**{name: int(given[name]) for name in ("tests", "discrete") if name in given})
     except ValueError as error:
-        raise ValueError(f"layer, axes and turn must be numbers; got {given}") from error
+        raise ValueError(f"layer, axes, turn, tests and discrete must be numbers; got {given}") from error
+    if not {view.tests, view.discrete} <= {0, 1}:
+        raise ValueError(f"tests and discrete must be 0 or 1; got {given}")
     if not 0 <= view.layer <= MAX_LAYERS + 1 or not 0 <= view.turn <= 360:
         raise ValueError(f"layer must be from 0 to {MAX_LAYERS + 1}, turn from 0 to 360; got {given}")
     if any(axis is not None and not 0 <= axis < MAX_NEURONS for axis in view.axes):
@@ -191,7 +198,7 @@ def _unpack(text: str, most: int) -> bytes:
 def _unpack_points(text: str) -> Points:
     content = _unpack(text, 9 * MAX_POINTS)
     count, rest = divmod(len(content), 9)
-    if rest or not count:
+    if rest:
         raise ValueError("the points of the link are damaged: they are not a whole number")
     places = np.frombuffer(content, "<i2", 2 * count).reshape(-1, 2) * GRAIN
     targets, train = np.frombuffer(content, "<f4", count, 4 * count), np.frombuffer(content[8 * count :], "u1") != 0

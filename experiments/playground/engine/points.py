@@ -68,27 +68,33 @@ def draw(settings: Settings) -> Points:
     trained = count if name in ("simple", "random") else min(max(1, round(count * settings.train_share)), count)
     train = np.zeros(count, bool)
     train[generator.permutation(count)[:trained]] = True
-    return checked(Points(places, np.asarray(targets), train), settings)
+    places, targets = np.clip(places, -EXTENT, EXTENT), np.asarray(targets)
+    return checked(Points(places, np.clip(targets, -1.0, 1.0) if settings.regression else targets, train), settings)
 
 
 def checked(points: Points, settings: Settings) -> Points:
-    """Check points of unknown origin; their places are rounded to GRAIN and clipped to the plane."""
+    """Check points of unknown origin, possibly none; their places are rounded to GRAIN."""
     places = np.asarray(points.places, np.float64).reshape(-1, 2)
     targets, train = np.asarray(points.targets, np.float64), np.asarray(points.train, bool)
     if len(places) > MAX_POINTS:
         raise ValueError(f"there may be at most {MAX_POINTS} points; got {len(places)}")
-    if not train.any():
+    if len(train) and not train.any():
         raise ValueError("there must be at least one training point")
     if not (np.isfinite(places).all() and np.isfinite(targets).all()):
         raise ValueError("coordinates and targets of points must be finite")
+    if np.abs(places).max(initial=0.0) > EXTENT:
+        raise ValueError(f"x1 and x2 must be from {-EXTENT:g} to {EXTENT:g}; scale the columns first")
     if settings.regression:
-        targets = np.clip(targets, -1.0, 1.0)
-    elif (targets != np.round(targets)).any() or targets.min() < 0 or targets.max() >= settings.classes:
+        if np.abs(targets).max(initial=0.0) > 1.0:
+            raise ValueError(f"targets of values must be from -1 to 1; got {targets.min():g} to {targets.max():g}")
+    elif len(targets) and (
+        (targets != np.round(targets)).any() or targets.min() < 0 or targets.max() >= settings.classes
+    ):
         raise ValueError(
             f"classes of points must be whole numbers from 0 to {settings.classes - 1}; got {targets.min():g} to "
             f"{targets.max():g}"
         )
-    places = np.round(np.clip(places, -EXTENT, EXTENT) / GRAIN) * GRAIN
+    places = np.round(places / GRAIN) * GRAIN
     return Points(places.astype(np.float32), targets.astype(np.float32), train)
 
 
@@ -141,6 +147,4 @@ def from_csv(content: bytes, settings: Settings) -> Points:
     if not values:
         raise ValueError("the file has no points")
     table = np.array(values)
-    if np.abs(table[:, :2]).max() > EXTENT:
-        raise ValueError(f"x1 and x2 must be from {-EXTENT:g} to {EXTENT:g}; scale the columns first")
     return checked(Points(table[:, :2], table[:, 2], table[:, 3] != 0), settings)

@@ -154,6 +154,8 @@ class Playground:
         self.learner = _with(self.learner, params=params)
 
     def _set_points(self, points: Points) -> None:
+        if self.message == "empty":
+            self.message = ""
         self.points, self._table, self._orders = points, data.as_table(points), None
 
     def _reshape(self) -> None:
@@ -197,8 +199,8 @@ class Playground:
         return max(1, int(self._table.train) // self.shape.batch_size)
 
     def train(self, steps: int) -> int:
-        """Train for `steps` steps and return their number; 0 while programs are being compiled."""
-        if self.learner is None or not self.ready():
+        """Train for `steps` steps and return their number; 0 while programs are being compiled or without points."""
+        if self.learner is None or not self.ready() or not self._table.train:
             return 0
         done, h, train, learner = 0, self._h(), self._programs.train.result(), self.learner
         while done < steps:
@@ -239,7 +241,7 @@ class Playground:
         seen = jax.tree.map(np.asarray, seen)
         self._remember(seen)
         if not np.isfinite(seen.losses[0]) and self.playing:
-            self.playing, self.message = False, "diverged"
+            self.playing, self.message = False, "diverged" if self._table.train else "empty"
         epoch = int(self.learner.epoch) + int(self.learner.place) / self.steps_per_epoch()
         state = (self.settings, self.points, self.own_points, self.playing, self._pending is not None, self.message)
         step = int(self.learner.state.step)

@@ -83,7 +83,7 @@ class Settings:
     """Examples per step."""
     seed: int = 0
     """Seed of the initial weights, the order of the examples and the dropout masks."""
-    speed: int = 10**6
+    speed: int = 100
     """The largest number of steps per second."""
     many: str = "one"
     """One network, or several at once: 16 seeds, or 5 widths of the hidden layers."""

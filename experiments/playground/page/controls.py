@@ -9,16 +9,17 @@ from bokeh.models import (
     Button,
     CheckboxButtonGroup,
     Column,
+    Div,
+    InlineStyleSheet,
     NumericInput,
     RadioButtonGroup,
     Row,
     Select,
     Slider,
-    Spinner,
 )
 
 from experiments.playground.engine.registry import FEATURES
-from experiments.playground.engine.settings import BOUNDS, CHOICES, MAX_LAYERS, MAX_NEURONS, Settings
+from experiments.playground.engine.settings import BOUNDS, CHOICES, Settings
 from experiments.playground.page.i18n import word
 from experiments.playground.page.presets import PRESETS
 
@@ -28,6 +29,7 @@ NARROW = {"width": 96, "margin": MARGIN}
 PLAYING, EDITING = ("play", "step", "epoch", "reset"), ("regenerate", "delete", "clear")
 FILES = ("link", "link_weights", "save", "save_csv")
 FLOW: dict[str, str | None] = {"flex-wrap": "wrap"}
+SWITCHES = ("tests", "discrete")
 
 
 def _flow(*children: Any) -> Row:
@@ -43,27 +45,25 @@ class Controls:
         self.language = "en"
         self.buttons = {name: self._button(name) for name in (*PLAYING, *EDITING, *FILES, "language")}
         self.buttons["play"].button_type = "primary"
-        self.preset = Select(value="", width=190, margin=MARGIN)
+        self.preset = Select(value="", width=190, margin=MARGIN, name="preset")
         self.preset.on_change("value", self._on_preset)
-        self.speed = Select(value="1000000", width=110, margin=MARGIN)
+        self.speed = Select(value="100", width=110, margin=MARGIN, name="speed")
         self.speed.on_change("value", lambda a, old, new: self._changed("speed", int(new)))
         self.choices = {name: self._select(name) for name in CHOICES}
         self.numbers = {name: self._number(name) for name in BOUNDS if name != "speed"}
-        self.new_class = RadioButtonGroup(labels=["0", "1"], active=0, margin=MARGIN)
+        self.new_class_title = Div(margin=(6, 4, 0, 4))
+        self.new_class = RadioButtonGroup(labels=["0", "1"], active=0, margin=MARGIN, name="new_class")
         self.new_class.on_change("active", lambda a, old, new: self._act("new_class"))
-        self.features = CheckboxButtonGroup(labels=list(FEATURES), active=[0, 1], margin=MARGIN)
+        wrap = InlineStyleSheet(css=".bk-btn-group { flex-wrap: wrap }")
+        self.features = CheckboxButtonGroup(
+            labels=list(FEATURES), active=[0, 1], margin=MARGIN, name="features", stylesheets=[wrap]
+        )
         self.features.on_change("active", self._on_features)
-        self.layers = Spinner(value=2, low=0, high=MAX_LAYERS, step=1, **NARROW)
-        self.layers.on_change("value", self._on_layers)
-        self.sizes = [
-            Spinner(value=4, low=1, high=MAX_NEURONS, step=1, width=62, margin=MARGIN) for _ in range(MAX_LAYERS)
-        ]
-        for size in self.sizes:
-            size.on_change("value", self._on_layers)
-        self.weight = NumericInput(mode="float", value=None, width=150, margin=MARGIN, disabled=True)
-        self.warp_layer = Select(value="1", **NARROW)
-        self.axes = [Select(value=str(i), width=72, margin=MARGIN) for i in range(3)]
-        self.turn = Slider(start=0, end=360, step=5, value=30, width=150, margin=MARGIN)
+        self.switches = CheckboxButtonGroup(labels=list(SWITCHES), active=[0], margin=MARGIN, name="view")
+        self.switches.on_change("active", lambda a, old, new: None if self._quiet else self._act("switches"))
+        self.warp_layer = Select(value="1", name="warp_layer", **NARROW)
+        self.axes = [Select(value=str(i), width=72, margin=MARGIN, name=f"axis_{i + 1}") for i in range(3)]
+        self.turn = Slider(start=0, end=360, step=5, value=30, width=150, margin=MARGIN, name="turn")
         for widget in (self.warp_layer, *self.axes, self.turn):
             widget.on_change("value", lambda a, old, new: None if self._quiet else self._act("warp"))
 
@@ -80,11 +80,9 @@ class Controls:
         return select
 
     def _number(self, name: str) -> NumericInput:
-        low, high = BOUNDS[name]
+        """A field without bounds of its own, which would clamp: the settings refuse what is outside theirs."""
         whole = isinstance(getattr(Settings, name), int)
-        number = NumericInput(
-            value=getattr(Settings(), name), low=low, high=high, mode="int" if whole else "float", name=name, **NARROW
-        )
+        number = NumericInput(value=getattr(Settings(), name), mode="int" if whole else "float", name=name, **NARROW)
         number.on_change("value", lambda a, old, new: self._changed(name, new))
         return number
 
@@ -94,19 +92,18 @@ class Controls:
         play, edit, files = ([button[name] for name in group] for group in (PLAYING, EDITING, FILES))
         data = [number[name] for name in ("size", "noise", "train_share", "classes", "data_seed")]
         rates = [number[name] for name in ("learning_rate", "momentum", "batch_size", "l1", "l2", "dropout", "seed")]
-        layers = [self.layers, *self.sizes, choice["activation"], choice["init"], choice["many"]]
+        wide = {"sizing_mode": "stretch_width"}
         return {
-            "bar": _flow(self.preset, *play, self.speed, *files, button["language"]),
+            "bar": _flow(self.preset, *play, self.speed, button["language"]),
+            "files": _flow(*files),
             "data": Column(
-                children=[
-                    _flow(choice["data"], *data),
-                    self.new_class,
-                    _flow(*edit),
-                ],
-                sizing_mode="stretch_width",
+                children=[_flow(choice["data"], *data), self.new_class_title, self.new_class, _flow(*edit)], **wide
             ),
             "training": _flow(choice["loss"], choice["optimizer"], *rates),
-            "net_controls": Column(children=[self.features, _flow(*layers, self.weight)], sizing_mode="stretch_width"),
+            "net_controls": Column(
+                children=[self.features, _flow(choice["activation"], choice["init"], choice["many"])], **wide
+            ),
+            "plane_controls": self.switches,
             "warp_controls": _flow(self.warp_layer, *self.axes, self.turn),
         }
 
@@ -123,12 +120,6 @@ class Controls:
     def _on_features(self, attribute: str, old: Sequence[int], new: Sequence[int]) -> None:
         self._changed("features", [tuple(FEATURES)[i] for i in sorted(new)])
 
-    def _on_layers(self, attribute: str, old: Any, new: Any) -> None:
-        count = self.layers.value
-        sizes = [size.value for size in self.sizes]
-        if count is not None and None not in sizes:
-            self._changed("hidden", [int(size) for size in sizes[: int(count)] if size is not None])
-
     # ------------------------------------------------------------ from the state
 
     def show(self, settings: Settings, *, playing: bool, language: str) -> None:
@@ -138,17 +129,10 @@ class Controls:
             if language != self.language or not self.preset.options:
                 self.language = language
                 self._translate()
-            hint = getattr(PRESETS[self.preset.value].hint, language) if self.preset.value else None
-            _set(self.preset, "description", hint)
             for name, widget in (*self.choices.items(), *self.numbers.items()):
                 _set(widget, "value", getattr(settings, name))
             _set(self.speed, "value", min(SPEEDS, key=lambda speed: abs(int(speed) - settings.speed)))
             _set(self.features, "active", [tuple(FEATURES).index(name) for name in settings.features])
-            _set(self.layers, "value", len(settings.hidden))
-            for i, size in enumerate(self.sizes):
-                _set(size, "visible", i < len(settings.hidden))
-                if i < len(settings.hidden):
-                    _set(size, "value", settings.hidden[i])
             labels = ["-1", "+1"] if settings.regression else [str(i) for i in range(settings.classes)]
             _set(self.new_class, "labels", labels)
             _set(self.new_class, "active", min(self.new_class.active or 0, len(labels) - 1))
@@ -157,6 +141,16 @@ class Controls:
             _set(self.buttons["play"], "label", word("pause" if playing else "play", language))
         finally:
             self._quiet = False
+
+    def show_switches(self, tests: int, discrete: int) -> None:
+        """Show what the plane shows in its switches."""
+        self._quiet = True
+        _set(self.switches, "active", [i for i, on in enumerate((tests, discrete)) if on])
+        self._quiet = False
+
+    def hint(self) -> str:
+        """What to look for in the chosen preset."""
+        return getattr(PRESETS[self.preset.value].hint, self.language) if self.preset.value else ""
 
     def show_warp(self, layers: int, neurons: int, view: tuple[int, tuple[int, int, int | None], float]) -> None:
         """Show the view (layer, axes, angle) and its choices in the controls of the warped grid."""
@@ -188,14 +182,12 @@ class Controls:
         titles = [(name, getattr(preset.title, language)) for name, preset in PRESETS.items()]
         self.preset.options = [("", "—"), *titles]
         self.speed.options = [(speed, f"{int(speed):,}" if speed != SPEEDS[-1] else "max") for speed in SPEEDS]
-        self.layers.title = word("layers", language)
-        for i, size in enumerate(self.sizes, start=1):
-            size.title = f"{word('layer', language)} {i}"
+        self.new_class_title.text = word("new_class", language)
+        self.switches.labels = [word(name, language) for name in SWITCHES]
         self.warp_layer.title = word("warp_layer", language)
         for i, axis in enumerate(self.axes, start=1):
             axis.title = word(f"axis_{i}", language)
         self.turn.title = word("turn", language)
-        self.weight.title = word("weight", language)
 
 
 def _set(widget: Any, name: str, value: Any) -> None:

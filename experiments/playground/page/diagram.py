@@ -6,7 +6,7 @@ import itertools
 from typing import Any
 
 import numpy as np
-from bokeh.models import ColumnDataSource, CustomJS, HoverTool, LinearColorMapper, Range1d, TapTool
+from bokeh.models import ColumnDataSource, LinearColorMapper, Range1d
 
 from experiments.playground.engine.probe import COARSE
 from experiments.playground.engine.session import Frame
@@ -17,11 +17,11 @@ _MAX_LINKS = 400
 
 
 class Net:
-    """The figure, updated from frames."""
+    """The figure, updated from frames; the page's JavaScript finds what is under the pointer."""
 
-    def __init__(self, hovered: CustomJS) -> None:
-        x_range, y_range = Range1d(start=-0.6, end=3.6), Range1d(start=0, end=1)
-        self.figure = new_figure("net", x_range=x_range, y_range=y_range, min_height=330)
+    def __init__(self) -> None:
+        x_range, y_range = Range1d(start=-0.5, end=3.5), Range1d(start=0, end=1)
+        self.figure = new_figure("net", x_range=x_range, y_range=y_range, min_height=300, toolbar_location=None)
         self.figure.axis.visible = False
         self.figure.grid.visible = False
         self.links = ColumnDataSource({name: [] for name in ("x0", "y0", "x1", "y1", "weight", "width")})
@@ -40,7 +40,7 @@ class Net:
         self.images = ColumnDataSource({name: [] for name in ("image", "x", "y", "dw", "dh")})
         mapper = LinearColorMapper(palette=SIGNED, low=0, high=255)
         self.figure.image("image", "x", "y", "dw", "dh", source=self.images, color_mapper=mapper)
-        names = ("x", "y", "left", "w", "h", "color", "name")
+        names = ("x", "y", "top", "w", "h", "color", "name")
         self.neurons = ColumnDataSource({name: [] for name in names})
         self.boxes = self.figure.rect(
             "x", "y", "w", "h", source=self.neurons, fill_alpha=0.0, line_color="color", line_width=2
@@ -48,18 +48,17 @@ class Net:
         self.boxes.nonselection_glyph = None
         self.boxes.selection_glyph = self.boxes.glyph.clone(line_color="#000000", line_width=4)
         self.figure.text(
-            "left",
-            "y",
+            "x",
+            "top",
             "name",
             source=self.neurons,
             text_font_size="11px",
-            text_align="right",
-            text_baseline="middle",
+            text_align="center",
+            text_baseline="bottom",
             text_color="#333333",
         )
-        hover = HoverTool(renderers=[self.boxes], tooltips=None, callback=hovered)
-        tap = TapTool(renderers=[self.boxes, self.segments])
-        self.figure.add_tools(hover, tap)
+        self.biases = ColumnDataSource({"value": []})
+        """Of each drawn neuron; 0 for the features."""
         self.shape: Any = None
         self.sizes: list[int] = []
         self.tick = 0
@@ -76,9 +75,11 @@ class Net:
         xs, ys, height = _layout(sizes)
         if new:
             self.shape, self.sizes = frame.shape, sizes
-            self.figure.x_range.update(start=-0.75, end=len(sizes) - 0.7)
+            self.figure.x_range.update(start=-0.5, end=len(sizes) - 0.5)
             self._new_layout(frame, sizes, xs, ys, height)
         self.links.data = dict[str, Any](_links(frame, sizes, xs, ys))
+        biases = [frame.params[layer]["b"][:n] for layer, n in enumerate(sizes[1:])]
+        self.biases.data = {"value": np.nan_to_num(np.concatenate([np.zeros(sizes[0], np.float32), *biases]))}
         images = [_column(a[:n]) for a, n in zip(frame.snapshot.neurons, sizes, strict=True)]
         wide = 0.34
         self.images.data = {
@@ -100,7 +101,7 @@ class Net:
         self.neurons.data = {
             "x": [x for x, *_ in rows],
             "y": [y for _, y, *_ in rows],
-            "left": [x - 0.2 for x, *_ in rows],
+            "top": [y + height / 2 + 0.005 for _, y, *_ in rows],
             "w": [0.34] * len(rows),
             "h": [height] * len(rows),
             "color": [

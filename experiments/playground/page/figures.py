@@ -22,8 +22,11 @@ from experiments.playground.engine.probe import COARSE, FINE, LEVELS
 from experiments.playground.engine.programs import EXTENT
 from experiments.playground.engine.session import Frame
 
-CLASSES = ("#E69F00", "#0072B2", "#009E73", "#CC79A7", "#D55E00")
+CLASSES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00")
+"""The first of `jaxnn.plots.style.COLORS`, without loading Matplotlib."""
 NEGATIVE, POSITIVE = CLASSES[0], CLASSES[1]
+RING = "#222222"
+"""Around each point, so that it stands out from a region of its own color."""
 
 
 def _mix(color: str, fraction: float) -> str:
@@ -37,6 +40,14 @@ REGIONS = [_mix(color, 0.12 + 0.68 * level / (LEVELS - 1)) for color in CLASSES 
 SIGNED = [_mix(NEGATIVE, (128 - i) / 128) for i in range(128)] + [
     _mix(POSITIVE, (i - 128) / 127) for i in range(128, 256)
 ]
+
+PALETTES = {
+    (False, False): REGIONS,
+    (True, False): SIGNED,
+    (False, True): [_mix(color, 0.5) for color in CLASSES for _ in range(LEVELS)] + ["#ffffff"],
+    (True, True): [_mix(NEGATIVE, 0.5)] * 128 + [_mix(POSITIVE, 0.5)] * 128,
+}
+"""By whether the colors are of signed values, and whether only their sign or class is shown."""
 
 
 def new_figure(name: str, *, square: bool = False, **more: Any) -> Any:
@@ -60,7 +71,7 @@ class Plane:
     def __init__(self) -> None:
         self.mapper = LinearColorMapper(palette=REGIONS, low=0, high=255)
         x_range, y_range = (Range1d(start=-EXTENT, end=EXTENT) for _ in range(2))
-        self.figure = new_figure("plane", square=True, x_range=x_range, y_range=y_range)
+        self.figure = new_figure("plane", square=True, x_range=x_range, y_range=y_range, toolbar_location=None)
         self.image = ColumnDataSource({"image": [np.zeros((FINE, FINE), np.uint8)]})
         side = 2 * EXTENT
         self.figure.image(
@@ -73,28 +84,30 @@ class Plane:
         self.points = ColumnDataSource({"x": [], "y": [], "target": [], "number": []})
         self.colors = linear_cmap("target", list(CLASSES), -0.5, 4.5)
         self.drawn = self.figure.scatter(
-            "x", "y", source=self.points, size=8, color=self.colors, line_color="white", line_width=1.2
+            "x", "y", source=self.points, size=8, color=self.colors, line_color=RING, line_width=1
         )
         self.drawn.nonselection_glyph = None
-        self.drawn.selection_glyph = self.drawn.glyph.clone(line_color="#000000", size=12)
+        self.drawn.selection_glyph = self.drawn.glyph.clone(line_width=2, size=12)
         self.tests = ColumnDataSource({"x": [], "y": []})
         self.figure.scatter("x", "y", source=self.tests, size=3, color="white", line_color=None)
+        self.numbers = np.arange(0)
+        """The drawn points, as indices of all."""
         self.draw_tool = PointDrawTool(renderers=[self.drawn], empty_value=0, num_objects=0)
         self.figure.add_tools(self.draw_tool)
         self.figure.toolbar.active_tap = self.draw_tool
 
-    def show_points(self, points: Points, regression: bool) -> None:
-        """Draw the points; test points have a white dot."""
+    def show_points(self, points: Points, *, regression: bool, tests: bool) -> None:
+        """Draw the points, with test points or without; those have a white dot."""
         _color_by_target(self.colors.transform, regression)
-        self.drawn.glyph.line_color = "#777777" if regression else "white"
-        x, y = points.places.T
-        self.points.data = {"x": x, "y": y, "target": points.targets, "number": np.arange(len(x), dtype=np.int32)}
-        self.tests.data = {"x": x[~points.train], "y": y[~points.train]}
+        self.numbers = np.flatnonzero(points.train | tests)
+        (x, y), train = points.places[self.numbers].T, points.train[self.numbers]
+        targets = points.targets[self.numbers]
+        self.points.data = {"x": x, "y": y, "target": targets, "number": self.numbers.astype(np.int32)}
+        self.tests.data = {"x": x[~train], "y": y[~train]}
 
-    def show(self, frame: Frame, enlarged: bool) -> None:
-        """Draw the regions, or the enlarged neuron."""
-        signed = enlarged or frame.shape.loss == "value"
-        palette = SIGNED if signed else REGIONS
+    def show(self, frame: Frame, *, enlarged: bool, discrete: bool) -> None:
+        """Draw the regions, or the enlarged neuron; `discrete`: without confidence."""
+        palette = PALETTES[enlarged or frame.shape.loss == "value", discrete and not enlarged]
         if self.mapper.palette is not palette:
             self.mapper.palette = palette
         self.image.data = {"image": [frame.snapshot.chosen if enlarged else frame.snapshot.plane]}
@@ -143,7 +156,7 @@ class Warp:
         self.figure.line("x", "y", source=self.grid, color="#999999", line_width=0.8)
         self.points = ColumnDataSource({"x": [0.0], "y": [0.0], "target": [0.0]})
         self.colors = linear_cmap("target", list(CLASSES), -0.5, 4.5)
-        self.figure.scatter("x", "y", source=self.points, size=6, color=self.colors, line_color="white")
+        self.figure.scatter("x", "y", source=self.points, size=6, color=self.colors, line_color=RING, line_width=0.5)
 
     def show(self, frame: Frame, layer: int, axes: tuple[int, int, int | None], turn: float) -> None:
         """Draw the grid and the points as mapped by the layer."""
@@ -184,16 +197,18 @@ class Curves:
         self.right = new_figure("accuracy", y_range=Range1d(start=0, end=1.03), min_height=150, toolbar_location=None)
         for made in (self.loss, self.right):
             made.xaxis.ticker.desired_num_ticks = 3
+            made.yaxis.minor_tick_line_color = made.xaxis.minor_tick_line_color = None
             made.xaxis.formatter = NumeralTickFormatter(format="0a")
         for made, ours, others in ((self.loss, "loss", "test_loss"), (self.right, "right", "test_right")):
-            made.line("step", ours, source=self.source, color="#0072B2", line_width=2)
-            made.line("step", others, source=self.source, color="#D55E00", line_width=2, line_dash="dashed")
+            made.line("step", ours, source=self.source, color=RING, line_width=2)
+            made.line("step", others, source=self.source, color=RING, line_width=2, line_dash="dashed")
         self.bars = ColumnDataSource({"layer": [1], "top": [1.0]})
         self.gradients = new_figure(
             "gradients", y_axis_type="log", y_range=Range1d(start=1e-8, end=10), min_height=150, toolbar_location=None
         )
         self.gradients.vbar("layer", 0.7, "top", 1e-12, source=self.bars, color="#009E73")
         self.gradients.xaxis.ticker = list(range(1, 8))
+        self.gradients.yaxis.minor_tick_line_color = None
 
     def show(self, frame: Frame) -> None:
         """Draw the history and the current gradient norms."""
@@ -201,6 +216,9 @@ class Curves:
         table[:, 1:3] = np.maximum(table[:, 1:3], 1e-6)
         names = ("step", "loss", "test_loss", "right", "test_right")
         self.source.data = {name: column.copy() for name, column in zip(names, table.T, strict=True)}
+        for made in (self.loss, self.right):
+            if made.xaxis.visible != (len(table) > 1):  # axes of nothing have no ticks
+                made.axis.visible = len(table) > 1
         norms = np.clip(np.nan_to_num(frame.snapshot.gradients), 1e-12, 1e12)
         self.bars.data = {"layer": np.arange(1, len(norms) + 1), "top": norms}
 
@@ -229,7 +247,7 @@ class Many:
         """Draw the pictures in rows of eight."""
         if frame.all_planes is None:
             return
-        palette = SIGNED if frame.shape.loss == "value" else REGIONS
+        palette = PALETTES[frame.shape.loss == "value", False]
         if self.mapper.palette is not palette:
             self.mapper.palette = palette
         count = len(frame.all_planes)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -19,6 +18,7 @@ from experiments.playground.engine.compiler import Compiler, networks
 from experiments.playground.engine.links import Saved
 from experiments.playground.engine.loop import Loop
 from experiments.playground.engine.points import Points
+from experiments.playground.engine.programs import EXTENT
 from experiments.playground.engine.session import Frame, Playground
 from experiments.playground.page.i18n import word
 from experiments.playground.page.presets import PRESETS
@@ -32,13 +32,8 @@ class Page:
     def __init__(self, document: Document, compiler: Compiler) -> None:
         self.document = document
         self.screen = screen = Screen(self.change, self.act, self.choose_network)
-        self.selected: tuple[int, str, tuple[int, ...]] | None = None
-        self.pinned = -1
         self.stamp = 0
         screen.plane.points.on_change("data", self.points_edited)
-        screen.net.links.selected.on_change("indices", self.link_tapped)
-        screen.net.neurons.selected.on_change("indices", self.neuron_tapped)
-        screen.controls.weight.on_change("value", self.weight_edited)
         screen.channel.on_change("sent", self.received)
         screen.channel.on_change("drawn", lambda attribute, old, new: self.loop.seen(new))
         screen.channel.on_change("hovered", lambda attribute, old, new: self.enlarge(new))
@@ -47,7 +42,10 @@ class Page:
                 root.name = name
                 document.add_root(root)
         document.title, document.template = "jaxnn playground", get_env().from_string(TEMPLATE)
-        start = CustomJS(args={"channel": screen.channel, "plane": screen.plane.figure}, code=START)
+        net = screen.net
+        sources = {"links": net.links, "neurons": net.neurons, "biases": net.biases}
+        figures = {"plane": screen.plane.figure, "net": net.figure}
+        start = CustomJS(args={"channel": screen.channel, **figures, **sources}, code=START)
         document.js_on_event("document_ready", start)
         document.on_session_destroyed(lambda context: self.loop.stop())
         # compiles while the browser loads the page, and starts when that sends hello
@@ -83,16 +81,20 @@ class Page:
             case "regenerate":
                 self.loop.send(Playground.regenerate)
             case "clear":
-                self.loop.send(lambda playground: playground.edit(Points(*(a[:1] for a in playground.points))))
+                self.loop.send(lambda playground: playground.edit(Points(*(a[:0] for a in playground.points))))
             case "delete":
-                self.delete(self.screen.plane.points.selected.indices)
+                self.delete(self.screen.plane.numbers[self.screen.plane.points.selected.indices])
             case "new_class":
                 self.screen.plane.draw_tool.empty_value = self.screen.new_target()
             case "preset":
                 preset = PRESETS[self.screen.controls.preset.value]
+                self.screen.channel.update(busy=True)
                 self.take(Saved(preset.settings(), None, None, self.screen.view), play=True)
             case "warp":
                 self.warp_chosen()
+            case "switches":
+                on = self.screen.controls.switches.active
+                self.screen.show_view(self.screen.view._replace(tests=int(0 in on), discrete=int(1 in on)))
             case "language":
                 view = self.screen.view
                 self.screen.show_view(view._replace(language="zh" if view.language == "en" else "en"))
@@ -114,12 +116,16 @@ class Page:
                     self.loop.send(lambda playground: playground.edit(data.from_csv(content, playground.settings)))
                 case "model":
                     self.take(links.from_file(text.encode())._replace(view=self.screen.view))
+                case "hidden":
+                    self.change("hidden", json.loads(text))
+                case "parameter":
+                    self.edit_parameter(*json.loads(text))
                 case "key":
                     self.pressed(text)
         except (ValueError, TypeError) as error:
             self.screen.say(str(error))
 
-    def delete(self, numbers: Sequence[int]) -> None:
+    def delete(self, numbers: np.ndarray) -> None:
         """Delete points."""
 
         def delete(playground: Playground) -> None:
@@ -137,7 +143,7 @@ class Page:
 
     def take(self, saved: Saved, *, play: bool = False) -> None:
         """Load a whole state."""
-        self.pinned, self.selected, self.screen.enlarged = -1, None, False
+        self.screen.enlarged = False
         self.screen.show_view(saved.view)
 
         def load(playground: Playground) -> None:
@@ -154,8 +160,9 @@ class Page:
             raise ValueError(word("too_many", self.screen.view.language))
         saved = Saved(playground.settings, points, weights, self.screen.view)
         if kind in ("link", "link_weights"):
+            channel = self.screen.channel
             self.document.add_next_tick_callback(
-                lambda: self.screen.channel.update(link=links.to_link(saved), message="")
+                lambda: channel.update(link=links.to_link(saved), message="", copied=channel.copied + 1)
             )
             return
         text = links.to_file(saved) if kind == "save" else data.to_csv(playground.points)
@@ -170,57 +177,36 @@ class Page:
         if points is None or self.screen.showing:
             return
         places = np.stack([np.asarray(new["x"], np.float64), np.asarray(new["y"], np.float64)], axis=1)
+        places = np.clip(places, -EXTENT, EXTENT)  # a point that is dragged stops at the border
         numbers, targets = np.asarray(new["number"], np.float64), np.asarray(new["target"], np.float64)
-        old_count = len(points.train)
-        kept = np.where(np.arange(len(places)) < old_count, numbers, -1).astype(int)
-        if len(places) <= old_count:
-            kept = numbers.astype(int)
-        kept = np.where(kept < old_count, kept, -1)
-        targets = np.where(kept < 0, self.screen.new_target(), targets)
-        after = data.edited(points, places, targets, kept)
+        shown = self.screen.plane.numbers
+        added = np.arange(len(places)) >= len(shown)  # at the end; deleted ones are no longer there
+        kept = np.where(added, -1, numbers).astype(int)
+        targets = np.where(added, self.screen.new_target(), targets)
+        hidden = np.setdiff1d(np.arange(len(points.train)), shown)
+        places = np.concatenate([points.places[hidden], places])
+        targets = np.concatenate([points.targets[hidden], targets])
+        after = data.edited(points, places, targets, np.concatenate([hidden, kept]))
         self.screen.points = None
         self.loop.send(lambda playground: playground.edit(after))
 
-    def link_tapped(self, attribute: str, old: Any, new: list[int]) -> None:
-        """Let the weight of a tapped link be edited."""
-        if new and self.screen.frame is not None:
-            index = new[0]
-            for layer, (into, out) in enumerate(itertools.pairwise(self.screen.net.sizes)):
-                if index < into * out:
-                    self.edit_parameter((layer, "w", (index // into, index % into)))
-                    return
-                index -= into * out
-
-    def neuron_tapped(self, attribute: str, old: Any, new: list[int]) -> None:
-        """Pin a tapped neuron, and let its bias be edited."""
-        self.pinned = new[0] if new else -1
-        if new:
-            layer, neuron = self.screen.net.where[new[0]]
-            if layer > 0:
-                self.edit_parameter((layer - 1, "b", (neuron,)))
-        self.enlarge(-1)
-
-    def edit_parameter(self, which: tuple[int, str, tuple[int, ...]]) -> None:
-        """Show a weight or a bias in its field."""
-        assert self.screen.frame is not None
-        layer, name, place = which
-        self.selected = None
-        language = self.screen.view.language
-        kind = word("weight_of" if name == "w" else "bias_of", language)
-        where = f"{layer + 1}: {place[1] + 1} → {place[0] + 1}" if name == "w" else f"{layer + 1}: {place[0] + 1}"
-        value = round(float(self.screen.frame.params[layer][name][place]), 5)
-        self.screen.controls.weight.update(title=f"{kind} {where}", disabled=False, value=value)
-        self.selected = which
-
-    def weight_edited(self, attribute: str, old: Any, new: float | None) -> None:
-        """Handle an edited weight."""
-        if self.selected is not None and new is not None:
-            layer, name, place = self.selected
-            self.loop.send(lambda playground: playground.set_parameter(layer, name, place, new))
+    def edit_parameter(self, kind: str, index: int, value: Any) -> None:
+        """Set the weight of a drawn link, or the bias of a drawn neuron."""
+        if not isinstance(value, int | float):
+            raise ValueError(f"a weight must be a number; got {value!r}")
+        if kind == "neuron":
+            layer, neuron = self.screen.net.where[index]
+            self.loop.send(lambda playground: playground.set_parameter(layer - 1, "b", (neuron,), value))
+            return
+        for layer, (into, out) in enumerate(itertools.pairwise(self.screen.net.sizes)):
+            if index < into * out:
+                place = divmod(index, into)
+                self.loop.send(partial(Playground.set_parameter, layer=layer, name="w", place=place, value=value))
+                return
+            index -= into * out
 
     def enlarge(self, number: int) -> None:
-        """Show a neuron on the whole plane; -1 for the pinned neuron, or else the regions."""
-        number = number if number >= 0 else self.pinned
+        """Show a neuron on the whole plane; -1 for the regions."""
         where = self.screen.net.where
         self.screen.enlarged = 0 <= number < len(where)
         chosen = where[number] if self.screen.enlarged else (0, 0)

@@ -9,19 +9,18 @@ from typing import Any
 import numpy as np
 from bokeh.core.properties import Bool, Int, String
 from bokeh.model import DataModel
-from bokeh.models import CustomJS, Div
+from bokeh.models import Div
 
 from experiments.playground.engine import links
 from experiments.playground.engine.links import View
 from experiments.playground.engine.points import Points
 from experiments.playground.engine.programs import WIDTHS
 from experiments.playground.engine.session import Frame
-from experiments.playground.engine.settings import Settings
+from experiments.playground.engine.settings import MAX_LAYERS, MAX_NEURONS, Settings
 from experiments.playground.page import figures
 from experiments.playground.page.controls import Controls
 from experiments.playground.page.diagram import Net
-from experiments.playground.page.i18n import word
-from experiments.playground.page.template import HOVER
+from experiments.playground.page.i18n import tips, word
 
 _PERIOD = 6
 """While training, the other figures are drawn with every n-th picture only, to spare the browser."""
@@ -37,7 +36,13 @@ class Channel(DataModel):
     message = String(default="")
     language = String(default="en")
     many = Bool(default=False)
+    values = Bool(default=False, help="whether the targets are values")
+    busy = Bool(default=True, help="whether the shown picture is not yet that of the settings")
+    hint = String(default="")
+    tips = String(default="{}", help="JSON of the text for each control by name")
+    layers = String(default="{}", help="JSON of the wanted and the drawn layers")
     link = String(default="")
+    copied = Int(default=0, help="counts the links that were asked for")
     download = String(default="", help="JSON [stamp, name, type, text]")
     limit = Int(default=links.MAX_FILE, help="bytes of an uploaded file")
     status = String(default="{}", help="JSON of the state in numbers")
@@ -58,11 +63,12 @@ class Screen:
         self.count = 0
         self.controls = Controls(change, act)
         self.plane = figures.Plane()
-        self.net = Net(CustomJS(args={"channel": self.channel}, code=HOVER))
+        self.net = Net()
         self.warp, self.curves, self.many = figures.Warp(), figures.Curves(), figures.Many(choose)
         self.status = Div(
             text=word("compiling", "en"), css_classes=["status"], sizing_mode="stretch_width", tags=[self.channel]
         )
+        self.legend = Div(sizing_mode="stretch_width")
         self.controls.show(Settings(), playing=False, language="en")
 
     def roots(self) -> dict[str, Any]:
@@ -76,6 +82,7 @@ class Screen:
             "gradients": self.curves.gradients,
             "many": self.many.figure,
             "status": self.status,
+            "legend": self.legend,
         }
 
     def new_target(self) -> float:
@@ -90,7 +97,9 @@ class Screen:
             self.channel.update(message=message)
 
     def show_view(self, view: View) -> None:
-        """Change the language or the warped grid."""
+        """Change the language, what the plane shows, or the warped grid."""
+        if view.tests != self.view.tests:
+            self.points = None
         self.view = view
         self.channel.update(language=view.language)
         if self.frame is not None:
@@ -106,15 +115,16 @@ class Screen:
         """Update widgets and figures."""
         self.frame = frame
         self.controls.show(frame.settings, playing=frame.playing, language=self.view.language)
+        self.controls.show_switches(self.view.tests, self.view.discrete)
         if self.points is not frame.points:
             self.points, self.showing = frame.points, True
-            self.plane.show_points(frame.points, frame.settings.regression)
+            self.plane.show_points(frame.points, regression=frame.settings.regression, tests=bool(self.view.tests))
             self.showing = False
             self.plane.draw_tool.empty_value = self.new_target()
         sizes = self.sizes(frame)
         layer = min(self.view.layer, len(sizes) - 1)
         axes = self.axes(sizes[layer])
-        self.plane.show(frame, self.enlarged)
+        self.plane.show(frame, enlarged=self.enlarged, discrete=bool(self.view.discrete))
         self.net.show(frame, sizes, often=not frame.playing)
         self.controls.show_warp(len(sizes), sizes[layer], (layer, axes, self.view.turn))
         due, all_of_them = self.count % _PERIOD, not frame.playing
@@ -126,8 +136,37 @@ class Screen:
             self.curves.show(frame)
         if due == 4 or all_of_them:
             self.show_status(frame)
-        if self.channel.many != (frame.all_planes is not None):
-            self.channel.update(many=frame.all_planes is not None)
+        self.show_page(frame, sizes)
+
+    def show_page(self, frame: Frame, sizes: list[int]) -> None:
+        """Pass what has changed to the page's JavaScript."""
+        layers = {"hidden": frame.settings.hidden, "sizes": sizes, "features": frame.shape.features}
+        now = {
+            "many": frame.all_planes is not None,
+            "values": frame.settings.regression,
+            "busy": frame.compiling,
+            "hint": self.controls.hint(),
+            "tips": json.dumps(tips(self.view.language)),
+            "layers": json.dumps(layers | {"most": [MAX_LAYERS, MAX_NEURONS]}),
+        }
+        self.channel.update(**{name: value for name, value in now.items() if getattr(self.channel, name) != value})
+        text = self.legend_text(frame)
+        if self.legend.text != text:
+            self.legend.text = text
+
+    def legend_text(self, frame: Frame) -> str:
+        """What the colors and marks mean, as HTML."""
+        language = self.view.language
+        signs = [f'<span style="color:{color}">■</span>' for color in (figures.NEGATIVE, figures.POSITIVE)]
+        signed = word("legend_signed", language).format(*signs)
+        if frame.settings.regression or self.enlarged:
+            parts = [signed]
+        else:
+            parts = [
+                f'<span style="color:{figures.CLASSES[i]}">■</span> {word("legend_class", language).format(i)}'
+                for i in range(frame.settings.classes)
+            ]
+        return " &ensp; ".join([*parts, word("legend_points", language)])
 
     def sizes(self, frame: Frame) -> list[int]:
         """The number of drawn neurons of each layer, features included."""
