@@ -178,7 +178,7 @@ def measure(options: Options) -> None:
 
 def _open(browser: Any, url: str) -> Any:
     page = browser.new_page(viewport={"width": 1280, "height": 900})
-    page.goto(url)
+    page.goto(url + "#speed=1000000")
     page.wait_for_function("window.playground && playground.drawn > 0", timeout=60_000)
     return page
 
@@ -216,7 +216,9 @@ def _memory(page: Any, server: int, minutes: float) -> dict[str, Any]:
 def _recompile(page: Any) -> float:
     """Seconds from a change of the layers to the first picture of the newly compiled network."""
     hidden = ",".join(str(3 + int(time.time() * 10**k) % 9) for k in range(3))
-    page.evaluate("hidden => { window.started = performance.now(); location.hash = '#hidden=' + hidden }", hidden)
+    page.evaluate(
+        "hidden => { window.started = performance.now(); location.hash = '#speed=1000000&hidden=' + hidden }", hidden
+    )
     page.wait_for_function("(s => s.ready && s.step === 0)(JSON.parse(playground.status))", timeout=60_000)
     return json.loads(page.evaluate("JSON.stringify((performance.now() - window.started) / 1000)"))
 

@@ -1,7 +1,9 @@
 """What the hint of each preset promises is what happens."""
 
 import dataclasses
+from collections.abc import Iterator
 
+import jax
 import numpy as np
 import pytest
 
@@ -19,8 +21,16 @@ def compiler() -> Compiler:
     return Compiler()
 
 
+@pytest.fixture(scope="module", autouse=True)
+def standard_promotion_in_all_threads() -> Iterator[None]:
+    """Adam mixes i32 and f32 itself, and the programs are traced in threads."""
+    jax.config.update("jax_numpy_dtype_promotion", "standard")
+    yield
+    jax.config.update("jax_numpy_dtype_promotion", "strict")
+
+
 @pytest.fixture
-def run(compiler, standard_promotion):
+def run(compiler):
     def run(name: str, steps: int, **changes) -> tuple[Playground, Snapshot]:
         playground = Playground(compiler, dataclasses.replace(PRESETS[name].settings(), **changes))
         playground.ready(wait=True)

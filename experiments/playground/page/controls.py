@@ -92,7 +92,7 @@ class Controls:
         play, edit, files = ([button[name] for name in group] for group in (PLAYING, EDITING, FILES))
         data = [number[name] for name in ("size", "noise", "train_share", "classes", "data_seed")]
         rates = [number[name] for name in ("learning_rate", "momentum", "batch_size", "l1", "l2", "dropout", "seed")]
-        wide = {"sizing_mode": "stretch_width"}
+        wide: dict[str, Any] = {"sizing_mode": "stretch_width"}
         return {
             "bar": _flow(self.preset, *play, self.speed, button["language"]),
             "files": _flow(*files),
@@ -103,7 +103,7 @@ class Controls:
             "net_controls": Column(
                 children=[self.features, _flow(choice["activation"], choice["init"], choice["many"])], **wide
             ),
-            "plane_controls": self.switches,
+            "plane_controls": _flow(self.switches),
             "warp_controls": _flow(self.warp_layer, *self.axes, self.turn),
         }
 

@@ -59,6 +59,7 @@ class Net:
         )
         self.biases = ColumnDataSource({"value": []})
         """Of each drawn neuron; 0 for the features."""
+        self.figure.tags = [self.biases]
         self.shape: Any = None
         self.sizes: list[int] = []
         self.tick = 0

@@ -159,15 +159,13 @@ class Page:
         if kind == "link_weights" and weights is None:
             raise ValueError(word("too_many", self.screen.view.language))
         saved = Saved(playground.settings, points, weights, self.screen.view)
+        self.stamp += 1
         if kind in ("link", "link_weights"):
-            channel = self.screen.channel
-            self.document.add_next_tick_callback(
-                lambda: channel.update(link=links.to_link(saved), message="", copied=channel.copied + 1)
-            )
+            shown = {"link": links.to_link(saved), "message": "", "copied": self.stamp}
+            self.document.add_next_tick_callback(lambda: self.screen.channel.update(**shown))
             return
         text = links.to_file(saved) if kind == "save" else data.to_csv(playground.points)
         name, form = ("model.json", "application/json") if kind == "save" else ("points.csv", "text/csv")
-        self.stamp += 1
         download = json.dumps([self.stamp, name, form, text])
         self.document.add_next_tick_callback(lambda: self.screen.channel.update(download=download))
 

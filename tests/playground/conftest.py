@@ -1,0 +1,106 @@
+"""The page in a real browser: Debian's Chromium without a screen, driven by Playwright."""
+
+import functools
+import json
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PLANE = "Array.from(Bokeh.documents[0].roots().find(r => r.name == 'plane').renderers[0].data_source.data.image[0])"
+
+
+@functools.cache
+def browser_path() -> str | None:
+    names = ("chromium", "chromium-browser", "google-chrome", "chrome")
+    return next((path for path in map(shutil.which, names) if path), None)
+
+
+@pytest.fixture(scope="package")
+def url() -> Iterator[str]:
+    pytest.importorskip("bokeh", reason="the extra 'playground' is not installed")
+    command = [sys.executable, "-m", "experiments.playground", "--no-show", "--port", "0"]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        found = re.search(r"http://127\.0\.0\.1:\d+/", server.stdout.readline())
+        assert found
+        yield found[0]
+        server.terminate()
+
+
+@pytest.fixture(scope="package")
+def chromium() -> Iterator[Any]:
+    sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
+    if browser_path() is None:
+        pytest.skip("no Chromium is installed here")
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=browser_path(), args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+class Tab:
+    """A tab with the page, and its errors."""
+
+    def __init__(self, chromium: Any, url: str, width: int) -> None:
+        self.page = chromium.new_page(viewport={"width": width, "height": 900})
+        self.errors: list[str] = []
+        self.hosts: set[str] = set()
+        self.page.on("console", lambda m: self.errors.append(m.text) if m.type == "error" else None)
+        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.page.on("request", lambda request: self.hosts.add(request.url.split("/")[2].split(":")[0]))
+        self.page.set_default_timeout(60_000)
+        self.page.goto(url)
+        self.until("playground.picture > 0")
+
+    def until(self, condition: str) -> None:
+        self.page.wait_for_function(f"window.playground && ({condition})")
+
+    def until_status(self, condition: str) -> dict[str, Any]:
+        self.until(f"(s => {condition})(JSON.parse(playground.status))")
+        return self.status()
+
+    def status(self) -> dict[str, Any]:
+        return json.loads(self.page.evaluate("playground.status"))
+
+    def press(self, label: str) -> None:
+        self.page.get_by_role("button", name=label, exact=True).click()
+
+    def figure(self, place: str) -> Any:
+        return self.page.locator(f"[data-root-id='{self.root(place)}']")
+
+    def root(self, place: str) -> str:
+        return self.page.evaluate("n => Bokeh.documents[0].roots().find(r => r.name == n).id", place)
+
+    def plane(self) -> list[int]:
+        return self.page.evaluate(PLANE)
+
+    def at(self, x: float, y: float) -> tuple[float, float]:
+        """The screen position of a point of the plane."""
+        code = """([x, y]) => {
+            const model = Bokeh.documents[0].roots().find(r => r.name == 'plane');
+            const view = Bokeh.index.find_one(model), box = view.canvas_view.el.getBoundingClientRect();
+            return [box.x + view.frame.x_scale.compute(x), box.y + view.frame.y_scale.compute(y)];
+        }"""
+        return tuple(self.page.evaluate(code, [x, y]))
+
+
+@pytest.fixture
+def open_tab(chromium, url) -> Iterator[Callable[..., Tab]]:
+    tabs: list[Tab] = []
+
+    def open_one(fragment: str = "", width: int = 1280) -> Tab:
+        tabs.append(Tab(chromium, url + fragment, width))
+        return tabs[-1]
+
+    yield open_one
+    for tab in tabs:
+        tab.page.close()
+        assert tab.errors == []
+        assert tab.hosts == {"127.0.0.1"}, "no other host is contacted"
