@@ -96,7 +96,7 @@ def report_lost_peers() -> Iterator[None]:
             raise
         raise ConnectionError(
             f"process {jax.process_index()} of {jax.process_count()} lost the others: one of them has ended or "
-            f"is out of reach; read its messages, and start all of them again ({str(error).splitlines()[0]})"
+            f"is unreachable; read its messages, and start all of them again ({str(error).splitlines()[0]})"
         ) from error
 
 

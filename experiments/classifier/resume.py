@@ -125,7 +125,7 @@ def check_same(stored: SavedRun, settings: Settings, dataset: Dataset, warn: War
     if (now := fingerprint(dataset)) != about["data"]:
         raise ValueError(
             f"--resume {stored.folder}: the examples of {dataset.name} are not those the run began with (checksum "
-            f"{about['data'][:12]} there, {now[:12]} now); look at --data-dir, or start another run"
+            f"{about['data'][:12]} there, {now[:12]} now); check --data-dir, or start another run"
         )
     if about["versions"] != versions():
         warn(f"the run began with {about['versions']}, now {versions()}: its last digits may differ")

@@ -43,7 +43,9 @@ def describe(folder: Path) -> Described:
     """Read settings, classes and input shape from a run folder; ValueError if it is not a finished run or damaged."""
     path = folder / "config.json"
     if not path.is_file() or not (folder / "classifier.npz").is_file():
-        raise ValueError(f"--run {folder} is no finished run: it lacks config.json or classifier.npz; train one first")
+        raise ValueError(
+            f"--run {folder} is not a finished run: it lacks config.json or classifier.npz; train one first"
+        )
     try:
         stored = json.loads(path.read_text(encoding="utf-8"))
         if not isinstance(stored["dataset"], str):

@@ -71,7 +71,7 @@ def read_sealed(path: Path) -> dict[str, Any]:
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise ValueError(f"{path} is damaged ({error})") from error
     if checksum != _checksum(values):
-        raise ValueError(f"{path} is damaged or was changed: its checksum is not that of its content")
+        raise ValueError(f"{path} is damaged or was changed: its checksum does not match its content")
     return values
 
 

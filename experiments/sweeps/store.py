@@ -72,8 +72,8 @@ class ChunkStore:
                 files.write_arrays(folder / FOLDER / name, arrays)
         raise command.Interrupted(
             signum,
-            f"{signal.Signals(signum).name} after {self.done} of {self.models} models; saved in {folder / FOLDER}; go "
-            f"on with: {resume.resume_command('sweep', folder)}",
+            f"{signal.Signals(signum).name} after {self.done} of {self.models} models; saved in {folder / FOLDER}; "
+            f"resume with: {resume.resume_command('sweep', folder)}",
         )
 
     def _count(self, place: training.Chunk) -> None:

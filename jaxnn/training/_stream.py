@@ -33,7 +33,9 @@ def stream_trainer(
     batches = iter(stream.batches(first_step))
     first = next(batches, None)  # None where the last epoch is done
     if first is not None and batch_size not in (None, len(first[1])):
-        raise ValueError(f"fit: batch_size {batch_size} is not that of the batches of the Stream, {len(first[1])}")
+        raise ValueError(
+            f"fit: batch_size {batch_size} differs from that of the batches of the Stream, {len(first[1])}"
+        )
     batches = itertools.chain([] if first is None else [first], batches)
     step = functools.partial(_step, make_task, hparams, statistics)
 

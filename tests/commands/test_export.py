@@ -102,7 +102,7 @@ def test_the_description_says_what_the_files_are(tmp_path):
 
 def test_wrong_folders_are_refused_and_nothing_is_written(tmp_path, capsys):
     assert export.main(["--run", str(tmp_path), "--out", str(tmp_path / "out")]) == 2
-    assert "is no finished run" in capsys.readouterr().err
+    assert "is not a finished run" in capsys.readouterr().err
     store(tmp_path / "run")
     (tmp_path / "run" / "classifier.npz").write_bytes(b"nothing")
     assert export.main(["--run", str(tmp_path / "run"), "--out", str(tmp_path / "out")]) == 2

@@ -199,7 +199,7 @@ def _unpack_points(text: str) -> Points:
     content = _unpack(text, 9 * MAX_POINTS)
     count, rest = divmod(len(content), 9)
     if rest:
-        raise ValueError("the points of the link are damaged: they are not a whole number")
+        raise ValueError("the points of the link are damaged: their bytes are not a whole number of points")
     places = np.frombuffer(content, "<i2", 2 * count).reshape(-1, 2) * GRAIN
     targets, train = np.frombuffer(content, "<f4", count, 4 * count), np.frombuffer(content[8 * count :], "u1") != 0
     return Points(places, targets, train)

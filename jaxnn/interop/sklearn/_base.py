@@ -185,7 +185,7 @@ class BaseClassifier(ClassifierMixin, BaseEstimator):
         if sizes != self._spec.hidden:
             raise ValueError(
                 f"hidden_layer_sizes was {self._spec.hidden} when the weights were made, and is now {sizes}: training "
-                f"cannot go on from these weights; set it back, or fit with warm_start=False"
+                f"cannot continue from these weights; set it back, or fit with warm_start=False"
             )
         return self._params, opt_state if self.solver == self._spec.solver else None, self._step
 
