@@ -14,6 +14,7 @@ import pytest
 from processes import main_of
 from test_architecture import public_names
 
+from experiments import __main__ as front_door
 from experiments import lessons
 from experiments.cli import command
 from experiments.results import __main__ as tables
@@ -27,11 +28,12 @@ BLOCKS = [
     for name, text in PAGES.items()
     for i, code in enumerate(re.findall(r"```python\n(.*?)```", text, re.DOTALL))
 ]
+TYPED = r"(?:python3? -m experiments\.|jaxnn )"
 COMMANDS = sorted(
     {
         found
         for text in PAGES.values()
-        for found in re.findall(r"(?:^ {4,}(?:\S.* )?|`)python3? -m (experiments\.[\w.]+)([^`\n]*)", text, re.MULTILINE)
+        for found in re.findall(rf"(?:^ {{4,}}(?:\S.* )?|`){TYPED}([\w.]+)([^`\n]*)", text, re.MULTILINE)
         if "NAME" not in found[0] and "..." not in found[1]
     }
 )
@@ -58,10 +60,10 @@ def test_the_code_runs(code, monkeypatch, capsys):
 def test_the_commands_parse(module, options, monkeypatch):
     started = []
     monkeypatch.setattr(command, "run", lambda work, *arguments: started.append(work) or 0)
-    folder = ROOT / module.replace(".", "/")
-    place = f"{module}.__main__" if folder.is_dir() else module
+    place = front_door.MODULES.get("playground" if module == "play" else module, f"experiments.{module}")
+    place += ".__main__" if (ROOT / place.replace(".", "/")).is_dir() else ""
     assert main_of(place.removeprefix("experiments."))(shlex.split(options)) == 0
-    assert len(started) == (module != "experiments.lessons")  # which only lists
+    assert len(started) == (module != "lessons")  # which only lists
 
 
 def test_the_main_page_is_short():

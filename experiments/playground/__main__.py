@@ -44,7 +44,7 @@ def serve(options: Options) -> None:
     try:
         from experiments.playground.page import server
     except ModuleNotFoundError as error:
-        raise ImportError(f"{error}; install the library of the page with: pip install -e '.[playground]'") from error
+        raise ImportError(f"{error}; install the library of the page with: pip install -e '.[commands]'") from error
     running = server.start(options.host, options.port, compiler)
     url = f"http://{options.host}:{running.port}/"
     print(f"The playground is at {url} (Ctrl+C ends it)", flush=True)

@@ -24,7 +24,7 @@ def browser_path() -> str | None:
 
 @pytest.fixture(scope="package")
 def url() -> Iterator[str]:
-    pytest.importorskip("bokeh", reason="the extra 'playground' is not installed")
+    pytest.importorskip("bokeh", reason="the extra 'commands' is not installed")
     command = [sys.executable, "-m", "experiments.playground", "--no-show", "--port", "0"]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as server:
         assert server.stdout is not None
