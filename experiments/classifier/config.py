@@ -16,8 +16,9 @@ class MainOptions:
     """What matters first."""
 
     dataset: str = "digits"
-    """digits, cifar10, cifar100, another TFDS image set (such as mnist; most need TensorFlow once, to be prepared), or a
-    2-D set: circle, spiral, moons, xor, gauss. Your own: folder:PATH (one folder of images for each class), csv:FILE with --label, npz:FILE."""
+    """digits, cifar10, cifar100, another TFDS image set (such as mnist; most need TensorFlow once, to be prepared), or
+    a 2-D set: circle, spiral, moons, xor, gauss. Your own: folder:PATH (one folder of images for each class), csv:FILE
+    with --label, npz:FILE."""
     model: ModelName = "mlp"
     """The linear classifier f(x) = Wx + b, a fully connected network, or a convolutional one for images: cnn is small
     enough for a CPU, cnn-large a residual one for a GPU."""
