@@ -9,18 +9,20 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 # most of the suite's time is the compiler's: what one run has compiled, the next one reads
 os.environ["JAX_COMPILATION_CACHE_DIR"] = str(ROOT / ".pytest_cache" / "compiled")
 os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
 os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
-# and a test runs its programs only once
-FLAGS = ["--xla_force_host_platform_device_count=8", "--xla_backend_optimization_level=1"]
+# and a test runs its programs only once: they are hardly optimized, which the compiler does four times as fast
+COMPILER = ["--xla_backend_optimization_level=0", "--xla_cpu_use_fusion_emitters=false"]
+DEVICES = "--xla_force_host_platform_device_count=8"
 # a worker of pytest-xdist is started with what its controller has set here, the shell was not
-flags_of_the_shell = " ".join(flag for flag in os.environ.get("XLA_FLAGS", "").split() if flag not in FLAGS)
-ENVIRONMENT_OF_THE_SHELL = {**os.environ, "XLA_FLAGS": flags_of_the_shell}
-os.environ["XLA_FLAGS"] = " ".join([flags_of_the_shell, *FLAGS]).strip()
+of_the_shell = [flag for flag in os.environ.get("XLA_FLAGS", "").split() if flag not in (*COMPILER, DEVICES)]
+ENVIRONMENT_OF_PROCESSES = {**os.environ, "XLA_FLAGS": " ".join([*of_the_shell, *COMPILER])}
+os.environ["XLA_FLAGS"] = " ".join([*of_the_shell, *COMPILER, DEVICES])
 os.environ["MPLBACKEND"] = "Agg"
 
 import hypothesis  # noqa: E402
@@ -37,10 +39,10 @@ hypothesis.settings.load_profile("repeatable")
 
 @pytest.fixture(scope="session")
 def run_python() -> Callable[..., str]:
-    """`run_python(code)`: what a fresh interpreter prints, started in the repository with the shell's environment."""
+    """`run_python(code)`: what a fresh interpreter prints, started in the repository, with one device."""
 
     def run(code: str, timeout: float = 120.0) -> str:
-        environment = {**ENVIRONMENT_OF_THE_SHELL, "PYTHONPATH": str(ROOT)}
+        environment = {**ENVIRONMENT_OF_PROCESSES, "PYTHONPATH": str(ROOT)}
         done = subprocess.run(
             [sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=timeout
         )
@@ -99,6 +101,30 @@ def compiled(caplog: pytest.LogCaptureFixture) -> Callable[[], list[str]]:
     return names
 
 
+@pytest.fixture(scope="module")
+def sketched() -> Iterator[dict[Path, Any]]:
+    """Figures are saved small and without a layout, in a fraction of the time; yields them by the path of the PNG."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    from jaxnn import plots
+
+    figures = {}
+
+    def save(figure, path):
+        png = Path(path).with_suffix(".png")
+        png.parent.mkdir(parents=True, exist_ok=True)
+        figure.set_layout_engine("none")
+        figure.set_dpi(20)
+        FigureCanvasAgg(figure).print_png(png)
+        png.with_suffix(".svg").touch()
+        figures[png] = figure
+        return png, png.with_suffix(".svg")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(plots, "save", save)
+        yield figures
+
+
 # ---------------------------------------------------------------- commands as processes
 
 
@@ -106,7 +132,7 @@ def compiled(caplog: pytest.LogCaptureFixture) -> Callable[[], list[str]]:
 def environment(tmp_path_factory):
     """For commands as processes."""
     own = {"JAXNN_CACHE_DIR": str(tmp_path_factory.mktemp("cache")), "MPLBACKEND": "Agg", "COLUMNS": "200"}
-    return {**ENVIRONMENT_OF_THE_SHELL, "PYTHONPATH": str(ROOT), **own}
+    return {**ENVIRONMENT_OF_PROCESSES, "PYTHONPATH": str(ROOT), **own}
 
 
 @pytest.fixture(scope="session")

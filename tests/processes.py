@@ -67,10 +67,10 @@ def free_port():
 
 
 def start_python(arguments, devices, variables=None, **options):
-    """A Python process with so many simulated devices, started with the shell's environment."""
-    from conftest import ENVIRONMENT_OF_THE_SHELL
+    """A Python process with so many simulated devices."""
+    from conftest import ENVIRONMENT_OF_PROCESSES
 
-    environment = {**ENVIRONMENT_OF_THE_SHELL, "PYTHONPATH": str(ROOT), "JAX_PLATFORMS": "cpu", **(variables or {})}
+    environment = {**ENVIRONMENT_OF_PROCESSES, "PYTHONPATH": str(ROOT), "JAX_PLATFORMS": "cpu", **(variables or {})}
     environment["XLA_FLAGS"] += f" --xla_force_host_platform_device_count={devices}"
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     return subprocess.Popen([sys.executable, *arguments], cwd=ROOT, env=environment, **pipes | options)

@@ -65,6 +65,7 @@ class _Parser(argparse.ArgumentParser):
 
     def __init__(self, kind: Any, prog: str) -> None:
         super().__init__(prog=prog, add_help=False, allow_abbrev=False, argument_default=argparse.SUPPRESS)
+        self._negative_number_matcher = re.compile(r"-(\d+\.?\d*|\.\d+)(e[-+]?\d+)?$")  # with exponents
         self.kind, self.names = kind, list[str]()
         for field, hint in _options(kind):
             element, count = _element(hint)

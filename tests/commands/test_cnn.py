@@ -1,5 +1,6 @@
 """The convolutional network of the commands: trained, gone on with, read, explained and taken elsewhere."""
 
+import functools
 import json
 import shutil
 import warnings
@@ -18,6 +19,8 @@ from experiments.classifier import saved
 from experiments.classifier.cnn import CNN, Block
 from jaxnn import checkpoint
 from jaxnn.data import load
+
+pytestmark = pytest.mark.usefixtures("sketched")
 
 OPTIONS = ["--model", "cnn", "--hidden", "8", "16", "--epochs", "4", "--batch-size", "32", "--dropout", "0.1"]
 OPTIONS += ["--early-stopping", "9"]
@@ -80,7 +83,10 @@ def test_a_run_goes_on_bit_for_bit(trained, tmp_path, capsys):
     assert (out / "classifier.npz").read_bytes() == (trained / "classifier.npz").read_bytes()
 
 
-def test_an_image_is_classified_and_explained(trained, tmp_path):
+def test_an_image_is_classified_and_explained(trained, tmp_path, monkeypatch):
+    # without any optimization XLA's gradient of many scores through a convolution is NaN
+    optimized = functools.partial(jax.jit, compiler_options={"xla_backend_optimization_level": 1})
+    monkeypatch.setattr(jax, "jit", optimized)
     Image.fromarray(np.full((40, 30), 90, np.uint8)).save(tmp_path / "a.png")
     assert predict.main([str(tmp_path / "a.png"), "--run", str(trained), "--out", str(tmp_path / "out")]) == 0
     assert (tmp_path / "out" / "a.png").is_file()

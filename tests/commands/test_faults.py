@@ -21,6 +21,8 @@ from experiments.cli import command, files
 from jaxnn import checkpoint
 from jaxnn.data import load
 
+pytestmark = pytest.mark.usefixtures("sketched")
+
 
 @pytest.fixture(autouse=True)
 def promotion_of_types_as_users_have_it():

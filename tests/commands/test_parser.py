@@ -46,6 +46,7 @@ def read(line: str, kind: Any = Tool, **more):
         ("", {}),
         ("a b --rate 1e-3", {"files": (Path("a"), Path("b")), "rate": 1e-3}),
         ("--rate -1", {"rate": -1.0}),
+        ("--rate -1e-5", {"rate": -1e-5}),
         ("--rate=inf --kind two", {"rate": float("inf"), "kind": "two"}),
         ("--sizes 3 4 --no-show", {"sizes": (3, 4), "show": False}),
         ("--sizes --pair 1 2 --strict", {"pair": (1, 2), "strict": True}),

@@ -23,6 +23,8 @@ from jaxnn import checkpoint, training
 from jaxnn.data import _load, load
 from jaxnn.data._tfds import _lazy
 
+pytestmark = pytest.mark.usefixtures("sketched")
+
 SHAPE, TRAIN, TEST = (6, 5, 3), 300, 37
 COUNTED = ["--epochs", "3", "--batch-size", "16", "--checkpoint-minutes", "0"]
 NETWORK = ["--hidden", "12"]

@@ -172,3 +172,9 @@ def test_sums_of_numbers_of_16_bits_are_held_in_32():
     found = layers.linear(params, jnp.ones(1000, jnp.bfloat16), dot=layers.dot_as_sum)
     assert found.dtype == jnp.bfloat16
     np.testing.assert_allclose(found.astype(jnp.float32), 1000 / 256, rtol=2**-8)
+
+
+def test_sums_of_16_bits_are_held_in_32():
+    """The sum of 3,000 ones: in bfloat16 itself it would stop at 256."""
+    params: layers.Weights = {"w": jnp.ones((1, 3000), jnp.bfloat16), "b": jnp.zeros(1, jnp.bfloat16)}
+    assert float(layers.linear(params, jnp.ones(3000, jnp.bfloat16))[0]) == 3008.0  # the nearest of 8 bits

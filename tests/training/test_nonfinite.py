@@ -13,6 +13,7 @@ from jaxnn import checkpoint, models
 from jaxnn._random import permutation
 from jaxnn.training import Data, NonFiniteError, Task, fit, run
 
+pytestmark = pytest.mark.usefixtures("sketched")
 KEY = jax.random.key(0)
 
 # A training that NumPy can follow: the objective of an example x is (w * x)**2 / 2 for the single parameter w, so that
@@ -135,8 +136,12 @@ def test_the_last_finite_checkpoint_is_kept_and_told(standard, tmp_path, capsys)
     for name, array in newest.arrays.items():
         if "params" in name or "opt_state" in name:
             assert np.isfinite(array).all(), name
+    assert "non-finite at step" in captured.err
     assert "norms of the parameters before that step: 0/b" in captured.err
     assert "1/w" in captured.err
+    assert "the learning rate is most likely too high" in captured.err
+    assert (out / "config.json").exists()
+    assert not (out / "summary.json").exists()
 
 
 @pytest.mark.slow
