@@ -23,7 +23,7 @@ from experiments.playground.engine.programs import EXTENT
 from experiments.playground.engine.session import Frame
 
 CLASSES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00")
-"""The first of `jaxnn.plots.style.COLORS`, without loading Matplotlib."""
+"""The first of `jaxnn.plots._style.COLORS`, without loading Matplotlib."""
 NEGATIVE, POSITIVE = CLASSES[0], CLASSES[1]
 RING = "#222222"
 """Around each point, so that it stands out from a region of its own color."""
