@@ -73,7 +73,7 @@ def test_random_numbers_are_drawn_along_one_axis():
 
 
 def test_a_whole_fit_compiles_two_programs_and_a_second_one_none(compiled):
-    programs = {"jit(new_run)", "jit(advance)"}
+    programs = {"jit(new_run)", "jit(train_until)"}
     with jax.log_compiles():
         options = {"epochs": 4, "batch_size": 32, "chunk_seconds": 0.0}
         training.fit(with_dropout, H, KEY, DATA, **options)
