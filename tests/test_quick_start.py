@@ -1,6 +1,7 @@
 """The quick start: the notebook is what the script gives, and runs from top to bottom."""
 
 import base64
+import re
 import subprocess
 import sys
 import types
@@ -26,12 +27,24 @@ def contents(notebook):
 
 
 def test_the_notebook_is_what_the_script_gives(notebook):
-    command = "jupytext --to ipynb experiments/quick_start.py"
-    assert contents(notebook) == contents(jupytext.read(SCRIPT)), f"run: {command}"
-    assert command in (ROOT / "experiments" / "README.md").read_text()
+    make, execute = "jupytext --to ipynb experiments/quick_start.py", "jupyter execute --inplace"
+    assert contents(notebook) == contents(jupytext.read(SCRIPT)), f"run: {make}, {execute}"
+    page = (ROOT / "experiments" / "README.md").read_text()
+    assert make in page
+    assert f"{execute} experiments/quick_start.ipynb" in page
     assert notebook.metadata.kernelspec.name == "python3"
     assert len({cell.id for cell in notebook.cells}) == len(notebook.cells) > 15
-    assert not any(cell.get("outputs") for cell in notebook.cells)
+
+
+def test_the_outputs_are_stored_with_the_notebook(notebook):
+    shown = [output for cell in notebook.cells for output in cell.get("outputs", ())]
+    assert sum("image/png" in output.get("data", {}) for output in shown) == 4
+    said = "".join(output.text for output in shown if output.output_type == "stream")
+    assert all(output.get("name") != "stderr" for output in shown), said
+    assert re.search(r"^7: \d+\.\d%", said, re.MULTILINE), "the digit drawn in the notebook is a seven"
+    assert [cell.execution_count for cell in notebook.cells if cell.cell_type == "code"] == list(
+        range(1, sum(cell.cell_type == "code" for cell in notebook.cells) + 1)
+    )
 
 
 def test_the_first_cell_installs_on_colab_alone(notebook, monkeypatch):

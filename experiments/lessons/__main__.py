@@ -23,8 +23,8 @@ def show() -> None:
     for name in NAMES:
         lesson = importlib.import_module(f"experiments.lessons.{name}").LESSON
         print(f"{name:{max(map(len, NAMES))}}  {lesson.question.en}")
-    print("\nTo run one lesson: python -m experiments.lessons.NAME [--quick]")
-    print("To run all of them, on one HTML page: python -m experiments.report [--quick]")
+    print("\nTo run one lesson: jaxnn NAME [--quick]")
+    print("To run all of them, on one HTML page: jaxnn report [--quick]")
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -111,7 +111,7 @@ def test_the_picture_is_saved_as_png_and_a_neuron_is_enlarged_and_edited(open_ta
     where = """() => {
         const model = Bokeh.documents[0].roots().find(r => r.name == 'net');
         const view = Bokeh.index.find_one(model), box = view.canvas_view.el.getBoundingClientRect();
-        const data = model.renderers.map(r => r.data_source.data).find(d => d.top);
+        const data = model.renderers.map(r => r.data_source.data).find(d => d.w);
         return [box.x + view.frame.x_scale.compute(data.x[3]), box.y + view.frame.y_scale.compute(data.y[3])];
     }"""
     x, y = tab.page.evaluate(where)

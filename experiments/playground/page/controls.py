@@ -50,6 +50,7 @@ class Controls:
         self.speed = Select(value="100", width=110, margin=MARGIN, name="speed")
         self.speed.on_change("value", lambda a, old, new: self._changed("speed", int(new)))
         self.choices = {name: self._select(name) for name in CHOICES}
+        self.choices["data"].width = 200
         self.numbers = {name: self._number(name) for name in BOUNDS if name != "speed"}
         self.new_class_title = Div(margin=(6, 4, 0, 4))
         self.new_class = RadioButtonGroup(labels=["0", "1"], active=0, margin=MARGIN, name="new_class")

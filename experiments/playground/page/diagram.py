@@ -40,7 +40,7 @@ class Net:
         self.images = ColumnDataSource({name: [] for name in ("image", "x", "y", "dw", "dh")})
         mapper = LinearColorMapper(palette=SIGNED, low=0, high=255)
         self.figure.image("image", "x", "y", "dw", "dh", source=self.images, color_mapper=mapper)
-        names = ("x", "y", "top", "w", "h", "color", "name")
+        names = ("x", "y", "w", "h", "color", "name")
         self.neurons = ColumnDataSource({name: [] for name in names})
         self.boxes = self.figure.rect(
             "x", "y", "w", "h", source=self.neurons, fill_alpha=0.0, line_color="color", line_width=2
@@ -49,12 +49,14 @@ class Net:
         self.boxes.selection_glyph = self.boxes.glyph.clone(line_color="#000000", line_width=4)
         self.figure.text(
             "x",
-            "top",
+            "y",
             "name",
             source=self.neurons,
             text_font_size="11px",
             text_align="center",
-            text_baseline="bottom",
+            text_baseline="middle",
+            background_fill_color="white",
+            background_fill_alpha=0.7,
             text_color="#333333",
         )
         self.biases = ColumnDataSource({"value": []})
@@ -102,7 +104,6 @@ class Net:
         self.neurons.data = {
             "x": [x for x, *_ in rows],
             "y": [y for _, y, *_ in rows],
-            "top": [y + height / 2 + 0.005 for _, y, *_ in rows],
             "w": [0.34] * len(rows),
             "h": [height] * len(rows),
             "color": [

@@ -21,7 +21,7 @@ h2 { font-size: 15px; margin: 0 0 4px; }
 main { display: grid; gap: 10px; grid-template-columns: 232px minmax(0, 1fr) 400px; align-items: start; }
 section { background: white; border: 1px solid #ddd; border-radius: 6px; padding: 8px; min-width: 0; }
 .column { display: grid; gap: 10px; min-width: 0; }
-.curves { display: grid; grid-template-columns: repeat(3, minmax(0, 1fr)); gap: 8px; }
+.curves { display: grid; grid-template-columns: repeat(auto-fit, minmax(150px, 1fr)); gap: 8px; }
 .curves > div > div { height: 150px; }
 .curves > [hidden], #many[hidden] { display: none; }
 #net { height: 340px; }
