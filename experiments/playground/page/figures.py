@@ -196,7 +196,7 @@ class Curves:
         self.loss = new_figure("loss", y_axis_type="log", min_height=150, toolbar_location=None)
         self.right = new_figure("accuracy", y_range=Range1d(start=0, end=1.03), min_height=150, toolbar_location=None)
         for made in (self.loss, self.right):
-            made.xaxis.ticker.desired_num_ticks = 3
+            made.xaxis.ticker.desired_num_ticks = made.yaxis.ticker.desired_num_ticks = 3
             made.yaxis.minor_tick_line_color = made.xaxis.minor_tick_line_color = None
             made.xaxis.formatter = NumeralTickFormatter(format="0a")
         for made, ours, others in ((self.loss, "loss", "test_loss"), (self.right, "right", "test_right")):
