@@ -25,7 +25,7 @@ GROUPS = {
     },
     "See and learn": {
         "playground": "train 2-D classifiers live in the browser; `jaxnn play` for short",
-        "report": "run all lessons and write one HTML page",
+        "report": "run all lessons and write them as a book of HTML pages",
         "lessons": "list the lessons with their questions",
     },
     "Measure": {

@@ -1,11 +1,12 @@
-"""All lessons on one HTML page, in the order of the course: questions, claims, figures and tables.
+"""The lessons as a book: an index with a map, a page for each lesson, a glossary, search; or all of it in one file.
 
     python -m experiments.report --quick
     python -m experiments.report --reuse
-    python -m experiments.report --lessons capacity dropout --out page.html
+    python -m experiments.report --single --lessons capacity dropout --out runs/two.html
 
-Runs every lesson (about 10 minutes on 2 cores, 2 with --quick); with --reuse, only those without results in
-runs/lessons/NAME. The page needs no network and no other file: it contains its pictures, style and script.
+Runs every lesson (about 10 minutes on 2 cores, 2 with --quick) and writes the folder `runs/lessons/book`, to be opened
+at index.html; with --single, the file `runs/lessons/book.html`. With --reuse, only lessons without results in
+runs/lessons/NAME run. The pages need no network and no server.
 """
 
 from __future__ import annotations
@@ -21,15 +22,17 @@ from rich.console import Console
 
 from experiments.cli import command, environment, files, parser
 from experiments.lessons import NAMES, lesson
-from experiments.lessons.page import page
+from experiments.lessons.page import Ran, single_page, write_folder
 
 
 @dataclasses.dataclass(frozen=True)
 class Config:
     """The options of the report."""
 
-    out: Path = Path("runs", "report.html")
-    """Where the page is written."""
+    out: Path | None = None
+    """Where the book is written: a name with .html is one file, any other a folder; by default runs/lessons/book."""
+    single: bool = False
+    """Write one file instead of a folder of pages; by default runs/lessons/book.html."""
     folder: Path = Path("runs", "lessons")
     """Where each lesson has a folder named after it."""
     lessons: tuple[str, ...] = NAMES
@@ -42,23 +45,29 @@ class Config:
     """Seed of everything random."""
 
 
-def report(config: Config, console: Console) -> list[dict[str, Any]]:
-    """Run or read the lessons and write the page; their summaries in the order of the course."""
+def report(config: Config, out: Path, console: Console) -> list[dict[str, Any]]:
+    """Run or read the lessons and write the book; their summaries in the order of the course."""
+    single = out.suffix == ".html"
+    if config.single and not single:
+        raise ValueError(f"--out {out} names a folder: with --single, name a file that ends in .html")
     unknown = [name for name in config.lessons if name not in NAMES]
     if unknown or not config.lessons:
         raise ValueError(f"--lessons {' '.join(unknown)}: choose from {', '.join(NAMES)}")
     files.check_folder(config.folder)
-    config.out.parent.mkdir(parents=True, exist_ok=True)
-    found = []
+    files.check_folder(out.parent if single else out)
+    ran = []
     for name in (name for name in NAMES if name in config.lessons):
-        folder = config.folder / name
+        folder, chosen = config.folder / name, importlib.import_module(f"experiments.lessons.{name}").LESSON
         if not (config.reuse and (folder / "summary.json").exists()):
             console.print(f"{name} ...", highlight=False)
-            chosen = importlib.import_module(f"experiments.lessons.{name}").LESSON
             lesson.run(chosen, chosen.options(out=folder, seed=config.seed, quick=config.quick), folder)
-        found.append((read_summary(folder), folder))
-    files.write(config.out, page(found))
-    return [summary for summary, _ in found]
+        ran.append(Ran(chosen, read_summary(folder), folder))
+    if single:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        files.write(out, single_page(ran, out))
+    else:
+        write_folder(ran, out)
+    return [dict(one.summary) for one in ran]
 
 
 def read_summary(folder: Path) -> dict[str, Any]:
@@ -66,7 +75,7 @@ def read_summary(folder: Path) -> dict[str, Any]:
     path = folder / "summary.json"
     try:
         summary = json.loads(path.read_text(encoding="utf-8"))
-        missing = {"lesson", "title", "question", "command", "claims", "tables", "figures", "frames"} - set(summary)
+        missing = {"lesson", "title", "question", "command", "claims", "tables", "figures", "models"} - set(summary)
     except (ValueError, TypeError) as error:
         raise ValueError(f"{path} is damaged ({error}): remove {folder} and run the lesson again") from error
     if missing:
@@ -82,12 +91,13 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def build(config: Config) -> bool:
-    """Make the report; whether every claim of every lesson held."""
-    summaries = report(config, Console())
+    """Make the book; whether every claim of every lesson held."""
+    out = config.out or config.folder / ("book.html" if config.single else "book")
+    summaries = report(config, out, Console())
     failed = [summary["lesson"] for summary in summaries if not all(claim["held"] for claim in summary["claims"])]
     for name in failed:
         print(f"a claim of {name} did not hold", file=sys.stderr)
-    print(f"{len(summaries)} lessons; {config.out}, {config.out.stat().st_size / 2**20:.1f} MiB")
+    print(f"{len(summaries)} lessons; open {out if out.suffix == '.html' else out / 'index.html'}")
     return not failed
 
 

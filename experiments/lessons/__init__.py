@@ -11,12 +11,13 @@ LESSONS = {
     "optimization": "batch size, learning rate, optimizers, curvature",
     "backpropagation": "the computational graph and gradient checks",
     "network": "neurons and weights, drawn; why nonlinearity matters",
-    "capacity": "decision regions with 1 to 16 hidden neurons",
+    "capacity": "decision regions with 1 to 20 hidden neurons",
     "activations": "sigmoid, tanh, ReLU: gradients, dead neurons, depth",
     "preprocessing": "centering, standardization, PCA, whitening",
     "initialization": "the scale of the first weights",
     "overfitting": "memorization, and how to notice it in time",
     "dropout": "masks, the preserved mean, and why it helps",
+    "by_hand": "a network and its training in forty lines of JAX and optax",
 }
 """What each lesson shows, in the order of the course."""
 NAMES = tuple(LESSONS)

@@ -21,7 +21,9 @@ from jax import Array
 from experiments.lessons import lesson
 from experiments.lessons.data import load_digits
 from experiments.lessons.lesson import Claim, Findings, Lesson, Options, ResultTable, Text
+from experiments.lessons.live import Control, Live, Numbers, Plot, Readout, Series
 from experiments.lessons.rate_search import RateSearch, curves, search_rates
+from experiments.lessons.teaching.activations import TEACHING
 from jaxnn import losses, models, plots
 from jaxnn.data import preprocess
 from jaxnn.inspect import layer_statistics
@@ -65,11 +67,11 @@ def study(options: Options) -> Findings:
     """Derivatives, gradients against depth, dead neurons and training curves of all activations."""
     data = load_digits(options)
     trained = lesson.in_background(_train, data, options)
-    norms, first = lesson.timed(_gradient_norms, data, options)
-    parts = [_functions(), _depth(norms)]
+    every, first = lesson.timed(_gradient_norms, data, options)
+    parts = [_functions(), _chain(), _depth(every[:, -1])]
     (search, dead), second = trained()
     found = lesson.join([*parts, _training(search), _dying(search, dead)])
-    return found._replace(training_seconds=first + second)
+    return found._replace(live=[_live(every, first)], training_seconds=first + second)
 
 
 def _functions() -> Findings:
@@ -96,9 +98,79 @@ def _functions() -> Findings:
     return Findings([claim], {"functions": plots.activation_functions(z, *in_order)})
 
 
+def _chain() -> Findings:
+    """x W1 W2 W3 W4 with W3 = 0: its output and the gradients of all four."""
+    keys = jax.random.split(jax.random.key(0), 5)
+    x, *weights = (jax.random.normal(key, (4, 4)) for key in keys)
+    weights[2] = jnp.zeros((4, 4))
+    product = lambda weights: jnp.linalg.multi_dot([x, *weights])
+    slopes = jax.grad(lambda weights: jnp.square(product(weights) - 1.0).sum())(weights)
+    sizes = {f"largest gradient of W{i + 1}": float(jnp.abs(slope).max()) for i, slope in enumerate(slopes)}
+    output = float(jnp.abs(product(weights)).max())
+    claim = Claim(
+        "In x W1 W2 W3 W4 with W3 = 0 the output is 0, and so are the gradients of W1, W2 and W4: one small factor "
+        "is enough",
+        "x W1 W2 W3 W4 中若 W3 = 0，则输出为 0，W1、W2、W4 的梯度也为 0：只要有一个因子很小就够了",
+        {"largest output": output} | sizes,
+        output == 0 and [size == 0 for size in sizes.values()] == [True, True, False, True],
+    )
+    return Findings([claim], {})
+
+
+def _live(every: np.ndarray, seconds: float) -> Live:
+    """Gradients of all layers for every depth and activation, and the activation's slope."""
+    depth = every.shape[1]
+    middle = np.median(every, 2)
+    layers = np.arange(1.0, depth + 2)
+    ratio = np.stack([middle[:, d, 0] / middle[:, d, d + 1] for d in range(depth)], 1)
+    z = np.linspace(-6, 6, 121)
+    slopes = np.stack([jax.vmap(jax.grad(f))(jnp.float32(z)) for f in ACTIVATIONS.values()])
+    return Live(
+        Text(
+            "Gradients of an untrained network on the digits. With the sigmoid every further layer costs a factor; "
+            "with ReLU the line stays level.",
+            "未训练的网络在手写数字上的梯度。用 Sigmoid 时，每多一层梯度就小一截；用 ReLU 时曲线基本持平。",
+        ),
+        [
+            Control(Text("hidden layers", "隐藏层数"), list(range(1, depth + 1)), depth - 1),
+            Control(Text("activation", "激活函数"), list(SHOWN), 0, choice=True),
+        ],
+        [
+            Plot(
+                Text("Norm of the gradient of W", "W 的梯度范数"),
+                Text("layer", "层"),
+                "",
+                (0.5, depth + 1.5),
+                (1e-14, 100),
+                [Series("", Numbers(layers), Numbers(np.maximum(middle, 1e-20).swapaxes(0, 1), (0, 1)), "path")],
+                log=(False, True),
+            ),
+            Plot(
+                Text("Slope of the activation", "激活函数的斜率"),
+                "z",
+                "g'(z)",
+                (-6, 6),
+                (-0.2, 1.25),
+                [Series("", Numbers(z), Numbers(slopes, (1,)))],
+            ),
+        ],
+        [
+            Readout(
+                Text("gradient of the first layer / the last", "第 1 层与最后一层的梯度之比"),
+                [Numbers(ratio.T, (0, 1))],
+            )
+        ],
+        every.shape[0] * every.shape[1] * every.shape[2],
+        seconds,
+    )
+
+
 def _gradient_norms(data: Data, options: Options) -> np.ndarray:
-    """The gradient of each layer of a deep network before training, f32[activations, seeds, layers]: one program."""
-    layers, seeds = (12, 3) if options.quick else (20, 10)
+    """The gradient of each layer before training, f32[activations, depths, seeds, layers]: one program.
+
+    A network of depth d uses the first d hidden layers and the last one; the other layers have the gradient NaN.
+    """
+    layers, seeds = 20, 3 if options.quick else 10
     random = np.random.default_rng(options.seed)
     hidden = random.normal(size=(seeds, layers, WIDTH, WIDTH)).astype(np.float32)
     last = random.normal(size=(seeds, 10, WIDTH)).astype(np.float32)
@@ -107,21 +179,29 @@ def _gradient_norms(data: Data, options: Options) -> np.ndarray:
     def norms(index: Array, gain: Array, hidden: Array, last: Array, x: Array, y: Array) -> Array:
         inputs = preprocess.standardize(data.statistics, x).reshape(len(x), WIDTH)
 
-        def of_one(index: Array, gain: Array, hidden: Array, last: Array) -> Array:
+        def of_one(index: Array, gain: Array, depth: Array, hidden: Array, last: Array) -> Array:
+            used = jnp.arange(layers) < depth
+
             def loss(weights: tuple[Array, Array]) -> Array:
                 # all hidden layers are equal: one loop, compiled in the time of one of them
-                h, _ = jax.lax.scan(lambda h, w: (one_of(index)(h @ w.T), None), inputs, weights[0])
+                def step(h: Array, layer: tuple[Array, Array]) -> tuple[Array, None]:
+                    return jnp.where(layer[1], one_of(index)(h @ layer[0].T), h), None
+
+                h, _ = jax.lax.scan(step, inputs, (weights[0], used))
                 return losses.softmax(h @ weights[1].T, y).mean()
 
             scale = jnp.sqrt(gain / WIDTH)
             of_hidden, of_last = jax.grad(loss)((scale * hidden, scale * last))
-            squares = [jnp.square(of_hidden).sum((1, 2)), jnp.square(of_last).sum()[None]]
-            return jnp.sqrt(jnp.concatenate(squares))
+            norms = jnp.sqrt(jnp.square(of_hidden).sum((1, 2)))
+            place = jnp.arange(layers + 1)
+            norms = jnp.where(place < depth, jnp.append(norms, jnp.nan), jnp.nan)
+            return jnp.where(place == depth, jnp.sqrt(jnp.square(of_last).sum()), norms)
 
-        over_seeds = jax.vmap(of_one, (None, None, 0, 0))
-        return jax.vmap(over_seeds, (0, 0, None, None))(index, gain, hidden, last)
+        over_seeds = jax.vmap(of_one, (None, None, None, 0, 0))
+        over_depths = jax.vmap(over_seeds, (None, None, 0, None, None))
+        return jax.vmap(over_depths, (0, 0, None, None, None))(index, gain, jnp.arange(1, layers + 1), hidden, last)
 
-    return np.asarray(norms(np.arange(len(NAMES)), GAINS, hidden, last, data.inputs[:256], data.labels[:256]))
+    return np.asarray(norms(np.arange(len(NAMES)), GAINS, hidden, last, data.inputs[:128], data.labels[:128]))
 
 
 def _depth(norms: np.ndarray) -> Findings:
@@ -239,6 +319,7 @@ LESSON = Lesson(
     Text("Activation functions and vanishing gradients", "激活函数与梯度消失"),
     Text("Why has the sigmoid fallen out of use in hidden layers?", "为什么现在隐藏层中很少再用 Sigmoid？"),
     study,
+    TEACHING,
 )
 
 if __name__ == "__main__":

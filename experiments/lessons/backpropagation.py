@@ -16,12 +16,15 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 from jax import Array
 from jax.flatten_util import ravel_pytree
 from matplotlib.figure import Figure
 
 from experiments.lessons import lesson
 from experiments.lessons.lesson import Claim, Findings, Lesson, Options, ResultTable, Text
+from experiments.lessons.live import Bars, Control, Live, Numbers, Readout
+from experiments.lessons.teaching.backpropagation import TEACHING
 from jaxnn import losses, models
 from jaxnn.inspect import check_gradient, computation_graph
 from jaxnn.plots import curves, graph
@@ -55,7 +58,90 @@ def study(options: Options) -> Findings:
         "product": graph(product, "f = (x + y) z: values forward, gradients backward"),
         "neuron": graph(neuron, "A sigmoid neuron, 1 / (1 + exp(-(w0 x0 + w1 x1 + w2)))"),
     } | figures
-    return Findings([small, sigmoid, *claims], figures, tables)
+    return Findings([small, sigmoid, _only_gradients(), *claims], figures, tables, [_live_product(), _live_neuron()])
+
+
+def _only_gradients() -> Claim:
+    """The same gradients in the hands of two optimizers."""
+    model = models.mlp(4, (6,), 3)
+    params = model.init(jax.random.key(0))
+    x, y = jax.random.normal(jax.random.key(1), (8, 4)), jnp.arange(8, dtype=jnp.int32) % 3
+    gradient = jax.grad(lambda params: losses.softmax(model.apply(params, x), y).mean())
+    first, again = (np.asarray(ravel_pytree(gradient(params))[0], np.float64) for _ in range(2))
+    moved = []
+    for optimizer in (optax.sgd(0.1), optax.adam(0.1)):
+        updates, _ = optimizer.update(gradient(params), optimizer.init(params), params)
+        moved.append(np.asarray(ravel_pytree(updates)[0], np.float64))
+    lengths = [float(np.linalg.norm(update)) for update in moved]
+    angle = float(np.degrees(np.arccos(moved[0] @ moved[1] / np.prod(lengths))))
+    return Claim(
+        "Back-propagation only computes gradients: the weights stay as they are, and two optimizers take different "
+        "steps from the same gradient",
+        "反向传播只计算梯度：权重保持不变；面对同样的梯度，两种优化器走出不同的一步",
+        {
+            "difference of the gradients": float(np.abs(first - again).max()),
+            "length of SGD's update": lengths[0],
+            "length of Adam's update": lengths[1],
+            "angle between the updates (degrees)": angle,
+        },
+        bool((first == again).all()) and angle > 5 and abs(lengths[0] - 0.1 * np.linalg.norm(first)) < 1e-6,
+    )
+
+
+def _live_product() -> Live:
+    """f = (x + y) z with its gradients, for all values."""
+    places = np.arange(-10.0, 11.0)
+    function = lambda x, y, z: (x + y) * z
+    grid = jnp.meshgrid(*[jnp.float32(places)] * 3, indexing="ij")
+    flat = [axis.ravel() for axis in grid]
+    shape = grid[0].shape
+    values = np.asarray(jax.vmap(function)(*flat)).reshape(shape)
+    sums = np.asarray(grid[0] + grid[1])
+    slopes = np.stack(jax.vmap(jax.grad(function, (0, 1, 2)))(*flat), -1).reshape(*shape, 3)
+    every = (0, 1, 2)
+    return Live(
+        Text(
+            "f = (x + y) z. The sum hands the gradient on unchanged, the product multiplies it by the other factor.",
+            "f = (x + y) z。加法原样传递梯度，乘法乘以另一个因子。",
+        ),
+        [Control(name, places.tolist(), at + 10) for name, at in (("x", -2), ("y", 5), ("z", -4))],
+        [
+            Bars(
+                Text("Forward: values", "前向：取值"),
+                ["x + y", "f"],
+                [Numbers(np.stack([sums, values], -1), every)],
+                (-200, 200),
+            ),
+            Bars(
+                Text("Backward: gradients", "反向：梯度"),
+                ["df/dx", "df/dy", "df/dz"],
+                [Numbers(slopes, every)],
+                (-20, 20),
+            ),
+        ],
+        [Readout("f", [Numbers(values, every)])],
+    )
+
+
+def _live_neuron() -> Live:
+    """The sigmoid neuron of the textbook example with two of its values changed."""
+    places = np.linspace(-6, 6, 49)
+
+    def look(w0: Array, x0: Array) -> tuple[Array, tuple[Array, ...]]:
+        return jax.value_and_grad(_neuron, (0, 1, 2, 3, 4))(w0, x0, -3.0, -2.0, -3.0)
+
+    over_all = jax.jit(jax.vmap(jax.vmap(look, (None, 0)), (0, None)))
+    output, slopes = over_all(jnp.float32(places), jnp.float32(places))
+    return Live(
+        Text(
+            "A sigmoid neuron with w1 = -3, x1 = -2, w2 = -3. Where the output is near 0 or 1 the neuron is "
+            "saturated and all gradients are tiny.",
+            "一个 Sigmoid 神经元，w1 = -3，x1 = -2，w2 = -3。输出接近 0 或 1 时神经元饱和，所有梯度都很小。",
+        ),
+        [Control("w0", places.tolist(), 32), Control("x0", places.tolist(), 20)],
+        [Bars(Text("Gradients", "梯度"), list(NEURON), [Numbers(np.stack(slopes, -1), (0, 1))], (-1.6, 1.6))],
+        [Readout(Text("output", "输出"), [Numbers(output, (0, 1))])],
+    )
 
 
 def _neuron(w0: Array, x0: Array, w1: Array, x1: Array, w2: Array) -> Array:
@@ -210,6 +296,7 @@ LESSON = Lesson(
         "梯度怎样传到每个权重？怎样确认它是正确的？",
     ),
     study,
+    TEACHING,
 )
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ frames. Expected: one neuron draws one straight border and fails on the disc in 
 
 from __future__ import annotations
 
+import itertools
 import sys
 from typing import Any
 
@@ -21,11 +22,15 @@ from matplotlib.figure import Figure
 
 from experiments.lessons import lesson
 from experiments.lessons.lesson import Claim, Findings, Lesson, Options, ResultTable, Text
+from experiments.lessons.live import Control, Live, Numbers, Plot, Readout, Series
+from experiments.lessons.teaching.capacity import TEACHING
 from jaxnn import initializers, losses, models, plots, training
 from jaxnn.data import Dataset, load
 from jaxnn.inspect import trajectory
 
 WIDTHS = (1, 2, 3, 6, 20)
+EVERY = (*range(1, 17), 20)
+"""The widths that are trained; claims and figures are about `WIDTHS`."""
 SETS: dict[str, dict[str, Any]] = {"circle": {}, "moons": {}, "spiral": {"classes": 5}}
 CLASSES = 5
 LIMIT = 1.2
@@ -52,7 +57,7 @@ def folding_task(h: dict[str, Any]) -> training.Task:
 
 def study(options: Options) -> Findings:
     """Train every width with every seed on every set, then show one network as it learns."""
-    epochs, seeds = (100, 5) if options.quick else (200, 40)
+    epochs, seeds = (100, 20) if options.quick else (200, 40)
     datasets = {
         name: load(name, validation_share=0, size=1000, seed=options.seed, **more) for name, more in SETS.items()
     }
@@ -60,11 +65,17 @@ def study(options: Options) -> Findings:
     trained = {}
     for name, dataset in datasets.items():
         data = training.Data(*dataset.train, evaluate={"test": dataset.test})
-        widths = {"width": np.array(WIDTHS)}
+        widths = {"width": np.array(EVERY)}
         trained[name] = lesson.in_background(training.sweep, task, widths, keys, data, epochs=epochs, batch_size=40)
-    frames = learning_frames(options, datasets["circle"])
+    bent, learning = learning_network(options, datasets["circle"])
     found = {name: wait() for name, wait in trained.items()}
     runs, seconds = {name: run for name, (run, _) in found.items()}, sum(took for _, took in found.values())
+    live = live_regions(datasets, runs, len(EVERY) * seeds * len(SETS), seconds)
+    kept = np.array([EVERY.index(width) for width in WIDTHS])
+    runs = {
+        name: jax.tree.map(lambda leaf: np.asarray(leaf)[kept], run._replace(state=run.state._replace(key=None)))
+        for name, run in runs.items()
+    }
     test = {name: run.history["test_accuracy"][..., -1] for name, run in runs.items()}
     one, three = (round(float(test["circle"][i].max()), 4) for i in (0, 2))
     mean = test["spiral"].mean(1)
@@ -81,6 +92,7 @@ def study(options: Options) -> Findings:
             {f"mean test accuracy at width {width}": float(value) for width, value in zip(WIDTHS, mean, strict=True)},
             bool((np.diff(mean) > 0).all()),
         ),
+        costs(),
     ]
     rows = [
         [name, width, *(f"{100 * value:.1f} %" for value in (row.min(), np.median(row), row.max()))]
@@ -90,11 +102,111 @@ def study(options: Options) -> Findings:
     columns = ["data set", "hidden neurons", "worst seed", "median", "best seed"]
     return Findings(
         claims,
-        {"regions": draw_best(datasets, runs, test, seeds), "widths": draw_widths(test, seeds), "bent": frames[-1]},
+        {"regions": draw_best(datasets, runs, test, seeds), "widths": draw_widths(test, seeds), "bent": bent},
         [ResultTable(f"Test accuracy of {seeds} seeds after {epochs} epochs", columns, rows)],
-        {"learning": frames},
-        models=len(WIDTHS) * seeds * len(SETS),
+        [live, learning],
+        models=len(EVERY) * seeds * len(SETS),
         training_seconds=seconds,
+    )
+
+
+def costs() -> Claim:
+    """Parameters, bytes and operations of a network of one hidden layer for CIFAR-10, by its width."""
+    widths, parameters, operations = (128, 256, 512, 1024), [], []
+    x = jax.ShapeDtypeStruct((32, 32, 32, 3), jnp.float32)
+    for width in widths:
+        model = models.mlp((32, 32, 3), (width,), 10)
+        params = jax.eval_shape(model.init, jax.random.key(0))
+        parameters.append(sum(leaf.size for leaf in jax.tree.leaves(params)))
+        cost = jax.jit(model.apply).lower(params, x).cost_analysis() or {}
+        operations.append(cost["flops"] / x.shape[0])
+    growth = [b / a for a, b in itertools.pairwise(operations)]
+    return Claim(
+        "Twice as many neurons cost twice the parameters, the memory and the operations",
+        "神经元加倍，参数、内存和运算次数也加倍",
+        {f"parameters at width {width}": count for width, count in zip(widths, parameters, strict=True)}
+        | {f"bytes of weights at width {widths[-1]}": 4 * parameters[-1]}
+        | {f"operations per example at width {widths[-1]}": float(operations[-1])}
+        | {"growth of the operations for twice the width": float(np.mean(growth))},
+        parameters == [width * (3072 + 10 + 1) + 10 for width in widths] and all(1.9 < one < 2.1 for one in growth),
+    )
+
+
+def live_regions(datasets: dict[str, Dataset], runs: dict[str, Any], count: int, seconds: float) -> Live:
+    """The regions of every width with every seed on every set."""
+    size, shown = 44, 20
+    places = jnp.asarray(plots.plane(LIMIT, size))
+    each = jax.vmap(lambda width, params: network(width).apply(params, places), (None, 0))
+    score = jax.jit(jax.vmap(each))
+    found, accuracy, points, labels = [], [], [], []
+    for name, dataset in datasets.items():
+        params = jax.tree.map(lambda leaf: jnp.asarray(leaf)[:, :shown], runs[name].state.params)
+        scores = np.asarray(score(jnp.array(EVERY), params))[..., : len(dataset.classes)]
+        found.append(scores.argmax(-1).reshape(len(EVERY), shown, size, size).astype(np.uint8))
+        accuracy.append(100 * runs[name].history["test_accuracy"][:, :shown, -1])
+        points.append(dataset.test.inputs[:150])
+        labels.append(dataset.test.labels[:150].astype(np.uint8))
+    every, inputs = (0, 1, 2), np.stack(points)
+    best = np.stack(accuracy)
+    return Live(
+        Text(
+            "Networks with one hidden layer of 1 to 20 neurons, from 20 different starts each. Look at several seeds "
+            "before you judge a width.",
+            "单隐藏层网络，1 到 20 个神经元，每种宽度 20 个不同的初始值。评判一个宽度之前，先多看几个随机种子。",
+        ),
+        [
+            Control(
+                Text("points", "数据"),
+                [Text("disc in a ring", "圆环"), Text("moons", "双月"), Text("spiral", "螺旋")],
+                0,
+                choice=True,
+            ),
+            Control(Text("hidden neurons", "隐藏神经元"), list(EVERY), 0),
+            Control(Text("seed", "随机种子"), list(range(shown)), 0),
+        ],
+        [
+            Plot(
+                Text("Regions and test points", "分类区域与测试点"),
+                "x1",
+                "x2",
+                (-LIMIT, LIMIT),
+                (-LIMIT, LIMIT),
+                [
+                    Series(
+                        "",
+                        Numbers(inputs[..., 0], (0,)),
+                        Numbers(inputs[..., 1], (0,)),
+                        "points",
+                        labels=Numbers(np.stack(labels), (0,)),
+                    )
+                ],
+                picture=Numbers(np.stack(found), every),
+                square=True,
+            ),
+            Plot(
+                Text("Accuracy of the 20 seeds (%)", "20 个种子的准确率（%）"),
+                Text("hidden neurons", "隐藏神经元"),
+                "",
+                (0, 21),
+                (0, 102),
+                [
+                    Series(
+                        Text("median", "中位数"), Numbers(np.array(EVERY)), Numbers(np.median(best, 2), (0,)), "line", 6
+                    ),
+                    Series(
+                        Text("this network", "当前网络"),
+                        Numbers(np.array(EVERY)[:, None], (1,)),
+                        Numbers(best[..., None], every),
+                        "points",
+                        1,
+                    ),
+                ],
+                square=True,
+            ),
+        ],
+        [Readout(Text("test accuracy", "测试准确率"), [Numbers(best, every)], " %")],
+        count,
+        seconds,
     )
 
 
@@ -123,9 +235,9 @@ def draw_widths(test: dict[str, Any], seeds: int) -> Figure:
     return plots.study(WIDTHS, panels, "Test accuracy against the number of hidden neurons", "hidden neurons", log=True)
 
 
-def learning_frames(options: Options, dataset: Dataset) -> list[Figure]:
-    """One network during training: its regions, and the plane as seen by its last hidden layer."""
-    epochs = (0, 12, 40) if options.quick else (0, *range(1, 13), 14, 16, 19, 22, 26, 30, 35, 40, 50, 60)
+def learning_network(options: Options, dataset: Dataset) -> tuple[Figure, Live]:
+    """One network during training: its regions, and the plane as seen by its last hidden layer; drawn at the end."""
+    epochs = (0, *range(1, 13), 14, 16, 19, 22, 26, 30, 35, 40, 50, 60)
     places = jnp.asarray(plots.plane(LIMIT, 121))
     model = folding_task({"learning_rate": 0.02}).model
     layer = models.mlp(2, (6,), 2, activation=jnp.tanh)
@@ -141,18 +253,65 @@ def learning_frames(options: Options, dataset: Dataset) -> list[Figure]:
 
     data = training.Data(*dataset.train)
     key = jax.random.key(options.seed)
-    looks = (np.asarray(part) for part in look(jnp.float32(0.02), key, jax.tree.map(jnp.asarray, data)))
-    figures = []
-    for epoch, scores, grid, points, accuracy, w, b in zip(epochs, *looks, strict=True):
-        figures.append(
-            plots.bent_plane(
-                plots.Regions(scores, *dataset.train, f"epoch {epoch}: accuracy {100 * accuracy:.0f} %"),
-                plots.Bent(grid, points, dataset.train.labels, "as seen by the last hidden layer", (w, b), 1.05),
-                "A 2-6-2-2 network learns: the hidden layers bend the plane until a line separates it",
-                limit=LIMIT,
-            )
-        )
-    return figures
+    found, seconds = lesson.timed(look, jnp.float32(0.02), key, jax.tree.map(jnp.asarray, data))
+    scores, grid, points, accuracy, w, b = (np.asarray(part) for part in found)
+    line = (w[-1], b[-1])
+    figure = plots.bent_plane(
+        plots.Regions(scores[-1], *dataset.train, f"epoch {epochs[-1]}: accuracy {100 * accuracy[-1]:.0f} %"),
+        plots.Bent(grid[-1], points[-1], dataset.train.labels, "as seen by the last hidden layer", line, 1.05),
+        "A 2-6-2-2 network learns: the hidden layers bend the plane until a line separates it",
+        limit=LIMIT,
+    )
+    squares = grid.reshape(len(epochs), 121, 121, 2)[:, ::6, ::6]
+    gap = np.full((len(epochs), squares.shape[1], 1, 2), np.nan)
+    rows = np.concatenate([squares, gap], 2).reshape(len(epochs), -1, 2)
+    columns = np.concatenate([squares.swapaxes(1, 2), gap], 2).reshape(len(epochs), -1, 2)
+    lines, some = np.concatenate([rows, columns], 1), slice(0, 160)
+    labels = Numbers(dataset.train.labels[some].astype(np.uint8))
+    inputs, small = dataset.train.inputs[some], scores.argmax(-1).reshape(-1, 121, 121)[:, ::2, ::2].astype(np.uint8)
+    live = Live(
+        Text(
+            "A 2-6-2-2 network while it learns. On the right the plane as its last two hidden neurons see it: they "
+            "bend it until one straight line separates the classes.",
+            "一个 2-6-2-2 网络的学习过程。右图是最后两个隐藏神经元看到的平面：它们把平面弯折，直到一条直线就能分开两"
+            "类。",
+        ),
+        [Control(Text("epochs trained", "已训练轮数"), list(epochs), 0)],
+        [
+            Plot(
+                Text("Regions and training points", "分类区域与训练点"),
+                "x1",
+                "x2",
+                (-LIMIT, LIMIT),
+                (-LIMIT, LIMIT),
+                [Series("", Numbers(inputs[:, 0]), Numbers(inputs[:, 1]), "points", labels=labels)],
+                picture=Numbers(small, (0,)),
+                square=True,
+            ),
+            Plot(
+                Text("As seen by the last hidden layer", "最后一个隐藏层看到的平面"),
+                Text("neuron 1", "神经元 1"),
+                Text("neuron 2", "神经元 2"),
+                (-1.05, 1.05),
+                (-1.05, 1.05),
+                [
+                    Series("", Numbers(lines[..., 0], (0,)), Numbers(lines[..., 1], (0,)), "line", 6),
+                    Series(
+                        "",
+                        Numbers(points[:, some, 0], (0,)),
+                        Numbers(points[:, some, 1], (0,)),
+                        "points",
+                        labels=labels,
+                    ),
+                ],
+                square=True,
+            ),
+        ],
+        [Readout(Text("training accuracy", "训练准确率"), [Numbers(100 * accuracy, (0,))], " %")],
+        1,
+        seconds,
+    )
+    return figure, live
 
 
 LESSON = Lesson(
@@ -160,6 +319,7 @@ LESSON = Lesson(
     Text("The number of neurons", "神经元的个数"),
     Text("What can a network do with more hidden neurons?", "隐藏神经元越多，网络能做到什么？"),
     study,
+    TEACHING,
 )
 
 if __name__ == "__main__":

@@ -35,8 +35,8 @@ def load_named(name: str, options: Options, *, validation_share: float = 0.1) ->
     """A data set by name; ValueError if it would have to be downloaded or does not exist."""
     if not is_here(name) and name.partition("/")[0] in tfds.names():
         raise ValueError(
-            f"--dataset {name} is not prepared in {tfds.data_dir()}, and lessons download nothing: "
-            f"prepare it first, for example with python -m experiments.train --dataset {name}; or choose digits"
+            f"--dataset {name} is not prepared in {tfds.data_dir()}, and lessons download nothing: prepare it first, "
+            f"for example with python -m experiments.train --dataset {name}; or choose digits"
         )
     return load(name, seed=options.seed, validation_share=validation_share)
 

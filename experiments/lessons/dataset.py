@@ -11,17 +11,24 @@ chance. About 8 s on 2 CPU cores for CIFAR-10, 4 s with --quick.
 
 from __future__ import annotations
 
+import ast
 import dataclasses
+import importlib
+import inspect
 import sys
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 
 from experiments.lessons import lesson
 from experiments.lessons.data import load_images, load_named
 from experiments.lessons.lesson import Claim, Findings, Lesson, Options, ResultTable, Text
-from jaxnn.data import preprocess
+from experiments.lessons.live import Control, Live, Numbers, Plot, Series
+from experiments.lessons.teaching.dataset import TEACHING
+from jaxnn import losses, models, training
+from jaxnn.data import Dataset, preprocess
 from jaxnn.plots import class_counts, image_table, pixel_values
 
 PER_CLASS, MOST_ROWS = 10, 12
@@ -103,6 +110,8 @@ def study(options: DatasetOptions) -> Findings:
             right > 1.5 * chance,
         ),
     ]
+    scale, scale_table = _scale()
+    claims += [scale, _text(options.seed)]
     rows = [
         (split, len(splits[split].labels), c, f"{mean[split][c]:.3f}", f"{std[split][c]:.3f}")
         for split in splits
@@ -139,7 +148,121 @@ def study(options: DatasetOptions) -> Findings:
             f"{dataset.name}: how often each pixel value occurs; vertical lines: means",
         ),
     }
-    return Findings(claims, figures, [table])
+    return Findings(claims, figures, [table, scale_table], [_live(dataset)], models=1)
+
+
+def _live(dataset: Dataset) -> Live:
+    """The mean of the first k pictures of each class."""
+    counts, classes = np.arange(1, 31), range(min(10, len(dataset.classes)))
+    images, labels = dataset.train.inputs, dataset.train.labels
+    of_class = np.stack([images[labels == c][: len(counts)].mean(-1) for c in classes])
+    means = np.cumsum(of_class, 1) / counts[:, None, None]
+    levels = (means / max(1.0, float(images.max())) * 255).astype(np.uint8)[:, :, ::-1]
+    size, corner = float(levels.shape[-1]), Numbers(np.zeros(1))
+    names = list(dataset.classes[: len(classes)])
+
+    def show(title: Text, pictures: np.ndarray) -> Plot:
+        picture = Numbers(pictures, (0, 1))
+        series = [Series("", corner, corner, "points")]
+        return Plot(title, "", "", (0, size), (0, size), series, picture=picture, colors="gray", square=True)
+
+    single = (of_class / max(1.0, float(images.max())) * 255).astype(np.uint8)[:, :, ::-1]
+    return Live(
+        Text(
+            "The k-th picture of a class, and the mean of the first k: what the pictures have in common remains.",
+            "某一类的第 k 张图片，以及前 k 张的平均：留下来的是它们的共同点。",
+        ),
+        [
+            Control(Text("class", "类别"), names, 0, choice=True),
+            Control(Text("k", "k"), counts.tolist(), 0),
+        ],
+        [show(Text("Picture k", "第 k 张图片"), single), show(Text("Mean of the first k", "前 k 张的平均"), levels)],
+    )
+
+
+def _scale() -> tuple[Claim, ResultTable]:
+    """The sizes of CIFAR-10 and of ImageNet's classification set (ILSVRC 2012) at its usual resolution."""
+    sets = {"CIFAR-10": (50_000, 32, 10), "ImageNet": (1_281_167, 224, 1000)}
+    rows, size = [], {}
+    for name, (count, side, classes) in sets.items():
+        values = side * side * 3
+        size[name] = count * values
+        weights = jax.eval_shape(models.linear((side, side, 3), classes).init, jax.random.key(0))[0]["w"].size
+        rows.append(
+            (
+                name,
+                f"{count:,}",
+                f"{side} x {side}",
+                classes,
+                f"{size[name] / 1e9:.2f}",
+                f"{4 * size[name] / 1e9:.2f}",
+                f"{weights:,}",
+            )
+        )
+    ratio = size["ImageNet"] / size["CIFAR-10"]
+    claim = Claim(
+        "CIFAR-10 fits into the memory of any laptop; ImageNet is more than a thousand times as large and must be "
+        "read from disk while training",
+        "CIFAR-10 能放进任何一台笔记本电脑的内存；ImageNet 的数据量是它的一千多倍，只能边训练边从磁盘读取",
+        {
+            "CIFAR-10 in float32 (GB)": 4 * size["CIFAR-10"] / 1e9,
+            "ImageNet in float32 (GB)": 4 * size["ImageNet"] / 1e9,
+            "size ratio of ImageNet to CIFAR-10": ratio,
+        },
+        4 * size["CIFAR-10"] < 2e9 and 4 * size["ImageNet"] > 256e9 and ratio > 1000,
+    )
+    columns = (
+        "data set",
+        "pictures for training",
+        "pixels",
+        "classes",
+        "GB as bytes",
+        "GB as float32",
+        "weights of a linear classifier",
+    )
+    return claim, ResultTable("Two image sets in numbers", columns, rows)
+
+
+def _text(seed: int) -> Claim:
+    """A linear classifier of lines of text: documentation or code, from modules that come with Python."""
+    parts = []
+    for names in (("argparse", "ast", "random", "textwrap", "typing"), ("calendar", "json.decoder", "statistics")):
+        lines = [line for name in names for line in _lines(name)]
+        counts = np.array([np.bincount([min(ord(c), 127) for c in text], minlength=128) for text, _ in lines])
+        share = counts.astype(np.float32) / counts.sum(1, keepdims=True).astype(np.float32)
+        parts.append((share, np.array([label for _, label in lines], np.int32)))
+    (x, y), (test_x, test_y) = parts
+
+    def task(rate: jax.Array) -> training.Task:
+        return training.Task(models.linear(128, 2), losses.softmax, optax.sgd(rate, momentum=0.9))
+
+    data = training.Data(x, y, evaluate={"test": (test_x, test_y)})
+    run = jax.jit(lambda rate, key, data: training.run(task, rate, key, data, epochs=40, batch_size=64))
+    history = run(jnp.float32(2.0), jax.random.key(seed), data).history
+    accuracy, chance = float(history["test_accuracy"][-1]), float(np.bincount(test_y).max() / len(test_y))
+    return Claim(
+        "Text becomes numbers too: from the counts of its characters alone, a linear classifier tells documentation "
+        "from code, on modules that it has not seen",
+        "文本也可以变成数：只凭各字符出现的次数，线性分类器就能在没见过的模块上区分文档与代码",
+        {
+            "lines for training": len(y),
+            "lines for testing": len(test_y),
+            "test accuracy on lines of text": accuracy,
+            "accuracy of guessing": chance,
+        },
+        accuracy > 0.85 and accuracy > chance + 0.15,
+    )
+
+
+def _lines(name: str) -> list[tuple[str, int]]:
+    """The lines of a module with at least 20 characters, each with 1 for documentation and 0 for code."""
+    source = inspect.getsource(importlib.import_module(name))
+    written: set[int] = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node):
+            written.update(range(node.body[0].lineno, (node.body[0].end_lineno or 0) + 1))
+    lines = [(line.strip(), int(i in written)) for i, line in enumerate(source.splitlines(), 1)]
+    return [(line, label) for line, label in lines if len(line) >= 20 and not line.startswith("#")]
 
 
 def _nearest(means: np.ndarray, kinds: np.ndarray, images: np.ndarray, labels: np.ndarray) -> float:
@@ -163,6 +286,7 @@ LESSON = Lesson(
         "图片是什么样子？每个类别有多少张？像素取哪些值？",
     ),
     study,
+    TEACHING,
     DatasetOptions,
 )
 

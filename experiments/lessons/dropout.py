@@ -21,11 +21,17 @@ from jax import Array
 
 from experiments.lessons import lesson
 from experiments.lessons.lesson import Claim, Findings, Lesson, Options, ResultTable, Text
+from experiments.lessons.live import Control, Live, Numbers, Plot, Readout, Series
+from experiments.lessons.teaching.dropout import TEACHING
 from jaxnn import layers, losses, models, plots, training
 from jaxnn.data import load, preprocess
 from jaxnn.inspect import sample_dropout_masks
 
 RATES = (0.0, 0.2, 0.4, 0.5, 0.6, 0.8)
+EVERY = tuple(i / 20 for i in range(20))
+"""The rates that are trained; claims and figures are about `RATES`."""
+SIZES = (4, 7, 7, 3)
+"""The drawn network."""
 RATE = 0.5
 EXAMPLES, HIDDEN = 300, 256
 COUNTS = (1, 2, 5, 10, 20, 50, 100, 200)
@@ -51,12 +57,15 @@ def study(options: Options) -> Findings:
     run, seconds = lesson.timed(
         training.sweep,
         task,
-        {"dropout": np.array(RATES, np.float32)},
+        {"dropout": np.array(EVERY, np.float32)},
         jax.random.split(jax.random.key(options.seed), seeds),
         training.Data(*train, statistics, {"train": train, "test": digits.test}),
         epochs=epochs,
         batch_size=50,
     )
+    live = [_live_net(options.seed), _live_rates(run, len(EVERY) * seeds, seconds)]
+    kept = np.array([EVERY.index(rate) for rate in RATES])
+    run = jax.tree.map(lambda leaf: np.asarray(leaf)[kept], run._replace(state=run.state._replace(key=None)))
     last = {name: values[..., -1].astype(np.float64) for name, values in run.history.items()}
     gap = last["test_loss"] - last["train_loss"]
     accuracy = {name: 100 * last[f"{name}_accuracy"] for name in ("train", "test")}
@@ -80,6 +89,7 @@ def study(options: Options) -> Findings:
             bool(gap[with_it].mean() < gap[0].mean() and accuracy["test"][with_it].mean() > accuracy["test"][0].mean()),
         ),
         *averages,
+        _activations_only(key),
     ]
     panels = [
         plots.Panel({"training": accuracy["train"], "test": accuracy["test"]}, "Accuracy", "accuracy (%)"),
@@ -102,8 +112,134 @@ def study(options: Options) -> Findings:
             ResultTable(f"Means over {seeds} seeds after {epochs} epochs, measured without dropout", columns, rows),
             average_rows,
         ],
-        models=len(RATES) * seeds,
+        live,
+        models=len(EVERY) * seeds,
         training_seconds=seconds,
+    )
+
+
+def _activations_only(key: Array) -> Claim:
+    """One step with dropout: which values are zero, and which weights receive no gradient."""
+    model = models.mlp(8, (200,), 3, dropout=RATE)
+    params = model.init(key)
+    before = jax.tree.map(np.asarray, params)
+    x, y = jnp.abs(jax.random.normal(key, (1, 8))), jnp.zeros(1, jnp.int32)
+    gradient = jax.grad(lambda params: losses.softmax(model.apply(params, x, key=key), y).mean())(params)
+    plain = jax.grad(lambda params: losses.softmax(model.apply(params, x), y).mean())(params)
+    active = np.asarray(jnp.abs(plain[0]["w"]).max(1) > 0)
+    silent = np.asarray(jnp.abs(gradient[0]["w"]).max(1) == 0)
+    off = int((silent & active).sum())
+    zeros = sum(int((leaf == 0).sum()) for leaf in (params[0]["w"], params[1]["w"]))
+    same = all(np.array_equal(a, b) for a, b in zip(jax.tree.leaves(before), jax.tree.leaves(params), strict=True))
+    return Claim(
+        "Activations are dropped, not parameters: about half of the hidden values are zero for this example, their "
+        "weights get no gradient from it, and no parameter has changed or become zero",
+        "丢弃的是激活值而不是参数：对这个样本约一半隐藏值为零，相应的权重没有梯度，而没有任何参数改变或变为零",
+        {
+            "hidden values set to zero (%)": 100 * off / int(active.sum()),
+            "parameters set to zero": zeros,
+            "weights of a dropped neuron that get no gradient (%)": 100.0
+            * float((gradient[0]["w"][silent] == 0).mean()),
+        },
+        same and zeros == 0 and 30 < 100 * off / int(active.sum()) < 70,
+    )
+
+
+def _live_net(seed: int) -> Live:
+    """The drawn network with the hidden neurons that one mask drops crossed out."""
+    draws = 20
+    ones = [jnp.ones(size) for size in SIZES[1:-1]]
+
+    @jax.jit
+    def look(rates: Array, keys: Array) -> list[Array]:
+        def one(rate: Array, key: Array) -> list[Array]:
+            return [layers.dropout(jax.random.fold_in(key, i), x, rate) > 0 for i, x in enumerate(ones)]
+
+        return jax.vmap(jax.vmap(one, (None, 0)), (0, None))(rates, keys)
+
+    hidden = look(jnp.array(EVERY, jnp.float32), jax.random.split(jax.random.key(seed), draws))
+    shape = (len(EVERY), draws)
+    kept = [np.ones((*shape, SIZES[0]), bool), *map(np.asarray, hidden), np.ones((*shape, SIZES[-1]), bool)]
+    heights = [np.linspace(-1, 1, size + 2)[1:-1] for size in SIZES]
+    x_nodes = np.concatenate([np.full(size, float(i)) for i, size in enumerate(SIZES)])
+    y_nodes = np.broadcast_to(np.concatenate(heights), (*shape, len(x_nodes)))
+    on = np.concatenate(kept, -1)
+    x_edges, y_edges = [], []
+    for i in range(len(SIZES) - 1):
+        for a in range(SIZES[i]):
+            for b in range(SIZES[i + 1]):
+                there = kept[i][..., a] & kept[i + 1][..., b]
+                ends = np.array([heights[i][a], heights[i + 1][b], np.nan])
+                x_edges.append(np.array([i, i + 1, np.nan]))
+                y_edges.append(np.where(there[..., None], ends, np.nan))
+    both = (0, 1)
+    lines = Series("", Numbers(np.concatenate(x_edges)), Numbers(np.concatenate(y_edges, -1), both), "line", 6)
+    used = 1 - on[..., SIZES[0] : -SIZES[-1]].mean(-1)
+    return Live(
+        Text(
+            "The fully connected net at rate 0; with dropout, another thinned net in every step. Crossed out are "
+            "values, not weights: in the next step other neurons are missing.",
+            "丢弃率为 0 时是完整的全连接网络；使用 Dropout 时，每一步都是另一个“瘦身”网络。划去的是取值，不是权重：下"
+            "一步缺席的是别的神经元。",
+        ),
+        [
+            Control(Text("rate", "丢弃率"), list(EVERY), 0),
+            Control(Text("step", "第几步"), list(range(1, draws + 1)), 0),
+        ],
+        [
+            Plot(
+                Text("One step of training", "训练中的一步"),
+                Text("inputs — hidden — hidden — scores", "输入 — 隐藏层 — 隐藏层 — 得分"),
+                "",
+                (-0.2, 3.2),
+                (-1.05, 1.05),
+                [
+                    lines,
+                    Series("", Numbers(x_nodes), Numbers(np.where(on, y_nodes, np.nan), both), "points"),
+                    Series("", Numbers(x_nodes), Numbers(np.where(on, np.nan, y_nodes), both), "cross", 1),
+                ],
+            )
+        ],
+        [Readout(Text("hidden neurons crossed out", "被划去的隐藏神经元"), [Numbers(100 * used, both)], " %")],
+    )
+
+
+def _live_rates(run: training.Run, count: int, seconds: float) -> Live:
+    """Training and test accuracy for every rate."""
+    accuracy = {
+        name: 100 * run.history[f"{part}_accuracy"][..., -1].astype(np.float64).mean(1)
+        for name, part in ((Text("training", "训练"), "train"), (Text("test", "测试"), "test"))
+    }
+    gap = (run.history["test_loss"] - run.history["train_loss"])[..., -1].mean(1)
+    rates = np.array(EVERY)
+    return Live(
+        Text(
+            "300 digits, 256 hidden neurons: dropout narrows the gap. At very high rates too little of the network "
+            "is left.",
+            "300 个数字图像，256 个隐藏神经元：Dropout 缩小差距。丢弃率过高时，剩下的网络太小。",
+        ),
+        [Control(Text("rate", "丢弃率"), list(EVERY), 10)],
+        [
+            Plot(
+                Text("Accuracy (%)", "准确率（%）"),
+                Text("rate", "丢弃率"),
+                "",
+                (0, 0.95),
+                (80, 100.5),
+                [
+                    Series(name, Numbers(rates), Numbers(values), color=c)
+                    for c, (name, values) in enumerate(accuracy.items())
+                ]
+                + [
+                    Series("", Numbers(rates[:, None], (0,)), Numbers(values[:, None], (0,)), "points", c)
+                    for c, values in enumerate(accuracy.values())
+                ],
+            )
+        ],
+        [Readout(name, [Numbers(values, (0,))], " %") for name, values in accuracy.items()]
+        + [Readout(Text("loss gap", "损失差距"), [Numbers(gap, (0,))])],
+        count,
+        seconds,
     )
 
 
@@ -195,6 +331,7 @@ LESSON = Lesson(
         "Dropout 丢弃的是什么？均值为何不变？为什么有用？",
     ),
     study,
+    TEACHING,
 )
 
 if __name__ == "__main__":

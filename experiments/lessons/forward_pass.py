@@ -23,9 +23,11 @@ from jax import Array
 from experiments.lessons import lesson
 from experiments.lessons.data import load_images
 from experiments.lessons.lesson import Claim, Findings, Lesson, Options, ResultTable, Text
+from experiments.lessons.live import Bars, Control, Live, Numbers, Plot, Readout, Series
+from experiments.lessons.teaching.forward_pass import TEACHING
 from jaxnn import initializers, losses, models, training
-from jaxnn.data import Dataset, preprocess
-from jaxnn.inspect import layer_outputs
+from jaxnn.data import Dataset, load, preprocess
+from jaxnn.inspect import layer_outputs, trajectory
 from jaxnn.plots import Stage, pipeline
 
 L2 = 1e-3
@@ -77,7 +79,62 @@ def study(options: Options) -> Findings:
         "untrained": pipeline(list(before.values()), f"Forward pass before training ({dataset.name}, class {name})"),
         "trained": pipeline(list(after.values()), f"Forward pass after training ({dataset.name}, class {name})"),
     }
-    return Findings(claims, figures, [table], models=1, training_seconds=seconds)
+    return Findings(claims, figures, [table], [_live(options)], models=1, training_seconds=seconds)
+
+
+def _live(options: Options) -> Live:
+    """Scores, probabilities and losses of some digits after each epoch of a training."""
+    digits, epochs = load("digits", seed=options.seed), tuple(range(25))
+    moments = preprocess.fit_moments(digits.train.inputs, "global")
+    make_task = functools.partial(_task, (8, 8, 1), 32, 10)
+    images = jnp.asarray(np.stack([digits.test.inputs[digits.test.labels == c][0] for c in range(10)]))
+
+    @jax.jit
+    def look(key: Array, data: training.Data) -> tuple[Array, ...]:
+        kept, _ = trajectory(make_task, {}, key, data, epochs, 64)
+        x = preprocess.standardize(moments, images)
+        scores = jax.vmap(lambda params: make_task({}).model.apply(params, x))(kept)
+        labels = jnp.broadcast_to(jnp.arange(10, dtype=jnp.int32), scores.shape[:2])
+        penalty = jax.vmap(lambda params: L2 * losses.l2(params))(kept)
+        return scores, jax.nn.softmax(scores), losses.softmax(scores, labels), penalty
+
+    arguments = jax.random.key(options.seed), training.Data(*digits.train, statistics=moments)
+    (scores, p, loss, penalty), seconds = lesson.timed(look, *arguments)
+    names = [str(c) for c in range(10)]
+    pictures = np.asarray(images, np.float64)[..., 0][:, ::-1] / 16 * 255
+    corner = Numbers(np.zeros(1))
+    return Live(
+        Text(
+            "A digit on its way through the network, after each epoch of training. Before training all ten classes "
+            "have the probability 0.1 and the loss is log 10.",
+            "一个数字图像通过网络的全过程，可查看每一轮训练之后的情况。训练前十个类别的概率都是 0.1，损失为 log 10。",
+        ),
+        [
+            Control(Text("epochs trained", "已训练轮数"), list(epochs), 3),
+            Control(Text("digit", "数字"), names, 3, choice=True),
+        ],
+        [
+            Plot(
+                Text("The picture", "图片"),
+                "",
+                "",
+                (0, 8),
+                (0, 8),
+                [Series("", corner, corner, "points")],
+                picture=Numbers(pictures.astype(np.uint8), (1,)),
+                colors="gray",
+                square=True,
+            ),
+            Bars(Text("Scores", "得分"), names, [Numbers(scores, (0, 1))], (-8, 14)),
+            Bars(Text("Probabilities", "概率"), names, [Numbers(p, (0, 1))], (0, 1)),
+        ],
+        [
+            Readout(Text("data loss", "数据损失"), [Numbers(loss, (0, 1))]),
+            Readout(Text("penalty", "惩罚项"), [Numbers(penalty, (0,))]),
+            Readout(Text("objective", "目标值"), [Numbers(loss, (0, 1)), Numbers(penalty, (0,))]),
+        ],
+        seconds=seconds,
+    )
 
 
 def _task(shape: tuple[int, ...], hidden: int, classes: int, h: Any) -> training.Task:
@@ -173,6 +230,7 @@ LESSON = Lesson(
         "从图片和权重到损失要经过哪些步骤？每一步传递什么数据？",
     ),
     study,
+    TEACHING,
 )
 
 if __name__ == "__main__":

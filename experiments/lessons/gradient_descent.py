@@ -11,6 +11,7 @@ figures.
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -20,6 +21,8 @@ from matplotlib.figure import Figure
 
 from experiments.lessons import lesson
 from experiments.lessons.lesson import Claim, Findings, Lesson, Options, ResultTable, Text
+from experiments.lessons.live import Control, Live, Numbers, Plot, Readout, Series, as_levels
+from experiments.lessons.teaching.gradient_descent import TEACHING
 from jaxnn import inspect, plots
 
 START, RATE, STEPS = 6.0, 0.05, 1000
@@ -51,9 +54,145 @@ def narrow(x: Array) -> Array:
 def study(options: Options) -> Findings:
     """Run all descents of the lesson."""
     random = np.random.default_rng(options.seed)
-    parts = [_one_curve(options.quick), _step_sizes(), _many_starts(options.quick), _surface(random)]
+    parts = [_one_curve(), _step_sizes(), _many_starts(options.quick, random), _surface(random), _cross_term()]
     parts.append(_valley(random, options.quick))
-    return lesson.join(parts)
+    return lesson.join(parts)._replace(
+        live=[
+            _live_curve(
+                parabola, (-5.0, 7.0), (0.0, 40.0), np.linspace(-5, 7, 25), np.linspace(0.05, 1.1, 22), 30, 6.0
+            ),
+            _live_curve(
+                waves, (-14.0, 14.0), (-14.0, 14.0), np.linspace(-14, 14, 57), np.geomspace(0.01, 1, 21), 30, 2.0
+            ),
+            _live_surface(),
+        ]
+    )
+
+
+def _live_curve(
+    function: inspect.Function,
+    x_range: tuple[float, float],
+    y_range: tuple[float, float],
+    starts: np.ndarray,
+    rates: np.ndarray,
+    steps: int,
+    start: float,
+) -> Live:
+    """Descents from every start with every step size, one step after the other."""
+    paths, seconds = lesson.timed(inspect.descend_many, function, starts, rates, steps=steps)
+    points, values, slopes = (np.asarray(a, np.float64) for a in (paths.points, paths.values, paths.gradients))
+    gone = np.abs(points) > 50
+    points, values, slopes = (np.where(gone, np.nan, a) for a in (points, values, slopes))
+    level = np.stack([values, values], -1)
+    uphill = np.stack([points, points + 0.1 * slopes], -1)
+    step = np.stack([points, points - rates[None, :, None] * slopes], -1)
+    curve = _curve(function, *x_range)
+    name = "(x - 1)² + 1" if function is parabola else "x sin x"
+    everywhere = (0, 1, 2)
+    return Live(
+        Text(
+            f"Descent on {name}. One arrow points where the derivative points, uphill; the other is the next step: "
+            "against it, eta times as long.",
+            f"{name} 上的梯度下降。一个箭头是导数的方向（上坡），另一个是下一步：方向相反，长度是导数的 eta 倍。",
+        ),
+        [
+            Control(Text("start", "起点"), np.round(starts, 2).tolist(), int(np.abs(starts - start).argmin())),
+            Control(
+                Text("step size eta", "步长 eta"),
+                [float(f"{rate:.3g}") for rate in rates],
+                0 if function is parabola else 8,
+            ),
+            Control(Text("steps done", "已走步数"), list(range(steps + 1)), 2),
+        ],
+        [
+            Plot(
+                f"f(x) = {name}",
+                "x",
+                "f(x)",
+                x_range,
+                y_range,
+                [
+                    Series("f", Numbers(curve[0]), Numbers(curve[1]), color=6),
+                    Series(Text("points", "走过的点"), Numbers(points, (0, 1)), Numbers(values, (0, 1)), "path", 1, 2),
+                    Series(
+                        Text("derivative (a tenth of it)", "导数（画出十分之一）"),
+                        Numbers(uphill, everywhere),
+                        Numbers(level, everywhere),
+                        "arrow",
+                        4,
+                    ),
+                    Series(
+                        Text("next step", "下一步"), Numbers(step, everywhere), Numbers(level, everywhere), "arrow", 7
+                    ),
+                ],
+            )
+        ],
+        [
+            Readout("x", [Numbers(points, everywhere)]),
+            Readout("f(x)", [Numbers(values, everywhere)]),
+            Readout("f'(x)", [Numbers(slopes, everywhere)]),
+        ],
+        models=points.shape[0] * points.shape[1],
+        seconds=seconds,
+    )
+
+
+def _live_surface() -> Live:
+    """Descents on the surface with two valleys, with both partial steps and their parallelogram."""
+    x1, x2, rates = np.linspace(-2.2, 2.2, 23), np.linspace(-1.5, 1.5, 21), np.linspace(0.02, 0.4, 20)
+    starts = np.stack(np.meshgrid(x1, x2, indexing="ij"), -1).reshape(-1, 2)
+    paths, seconds = lesson.timed(inspect.descend_many, two_valleys, starts, rates, steps=12)
+    grid = (len(x1), len(x2), len(rates))
+    points = np.asarray(paths.points, np.float64).reshape(*grid, 13, 2)
+    points = np.where(np.abs(points) > 4, np.nan, points)
+    first = np.asarray(paths.points, np.float64).reshape(*grid, 13, 2)[..., :2, :]
+    (a, b), (c, d) = np.moveaxis(first[..., 0, :], -1, 0), np.moveaxis(first[..., 1, :], -1, 0)
+    every = (0, 1, 2)
+
+    def line(name: Text | str, x: list[np.ndarray], y: list[np.ndarray], kind: Any, color: int) -> Series:
+        return Series(name, Numbers(np.stack(x, -1), every), Numbers(np.stack(y, -1), every), kind, color)
+
+    places = np.linspace(-2.4, 2.4, 97), np.linspace(-1.8, 1.8, 73)
+    z = _grid(two_valleys, *places).T
+    return Live(
+        Text(
+            "A surface with two valleys, seen from above: darker is higher. Each variable steps against its own "
+            "partial derivative; the two steps are the sides of a parallelogram, its diagonal is the step of both.",
+            "有两个谷的曲面（俯视，颜色越深越高）。每个变量各自沿自己偏导数的反方向走；这两步是平行四边形的两条边，对角线就是合在一起的一步。",
+        ),
+        [
+            Control(Text("start x1", "起点 x1"), np.round(x1, 2).tolist(), 20),
+            Control(Text("start x2", "起点 x2"), np.round(x2, 2).tolist(), 17),
+            Control(Text("step size eta", "步长 eta"), np.round(rates, 3).tolist(), 5),
+        ],
+        [
+            Plot(
+                Text("Twelve steps on the surface", "曲面上的十二步"),
+                "x1",
+                "x2",
+                (-2.4, 2.4),
+                (-1.8, 1.8),
+                [
+                    Series(
+                        Text("descent", "下降路径"),
+                        Numbers(points[..., 0], every),
+                        Numbers(points[..., 1], every),
+                        "path",
+                        1,
+                    ),
+                    line("", [c, c], [b, d], "dashed", 6),
+                    line("", [a, c], [d, d], "dashed", 6),
+                    line(Text("step of x1 alone", "只更新 x1"), [a, c], [b, b], "arrow", 7),
+                    line(Text("step of x2 alone", "只更新 x2"), [a, a], [b, d], "arrow", 4),
+                    line(Text("both", "两者合成"), [a, c], [b, d], "arrow", 0),
+                ],
+                picture=Numbers(as_levels(np.sqrt(z - z.min()), 0, float(np.sqrt(z.max() - z.min())), 20)),
+                colors="levels",
+            )
+        ],
+        models=len(starts) * len(rates),
+        seconds=seconds,
+    )
 
 
 def _curve(function: inspect.Function, low: float, high: float) -> np.ndarray:
@@ -66,7 +205,7 @@ def _grid(function: inspect.Function, x1: np.ndarray, x2: np.ndarray) -> np.ndar
     return np.asarray(jax.vmap(jax.vmap(function))(grid))
 
 
-def _one_curve(quick: bool) -> Findings:
+def _one_curve() -> Findings:
     """The worked example: from 6 with 0.05, a thousand steps."""
     paths, seconds = lesson.timed(inspect.descend_many, parabola, np.array([START]), np.array([RATE]), steps=STEPS)
     path = jax.tree.map(lambda a: np.asarray(a[0, 0]), paths)
@@ -91,11 +230,8 @@ def _one_curve(quick: bool) -> Findings:
     ]
     curve = _curve(parabola, -5.0, 7.0)
     shown = (path.points[:101], path.values[:101], path.gradients[:101])
-    frames = [
-        plots.descent_frame(curve, *shown, RATE, step) for step in ([0, 8] if quick else [*range(16), 20, 25, 30, 40])
-    ]
     figures = {"path": plots.descent_path(curve, *shown, RATE)}
-    return Findings(claims, figures, frames={"descent": frames}, models=1, training_seconds=seconds)
+    return Findings(claims, figures, models=1, training_seconds=seconds)
 
 
 def _step_sizes() -> Findings:
@@ -144,7 +280,7 @@ def _step_sizes() -> Findings:
     return Findings(claims, {"step_sizes": figure}, [table], models=points.shape[0], training_seconds=seconds)
 
 
-def _many_starts(quick: bool) -> Findings:
+def _many_starts(quick: bool, random: np.random.Generator) -> Findings:
     """Every start with every step size on x sin x, as one program."""
     minima = inspect.local_minima(waves, -14.0, 14.0)
     bounds = 2.0 / np.asarray(jax.vmap(jax.grad(jax.grad(waves)))(minima))
@@ -177,6 +313,20 @@ def _many_starts(quick: bool) -> Findings:
             too_long < found.size * 1e-3 and all(short),
         ),
     ]
+    hits = lowest[np.maximum(found[:, rates.searchsorted(0.05)], 0)] & (found[:, rates.searchsorted(0.05)] >= 0)
+    chance = float(hits.mean())
+    tries = {k: float(hits[random.integers(0, size, (4000, k))].any(1).mean()) for k in (1, 3, 10, 20)}
+    expected = {k: 1 - (1 - chance) ** k for k in tries}
+    claims.append(
+        Claim(
+            "Only many tries help: the best of K random starts finds a lowest minimum with the probability 1 - (1 - "
+            "p)^K",
+            "只有多试几次才管用：K 个随机起点中取最好的，找到最低极小值的概率为 1 - (1 - p)^K",
+            {f"chance of the lowest minimum, best of {k}": value for k, value in tries.items()}
+            | {f"expected, best of {k}": value for k, value in expected.items()},
+            max(abs(tries[k] - expected[k]) for k in tries) < 0.04 and tries[20] > 0.95 > tries[1],
+        )
+    )
     figure = plots.basin_map(_curve(waves, -14.0, 14.0), minima, starts, rates, found, bounds, "x sin x")
     return Findings(claims, {"basins": figure}, models=found.size, training_seconds=seconds)
 
@@ -213,6 +363,34 @@ def _surface(random: np.random.Generator) -> Findings:
     title = "Gradient descent on a surface: another start may lead to another minimum"
     figure = plots.descent_surface(x1, x2, z, tracks, starts[0], gradient, title)
     return Findings(claims, {"surface": figure}, models=2, training_seconds=seconds)
+
+
+def _cross_term() -> Findings:
+    """Two variables with and without a cross term: step sizes that are safe for each alone, taken by both."""
+
+    def bowl(cross: float) -> inspect.Function:
+        return lambda x: jnp.square(x[0]) + jnp.square(x[1]) + cross * x[0] * x[1]
+
+    start, rate = np.array([[1.0, 1.0]]), np.array([0.9])
+    found, seconds = {}, 0.0
+    for name, cross in (("without", 0.0), ("with", 1.8)):
+        path, took = lesson.timed(inspect.descend_many, bowl(cross), start, rate, steps=40)
+        found[name], seconds = float(jnp.linalg.norm(path.end[0, 0])), seconds + took
+    hessian = np.asarray(jax.hessian(bowl(1.8))(jnp.zeros(2)), np.float64)
+    alone, together = 2.0 / hessian[0, 0], 2.0 / float(np.linalg.eigvalsh(hessian).max())
+    claim = Claim(
+        "The variables are updated separately, but they are not independent: with a cross term, a step size that is "
+        "safe for each of them alone diverges when both take it",
+        "各变量虽然分别更新，却并非互不相干：有交叉项时，对每个变量单独看都安全的步长，两个变量同时采用就会发散",
+        {
+            "2/L of each variable alone": alone,
+            "2/L of both together": together,
+            "distance after 40 steps, without the cross term": found["without"],
+            "distance after 40 steps, with the cross term": found["with"],
+        },
+        together < rate[0] < alone and found["without"] < 1e-3 and found["with"] > 1e3,
+    )
+    return Findings([claim], {}, models=2, training_seconds=seconds)
 
 
 def _valley(random: np.random.Generator, quick: bool) -> Findings:
@@ -260,6 +438,7 @@ LESSON = Lesson(
         "梯度下降会停在哪里？起点、步长和动量各起什么作用？",
     ),
     study,
+    TEACHING,
 )
 
 if __name__ == "__main__":

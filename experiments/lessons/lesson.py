@@ -1,11 +1,14 @@
-"""Shared by all lessons: options, claims that a run checks itself, figures and a summary in a folder."""
+"""Shared by all lessons: options, claims that a run checks itself, figures and a summary in a folder; exercises."""
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
+import json
 import math
 import numbers
+import re
+import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,6 +21,9 @@ from rich.console import Console
 from rich.table import Table
 
 from experiments.cli import command, environment, files, parser
+from experiments.lessons import exercises
+from experiments.lessons.live import Live, encode
+from experiments.lessons.teaching import Teaching, Text
 from jaxnn import plots
 from jaxnn.plots import _style as style
 
@@ -32,13 +38,10 @@ class Options:
     """Seed of everything random."""
     quick: bool = False
     """A short form, in under ten seconds: fewer models, fewer steps, the same claims."""
-
-
-class Text(NamedTuple):
-    """A text in the two languages of the report."""
-
-    en: str
-    zh: str
+    exercise: int | None = None
+    """Write the file of this exercise to the current folder (or to --out) instead of running the lesson."""
+    check: Path | None = None
+    """Check the completed file of an exercise instead of running the lesson."""
 
 
 class Claim(NamedTuple):
@@ -67,8 +70,8 @@ class Findings(NamedTuple):
     figures: Mapping[str, Figure]
     """By file name, in reading order."""
     tables: Sequence[ResultTable] = ()
-    frames: Mapping[str, Sequence[Figure]] = {}
-    """Animations by name: figures of one size, which the report gives a slider."""
+    live: Sequence[Live] = ()
+    """Figures with sliders."""
     models: int = 0
     """How many models were trained (or gradient descents run)."""
     training_seconds: float = 0.0
@@ -82,7 +85,7 @@ def join(parts: Iterable[Findings]) -> Findings:
         [claim for part in parts for claim in part.claims],
         {name: figure for part in parts for name, figure in part.figures.items()},
         [table for part in parts for table in part.tables],
-        {name: frames for part in parts for name, frames in part.frames.items()},
+        [live for part in parts for live in part.live],
         sum(part.models for part in parts),
         sum(part.training_seconds for part in parts),
     )
@@ -115,21 +118,46 @@ class Lesson(NamedTuple):
     question: Text
     study: Callable[[Any], Findings]
     """From the options to the findings; raises ValueError, OSError or ImportError when it cannot run."""
+    teaching: Teaching
     options: type[Options] = Options
+    short: Text | None = None
+    """The title where there is little room."""
 
 
 def main(lesson: Lesson, doc: str | None, arguments: list[str] | None = None) -> int:
-    """The command of a lesson: exit status 0 when every claim held, 1 when one did not, 2 for wrong input."""
-    name = f"jaxnn {lesson.name}"
-    options = parser.parse(lesson.options, prog=name, description=doc, args=arguments)
+    """The command of a lesson.
+
+    Exit status 0 when every claim held or the exercise is right, 1 when not, 2 for wrong input.
+    """
+    options = parser.parse(lesson.options, prog=f"jaxnn {lesson.name}", description=doc, args=arguments)
+    if options.exercise is not None:
+        return command.run(_write_exercise, lesson, options)
+    if options.check is not None:
+        return command.run(_check_exercise, lesson, options.check)
     environment.enable_compilation_cache()
     return command.run(_show, lesson, options, Console())
+
+
+def _write_exercise(lesson: Lesson, options: Options) -> None:
+    """Write the file, and print what to do with it."""
+    number = options.exercise or 0
+    path = exercises.write(lesson.name, lesson.teaching.exercises, number, options.out or Path())
+    print(f"{lesson.teaching.exercises[number - 1].task.en}\n\nComplete the function in {path}, then run")
+    print(f"python -m experiments.lessons.{lesson.name} --check {path}")
+
+
+def _check_exercise(lesson: Lesson, path: Path) -> bool:
+    """Print what is wrong with a completed file; whether it is right."""
+    wrong = exercises.check(lesson.teaching.exercises, path)
+    print("\n".join(wrong), file=sys.stderr) if wrong else print(f"{path}: right")
+    return not wrong
 
 
 def _show(lesson: Lesson, options: Options, console: Console) -> bool:
     """Run the lesson and print its findings; whether every claim held."""
     out = options.out or Path("runs", "lessons", lesson.name)
     findings, summary = run(lesson, options, out)
+    console.print(f"{lesson.question.en}\n\n{lesson.teaching.idea.en}\n", highlight=False, markup=False)
     for rows in findings.tables:
         table = Table(*map(str, rows.columns), title=rows.title)
         for row in rows.rows:
@@ -153,9 +181,8 @@ def run(lesson: Lesson, options: Options, out: Path) -> tuple[Findings, dict[str
     for name, figure in findings.figures.items():
         style.add_chinese(figure, lesson.title.zh)
         plots.save(figure, out / name)
-    for name, frames in findings.frames.items():
-        for i, figure in enumerate(frames):
-            plots.save(figure, out / name / f"{i:03d}")
+    live = [encode(one) for one in findings.live]
+    files.write(out / "live.json", json.dumps(live, separators=(",", ":"), ensure_ascii=False))
     summary: dict[str, Any] = {
         "lesson": lesson.name,
         "title": lesson.title._asdict(),
@@ -168,7 +195,6 @@ def run(lesson: Lesson, options: Options, out: Path) -> tuple[Findings, dict[str
         ],
         "tables": [rows._asdict() for rows in findings.tables],
         "figures": list(findings.figures),
-        "frames": {name: len(frames) for name, frames in findings.frames.items()},
         "models": findings.models,
         "training_seconds": findings.training_seconds,
         "seconds_total": time.perf_counter() - started,
@@ -188,3 +214,15 @@ def _finite(measured: Mapping[str, Any]) -> dict[str, Any]:
 def short(value: Any) -> str:
     """A measured value as it is printed."""
     return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def fill(words: str, claims: Iterable[Mapping[str, Any]]) -> str:
+    """A text with the numbers measured for the claims of a summary in place of their labels between braces."""
+    measured = {name: value for claim in claims for name, value in claim["measured"].items()}
+
+    def number(label: re.Match[str]) -> str:
+        if label[1] not in measured:
+            raise ValueError(f"the lesson's results hold no number {label[0]}: run it again")
+        return short(measured[label[1]])
+
+    return re.sub(r"\{([^{}]+)\}", number, words)

@@ -19,6 +19,8 @@ from jax import Array
 
 from experiments.lessons import lesson
 from experiments.lessons.lesson import Claim, Findings, Lesson, Options, ResultTable, Text
+from experiments.lessons.live import Bars, Control, Live, Numbers, Plot, Readout, Series
+from experiments.lessons.teaching.losses import TEACHING
 from jaxnn import initializers, layers, losses
 from jaxnn.plots import curves, margins, softmax_steps
 
@@ -37,7 +39,102 @@ def study(options: Options) -> Findings:
         claim, figure = part(options)
         claims.append(claim)
         figures |= figure
-    return Findings(claims, figures, tables)
+    return Findings([*claims, _unit()], figures, tables, [_live_losses(), _live_temperature()])
+
+
+def _unit() -> Claim:
+    """The loss in natural logarithms and with base 10."""
+    natural, ten = -float(np.log(0.13)), -float(np.log10(0.13))
+    return Claim(
+        "The logarithm of the loss is the natural one: -log 0.13 is 2.04; with base 10 it is 0.89, the same loss in "
+        "another unit",
+        "损失中的对数是自然对数：-log 0.13 等于 2.04；以 10 为底则为 0.89，只是换了单位",
+        {"-ln 0.13": natural, "-log10 0.13": ten, "ratio": natural / ten},
+        round(natural, 2) == 2.04 and round(ten, 2) == 0.89 and abs(natural / ten - np.log(10)) < 1e-6,
+    )
+
+
+def _live_losses() -> Live:
+    """Both losses of three scores and a margin, all positions of the sliders in one program."""
+    scores, margin = np.linspace(-4, 6, 21), np.linspace(0, 4, 21)
+    names = [Text("cat (correct)", "猫（正确）"), Text("car", "车"), Text("frog", "青蛙")]
+    every = np.stack(np.meshgrid(scores, scores, scores, indexing="ij"), -1).astype(np.float32)
+
+    @jax.jit
+    def look(s: Array) -> tuple[Array, Array]:
+        return jax.nn.softmax(s), losses.softmax(s, jnp.zeros(s.shape[:-1], jnp.int32))
+
+    def lacks(cat: Array, other: Array, margin: Array) -> Array:
+        return losses.svm(jnp.stack([cat, other]), jnp.int32(0), margin=margin)
+
+    over_all = lacks
+    for axes in ((None, None, 0), (None, 0, None), (0, None, None)):
+        over_all = jax.vmap(over_all, axes)
+    (p, softmax), first = lesson.timed(look, jnp.asarray(every))
+    axes = (jnp.asarray(a, jnp.float32) for a in (scores, scores, margin))
+    svm, second = lesson.timed(jax.jit(over_all), *axes)
+    svm, car, frog = np.asarray(svm), np.eye(3)[1], np.eye(3)[2]
+    shown = [Control(name, np.round(scores, 1).tolist(), at) for name, at in zip(names, (14, 18, 5), strict=True)]
+    return Live(
+        Text(
+            "Scores of a picture of a cat. Raise the score of the cat until both margins are kept: the SVM loss "
+            "becomes exactly 0, the softmax loss does not.",
+            "一张猫图片的三个得分。提高猫的得分，直到两个间隔都满足：SVM 损失恰好变为 0，softmax 损失不会。",
+        ),
+        [*shown, Control(Text("margin", "间隔"), np.round(margin, 1).tolist(), 5)],
+        [
+            Bars(
+                Text("SVM: what each class lacks", "SVM：每个类别差多少"),
+                names,
+                [Numbers(svm[..., None] * car, (0, 1, 3)), Numbers(svm[..., None] * frog, (0, 2, 3))],
+                (0, 14),
+            ),
+            Bars(Text("Softmax: probabilities", "softmax：概率"), names, [Numbers(p, (0, 1, 2))], (0, 1)),
+        ],
+        [
+            Readout(Text("SVM loss", "SVM 损失"), [Numbers(svm, (0, 1, 3)), Numbers(svm, (0, 2, 3))]),
+            Readout(Text("softmax loss", "softmax 损失"), [Numbers(softmax, (0, 1, 2))]),
+        ],
+        models=0,
+        seconds=first + second,
+    )
+
+
+def _live_temperature() -> Live:
+    """Probabilities of the cat's scores at many temperatures."""
+    temperature = np.geomspace(0.1, 100, 31)
+    p = np.asarray(jax.nn.softmax(jnp.asarray(SCORES[0] / temperature[:, None], jnp.float32)), np.float64)
+    entropy = -np.sum(p * np.log(np.maximum(p, 1e-300)), axis=1)
+    chosen = Numbers(temperature[:, None], (0,))
+    return Live(
+        Text(
+            "The scores 3.2, 5.1 and -1.7 divided by a temperature. Cold: the largest takes all. Hot: all are equal.",
+            "得分 3.2、5.1、-1.7 除以温度。温度低时最大者独占，温度高时趋于相等。",
+        ),
+        [Control(Text("temperature T", "温度 T"), [float(f"{t:.3g}") for t in temperature], 10)],
+        [
+            Bars(
+                Text("Probabilities", "概率"),
+                [Text("cat", "猫"), Text("car", "车"), Text("frog", "青蛙")],
+                [Numbers(p, (0,))],
+                (0, 1),
+            ),
+            Plot(
+                Text("All temperatures", "所有温度"),
+                Text("temperature T", "温度 T"),
+                Text("probability", "概率"),
+                (0.1, 100),
+                (0, 1.02),
+                [
+                    Series(name, Numbers(temperature), Numbers(p[:, c]), color=c)
+                    for c, name in enumerate([Text("cat", "猫"), Text("car", "车"), Text("frog", "青蛙")])
+                ]
+                + [Series("", chosen, Numbers(p[:, c, None], (0,)), "points", c) for c in range(3)],
+                log=(True, False),
+            ),
+        ],
+        [Readout(Text("entropy (log 3 = 1.099)", "熵（log 3 = 1.099）"), [Numbers(entropy, (0,))])],
+    )
 
 
 def _worked() -> tuple[list[Claim], list[ResultTable], dict]:
@@ -231,6 +328,7 @@ LESSON = Lesson(
     Text("Losses: SVM and softmax", "损失函数：SVM 与 softmax"),
     Text("How do we measure how bad the scores are?", "怎样衡量得分有多差？"),
     study,
+    TEACHING,
 )
 
 if __name__ == "__main__":

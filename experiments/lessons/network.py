@@ -21,19 +21,22 @@ import optax
 
 from experiments.lessons import lesson
 from experiments.lessons.lesson import Claim, Findings, Lesson, Options, ResultTable, Text
+from experiments.lessons.live import Control, Live, Numbers, Plot, Readout, Series
+from experiments.lessons.teaching.network import TEACHING
 from jaxnn import losses, models, training
-from jaxnn.data import load
+from jaxnn.data import Dataset, load
 from jaxnn.inspect import layer_outputs
 from jaxnn.plots import network
 
 HIDDEN, LIMIT, GRID = 6, 1.2, 60
+BENDS = np.linspace(0, 1, 21, dtype=np.float32)
 SIZES = ((3, (4,), 2), (2, (HIDDEN,), 2), (64, (256,), 10), (3072, (512,), 10))
 
 
 def _task(h: dict[str, Any]) -> training.Task:
-    """A network with ReLU where `bend` is 1, and without activation where it is 0."""
+    """A network whose activation has the slope 1 - `bend` for negative values: ReLU at 1, none at 0."""
     return training.Task(
-        models.mlp(2, (HIDDEN,), 2, activation=lambda z: jnp.where(h["bend"] > 0, jax.nn.relu(z), z)),
+        models.mlp(2, (HIDDEN,), 2, activation=lambda z: jnp.where(z > 0, z, (1.0 - h["bend"]) * z)),
         losses.softmax,
         optax.sgd(0.2, momentum=0.9),
         lambda params: 1e-4 * losses.l2(params),
@@ -46,9 +49,11 @@ def study(options: Options) -> Findings:
     dataset = load("circle", size=600, seed=options.seed, validation_share=0)
     data = training.Data(*dataset.train, evaluate={"test": dataset.test})
     keys = jax.random.split(jax.random.key(options.seed), seeds)
-    bends = {"bend": np.array([0.0, 1.0], np.float32)}
+    bends = {"bend": BENDS}
     epochs = 40 if options.quick else 80
     run, seconds = lesson.timed(training.sweep, _task, bends, keys, data, epochs=epochs, batch_size=32)
+    live = _live(run, dataset, len(BENDS) * seeds, seconds)
+    run = jax.tree.map(lambda leaf: np.asarray(leaf)[[0, -1]], run._replace(state=run.state._replace(key=None)))
     accuracy = np.asarray(run.history["test_accuracy"][..., -1], np.float64)
     straight = float(np.median(accuracy[0]))
     bent = float(np.median(accuracy[1]))
@@ -105,7 +110,57 @@ def study(options: Options) -> Findings:
     table = ResultTable(
         f"Test accuracy of {seeds} networks 2-{HIDDEN}-2 each", ("hidden layer", "lowest", "median", "highest"), rows
     )
-    return Findings(claims, _figures(params, dataset.test.inputs), [table], models=2 * seeds, training_seconds=seconds)
+    figures = _figures(params, dataset.test.inputs)
+    return Findings(claims, figures, [table], [live], len(BENDS) * seeds, seconds)
+
+
+def _live(run: training.Run, dataset: Dataset, count: int, seconds: float) -> Live:
+    """The regions of the best seed for every slope of the activation, and the activation."""
+    accuracy = np.asarray(run.history["test_accuracy"][..., -1], np.float64)
+    rows, best = np.arange(len(BENDS)), accuracy.argmax(1)
+    chosen = jax.tree.map(lambda leaf: jnp.asarray(leaf)[rows, best], run.state.params)
+    side = np.linspace(-LIMIT, LIMIT, GRID, dtype=np.float32)
+    plane = jnp.asarray(np.stack(np.meshgrid(side, side), -1).reshape(-1, 2))
+    score = lambda bend, params: _task({"bend": bend}).model.apply(params, plane)
+    found = np.asarray(jax.jit(jax.vmap(score))(jnp.asarray(BENDS), chosen)).argmax(-1)
+    points, labels = dataset.test.inputs[:200], dataset.test.labels[:200].astype(np.uint8)
+    z = np.linspace(-2, 2, 41)
+    curves = np.where(z > 0, z, (1 - BENDS[:, None]) * z)
+    return Live(
+        Text(
+            "Six hidden neurons. At the left the activation is a straight line and the network is linear, whatever "
+            "its weights; at the right it is ReLU. Very little bend is enough.",
+            "六个隐藏神经元。最左端激活函数是直线，无论权重如何，网络都是线性的；最右端是 ReLU。只要弯一点就够了。",
+        ),
+        [Control(Text("bend of the activation", "激活函数的弯折程度"), np.round(BENDS, 2).tolist(), 0)],
+        [
+            Plot(
+                Text("Regions and test points", "分类区域与测试点"),
+                "x1",
+                "x2",
+                (-LIMIT, LIMIT),
+                (-LIMIT, LIMIT),
+                [Series("", Numbers(points[:, 0]), Numbers(points[:, 1]), "points", labels=Numbers(labels))],
+                picture=Numbers(found.reshape(-1, GRID, GRID).astype(np.uint8), (0,)),
+                square=True,
+            ),
+            Plot(
+                Text("The activation", "激活函数"),
+                "z",
+                "g(z)",
+                (-2, 2),
+                (-2, 2),
+                [Series("", Numbers(z), Numbers(curves, (0,)))],
+                square=True,
+            ),
+        ],
+        [
+            Readout(Text("best test accuracy", "最高测试准确率"), [Numbers(100 * accuracy.max(1), (0,))], " %"),
+            Readout(Text("median of the seeds", "各种子的中位数"), [Numbers(100 * np.median(accuracy, 1), (0,))], " %"),
+        ],
+        count,
+        seconds,
+    )
 
 
 def _parameters(inputs: int, hidden: tuple[int, ...], outputs: int) -> tuple[int, int]:
@@ -152,6 +207,7 @@ LESSON = Lesson(
         "网络中的神经元和连线代表什么？它为什么不只是线性函数？",
     ),
     study,
+    TEACHING,
 )
 
 if __name__ == "__main__":

@@ -23,7 +23,9 @@ from jax import Array
 from experiments.lessons import lesson
 from experiments.lessons.data import load_digits
 from experiments.lessons.lesson import Claim, Findings, Lesson, Options, ResultTable, Text
+from experiments.lessons.live import Control, Live, Numbers, Plot, Readout, Series
 from experiments.lessons.rate_search import RateSearch, loss_by_rate, search_rates
+from experiments.lessons.teaching.optimization import TEACHING
 from jaxnn import inspect, losses, models, plots
 from jaxnn.data import preprocess
 from jaxnn.training import Data, Task
@@ -134,7 +136,7 @@ def _train(data: Data, options: Options) -> RateSearch:
     return search_rates(
         make_task,
         {"optimizer": np.arange(len(OPTIMIZERS), dtype=np.int32)},
-        np.geomspace(1e-3, 10.0, 5 if options.quick else 13).tolist(),
+        np.geomspace(1e-3, 10.0, 21).tolist(),
         data,
         seed=options.seed,
         seeds=1 if options.quick else 3,
@@ -216,8 +218,54 @@ def _learning_rates(search: RateSearch, seconds: float) -> Findings:
     table = ResultTable(
         f"Digits, tanh network of 32, {epochs} epochs", ("optimizer", "best rate", "training loss"), rows
     )
+    live = _live(search, seconds)
     figures = {"learning_rates": curves, "optimizers": compared, "rates": against}
-    return Findings(claims, figures, [table], models=search.models, training_seconds=seconds)
+    return Findings(claims, figures, [table], [live], search.models, seconds)
+
+
+def _live(search: RateSearch, seconds: float) -> Live:
+    """The loss curve of every optimizer with every learning rate."""
+    loss = np.minimum(np.median(search.history["loss"], 2), 1e3)
+    loss = np.where(np.isfinite(loss), loss, np.nan)
+    end, epochs = loss[..., -1], np.arange(1.0, loss.shape[-1] + 1)
+    rates = search.rates.astype(np.float64)
+    return Live(
+        Text(
+            "The training loss of a network of 32 neurons on the digits. Every optimizer has a range of good "
+            "learning rates, and not the same one.",
+            "32 个神经元的网络在手写数字上的训练损失。每种优化器都有一段合适的学习率，但各不相同。",
+        ),
+        [
+            Control(Text("learning rate", "学习率"), [float(f"{rate:.2g}") for rate in rates], 8),
+            Control(Text("optimizer", "优化器"), list(OPTIMIZERS), 0, choice=True),
+        ],
+        [
+            Plot(
+                Text("Loss during training", "训练中的损失"),
+                Text("epoch", "轮"),
+                Text("loss", "损失"),
+                (1, float(epochs[-1])),
+                (1e-3, 30),
+                [Series("", Numbers(epochs), Numbers(loss.swapaxes(0, 1), (0, 1)), "path")],
+                log=(False, True),
+            ),
+            Plot(
+                Text("Loss at the end, all learning rates", "训练结束时的损失（所有学习率）"),
+                Text("learning rate", "学习率"),
+                "",
+                (1e-3, 10),
+                (1e-3, 30),
+                [
+                    Series("", Numbers(rates), Numbers(end, (1,)), color=6),
+                    Series("", Numbers(rates[:, None], (0,)), Numbers(end.T[..., None], (0, 1)), "points", 1),
+                ],
+                log=(True, True),
+            ),
+        ],
+        [Readout(Text("loss at the end", "结束时的损失"), [Numbers(end.T, (0, 1))])],
+        search.models,
+        seconds,
+    )
 
 
 def _curvature(data: Data, options: Options) -> Findings:
@@ -312,6 +360,7 @@ LESSON = Lesson(
         "批量大小和学习率取多大？用哪个优化器？极限由什么决定？",
     ),
     study,
+    TEACHING,
 )
 
 if __name__ == "__main__":

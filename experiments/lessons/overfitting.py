@@ -23,10 +23,14 @@ from matplotlib.figure import Figure
 from experiments.lessons import lesson
 from experiments.lessons.data import few_points, load_images
 from experiments.lessons.lesson import Claim, Findings, Lesson, Options, ResultTable, Text
-from jaxnn import losses, models, plots, training
+from experiments.lessons.live import Control, Live, Numbers, Plot, Readout, Series
+from experiments.lessons.teaching.overfitting import TEACHING
+from jaxnn import layers, losses, models, plots, training
 from jaxnn.data import Split, preprocess
+from jaxnn.inspect import trajectory
 
-WIDTHS = (3, 200)
+WIDTHS = (1, 3, 200)
+NAMES = ("one neuron", "narrow", "wide")
 POINTS, IMAGES = 40, 50
 LIMIT = 1.7
 
@@ -58,8 +62,8 @@ def study(options: Options) -> Findings:
     run, first = trained()
     history = {key: values.astype(np.float64) for key, values in run.history.items()}
     mean = {key: values.mean(1) for key, values in history.items()}
-    narrow, wide = ({key: float(values[i, -1]) for key, values in mean.items()} for i in (0, 1))
-    lowest = float(mean["test_loss"][1].min())
+    one, narrow, wide = ({key: float(values[i, -1]) for key, values in mean.items()} for i in range(3))
+    lowest = float(mean["test_loss"][2].min())
     learned = {key: float(values[-1]) for key, values in memorized.items()}
     claims = [
         Claim(
@@ -68,7 +72,7 @@ def study(options: Options) -> Findings:
             {
                 "training accuracy, wide": round(wide["train_accuracy"], 4),
                 "test accuracy, wide": round(wide["test_accuracy"], 4),
-                "highest test accuracy during training, wide": float(mean["test_accuracy"][1].max()),
+                "highest test accuracy during training, wide": float(mean["test_accuracy"][2].max()),
                 "training accuracy, narrow": round(narrow["train_accuracy"], 4),
             },
             wide["train_accuracy"] >= 0.98
@@ -76,12 +80,18 @@ def study(options: Options) -> Findings:
             and narrow["train_accuracy"] < wide["train_accuracy"],
         ),
         Claim(
+            "One neuron underfits: it misses some of its own training points, and is the worst on test points too",
+            "一个神经元则欠拟合：连自己的训练点都分不全对，在测试点上也最差",
+            {"training accuracy, one neuron": one["train_accuracy"], "test accuracy, one neuron": one["test_accuracy"]},
+            one["train_accuracy"] < 0.95 and one["test_accuracy"] < min(wide["test_accuracy"], narrow["test_accuracy"]),
+        ),
+        Claim(
             "Meanwhile the test loss rises far above its minimum",
             "与此同时，测试损失从最低点大幅回升",
             {
                 "lowest test loss": lowest,
                 "last test loss": wide["test_loss"],
-                "epoch of the lowest": int(mean["test_loss"][1].argmin()) + 1,
+                "epoch of the lowest": int(mean["test_loss"][2].argmin()) + 1,
             },
             wide["test_loss"] > 1.5 * lowest,
         ),
@@ -92,6 +102,7 @@ def study(options: Options) -> Findings:
             all(value == 1.0 for value in learned.values()),
         ),
     ]
+    claims += [leaf(options.seed), fewer_features(options.seed)]
     columns = ["hidden neurons", "training accuracy", "test accuracy", "lowest test loss", "last test loss"]
     rows = [
         [
@@ -114,8 +125,191 @@ def study(options: Options) -> Findings:
         claims,
         {"regions": draw(run, train), "curves": draw_curves(epoch, mean, seeds), "memorized": memorized_figure},
         [ResultTable(f"{POINTS} training points, means over {seeds} seeds after {epochs} epochs", columns, rows)],
+        [live_epochs(options, train, test)],
         models=len(WIDTHS) * seeds + 2,
         training_seconds=first + second,
+    )
+
+
+def live_epochs(options: Options, train: Split, test: Split) -> Live:
+    """The regions of the networks of all widths during training, one program for all of them."""
+    last, size = 500 if options.quick else 1000, 56
+    epochs = tuple(sorted({0, *np.geomspace(1, last, 29).round().astype(int).tolist()}))
+    places = jnp.asarray(plots.plane(LIMIT, size))
+    data = training.Data(*train)
+
+    @jax.jit
+    def look(width: Array, key: Array) -> tuple[Array, Array, Array]:
+        kept, _ = trajectory(task, {"width": width}, key, data, epochs, POINTS // 2)
+        apply = jax.vmap(lambda params, x: network(width).apply(params, x), (0, None))
+
+        def loss(part: Split) -> Array:
+            x, y = jnp.asarray(part.inputs), jnp.asarray(part.labels)
+            scores = apply(kept, x)
+            return losses.softmax(scores, jnp.broadcast_to(y, scores.shape[:2])).mean(1)
+
+        return apply(kept, places).argmax(-1), loss(train), loss(test)
+
+    widths, key = jnp.array(WIDTHS), jax.random.key(options.seed)
+    found, seconds = lesson.timed(jax.jit(jax.vmap(look, (0, None))), widths, key)
+    picture, train_loss, test_loss = (np.asarray(part) for part in found)
+    place = np.array([0.7, *epochs[1:]])  # a logarithmic axis has no 0
+    losses_of = {Text("training", "训练"): train_loss, Text("test", "测试"): test_loss}
+    return Live(
+        Text(
+            "40 noisy points. One neuron underfits. Three do about right. 200 first find the same border, then bend "
+            "it around single points, and the test loss rises.",
+            "40 个带噪声的点。一个神经元欠拟合；三个差不多正好；200 个先找到同样的边界，然后绕着个别点弯曲，测试损失"
+            "上升。",
+        ),
+        [
+            Control(Text("epochs trained", "已训练轮数"), list(epochs), len(epochs) - 1),
+            Control(Text("hidden neurons", "隐藏神经元"), [str(width) for width in WIDTHS], 2, choice=True),
+        ],
+        [
+            Plot(
+                Text("Regions and training points", "分类区域与训练点"),
+                "x1",
+                "x2",
+                (-LIMIT, LIMIT),
+                (-LIMIT, LIMIT),
+                [
+                    Series(
+                        "",
+                        Numbers(train.inputs[:, 0]),
+                        Numbers(train.inputs[:, 1]),
+                        "points",
+                        labels=Numbers(train.labels.astype(np.uint8)),
+                    )
+                ],
+                picture=Numbers(picture.reshape(len(WIDTHS), -1, size, size).swapaxes(0, 1).astype(np.uint8), (0, 1)),
+                square=True,
+            ),
+            Plot(
+                Text("Loss", "损失"),
+                Text("epoch", "轮"),
+                "",
+                (0.7, last),
+                (1e-4, 10),
+                [
+                    Series(name, Numbers(place), Numbers(values, (1,)), color=c)
+                    for c, (name, values) in enumerate(losses_of.items())
+                ]
+                + [
+                    Series("", Numbers(place[:, None], (0,)), Numbers(values.T[..., None], (0, 1)), "points", c)
+                    for c, values in enumerate(losses_of.values())
+                ],
+                log=(True, True),
+                square=True,
+            ),
+        ],
+        [Readout(name, [Numbers(values.T, (0, 1))]) for name, values in losses_of.items()],
+        len(WIDTHS),
+        seconds,
+    )
+
+
+def leaf(seed: int) -> Claim:
+    """Leaves with two features, one of which goes with the label in the training examples only by accident."""
+    random = np.random.default_rng(seed)
+
+    def leaves(count: int, accident: bool) -> tuple[np.ndarray, np.ndarray]:
+        labels = np.arange(count, dtype=np.int32) % 2
+        shape = 2 * labels - 1 + random.normal(0, 1.0, count)
+        spiny = labels if accident else random.integers(0, 2, count)
+        return np.stack([shape, 2.0 * spiny - 1], 1).astype(np.float32), labels
+
+    train, test = leaves(40, True), leaves(2000, False)
+    model = models.linear(2, 2)
+
+    @jax.jit
+    def learn(use: Array) -> tuple[Array, Array, Array]:
+        def objective(params: Any) -> Array:
+            return losses.softmax(model.apply(params, use * train[0]), jnp.asarray(train[1])).mean() + 1e-3 * losses.l2(
+                params
+            )
+
+        def step(_: int, params: Any) -> Any:
+            return jax.tree.map(lambda p, g: p - 0.5 * g, params, jax.grad(objective)(params))
+
+        params = jax.lax.fori_loop(0, 400, step, model.init(jax.random.key(seed)))
+        right = [(model.apply(params, use * x).argmax(-1) == y).mean() for x, y in (train, test)]
+        return params[0]["w"][1] - params[0]["w"][0], *right
+
+    every, of_train, of_test = learn(jnp.ones((1, 2)))
+    _, _, without = learn(jnp.array([[1.0, 0.0]]))
+    return Claim(
+        "The leaf with spines: a feature that goes with the label by accident is learned, and it misleads on new "
+        "leaves; without it the same model is better",
+        "带刺的树叶：与标签偶然一致的特征会被学进去，在新树叶上造成误判；去掉它，同一个模型反而更好",
+        {
+            "weight of the spiny edge": float(every[1]),
+            "weight of the shape": float(every[0]),
+            "accuracy on the training leaves": float(of_train),
+            "accuracy on new leaves": float(of_test),
+            "accuracy on new leaves without that feature": float(without),
+        },
+        float(every[1]) > float(every[0]) and float(of_train) > 0.95 and float(without) > float(of_test) + 0.1,
+    )
+
+
+def fewer_features(seed: int) -> Claim:
+    """30 features of which two matter: all, chosen by hand or on validation examples, dropout, L2; in one sweep."""
+    random, count, features = np.random.default_rng(seed), 40, 30
+
+    def examples(size: int) -> tuple[np.ndarray, np.ndarray]:
+        labels = np.arange(size, dtype=np.int32) % 2
+        x = random.normal(size=(size, features))
+        x[:, :2] += np.array([1.0, 0.8]) * (2 * labels - 1)[:, None]
+        return x.astype(np.float32), labels
+
+    train, validation, test = examples(count), examples(200), examples(4000)
+    order = np.argsort(-np.abs(np.corrcoef(train[0].T, train[1])[-1, :-1]))
+    masks = [np.ones(features), np.arange(features) < 2]
+    masks += [np.isin(np.arange(features), order[:k]) for k in range(1, features)]
+    plain = len(masks)
+    masks += [np.ones(features)] * 7
+    l2 = np.concatenate([np.zeros(plain + 3), [0.03, 0.1, 0.3, 1.0]])
+    rate = np.concatenate([np.zeros(plain), [0.3, 0.5, 0.7], np.zeros(4)])
+    base = models.linear(features, 2)
+
+    def chosen(h: dict[str, Any]) -> training.Task:
+        def apply(params: Any, x: Array, *, key: Array | None = None) -> Array:
+            x = x * jnp.broadcast_to(h["mask"], x.shape)
+            return base.apply(params, x if key is None else layers.dropout(key, x, h["dropout"]))
+
+        model = models.Model(base.init, apply)
+        return training.Task(model, losses.softmax, optax.sgd(0.3), lambda params: h["l2"] * losses.l2(params))
+
+    hparams = {
+        "mask": np.stack(masks).astype(np.float32),
+        "l2": l2.astype(np.float32),
+        "dropout": rate.astype(np.float32),
+    }
+    data = training.Data(*train, evaluate={"validation": validation, "test": test})
+    keys = jax.random.split(jax.random.key(seed), 3)
+    run = training.sweep(chosen, hparams, keys, data, epochs=300, batch_size=count)
+    on_validation, on_test = (run.history[f"{part}_accuracy"][..., -1].mean(1) for part in ("validation", "test"))
+
+    def best(rows: range) -> int:
+        return rows[int(on_validation[rows.start : rows.stop].argmax())]
+
+    kept = best(range(2, plain))
+    found = {
+        "all features": on_test[0],
+        "chosen by hand": on_test[1],
+        "chosen on validation examples": on_test[kept],
+        "dropout": on_test[best(range(plain, plain + 3))],
+        "L2": on_test[best(range(plain + 3, len(masks)))],
+    }
+    return Claim(
+        "With 30 features of which two matter, fewer features help, chosen by hand or on validation examples; "
+        "dropout and L2 keep all of them and help as well",
+        "30 个特征中只有两个有用时，减少特征有帮助，无论是人工挑选还是按验证集挑选；Dropout 和 L2 保留全部特征，也有"
+        "帮助",
+        {f"test accuracy, {name}": float(value) for name, value in found.items()}
+        | {"features chosen": int(hparams["mask"][kept].sum())},
+        all(float(value) > float(found["all features"]) for name, value in found.items() if name != "all features"),
     )
 
 
@@ -127,7 +321,7 @@ def draw(run: training.Run, train: Split) -> Figure:
     panels = []
     for i, width in enumerate(WIDTHS):
         right = 100 * run.history["train_accuracy"][i, 0, -1], 100 * run.history["test_accuracy"][i, 0, -1]
-        caption = f"{width} neurons: training {right[0]:.0f} %, test {right[1]:.0f} %"
+        caption = f"{width} neuron{'s' * (width > 1)}: training {right[0]:.0f} %, test {right[1]:.0f} %"
         panels.append(plots.Regions(scores[i], *train, caption))
     title = f"A wide network bends its border around single points: {POINTS} training points"
     return plots.decision_regions(panels, title, limit=LIMIT)
@@ -137,12 +331,12 @@ def draw_curves(epoch: np.ndarray, mean: dict[str, np.ndarray], seeds: int) -> F
     """Loss and accuracy of the wide network over the epochs, training against test."""
     names = {"training": "train", "test": "test"}
     panels = [
-        plots.Panel({shown: mean[f"{key}_loss"][1] for shown, key in names.items()}, "Loss", "loss"),
+        plots.Panel({shown: mean[f"{key}_loss"][2] for shown, key in names.items()}, "Loss", "loss"),
         plots.Panel(
-            {shown: 100 * mean[f"{key}_accuracy"][1] for shown, key in names.items()}, "Accuracy", "accuracy (%)"
+            {shown: 100 * mean[f"{key}_accuracy"][2] for shown, key in names.items()}, "Accuracy", "accuracy (%)"
         ),
     ]
-    title = f"{WIDTHS[1]} neurons on {POINTS} points: the test loss rises while the training loss falls, {seeds} seeds"
+    title = f"{WIDTHS[2]} neurons on {POINTS} points: the test loss rises while the training loss falls, {seeds} seeds"
     return plots.progress(epoch, panels, title, "epoch", log=True)
 
 
@@ -184,6 +378,7 @@ LESSON = Lesson(
         "模型死记硬背时会出现什么现象？怎样及时发现？",
     ),
     study,
+    TEACHING,
 )
 
 if __name__ == "__main__":

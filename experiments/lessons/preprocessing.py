@@ -21,7 +21,9 @@ from jax import Array
 from experiments.lessons import lesson
 from experiments.lessons.data import load_digits
 from experiments.lessons.lesson import Claim, Findings, Lesson, Options, ResultTable, Text
+from experiments.lessons.live import Control, Live, Numbers, Plot, Readout, Series, as_levels
 from experiments.lessons.rate_search import RateSearch, curves, loss_by_rate, search_rates
+from experiments.lessons.teaching.preprocessing import TEACHING
 from jaxnn import inspect, losses, models, plots
 from jaxnn.data import preprocess
 from jaxnn.training import Data, Task
@@ -78,7 +80,76 @@ def study(options: Options) -> Findings:
     largest, first = lesson.timed(_largest_eigenvalues, data, options)
     parts = [_cloud(options), _images(data)]
     search, second = trained()
-    return lesson.join([*parts, _training(search, largest)])._replace(training_seconds=first + second)
+    found = lesson.join([*parts, _training(search, largest)])
+    return found._replace(live=[_live(options)], training_seconds=first + second)
+
+
+def _live(options: Options) -> Live:
+    """A cloud in its five forms, and descent on the squared loss of a linear function of it."""
+    random = np.random.default_rng(options.seed)
+    mix = np.array([[1.6, 0.0], [1.1, 0.5]])
+    points = (random.normal(size=(200, 2)) @ mix.T + [2.5, 1.5]).astype(np.float32)
+    forms = np.stack(every_form(fit(points), jnp.asarray(points), 1e-5))
+    hessians = np.einsum("knd,kne->kde", forms, forms) / len(points)
+    sizes = np.sqrt(np.trace(hessians, axis1=1, axis2=2) / 2)
+    rates, start = np.geomspace(0.02, 2.2, 40), np.array([[-1.6, 1.1]])
+    paths, seconds = [], 0.0
+
+    def loss(hessian: np.ndarray) -> inspect.Function:
+        return lambda w: w @ jnp.asarray(hessian, jnp.float32) @ w / 2.0
+
+    for hessian, size in zip(hessians, sizes, strict=True):
+        found, took = lesson.timed(inspect.descend_many, loss(hessian), start / size, rates, steps=25)
+        path = np.asarray(found.points, np.float64)[0] * size
+        paths.append(np.where(np.abs(path) > 10, np.nan, path))
+        seconds += took
+    path = np.stack(paths)
+    left = np.linalg.norm(path[:, :, -1], axis=-1)
+    side = np.linspace(-2, 2, 81)
+    plane = np.stack(np.meshgrid(side, side), -1)
+    heights = np.stack(
+        [np.einsum("...d,de,...e->...", plane, h / s**2, plane) for h, s in zip(hessians, sizes, strict=True)]
+    )
+    levels = as_levels(np.sqrt(heights), 0, float(np.sqrt(heights.max())), 18)
+    names = [Text(name, TEACHING.chinese[name]) for name in KINDS]
+    return Live(
+        Text(
+            "Left: the data. Right: the squared loss of a linear function of them, darker is higher, and 25 steps of "
+            "gradient descent. The rounder the valley, the larger the rate that works. (Weights relative to the "
+            "minimum, scaled.)",
+            "左：数据。右：数据的线性函数的平方损失（颜色越深越高），以及梯度下降的 25 步。谷越圆，可用的学习率越大。"
+            "（权重以极小值为原点，并经缩放。）",
+        ),
+        [
+            Control(Text("form of the data", "数据的形式"), names, 0, choice=True),
+            Control(Text("learning rate", "学习率"), [float(f"{rate:.2g}") for rate in rates], 20),
+        ],
+        [
+            Plot(
+                Text("The data", "数据"),
+                "x1",
+                "x2",
+                (-5, 8),
+                (-5, 8),
+                [Series("", Numbers(forms[..., 0], (0,)), Numbers(forms[..., 1], (0,)), "points")],
+                square=True,
+            ),
+            Plot(
+                Text("The loss, and descent", "损失与下降路径"),
+                Text("weight 1", "权重 1"),
+                Text("weight 2", "权重 2"),
+                (-2, 2),
+                (-2, 2),
+                [Series("", Numbers(path[..., 0], (0, 1)), Numbers(path[..., 1], (0, 1)), "path", 1)],
+                picture=Numbers(levels, (0,)),
+                colors="levels",
+                square=True,
+            ),
+        ],
+        [Readout(Text("distance from the minimum after 25 steps", "25 步后离极小值的距离"), [Numbers(left, (0, 1))])],
+        len(KINDS) * len(rates),
+        seconds,
+    )
 
 
 def _cloud(options: Options) -> Findings:
@@ -210,6 +281,7 @@ LESSON = Lesson(
         "零中心化、归一化、PCA、白化各做了什么？有什么用？",
     ),
     study,
+    TEACHING,
 )
 
 if __name__ == "__main__":

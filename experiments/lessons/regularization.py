@@ -21,9 +21,14 @@ from matplotlib.figure import Figure
 from experiments.lessons import lesson
 from experiments.lessons.data import few_points
 from experiments.lessons.lesson import Claim, Findings, Lesson, Options, ResultTable, Text
+from experiments.lessons.live import Bars, Control, Live, Numbers, Plot, Readout, Series
+from experiments.lessons.teaching.regularization import TEACHING
 from jaxnn import layers, losses, models, plots, training
+from jaxnn.data import Split
 
 L2 = (0.0, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
+EVERY = tuple(sorted({*L2, *(float(f"{value:.2g}") for value in np.geomspace(2e-5, 0.3, 14))}))
+"""With more values in between, for the slider."""
 DRAWN = (0, 3, 5, 7)
 LIMIT = 1.7
 MODEL = models.mlp(2, (50,), 2)
@@ -42,12 +47,15 @@ def study(options: Options) -> Findings:
     run, seconds = lesson.timed(
         training.sweep,
         task,
-        {"l2": np.array(L2, np.float32)},
+        {"l2": np.array(EVERY, np.float32)},
         jax.random.split(jax.random.key(options.seed), seeds),
         training.Data(*train, evaluate={"train": train, "test": test}),
         epochs=epochs,
         batch_size=50,
     )
+    live = [_live_pair(), _live_regions(run, train, len(EVERY) * seeds, seconds)]
+    kept = np.array([EVERY.index(value) for value in L2])
+    run = jax.tree.map(lambda leaf: np.asarray(leaf)[kept], run._replace(state=run.state._replace(key=None)))
     last = {name: values[..., -1].astype(np.float64) for name, values in run.history.items()}
     norm = np.asarray(jax.jit(jax.vmap(jax.vmap(lambda params: jnp.sqrt(losses.l2(params)))))(run.state.params))
     accuracy = {name: 100 * last[f"{name}_accuracy"] for name in ("train", "test")}
@@ -81,8 +89,8 @@ def study(options: Options) -> Findings:
         plots.Regions(
             scores[i],
             *train,
-            f"l2 {L2[i]:g}, weight norm {norm[i, 0]:.1f}\n"
-            f"train {accuracy['train'][i, 0]:.0f} %, test {accuracy['test'][i, 0]:.0f} %",
+            f"l2 {L2[i]:g}, weight norm {norm[i, 0]:.1f}\ntrain {accuracy['train'][i, 0]:.0f} %, test "
+            f"{accuracy['test'][i, 0]:.0f} %",
         )
         for i in DRAWN
     ]
@@ -109,8 +117,86 @@ def study(options: Options) -> Findings:
             "l2": plots.study(L2, curves, title, "l2 (factor of the penalty)", log=True),
         },
         [rows, ResultTable(f"Means over {seeds} seeds after {epochs} epochs", columns, table)],
-        models=len(L2) * seeds,
+        live,
+        models=len(EVERY) * seeds,
         training_seconds=seconds,
+    )
+
+
+def _live_pair() -> Live:
+    """The pair of weight vectors with the same loss, and what the penalty adds."""
+    l2 = np.linspace(0, 1, 21)
+    pair = jnp.array([[1.0, 0.0, 0.0, 0.0], [0.25, 0.25, 0.25, 0.25]])
+    data = jax.vmap(lambda w: losses.softmax(jnp.stack([w @ jnp.ones(4), jnp.float32(0)]), jnp.int32(0)))(pair)
+    added = jax.vmap(lambda l2: jax.vmap(lambda w: l2 * losses.l2(w))(pair))(jnp.asarray(l2, jnp.float32))
+    both = [Text("A: (1, 0, 0, 0)", "A：(1, 0, 0, 0)"), Text("B: (¼, ¼, ¼, ¼)", "B：(¼, ¼, ¼, ¼)")]
+    return Live(
+        Text(
+            "Two models, one score, one data loss. Without a penalty neither is better; with it, B is.",
+            "两个模型，得分相同，数据损失也相同。没有惩罚项时不分高下；有惩罚项时 B 更好。",
+        ),
+        [Control("l2", np.round(l2, 2).tolist(), 4)],
+        [
+            Bars(Text("Data loss", "数据损失"), both, [Numbers(data)], (0, 1.5)),
+            Bars(
+                Text("Data loss + penalty", "数据损失 + 惩罚项"), both, [Numbers(data), Numbers(added, (0,))], (0, 1.5)
+            ),
+        ],
+    )
+
+
+def _live_regions(run: training.Run, train: Split, models_trained: int, seconds: float) -> Live:
+    """The regions of one network for every l2, and all accuracies."""
+    places = plots.plane(LIMIT, 60)
+    params = jax.tree.map(first_seed, run.state.params)
+    scores = np.asarray(jax.jit(jax.vmap(lambda p: MODEL.apply(p, places)))(params))
+    found = scores.argmax(-1).reshape(len(EVERY), 60, 60).astype(np.uint8)
+    accuracy = {name: 100 * run.history[f"{name}_accuracy"][..., -1].mean(1) for name in ("train", "test")}
+    norm = np.asarray(jax.vmap(jax.vmap(lambda p: jnp.sqrt(losses.l2(p))))(run.state.params)).mean(1)
+    shown = np.array([1e-5, *EVERY[1:]])  # a logarithmic axis has no 0
+    names = {"train": Text("training", "训练"), "test": Text("test", "测试")}
+    labels = Numbers(train.labels.astype(np.uint8))
+    return Live(
+        Text(
+            "100 noisy points, 50 hidden neurons. Raise l2: the border stops bending around single points, then the "
+            "network learns nothing. (The leftmost position is l2 = 0.)",
+            "100 个带噪声的点，50 个隐藏神经元。增大 l2：边界不再绕着个别点弯曲；再增大，网络就什么也学不到。（最左为"
+            " l2 = 0。）",
+        ),
+        [Control("l2", list(EVERY), 0)],
+        [
+            Plot(
+                Text("Regions and training points", "分类区域与训练点"),
+                "x1",
+                "x2",
+                (-LIMIT, LIMIT),
+                (-LIMIT, LIMIT),
+                [Series("", Numbers(train.inputs[:, 0]), Numbers(train.inputs[:, 1]), "points", labels=labels)],
+                picture=Numbers(found, (0,)),
+                square=True,
+            ),
+            Plot(
+                Text("Accuracy (%)", "准确率（%）"),
+                "l2",
+                "",
+                (1e-5, 0.3),
+                (45, 101),
+                [Series(names[k], Numbers(shown), Numbers(accuracy[k]), color=c) for c, k in enumerate(names)]
+                + [
+                    Series("", Numbers(shown[:, None], (0,)), Numbers(accuracy[k][:, None], (0,)), "points", c)
+                    for c, k in enumerate(names)
+                ],
+                log=(True, False),
+                square=True,
+            ),
+        ],
+        [
+            Readout(Text("training accuracy", "训练准确率"), [Numbers(accuracy["train"], (0,))], " %"),
+            Readout(Text("test accuracy", "测试准确率"), [Numbers(accuracy["test"], (0,))], " %"),
+            Readout(Text("weight norm", "权重范数"), [Numbers(norm, (0,))]),
+        ],
+        models_trained,
+        seconds,
     )
 
 
@@ -147,6 +233,7 @@ LESSON = Lesson(
         "损失值相同的两个模型一样好吗？惩罚项改变了什么？",
     ),
     study,
+    TEACHING,
 )
 
 if __name__ == "__main__":

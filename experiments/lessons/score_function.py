@@ -24,6 +24,8 @@ from jax import Array
 from experiments.lessons import lesson
 from experiments.lessons.data import load_images
 from experiments.lessons.lesson import Claim, Findings, Lesson, Options, ResultTable, Text
+from experiments.lessons.live import Bars, Control, Live, Numbers, Readout
+from experiments.lessons.teaching.score_function import TEACHING
 from jaxnn import layers, losses, metrics, models, plots, training
 from jaxnn.data import Dataset, load, preprocess
 from jaxnn.inspect import attribution
@@ -74,11 +76,79 @@ def study(options: Options) -> Findings:
         [(c, *(f"{v:.4g}" for v in (*row * X, b, s))) for c, row, b, s in zip(CLASSES, W, B, scores, strict=True)],
     )
     return Findings(
-        [worked, *pixels, *planes],
+        [worked, _linear(), *pixels, *planes],
         figures | image_figures | plane_figures,
         [table],
+        [_live()],
         models=2,
         training_seconds=first + second,
+    )
+
+
+def _linear() -> Claim:
+    """What makes a function linear, for W x, for W x + b and for 1 / x."""
+    w, b = jnp.asarray(W), jnp.asarray(B)
+    x, z = jnp.asarray(X), jnp.asarray(X[::-1])
+    product = lambda x: layers.linear({"w": w, "b": jnp.zeros(3)}, x)
+    affine = lambda x: layers.linear({"w": w, "b": b}, x)
+    size = float(jnp.abs(product(x + z)).max())
+    additive = float(jnp.abs(product(x + z) - product(x) - product(z)).max()) / size
+    homogeneous = float(jnp.abs(product(3.0 * x) - 3.0 * product(x)).max()) / size
+    shifted = float(jnp.abs(affine(x + z) - affine(x) - affine(z) + b).max()) / size
+    inverse = float(jnp.abs(1 / (x + z) - 1 / x - 1 / z).max())
+    doubled = float((product(2.0 * x) / product(x)).mean())
+    shape = list(jax.eval_shape(models.linear((32, 32, 3), 3).init, jax.random.key(0))[0]["w"].shape)
+    return Claim(
+        "W x is linear (sums and multiples are preserved); the bias makes it affine; 1/x is not linear; for pictures "
+        "of 32 x 32 x 3 and three classes, W is 3 x 3072",
+        "W x 是线性的（保持加法与数乘），加上偏置后是仿射的，1/x 不是线性的；图片为 32 x 32 x 3、共三个类别时，W 为 "
+        "3 x 3072",
+        {
+            "largest error of additivity": additive,
+            "largest error of homogeneity": homogeneous,
+            "factor of W x when x doubles": doubled,
+            "score of the cat when x doubles": float(affine(2.0 * x)[0]),
+            "error of additivity of 1/x": inverse,
+            "shape of W for three classes": shape,
+        },
+        max(additive, homogeneous, shifted) < 1e-5 and inverse > 0.1 and shape == [3, 3072],
+    )
+
+
+def _live() -> Live:
+    """The scores of the four-pixel example for every value of every pixel."""
+    pixels = np.unique([*np.arange(0, 256, 5), *X])
+    parts = np.asarray(
+        jax.vmap(lambda i: jax.vmap(lambda x: jnp.asarray(W)[:, i] * x)(jnp.float32(pixels)))(jnp.arange(4))
+    )
+    shares = [Numbers(parts[i][..., None] * np.eye(4)[i], (i, 4)) for i in range(4)]
+    names = [Text("cat", "猫"), Text("dog", "狗"), Text("ship", "船")]
+    return Live(
+        Text(
+            "Four pixels, three classes. A pixel counts as much as its weight: the fourth one speaks for the cat and "
+            "hardly for anything else.",
+            "四个像素、三个类别。像素的作用取决于权重：第四个像素几乎只支持猫。",
+        ),
+        [
+            *(
+                Control(Text(f"pixel x{i + 1}", f"像素 x{i + 1}"), pixels.tolist(), int(np.abs(pixels - X[i]).argmin()))
+                for i in range(4)
+            ),
+            Control(Text("pixels' shares in the score of", "查看各像素对哪一类的贡献"), names, 0, choice=True),
+        ],
+        [
+            Bars(
+                Text("Scores W x + b", "得分 W x + b"),
+                names,
+                [*(Numbers(parts[i], (i,)) for i in range(4)), Numbers(B)],
+                (-200, 1300),
+            ),
+            Bars(Text("Share of each pixel", "每个像素的贡献"), [f"x{i + 1}" for i in range(4)], shares, (-200, 600)),
+        ],
+        [
+            Readout(name, [*(Numbers(parts[i][:, c], (i,)) for i in range(4)), Numbers(B[c])])
+            for c, name in enumerate(names)
+        ],
     )
 
 
@@ -231,6 +301,7 @@ LESSON = Lesson(
         "线性函数怎样把像素变成每个类别的得分？哪些像素起作用？",
     ),
     study,
+    TEACHING,
 )
 
 if __name__ == "__main__":

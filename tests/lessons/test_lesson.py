@@ -1,9 +1,11 @@
 """Shared by the lessons: joined findings, timed training, searches over learning rates, the summary."""
 
+import base64
 import json
 import math
 import os
 import time
+import zlib
 from typing import Any
 
 import jax
@@ -16,7 +18,9 @@ from matplotlib.figure import Figure
 
 from experiments.lessons import lesson, rate_search
 from experiments.lessons.data import few_points, fit_global, load_digits
-from experiments.lessons.lesson import Claim, Findings, Lesson, Options, ResultTable, Text
+from experiments.lessons.lesson import Claim, Findings, Lesson, Options, ResultTable, Text, fill
+from experiments.lessons.live import Bars, Control, Live, Numbers, encode
+from experiments.lessons.teaching.dropout import TEACHING
 from jaxnn import losses, models, training
 from jaxnn.data import load, toy
 
@@ -24,7 +28,8 @@ from jaxnn.data import load, toy
 def part(name: str, held: bool = True) -> Findings:
     claim = Claim(name, name, {"number": 1.5}, held)
     rows = ResultTable(name, ["a"], [[1]])
-    return Findings([claim], {name: Figure(figsize=(2, 1))}, [rows], {f"{name} moves": [Figure()]}, 3, 0.5)
+    slider = Live(Text(name, name), [Control("a", [1, 2])], [Bars("", ["x"], [Numbers([[1.0], [2.0]], (0,))], (0, 2))])
+    return Findings([claim], {name: Figure(figsize=(2, 1))}, [rows], [slider], 3, 0.5)
 
 
 def test_joined_parts_keep_their_order_and_add_up():
@@ -32,7 +37,7 @@ def test_joined_parts_keep_their_order_and_add_up():
     assert [claim.en for claim in whole.claims] == ["one", "two"]
     assert list(whole.figures) == ["one", "two"]
     assert [rows.title for rows in whole.tables] == ["one", "two"]
-    assert list(whole.frames) == ["one moves", "two moves"]
+    assert [live.caption.en for live in whole.live] == ["one", "two"]
     assert (whole.models, whole.training_seconds) == (6, 1.0)
 
 
@@ -62,9 +67,9 @@ def test_fast_compilation_lasts_for_a_quick_run_only(tmp_path):
         seen.append(jax.config.read("jax_disable_most_optimizations"))
         if options.seed:
             raise ValueError("no such seed")
-        return part("one")._replace(frames={})
+        return part("one")
 
-    made, before = Lesson("toy", Text("t", "t"), Text("q", "q"), study), dict(os.environ)
+    made, before = Lesson("toy", Text("t", "t"), Text("q", "q"), study, TEACHING), dict(os.environ)
     for more, status in (["--quick"], 0), ([], 0), (["--quick", "--seed", "1"], 2):
         assert lesson.main(made, None, ["--out", str(tmp_path), *more]) == status
         assert not jax.config.read("jax_disable_most_optimizations")
@@ -74,8 +79,8 @@ def test_fast_compilation_lasts_for_a_quick_run_only(tmp_path):
 
 @pytest.mark.parametrize(("held", "status"), [(True, 0), (False, 1)])
 def test_one_claim_decides_the_exit_status(tmp_path, capsys, held, status):
-    findings = lesson.join([part("another"), part("one", held)])._replace(frames={})
-    made = Lesson("toy", Text("t", "t"), Text("q", "q"), lambda options: findings)
+    findings = lesson.join([part("another"), part("one", held)])
+    made = Lesson("toy", Text("t", "t"), Text("q", "q"), lambda options: findings, TEACHING)
     assert lesson.main(made, None, ["--out", str(tmp_path)]) == status
     assert ("NOT HELD: one" in capsys.readouterr().out) is not held
     assert json.loads((tmp_path / "summary.json").read_text())["claims"][1]["held"] is held
@@ -84,10 +89,41 @@ def test_one_claim_decides_the_exit_status(tmp_path, capsys, held, status):
 def test_a_number_that_is_not_finite_is_stored_as_a_word(tmp_path):
     measured = {"a": math.inf, "b": np.float32("nan"), "c": 1.0, "d": 2, "e": "text"}
     findings = Findings([Claim("t", "t", measured, False)], {})
-    made = Lesson("toy", Text("t", "t"), Text("q", "q"), lambda options: findings)
+    made = Lesson("toy", Text("t", "t"), Text("q", "q"), lambda options: findings, TEACHING)
     assert lesson.main(made, None, ["--out", str(tmp_path)]) == 1
     stored = json.loads((tmp_path / "summary.json").read_text())["claims"][0]["measured"]
     assert stored == {"a": "inf", "b": "nan", "c": 1.0, "d": 2, "e": "text"}
+
+
+def test_a_live_figure_is_stored_small_and_reads_back():
+    random = np.random.default_rng(0)
+    large = np.exp(random.normal(size=(3, 2000)) * 4)
+    large[1, 5] = np.nan
+    panels = [
+        Bars("", ["x"], [Numbers(large, (0,)), Numbers(np.arange(3, dtype=np.uint8), (0,)), Numbers([0.5])], (0, 1))
+    ]
+    encoded = encode(Live(Text("c", "c"), [Control(Text("a", "b"), [0.5, "x", Text("y", "z")])], panels))
+    assert encoded["controls"][0]["values"] == [0.5, "x", {"en": "y", "zh": "z"}]
+    assert json.loads(json.dumps(encoded)) == encoded
+    values = encoded["panels"][0]["values"]
+    assert [value["kind"] for value in values] == ["u16", "u8", "f32"]
+    stored = np.frombuffer(zlib.decompress(base64.b64decode(values[0]["data"])), "<u2").reshape(values[0]["shape"])
+    low, high = values[0]["low"], values[0]["high"]
+    read = np.exp(low + stored * (high - low) / 65534)
+    assert stored[1, 5] == 65535
+    seen = np.isfinite(large)
+    np.testing.assert_allclose(read[seen], large[seen], rtol=1e-3)
+    with pytest.raises(ValueError, match=r"array \[3, 2\] does not fit controls of \[4\]"):
+        encode(
+            Live(Text("c", "c"), [Control("a", [1, 2, 3, 4])], [Bars("", [], [Numbers(np.ones((3, 2)), (0,))], (0, 1))])
+        )
+
+
+def test_an_answer_is_filled_with_measured_numbers():
+    claims = [{"measured": {"loss at T = 1": 0.123456, "count": 7}}]
+    assert fill("From {loss at T = 1} in {count}.", claims) == "From 0.1235 in 7."
+    with pytest.raises(ValueError, match=r"no number \{loss\}"):
+        fill("{loss}", claims)
 
 
 def test_digits_come_with_the_statistics_of_their_training_split():

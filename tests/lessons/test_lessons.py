@@ -1,63 +1,24 @@
 """Every lesson in its short form, run once: claims, files and texts, and numbers against independent computations."""
 
-import contextlib
 import importlib
-import io
 import json
 import math
 import re
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-import jax
 import numpy as np
 import pytest
 import references
+from lesson_runs import QUICK, Outcome
 from matplotlib.image import imread
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
 
-from experiments.lessons import NAMES, capacity, lesson, losses, regularization, score_function
+from experiments.lessons import NAMES, capacity, losses, regularization, score_function
 from experiments.lessons import __main__ as listing
+from experiments.lessons.lesson import fill
+from experiments.lessons.page import parts
 from jaxnn.data import load
-
-QUICK = ("backpropagation", "dataset", "forward_pass", "gradient_descent", "losses", "network", "score_function")
-"""Lessons of a few seconds; they also pass without any promotion of types, which Adam and schedules of optax need."""
-
-
-class Outcome(NamedTuple):
-    status: int
-    printed: str
-    folder: Path
-    summary: dict[str, Any]
-
-    def measured(self, part: str) -> dict[str, Any]:
-        """The numbers of the claim with these words."""
-        (claim,) = [claim for claim in self.summary["claims"] if part in claim["text"]["en"]]
-        return claim["measured"]
-
-
-@pytest.fixture(scope="session")
-def outcome(tmp_path_factory):
-    """`outcome(name)`: a lesson run by its command, once in a session."""
-    done = {}
-
-    def run(name: str) -> Outcome:
-        if name not in done:
-            module, folder = importlib.import_module(f"experiments.lessons.{name}"), tmp_path_factory.mktemp(name)
-            strict, printed = jax.numpy_dtype_promotion.value, io.StringIO()
-            # for all threads: lessons compile some of their programs in the background
-            jax.config.update("jax_numpy_dtype_promotion", strict if name in QUICK else "standard")
-            try:
-                with contextlib.redirect_stdout(printed):
-                    status = lesson.main(module.LESSON, module.__doc__, ["--quick", "--out", str(folder)])
-            finally:
-                jax.config.update("jax_numpy_dtype_promotion", strict)
-            summary = json.loads((folder / "summary.json").read_text())
-            done[name] = Outcome(status, printed.getvalue(), folder, summary)
-        return done[name]
-
-    return run
 
 
 @pytest.mark.parametrize(
@@ -67,6 +28,8 @@ def test_lesson(outcome, name):
     found = outcome(name)
     check_summary(name, found)
     check_pictures(found)
+    check_live(found)
+    check_translations(name, found)
     NUMBERS[name](found)
 
 
@@ -102,19 +65,43 @@ def check_pictures(found: Outcome) -> None:
     assert sorted(path.stem for path in folder.glob("*.png")) == sorted(summary["figures"])
     assert summary["figures"]
     pictures = [imread(folder / f"{name}.png") for name in summary["figures"]]
-    for name, count in summary["frames"].items():
-        paths = sorted((folder / name).glob("*.png"))
-        assert [path.stem for path in paths] == [f"{i:03d}" for i in range(count)]
-        assert count >= 2
-        frames = [imread(path) for path in paths]
-        assert len({frame.shape for frame in frames}) == 1
-        assert not np.array_equal(frames[0], frames[1])
-        pictures += frames
     for picture in pictures:
         assert min(picture.shape[:2]) >= 200
         ink = np.abs(picture[..., :3] - picture[0, 0, :3]).max(-1) > 0.1
         assert ink.mean() > 0.005
         assert min(np.ptp(np.flatnonzero(ink.any(axis))) / ink.shape[1 - axis] for axis in (0, 1)) > 0.6
+
+
+def check_live(found: Outcome) -> None:
+    """Figures with at least 20 positions on every slider, under 1.5 MB, that say how many models were trained."""
+    path = found.folder / "live.json"
+    live = json.loads(path.read_text(encoding="utf-8"))
+    assert live
+    assert path.stat().st_size < 1_500_000
+    for one in live:
+        assert one["panels"]
+        assert all(len(control["values"]) >= 20 for control in one["controls"] if not control["choice"])
+        assert any(not control["choice"] for control in one["controls"])
+        assert (one["models"] > 0) <= (one["seconds"] > 0)
+
+
+def check_translations(name: str, found: Outcome) -> None:
+    """Every label of a number, table or figure has its Chinese, and the answer to the question its numbers."""
+    summary = found.summary
+    teaching = importlib.import_module(f"experiments.lessons.{name}").LESSON.teaching
+    labels = [label for claim in summary["claims"] for label in claim["measured"]]
+    labels += [figure.replace("_", " ") for figure in summary["figures"]]
+    for table in summary["tables"]:
+        labels += [table["title"], *table["columns"], *(row[0] for row in table["rows"])]
+    words = [label for label in map(str, labels) if re.search("[a-z]{3}", label)]
+    assert [label for label in words if not known(label, teaching.chinese)] == []
+    for answer in teaching.question.answer:
+        assert "{" not in fill(answer, summary["claims"])
+
+
+def known(label: str, chinese: Any) -> bool:
+    """Whether a label has its Chinese, which may be the same word."""
+    return label in chinese or parts.translate(label, chinese).zh != label or not re.search("[a-z]{3} ", label)
 
 
 def test_the_list_has_a_line_for_each_lesson_in_order(capsys):
@@ -154,7 +141,7 @@ def capacity_of_widths(found: Outcome) -> None:
     assert line < 0.75
     assert best["best test accuracy with one neuron"] < line + 0.25
     assert best["best test accuracy with three neurons"] > line + 0.2
-    assert found.summary["models"] == len(capacity.WIDTHS) * 5 * 3
+    assert found.summary["models"] == len(capacity.EVERY) * 20 * 3
 
 
 def data_scale(found: Outcome) -> None:
@@ -164,6 +151,12 @@ def data_scale(found: Outcome) -> None:
     (table,) = found.summary["tables"]
     row = next(row for row in table["rows"] if row[0] == "1,437")
     assert float(row[table["columns"].index("k-NN")].split()[0]) == pytest.approx(100 * expected, abs=0.06)
+
+
+def by_hand(found: Outcome) -> None:
+    counted, same = found.measured("An epoch is"), found.measured("Forty lines")
+    assert counted == dict.fromkeys(counted, 10 * (1295 // 64))
+    assert same["largest difference of the loss of an epoch"] < 0.01
 
 
 def dataset(found: Outcome) -> None:
@@ -198,7 +191,11 @@ def forward_pass(found: Outcome) -> None:
 def gradient_descent(found: Outcome) -> None:
     assert found.measured("From x = 6")["first points"] == [6.0, 5.5, 5.05, 4.645]
     assert found.measured("Fewer than 1 in 1,000")["2/L"][3] == pytest.approx(0.3836, abs=1e-3)
-    assert found.summary["frames"] == {"descent": 2}
+    tries = found.measured("Only many tries help")
+    p = tries["expected, best of 1"]
+    assert tries["expected, best of 10"] == pytest.approx(1 - (1 - p) ** 10)
+    crossed = found.measured("not independent")
+    assert crossed["2/L of both together"] == pytest.approx(2 / np.linalg.eigvalsh([[2, 1.8], [1.8, 2]]).max())
 
 
 def initialization(found: Outcome) -> None:
@@ -233,7 +230,7 @@ def svm_and_softmax(found: Outcome) -> None:
 def network(found: Outcome) -> None:
     counts = {"3-4-2": 26, "2-6-2": 32, "64-256-10": 19210, "3072-512-10": 1578506}
     assert found.measured("Every line") == {f"parameters of {name}": count for name, count in counts.items()}
-    assert found.summary["models"] == 12
+    assert found.summary["models"] == 21 * 6
 
 
 def optimization(found: Outcome) -> None:
@@ -287,4 +284,5 @@ NUMBERS = {
     "initialization": initialization,
     "overfitting": overfitting,
     "dropout": dropout,
+    "by_hand": by_hand,
 }

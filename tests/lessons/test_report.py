@@ -1,20 +1,27 @@
-"""The page of all lessons: its order, its text, its pictures, and how it behaves in a browser."""
+"""The book of all lessons: its order, its text, its pictures, and how it behaves in a browser."""
 
 import base64
 import functools
 import html.parser
+import importlib
 import json
 import re
 import shutil
-import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
 from experiments import lessons, report
 from experiments.lessons.lesson import Claim, Findings, Lesson, Options, ResultTable, Text, run
+from experiments.lessons.live import Bars, Control, Live, Numbers, Plot, Readout, Series
 
 NASTY = "<script>alert(\"x\")</script> & 'quoted'"
+NAMES = ("capacity", "dropout")
+DAY, NIGHT = "?lang=en&theme=light", "?lang=zh&theme=dark"
 
 
 def picture(text: str) -> Figure:
@@ -23,50 +30,87 @@ def picture(text: str) -> Figure:
     return figure
 
 
-def outcome(options: Options, held: bool = True) -> Findings:
+def live() -> Live:
+    square = np.arange(20.0) ** 2
+    kinds = [Text("one", "一"), Text("two", "二")]
+    regions = np.arange(20 * 4 * 4, dtype=np.uint8).reshape(20, 4, 4) % 3
+    place = Numbers(np.arange(20.0)[:, None], (0,))
+    line = Series(Text("line", "线"), Numbers(np.arange(20.0)), Numbers(square), "path", 0, 0)
+    arrow = Series(Text("arrow", "箭头"), Numbers([0.0, 10.0]), Numbers([0.0, 300.0]), "arrow", 1)
+    dots = Series("", place, Numbers(square[:, None], (0,)), "points", labels=Numbers(np.zeros(1, np.uint8)))
+    return Live(
+        Text("A caption", "说明"),
+        [Control(Text("position", "位置"), list(range(20)), 3), Control(Text("kind", "种类"), kinds, choice=True)],
+        [
+            Plot(Text("Plot", "图"), "x", "y", (0, 20), (0, 400), [line, arrow, dots], picture=Numbers(regions, (0,))),
+            Bars(Text("Bars", "柱"), kinds, [Numbers(np.stack([square, -square], 1), (0,))], (-400, 400)),
+        ],
+        [Readout(Text("square", "平方"), [Numbers(square, (0,)), Numbers([0.5, 1.0], (1,))])],
+        20,
+        1.0,
+    )
+
+
+def outcome(name: str, held: bool = True) -> Findings:
+    teaching = importlib.import_module(f"experiments.lessons.{name}").LESSON.teaching
+    asked = dict.fromkeys(re.findall(r"\{([^{}]+)\}", teaching.question.answer.en), 0.5)
     claims = [
         Claim(f"a claim {NASTY}", "论断", {NASTY: 0.123456, "count": 7}, held),
-        Claim("another", "又一个", {}, True),
+        Claim("another", "又一个", asked, True),
     ]
     wide = ResultTable(NASTY, [f"column {i}" for i in range(20)], [[f"a long cell {i}" for i in range(20)]])
-    frames = [picture(f"frame {i}") for i in range(3)]
-    return Findings(claims, {"one": picture("one")}, [wide], {"moving": frames}, models=5, training_seconds=1.5)
+    return Findings(claims, {"one": picture("one")}, [wide], [live()], models=5, training_seconds=1.5)
 
 
-def make(folder, name: str, held: bool = True) -> None:
-    title, question = Text(f"Title of {name}", "标题"), Text(f"Why {NASTY}?", "为什么？")
-    run(Lesson(name, title, question, lambda options: outcome(options, held)), Options(), folder / name)
+def make(folder: Path, name: str, held: bool = True) -> None:
+    real = importlib.import_module(f"experiments.lessons.{name}").LESSON
+    question = Text(f"Why {NASTY}?", "为什么？")
+    run(
+        Lesson(name, real.title, question, lambda options: outcome(name, held), real.teaching), Options(), folder / name
+    )
+
+
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory) -> Path:
+    """Two lessons that have run, for reading only."""
+    folder = tmp_path_factory.mktemp("ran")
+    for name in NAMES:
+        make(folder / "lessons", name)
+    return folder
 
 
 @pytest.fixture
-def folder(tmp_path):
-    for name in ("dropout", "capacity"):
-        make(tmp_path / "lessons", name)
+def folder(ran, tmp_path) -> Path:
+    shutil.copytree(ran / "lessons", tmp_path / "lessons")
     return tmp_path
 
 
-def build(folder, *more: str) -> int:
+def build(folder: Path, out: str, *more: str) -> int:
     chosen = ["--lessons", "dropout", "capacity"]
-    return report.main(
-        ["--reuse", "--folder", str(folder / "lessons"), "--out", str(folder / "page.html"), *chosen, *more]
-    )
+    return report.main(["--reuse", "--folder", str(folder / "lessons"), "--out", str(folder / out), *chosen, *more])
 
 
 class Reader(html.parser.HTMLParser):
     """Collects the elements, and checks that every one that is opened is closed."""
 
-    EMPTY = frozenset({"meta", "img", "br", "input"})
+    EMPTY = frozenset({"meta", "img", "br", "input", "link"})
 
-    def __init__(self) -> None:
+    def __init__(self, path: Path) -> None:
         super().__init__()
         self.found: list[tuple[str, dict[str, str | None]]] = []
         self.open: list[str] = []
         self.words: list[str] = []
+        self.feed(path.read_text(encoding="utf-8"))
+        self.close()
+        assert self.open == []
 
     def handle_starttag(self, tag, attrs):
         self.found.append((tag, dict(attrs)))
         if tag not in self.EMPTY:
             self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.found.append((tag, dict(attrs)))
 
     def handle_endtag(self, tag):
         assert self.open.pop() == tag
@@ -78,66 +122,91 @@ class Reader(html.parser.HTMLParser):
         return [attributes for name, attributes in self.found if name == tag]
 
 
-def read(folder) -> Reader:
-    reader = Reader()
-    reader.feed((folder / "page.html").read_text(encoding="utf-8"))
-    reader.close()
-    assert reader.open == []
-    return reader
-
-
-def test_the_page_follows_the_course_and_holds_everything(folder):
-    assert build(folder) == 0
-    reader = read(folder)
-    assert [section["id"] for section in reader.all("section")] == ["capacity", "dropout"]
-    assert [link["href"] for link in reader.all("a")] == ["#capacity", "#dropout"]
-    words = "".join(reader.words)
-    assert "0.1235" in words
+def test_the_book_has_an_index_a_page_for_each_lesson_and_a_glossary(folder):
+    assert build(folder, "book") == 0
+    assert sorted(path.name for path in (folder / "book").glob("*.html")) == [
+        "capacity.html",
+        "dropout.html",
+        "glossary.html",
+        "index.html",
+    ]
+    index, page = Reader(folder / "book" / "index.html"), Reader(folder / "book" / "dropout.html")
+    words = "".join(index.words)
     assert "4 of 4 claims held" in words
-    assert "10 models were trained in 3.0 seconds" in words
-    assert "python -m experiments.lessons.dropout" in words
+    assert "10 models were trained for them in 3 seconds" in words
+    assert {"capacity.html", "dropout.html", "glossary.html"} <= {link["href"] for link in index.all("a")}
+    assert len(index.all("rect")) == 2  # the map
+    ids = [element["id"] for _, element in page.found if element.get("id")]
+    assert len(set(ids)) == len(ids)
+    order = ["idea", "formula", "code", "question", "live", "claims", "try"]
+    assert [name for name in ids if name in order] == order
+    words = "".join(page.words)
+    assert "0.1235" in words
+    assert "def dropout(key: Array, x: Array, rate: ArrayLike) -> Array:" in words
+    assert "python -m experiments.lessons.dropout --exercise 1" in words
     assert "论断" in words
-    assert len(reader.all("img")) == 2 * (1 + 3)
-    first = reader.all("img")[0]["src"] or ""
+    assert page.all("math")
+    assert "capacity.html" in [link["href"] for link in page.all("a")]
+    stored = (folder / "lessons" / "dropout" / "one.png").read_bytes()
+    assert (folder / "book" / (page.all("img")[0]["src"] or "")).read_bytes() == stored
+
+
+def test_one_file_holds_everything(folder):
+    assert build(folder, "page.html") == 0
+    reader = Reader(folder / "page.html")
+    ids = [element["id"] for _, element in reader.found if element.get("id")]
+    assert len(set(ids)) == len(ids)
+    assert {"capacity", "dropout", "glossary", "dropout-idea"} <= set(ids)
     stored = (folder / "lessons" / "capacity" / "one.png").read_bytes()
-    assert base64.b64decode(first.removeprefix("data:image/png;base64,")) == stored
-
-
-def test_nothing_on_the_page_comes_from_elsewhere_and_all_text_is_escaped(folder):
-    build(folder)
-    reader = read(folder)
-    assert all((img["src"] or "").startswith("data:") for img in reader.all("img"))
+    assert base64.b64decode((reader.all("img")[0]["src"] or "").removeprefix("data:image/png;base64,")) == stored
     assert not reader.all("link")
-    assert [script for script in reader.all("script") if script] == []
-    assert len(reader.all("script")) == 1
-    assert not re.search(r"https?://|@import|url\(", (folder / "page.html").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("out", ["book", "page.html"])
+def test_nothing_comes_from_elsewhere_and_all_text_is_escaped(folder, out):
+    build(folder, out)
+    paths = [folder / out] if out.endswith("html") else sorted((folder / out).glob("*.*"))
+    for path in paths:
+        if path.suffix == ".png":
+            continue
+        text = path.read_text(encoding="utf-8")
+        assert set(re.findall(r"https?://[^/\"']*", text)) <= {"http://localhost:5100"}  # the reader's own playground
+        assert not re.search(r"@import|url\((?!#)", text)
+    page = folder / out if out.endswith("html") else folder / out / "dropout.html"
+    reader = Reader(page)
     assert f"a claim {NASTY}" in "".join(reader.words)
+    assert all((script.get("src") or "book.js") == "book.js" for script in reader.all("script"))
 
 
 def test_a_claim_that_failed_is_marked_and_named(folder, capsys):
     make(folder / "lessons", "dropout", held=False)
-    assert build(folder) == 1
+    assert build(folder, "book") == 1
     assert "claim of dropout did not hold" in capsys.readouterr().err
-    reader = read(folder)
+    reader = Reader(folder / "book" / "dropout.html")
     assert [item.get("class") for item in reader.all("li")].count("not-held") == 1
-    assert [tally.get("class") for tally in reader.all("small")] == ["held", "not-held"]  # capacity, dropout
+    assert "1 of 2 claims held" in "".join(Reader(folder / "book" / "index.html").words)
 
 
 def test_lessons_are_run_where_they_are_not_reused(folder, monkeypatch):
     ran = []
-    lesson = Lesson("capacity", Text("t", "t"), Text("q", "q"), lambda options: ran.append(options) or outcome(options))
+    real = importlib.import_module("experiments.lessons.capacity").LESSON
+    lesson = real._replace(study=lambda options: ran.append(options) or outcome("capacity"))
     monkeypatch.setattr(report.importlib, "import_module", lambda name: type("Module", (), {"LESSON": lesson}))
     shutil.rmtree(folder / "lessons" / "capacity")
-    assert build(folder, "--quick") == 0
+    arguments = ["--folder", str(folder / "lessons"), "--lessons", "capacity", "--quick", "--reuse"]
+    assert report.main(arguments) == 0
     assert [(options.quick, options.out) for options in ran] == [(True, folder / "lessons" / "capacity")]
+    assert (folder / "lessons" / "book" / "capacity.html").exists()
 
 
 def test_wrong_names_and_damaged_folders_are_one_line(folder, capsys):
     assert report.main(["--lessons", "nonsense"]) == 2
     assert "choose from data_scale, dataset" in capsys.readouterr().err
+    assert report.main(["--single", "--out", "book"]) == 2
+    assert "name a file that ends in .html" in capsys.readouterr().err
     (folder / "page.html").write_text("the old page")
     (folder / "lessons" / "dropout" / "summary.json").write_text("{}")
-    assert build(folder) == 2
+    assert build(folder, "page.html") == 2
     error = capsys.readouterr().err
     assert error.startswith("error: ")
     assert error.count("\n") == 1
@@ -145,59 +214,127 @@ def test_wrong_names_and_damaged_folders_are_one_line(folder, capsys):
 
 
 def test_the_names_are_each_a_lesson_once():
-    assert len(set(lessons.NAMES)) == len(lessons.NAMES) == 16
+    assert len(set(lessons.NAMES)) == len(lessons.NAMES) == 17
     for name in lessons.NAMES:
         assert report.importlib.import_module(f"experiments.lessons.{name}").LESSON.name == name
 
 
 # ---------------------------------------------------------------- in a browser
 
-PROBE = """
-<script>
-const box = document.querySelector('.frames'), slider = box.querySelector('input');
-const shown = () => [...box.querySelectorAll('img')].map(i => i.hidden ? 0 : 1).join('');
-const seen = {before: shown(), scroll: document.documentElement.scrollWidth, width: innerWidth};
-seen.table = document.querySelector('.wide').scrollWidth > document.querySelector('.wide').clientWidth;
-slider.value = 2; slider.dispatchEvent(new Event('input'));
-seen.moved = shown(); seen.where = box.querySelector('output').textContent;
-box.querySelector('button').click(); seen.playing = box.querySelector('button').textContent; seen.start = shown();
-setTimeout(() => {
-  seen.played = shown();
-  parent.postMessage(JSON.stringify(seen), '*');
-}, 600);
-</script>
-"""
-OUTER = """<!doctype html><body><iframe src="probe.html" width="WIDTH" height="800" style="border:0"></iframe><script>
-addEventListener('message', event => {
-  const out = document.createElement('pre'); out.id = 'seen'; out.textContent = event.data;
-  document.body.append(out);
-});
-</script>"""
-
 
 @functools.cache
-def browser() -> str | None:
+def browser_path() -> str | None:
     names = ("chromium", "chromium-browser", "google-chrome", "chrome")
     return next((path for path in map(shutil.which, names) if path), None)
 
 
-@pytest.mark.skipif(browser() is None, reason="no Chromium is installed here")
-@pytest.mark.parametrize("width", [400, 1200])
-def test_in_a_browser_nothing_scrolls_sideways_and_the_slider_and_button_work(folder, width):
-    build(folder)
-    page = (folder / "page.html").read_text(encoding="utf-8")
-    (folder / "probe.html").write_text(page.replace("</body>", PROBE + "</body>"), encoding="utf-8")
-    # a window cannot be as narrow as a phone, a frame inside of it can
-    (folder / "outer.html").write_text(OUTER.replace("WIDTH", str(width)), encoding="utf-8")
-    command = [browser(), "--headless=new", "--no-sandbox", "--disable-gpu"]
-    command += [f"--user-data-dir={folder / 'profile'}", "--window-size=1300,900", "--virtual-time-budget=4000"]
-    done = subprocess.run(
-        [*command, "--dump-dom", (folder / "outer.html").as_uri()], capture_output=True, text=True, timeout=120
-    )
-    found = re.search(r'<pre id="seen">(.*?)</pre>', done.stdout)
-    assert found, done.stderr[-2000:]
-    seen = json.loads(found[1])
-    assert seen["scroll"] <= seen["width"] == width
-    assert seen["table"]
-    assert (seen["before"], seen["moved"], seen["where"]) == ("100", "001", "3 / 3")
-    assert (seen["playing"], seen["start"], seen["played"]) == ("Pause", "100", "010")
+@pytest.fixture(scope="module")
+def open_page() -> Iterator[Any]:
+    """`open_page(path, width, query)`: a page in Chromium, whose console must stay silent."""
+    sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
+    if browser_path() is None:
+        pytest.skip("no Chromium is installed here")
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=browser_path(), args=["--no-sandbox"])
+        said: list[str] = []
+
+        def open_one(path: Path, width: int = 1280, query: str = "") -> Any:
+            page = browser.new_page(viewport={"width": width, "height": 900})
+            page.on("console", lambda message: said.append(message.text))
+            page.on("pageerror", lambda error: said.append(str(error)))
+            page.goto(path.as_uri() + query)
+            for figure in page.locator("figure.live").all():
+                figure.scroll_into_view_if_needed()
+            page.wait_for_function("[...document.querySelectorAll('figure.live')].every(f => f.dataset.ready)")
+            return page
+
+        yield open_one
+        browser.close()
+        assert said == []
+
+
+@pytest.fixture(scope="module")
+def book(ran) -> Path:
+    assert build(ran, "book") == 0
+    return ran / "book"
+
+
+def violations(page: Any) -> list[str]:
+    """What axe-core finds wrong with the page."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+    found = axe.run(page, options={"preload": False}).response["violations"]
+    return [f"{one['id']}: {one['nodes'][0]['html'][:200]}" for one in found]
+
+
+def check_page(page: Any) -> None:
+    """Nothing scrolls sideways, nothing is inaccessible, every picture has its words."""
+    assert page.evaluate("document.documentElement.scrollWidth") <= page.viewport_size["width"]
+    assert violations(page) == []
+
+
+@pytest.mark.parametrize(("name", "width", "query"), [("dropout", 400, NIGHT), ("index", 1280, DAY)])
+def test_pages_are_accessible_and_fit(book, open_page, name, width, query):
+    page = open_page(book / f"{name}.html", width, query)
+    check_page(page)
+    page.close()
+
+
+def test_the_reader_can_do_everything_with_the_keyboard(book, open_page):
+    page = open_page(book / "dropout.html")
+    slider, canvas = page.locator("input[type=range]").first, page.locator("canvas").first
+    assert canvas.get_attribute("aria-label") == "Plot; square 9.5"
+    slider.focus()
+    page.keyboard.press("ArrowRight")
+    assert canvas.get_attribute("aria-label") == "Plot; square 16.5"
+    page.locator(".live select").select_option(index=1)
+    assert page.locator(".live dd").inner_text() == "17"
+    slider.focus()
+    page.keyboard.press("End")
+    page.locator("button.play").press("Enter")
+    page.wait_for_function("document.querySelector('input[type=range]').value === '1'")
+    answer = page.locator(".answer")
+    assert not answer.is_visible()
+    page.locator("input[type=radio]").nth(0).focus()
+    page.keyboard.press("Space")
+    assert answer.is_visible()
+    assert page.locator("label.wrong").count() == 1
+    page.close()
+
+
+def test_one_language_at_a_time_and_a_search(book, open_page):
+    page = open_page(book / "index.html")
+    assert page.locator("h1").inner_text() == "Deep learning, lesson by lesson"
+    page.get_by_role("button", name="中文").click()
+    assert page.locator("h1").inner_text() == "深度学习：逐课讲解"
+    assert page.title() == "深度学习：逐课讲解"
+    assert "Lessons" not in page.locator("main").inner_text()
+    page.locator("#search").fill("掩码")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/dropout.html?lang=zh#formula")
+    assert page.locator("h1").inner_text() == "Dropout"
+    page.locator("#search").fill("no such words")
+    assert page.locator("#found").inner_text() == "没有找到"
+    page.close()
+
+
+def test_the_single_file_works_alike(ran, open_page):
+    assert build(ran, "page.html") == 0
+    page = open_page(ran / "page.html", 400)
+    assert page.evaluate("document.documentElement.scrollWidth") == 400
+    page.locator("#search").fill("hinge")
+    assert page.locator("#found a").first.get_attribute("href") == "#glossary"
+    page.close()
+
+
+@pytest.mark.slow
+def test_every_page_of_the_book(outcome, tmp_path, open_page):
+    folder = next(iter(outcome(name) for name in lessons.NAMES)).folder.parent
+    assert all(outcome(name).status == 0 for name in lessons.NAMES)
+    arguments = ["--reuse", "--folder", str(folder), "--out", str(tmp_path / "book")]
+    assert report.main(arguments) == 0
+    for name in (*lessons.NAMES, "index", "glossary"):
+        for width, query in ((400, NIGHT), (1280, DAY)):
+            page = open_page(tmp_path / "book" / f"{name}.html", width, query)
+            check_page(page)
+            page.close()
+    assert json.loads((folder / "losses" / "live.json").read_text())
