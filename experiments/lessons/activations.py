@@ -170,7 +170,7 @@ def _gradient_norms(data: Data, options: Options) -> np.ndarray:
 
     A network of depth d uses the first d hidden layers and the last one; the other layers have the gradient NaN.
     """
-    layers, seeds = 20, 3 if options.quick else 10
+    layers, seeds = 20, 1 if options.quick else 10
     random = np.random.default_rng(options.seed)
     hidden = random.normal(size=(seeds, layers, WIDTH, WIDTH)).astype(np.float32)
     last = random.normal(size=(seeds, 10, WIDTH)).astype(np.float32)
@@ -201,7 +201,7 @@ def _gradient_norms(data: Data, options: Options) -> np.ndarray:
         over_depths = jax.vmap(over_seeds, (None, None, 0, None, None))
         return jax.vmap(over_depths, (0, 0, None, None, None))(index, gain, jnp.arange(1, layers + 1), hidden, last)
 
-    return np.asarray(norms(np.arange(len(NAMES)), GAINS, hidden, last, data.inputs[:128], data.labels[:128]))
+    return np.asarray(norms(np.arange(len(NAMES)), GAINS, hidden, last, data.inputs[:64], data.labels[:64]))
 
 
 def _depth(norms: np.ndarray) -> Findings:
@@ -234,7 +234,7 @@ def _train(data: Data, options: Options) -> tuple[RateSearch, np.ndarray]:
 
     The latter for ReLU and leaky ReLU, f64[2, rates, seeds], NaN where a network has diverged.
     """
-    rates = [0.1, 1.0] if options.quick else [0.03, 0.1, 0.3, 1.0]
+    rates = [0.1, 0.3, 1.0] if options.quick else [0.03, 0.1, 0.3, 1.0]
     search = search_rates(
         make_task,
         {"activation": np.arange(len(NAMES), dtype=np.int32), "gain": GAINS},
@@ -320,6 +320,7 @@ LESSON = Lesson(
     Text("Why has the sigmoid fallen out of use in hidden layers?", "为什么现在隐藏层中很少再用 Sigmoid？"),
     study,
     TEACHING,
+    short=Text("Activation functions", "激活函数"),
 )
 
 if __name__ == "__main__":

@@ -31,7 +31,8 @@ def train(params: Params, batches: Iterable[tuple[Array, Array]], rate: float) -
     def iteration(params: Params, state: Any, x: Array, y: Array) -> tuple[Params, Any, Array]:
         value, gradient = jax.value_and_grad(loss)(params, x, y)
         updates, state = optimizer.update(gradient, state, params)
-        return optax.apply_updates(params, updates), state, value
+        params = jax.tree.map(lambda p, u: p + u, params, updates)
+        return params, state, value
 
     history = []
     for x, y in batches:

@@ -25,7 +25,7 @@ import optax
 from experiments.lessons import lesson
 from experiments.lessons.data import load_images, load_named
 from experiments.lessons.lesson import Claim, Findings, Lesson, Options, ResultTable, Text
-from experiments.lessons.live import Control, Live, Numbers, Plot, Series
+from experiments.lessons.live import Control, Live, Numbers, Plot
 from experiments.lessons.teaching.dataset import TEACHING
 from jaxnn import losses, models, training
 from jaxnn.data import Dataset, preprocess
@@ -111,7 +111,8 @@ def study(options: DatasetOptions) -> Findings:
         ),
     ]
     scale, scale_table = _scale()
-    claims += [scale, _text(options.seed)]
+    text, seconds = lesson.timed(_text, options.seed)
+    claims += [scale, text]
     rows = [
         (split, len(splits[split].labels), c, f"{mean[split][c]:.3f}", f"{std[split][c]:.3f}")
         for split in splits
@@ -148,7 +149,7 @@ def study(options: DatasetOptions) -> Findings:
             f"{dataset.name}: how often each pixel value occurs; vertical lines: means",
         ),
     }
-    return Findings(claims, figures, [table, scale_table], [_live(dataset)], models=1)
+    return Findings(claims, figures, [table, scale_table], [_live(dataset)], models=1, training_seconds=seconds)
 
 
 def _live(dataset: Dataset) -> Live:
@@ -158,13 +159,12 @@ def _live(dataset: Dataset) -> Live:
     of_class = np.stack([images[labels == c][: len(counts)].mean(-1) for c in classes])
     means = np.cumsum(of_class, 1) / counts[:, None, None]
     levels = (means / max(1.0, float(images.max())) * 255).astype(np.uint8)[:, :, ::-1]
-    size, corner = float(levels.shape[-1]), Numbers(np.zeros(1))
+    size = float(levels.shape[-1])
     names = list(dataset.classes[: len(classes)])
 
     def show(title: Text, pictures: np.ndarray) -> Plot:
         picture = Numbers(pictures, (0, 1))
-        series = [Series("", corner, corner, "points")]
-        return Plot(title, "", "", (0, size), (0, size), series, picture=picture, colors="gray", square=True)
+        return Plot(title, "", "", (0, size), (0, size), picture=picture, colors="gray", square=True, axes=False)
 
     single = (of_class / max(1.0, float(images.max())) * 255).astype(np.uint8)[:, :, ::-1]
     return Live(

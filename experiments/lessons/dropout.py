@@ -49,7 +49,7 @@ def task(h: dict[str, Any]) -> training.Task:
 
 def study(options: Options) -> Findings:
     """The sweep over rates, then the sub-networks of one of its models."""
-    epochs, seeds = (40, 5) if options.quick else (80, 15)
+    epochs, seeds = (40, 3) if options.quick else (80, 15)
     digits = load("digits", validation_share=0)
     chosen = np.random.default_rng(options.seed).permutation(len(digits.train.labels))[:EXAMPLES]
     train = (digits.train.inputs[chosen], digits.train.labels[chosen])
@@ -198,6 +198,7 @@ def _live_net(seed: int) -> Live:
                     Series("", Numbers(x_nodes), Numbers(np.where(on, y_nodes, np.nan), both), "points"),
                     Series("", Numbers(x_nodes), Numbers(np.where(on, np.nan, y_nodes), both), "cross", 1),
                 ],
+                axes=False,
             )
         ],
         [Readout(Text("hidden neurons crossed out", "被划去的隐藏神经元"), [Numbers(100 * used, both)], " %")],

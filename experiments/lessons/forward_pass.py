@@ -23,7 +23,7 @@ from jax import Array
 from experiments.lessons import lesson
 from experiments.lessons.data import load_images
 from experiments.lessons.lesson import Claim, Findings, Lesson, Options, ResultTable, Text
-from experiments.lessons.live import Bars, Control, Live, Numbers, Plot, Readout, Series
+from experiments.lessons.live import Bars, Control, Live, Numbers, Plot, Readout
 from experiments.lessons.teaching.forward_pass import TEACHING
 from jaxnn import initializers, losses, models, training
 from jaxnn.data import Dataset, load, preprocess
@@ -102,7 +102,6 @@ def _live(options: Options) -> Live:
     (scores, p, loss, penalty), seconds = lesson.timed(look, *arguments)
     names = [str(c) for c in range(10)]
     pictures = np.asarray(images, np.float64)[..., 0][:, ::-1] / 16 * 255
-    corner = Numbers(np.zeros(1))
     return Live(
         Text(
             "A digit on its way through the network, after each epoch of training. Before training all ten classes "
@@ -120,10 +119,10 @@ def _live(options: Options) -> Live:
                 "",
                 (0, 8),
                 (0, 8),
-                [Series("", corner, corner, "points")],
                 picture=Numbers(pictures.astype(np.uint8), (1,)),
                 colors="gray",
                 square=True,
+                axes=False,
             ),
             Bars(Text("Scores", "得分"), names, [Numbers(scores, (0, 1))], (-8, 14)),
             Bars(Text("Probabilities", "概率"), names, [Numbers(p, (0, 1))], (0, 1)),

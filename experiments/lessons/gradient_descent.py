@@ -102,7 +102,7 @@ def _live_curve(
                 [float(f"{rate:.3g}") for rate in rates],
                 0 if function is parabola else 8,
             ),
-            Control(Text("steps done", "已走步数"), list(range(steps + 1)), 2),
+            Control(Text("steps done", "已走步数"), list(range(steps + 1)), 2 if function is parabola else 8),
         ],
         [
             Plot(

@@ -12,14 +12,14 @@ from numpy.typing import ArrayLike
 
 from experiments.lessons.teaching import Text
 
-EXACT = 4096
+EXACT = 2**15
 """Arrays up to this size are stored in float32, larger ones in 16 bits over their range."""
 
 
 class Control(NamedTuple):
     """A slider, or a choice."""
 
-    label: Text
+    label: Text | str
     values: Sequence[Any]
     """What each position stands for: numbers, or words (`Text` or str)."""
     start: int = 0
@@ -63,6 +63,8 @@ class Plot(NamedTuple):
     """uint8[..., rows, columns], first row at the bottom: classes, or levels from 0 to 255."""
     colors: Literal["classes", "levels", "gray"] = "classes"
     square: bool = False
+    axes: bool = True
+    """Whether numbers stand along the axes."""
 
 
 class Bars(NamedTuple):
@@ -78,7 +80,7 @@ class Bars(NamedTuple):
 class Readout(NamedTuple):
     """The sum of some arrays [...], as a number below the figure."""
 
-    label: Text
+    label: Text | str
     values: Sequence[Numbers]
     unit: str = ""
 
@@ -106,7 +108,7 @@ def encode(live: Live) -> dict[str, Any]:
             if array.shape[: len(expected)] != expected:
                 raise ValueError(f"an array {list(array.shape)} does not fit controls of {list(expected)} positions")
             return _pack(array) | {"over": list(value.over)}
-        if isinstance(value, tuple) and hasattr(value, "_asdict"):
+        if isinstance(value, Text | Live | Control | Series | Plot | Bars | Readout):
             fields = {name: plain(field) for name, field in value._asdict().items()}
             return fields | ({"bars": True} if isinstance(value, Bars) else {})
         if isinstance(value, str | bool | type(None)):

@@ -11,6 +11,7 @@ where the textbook formula gives nan. 7 s on 2 CPU cores with --quick.
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -64,7 +65,7 @@ def _live_losses() -> Live:
     def look(s: Array) -> tuple[Array, Array]:
         return jax.nn.softmax(s), losses.softmax(s, jnp.zeros(s.shape[:-1], jnp.int32))
 
-    def lacks(cat: Array, other: Array, margin: Array) -> Array:
+    def lacks(cat: Array, other: Array, margin: Any) -> Array:
         return losses.svm(jnp.stack([cat, other]), jnp.int32(0), margin=margin)
 
     over_all = lacks

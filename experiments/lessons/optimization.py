@@ -324,7 +324,12 @@ def _curvature(data: Data, options: Options) -> Findings:
     first, second = (direction(jax.random.fold_in(key, i), solution) for i in (3, 4))
     places = np.linspace(-1, 1, 15 if options.quick else 51)
     plane = np.asarray(inspect.loss_plane(loss, solution, first, second, places, places))
-    surface = plots.loss_surface(places, places, plane, "The loss on a random plane through a solution")
+    surface = plots.loss_surface(
+        places,
+        places,
+        plane,
+        "A solution lies in a bowl: the loss on a random plane through it rises in every direction",
+    )
     bounded = plots.against_rate(
         "Full-batch descent from near a solution diverges when the learning rate is above 2/L",
         rates,

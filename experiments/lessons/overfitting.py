@@ -233,8 +233,8 @@ def leaf(seed: int) -> Claim:
             return jax.tree.map(lambda p, g: p - 0.5 * g, params, jax.grad(objective)(params))
 
         params = jax.lax.fori_loop(0, 400, step, model.init(jax.random.key(seed)))
-        right = [(model.apply(params, use * x).argmax(-1) == y).mean() for x, y in (train, test)]
-        return params[0]["w"][1] - params[0]["w"][0], *right
+        of_train, of_test = ((model.apply(params, use * x).argmax(-1) == y).mean() for x, y in (train, test))
+        return params[0]["w"][1] - params[0]["w"][0], of_train, of_test
 
     every, of_train, of_test = learn(jnp.ones((1, 2)))
     _, _, without = learn(jnp.array([[1.0, 0.0]]))

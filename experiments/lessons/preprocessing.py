@@ -122,7 +122,7 @@ def _live(options: Options) -> Live:
         ),
         [
             Control(Text("form of the data", "数据的形式"), names, 0, choice=True),
-            Control(Text("learning rate", "学习率"), [float(f"{rate:.2g}") for rate in rates], 20),
+            Control(Text("learning rate", "学习率"), [float(f"{rate:.2g}") for rate in rates], 10),
         ],
         [
             Plot(

@@ -42,7 +42,7 @@ def task(h: dict[str, Any]) -> training.Task:
 def study(options: Options) -> Findings:
     """The two weight vectors, then the sweep over l2."""
     claim, rows, picture = two_vectors()
-    epochs, seeds = (150, 4) if options.quick else (400, 10)
+    epochs, seeds = (150, 3) if options.quick else (400, 10)
     train, test = few_points(100, 1250, options)
     run, seconds = lesson.timed(
         training.sweep,

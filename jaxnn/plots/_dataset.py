@@ -72,7 +72,7 @@ def clouds(forms: Mapping[str, ArrayLike]) -> Figure:
     for name, values in points.items():
         if values.ndim != 2 or values.shape[1] != 2 or len(values) < 2:
             raise ValueError(f"{name} has shape {values.shape}, expected points [N, 2] with N >= 2")
-    reach = 1.05 * max(float(np.abs(values).max()) for values in points.values())
+    reach = 1.15 * max(float(np.percentile(np.abs(values), 99)) for values in points.values())
     order = np.argsort(np.argsort(next(iter(points.values()))[:, 0]))
     figure = new_figure("The same points in each form: mean (orange) and two standard deviations (red)", 3.0)
     row = row_of_axes(figure, len(points), sharex=True, sharey=True)

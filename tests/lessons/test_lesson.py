@@ -97,7 +97,7 @@ def test_a_number_that_is_not_finite_is_stored_as_a_word(tmp_path):
 
 def test_a_live_figure_is_stored_small_and_reads_back():
     random = np.random.default_rng(0)
-    large = np.exp(random.normal(size=(3, 2000)) * 4)
+    large = np.exp(random.normal(size=(3, 20_000)) * 4)
     large[1, 5] = np.nan
     panels = [
         Bars("", ["x"], [Numbers(large, (0,)), Numbers(np.arange(3, dtype=np.uint8), (0,)), Numbers([0.5])], (0, 1))

@@ -170,7 +170,7 @@ class Canvas {
     element.style.height = height + "px";
     element.width = width * ratio;
     element.height = height * ratio;
-    this.context = element.getContext("2d", {willReadFrequently: true});
+    this.context = element.getContext("2d");
     this.context.scale(ratio, ratio);
     this.context.font = "12px system-ui, sans-serif";
     this.box = {left: 46, right: width - 10, top: 26, bottom: height - 40};
@@ -184,16 +184,19 @@ class Canvas {
       const f = isLog ? Math.log : value => value, a = f(range[0]), b = f(range[1]);
       return value => low + (f(value) - a) / (b - a) * (high - low);
     };
-    this.y = scale(panel.y_range, log[1], box.bottom, box.top);
-    if (panel.x_range) this.x = scale(panel.x_range, log[0], box.left, box.right);
     context.fillStyle = this.ink;
     context.font = "bold 12px system-ui, sans-serif";
     context.textAlign = "left";
     context.fillText(text(panel.title), 4, 14, this.width - 8);
     context.font = "12px system-ui, sans-serif";
+    this.legend(panel);
+    this.y = scale(panel.y_range, log[1], box.bottom, box.top);
+    if (panel.x_range) this.x = scale(panel.x_range, log[0], box.left, box.right);
+    context.fillStyle = this.ink;
     if (panel.picture) this.picture(panel);
     context.strokeStyle = this.faint;
     context.lineWidth = 1;
+    if (panel.axes === false) { this.below(panel); return; }
     context.textAlign = "right";
     const clear = panel.picture ? "rgba(0,0,0,0)" : this.faint;
     const words = value => (log[1] && (value < 0.01 || value > 9999) ? value.toExponential(0).replace("e+", "e") : number(value));
@@ -208,9 +211,15 @@ class Canvas {
       this.stroke([[this.x(value), box.top], [this.x(value), box.bottom]]);
       context.fillText(number(value), this.x(value), box.bottom + 15);
     }
-    if (panel.x) context.fillText(text(panel.x), (box.left + box.right) / 2, this.height - 8, box.right - box.left);
+    this.below(panel);
     context.textAlign = "right";
     if (panel.y) context.fillText(text(panel.y), this.width - 4, 14, this.width * 0.42);
+  }
+
+  below(panel) {
+    const {context, box} = this;
+    context.textAlign = "center";
+    if (panel.x) context.fillText(text(panel.x), (box.left + box.right) / 2, this.height - 8, box.right - box.left);
   }
 
   stroke(points) {
@@ -253,7 +262,6 @@ class Canvas {
     context.clip();
     for (const series of panel.series) this.series(series);
     context.restore();
-    this.legend(panel.series.filter(series => text(series.name)));
   }
 
   series(series) {
@@ -304,41 +312,26 @@ class Canvas {
     context.fill();
   }
 
-  legend(series) {
-    const {context, box} = this;
+  // the names of the series, in rows below the title; the plot begins below them
+  legend(panel) {
+    const {context, box} = this, series = (panel.series || []).filter(one => text(one.name));
     if (series.length < 2 && !series.some(one => one.kind !== "line")) return;
-    const names = series.map(one => text(one.name)), widest = Math.max(...names.map(name => context.measureText(name).width));
-    const left = box.right - widest - 30, height = 17 * series.length + 6;
-    const high = this.clear(left, height) ? box.top + 2 : box.bottom - height - 2;
-    context.fillStyle = this.paper;
-    context.globalAlpha = 0.82;
-    context.fillRect(left - 6, high, widest + 34, height);
-    context.globalAlpha = 1;
-    context.textAlign = "left";
-    series.forEach((one, i) => {
-      const y = high + 14 + 17 * i;
+    let x = box.left, y = 32;
+    for (const one of series) {
+      const name = text(one.name), wide = context.measureText(name).width + 38;
+      if (x + wide > this.width && x > box.left) { x = box.left; y += 16; }
       context.fillStyle = context.strokeStyle = this.colors[one.color % 8];
       context.lineWidth = 2.5;
       context.setLineDash(one.kind === "dashed" ? [5, 3] : []);
-      if (one.kind === "points") { context.beginPath(); context.arc(left + 8, y - 4, 4, 0, 7); context.fill(); }
-      else if (one.kind === "cross") { this.stroke([[left + 3, y - 9], [left + 13, y + 1]]); this.stroke([[left + 3, y + 1], [left + 13, y - 9]]); }
-      else this.stroke([[left, y - 4], [left + 16, y - 4]]);
+      if (one.kind === "points") { context.beginPath(); context.arc(x + 8, y - 4, 4, 0, 7); context.fill(); }
+      else if (one.kind === "arrow") this.arrow([x, y - 4], [x + 17, y - 4]);
+      else this.stroke([[x, y - 4], [x + 17, y - 4]]);
       context.setLineDash([]);
       context.fillStyle = this.ink;
-      context.fillText(names[i], left + 22, y);
-    });
-  }
-
-  // whether the top right corner holds less than the bottom right one
-  clear(left, height) {
-    const {context, box} = this, ratio = devicePixelRatio || 1;
-    const ink = top => {
-      const data = context.getImageData(left * ratio, top * ratio, (box.right - left) * ratio, height * ratio).data;
-      let count = 0;
-      for (let i = 4; i < data.length; i += 4) if (data[i] !== data[i - 4] || data[i + 1] !== data[i - 3]) count += 1;
-      return count;
-    };
-    return ink(box.top) <= ink(box.bottom - height);
+      context.fillText(name, x + 22, y);
+      x += wide;
+    }
+    box.top = y + 12;
   }
 
   bars(panel) {
@@ -353,7 +346,7 @@ class Canvas {
       context.fillRect(center - step * 0.32, Math.min(zero, end), step * 0.64, Math.max(1, Math.abs(end - zero)));
       context.fillStyle = this.ink;
       const above = value >= 0 ? Math.max(box.top + 11, Math.min(zero, end) - 4) : Math.min(box.bottom - 3, end + 13);
-      if (step > 26) context.fillText(number(value), center, above, step);
+      if (step > 38) context.fillText(number(value), center, above, step);
       context.fillText(text(name), center, box.bottom + 15, step - 2);
     });
     context.strokeStyle = this.ink;

@@ -18,6 +18,8 @@ def course_map(lessons: Sequence[Lesson], link: Callable[[str], str]) -> str:
     depth: dict[str, int] = {}
     for name in names:  # in the order of the course; a lesson may build on a later one
         _depth(name, before, depth)
+    for name, earlier in before.items():  # without what follows from the others
+        before[name] = [one for one in earlier if not any(one in _all_before(other, before) for other in earlier)]
     rows: dict[int, list[str]] = {}
     for name in names:
         rows.setdefault(depth[name], []).append(name)
@@ -61,6 +63,10 @@ def _depth(name: str, before: dict[str, list[str]], depth: dict[str, int]) -> in
     if name not in depth:
         depth[name] = 1 + max((_depth(other, before, depth) for other in before[name]), default=-1)
     return depth[name]
+
+
+def _all_before(name: str, before: dict[str, list[str]]) -> set[str]:
+    return {one for other in before[name] for one in (other, *_all_before(other, before))}
 
 
 def _svg_text(text: Text, x: float, y: float, width: float) -> str:

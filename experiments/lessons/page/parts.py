@@ -210,6 +210,8 @@ def live_figure(live: Mapping[str, Any]) -> str:
         )
         caption += both(both_counts)
     sliders = [i for i, control in enumerate(live["controls"]) if not control["choice"]]
+    series = [one for panel in live["panels"] for one in panel.get("series", ())]
+    sliders = [one["upto"] for one in series if one["upto"] is not None] + sliders
     play = ""
     if sliders:
         words = both(Text("Play", "播放"))

@@ -187,7 +187,7 @@ TEACHING = Teaching(
         "difference of the gradients": "两份梯度之差",
         "angle between the updates (degrees)": "两种更新之间的夹角（度）",
         "length of SGD's update": "SGD 更新量的长度",
-        "length of Adam's update": "Adam 更新量的长度",
+        "length of RMSprop's update": "RMSprop 更新量的长度",
         "change of the weights by back-propagation alone": "仅做反向传播时权重的变化",
         "Relative errors of the gradient of a two-layer network": "两层网络梯度的相对误差",
         "weights": "权重",
@@ -198,7 +198,7 @@ TEACHING = Teaching(
         "kinks": "折点",
         "product": "f = (x + y) z 的计算图",
         "neuron": "sigmoid 神经元",
-        "network": "两层网络的计算图",
+        "network": "一个隐藏神经元及其损失的计算图",
         "step": "差分步长",
     },
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from experiments.lessons.teaching import Exercise, Formula, Mistake, Question, Teaching, Text
-from jaxnn import models
+from jaxnn import inspect
 
 
 def bump(x, left, right, height):
@@ -60,7 +60,7 @@ TEACHING = Teaching(
             ),
         ),
     ),
-    code=(models.mlp,),
+    code=(inspect.trajectory,),
     question=Question(
         Text(
             "How many hidden neurons does a network need at least to cut the disc out of the ring around it?",

@@ -62,7 +62,7 @@ TEACHING = Teaching(
             ),
         ),
     ),
-    code=(preprocess.fit_pca,),
+    code=(preprocess.pca,),
     question=Question(
         Text(
             "Only 100 labeled pictures are there. Which classifier is best on new ones?",

@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 
 from experiments.lessons.teaching import Exercise, Formula, Mistake, Question, Teaching, Text
-from jaxnn import models
+from jaxnn import inspect, layers
 
 
 def parameters(sizes):
@@ -57,7 +57,7 @@ TEACHING = Teaching(
             (("W_2 W_1", Text("one matrix: nothing is gained", "仍是一个矩阵，没有任何收获"), "[C, D]"),),
         ),
     ),
-    code=(models.mlp,),
+    code=(inspect.layer_outputs, layers.linear),
     question=Question(
         Text(
             "A network 3072-512-10 for CIFAR-10 is fully connected. How many parameters does it have?",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from experiments.lessons.teaching import Exercise, Formula, Mistake, Question, Teaching, Text
-from jaxnn import training
+from jaxnn import inspect
 
 
 def batch_gradient(gradients, rows):
@@ -75,7 +75,7 @@ TEACHING = Teaching(
             ),
         ),
     ),
-    code=(training.make_train_step,),
+    code=(inspect.top_eigenvalues, inspect.largest_rate),
     question=Question(
         Text(
             "Plain descent (SGD) works best with some learning rate. Where is the best rate of Adam on the same "
