@@ -132,14 +132,16 @@ def by_hand_or_learned(dataset: Dataset, plan: Plan, options: Options) -> Findin
         text = Text(
             "On digits of 8 x 8 pixels, features designed by hand (histograms of gradients) hardly help a linear "
             "classifier; the hidden layer finds features in the raw pixels that beat both",
-            "在 8 x 8 像素的数字图像上，人工设计的特征（梯度方向直方图）对线性分类器帮助不大；隐藏层从原始像素中找到的特征优于两者",
+            "在 8 x 8 像素的数字图像上，人工设计的特征（梯度方向直方图）对线性分类器帮助不大；"
+            "隐藏层从原始像素中找到的特征优于两者",
         )
         held = learned > max(raw, made)
     else:
         text = Text(
             "Features are the point: designed by hand (histograms of gradients and colors), they lift a linear "
             "classifier; a hidden layer that finds its own in the raw pixels lifts it as well",
-            "关键在于特征：人工设计的特征（梯度方向和颜色直方图）能提高线性分类器的准确率；隐藏层从原始像素中自己找到的特征同样能做到",
+            "关键在于特征：人工设计的特征（梯度方向和颜色直方图）能提高线性分类器的准确率；"
+            "隐藏层从原始像素中自己找到的特征同样能做到",
         )
         held = min(made, learned) > raw
     claim = Claim(
