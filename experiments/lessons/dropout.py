@@ -49,7 +49,7 @@ def task(h: dict[str, Any]) -> training.Task:
 
 def study(options: Options) -> Findings:
     """The sweep over rates, then the sub-networks of one of its models."""
-    epochs, seeds = (40, 3) if options.quick else (80, 15)
+    epochs, seeds = (40, 2) if options.quick else (80, 15)
     digits = load("digits", validation_share=0)
     chosen = np.random.default_rng(options.seed).permutation(len(digits.train.labels))[:EXAMPLES]
     train = (digits.train.inputs[chosen], digits.train.labels[chosen])
