@@ -153,7 +153,8 @@ def test_every_random_stream_follows_the_key():
 
     class NoisyNnx(nnx.Module):
         def __init__(self, rngs):
-            self.dense, self.noise, self.more = nnx.Linear(4, CLASSES, rngs=rngs), rngs.noise.fork(), rngs.more.fork()
+            own = nnx.Rngs(noise=rngs(), more=rngs())
+            self.dense, self.noise, self.more = nnx.Linear(4, CLASSES, rngs=rngs), own.noise.fork(), own.more.fork()
             self.deterministic = False
 
         def __call__(self, x):
