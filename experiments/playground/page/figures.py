@@ -9,9 +9,11 @@ import contourpy
 import numpy as np
 from bokeh.models import (
     ColumnDataSource,
+    FixedTicker,
     LinearColorMapper,
     NumeralTickFormatter,
     PointDrawTool,
+    PrintfTickFormatter,
     Range1d,
 )
 from bokeh.plotting import figure
@@ -196,9 +198,10 @@ class Curves:
         self.loss = new_figure("loss", y_axis_type="log", min_height=150, toolbar_location=None)
         self.right = new_figure("accuracy", y_range=Range1d(start=0, end=1.03), min_height=150, toolbar_location=None)
         for made in (self.loss, self.right):
-            made.xaxis.ticker.desired_num_ticks = made.yaxis.ticker.desired_num_ticks = 3
+            made.xaxis.ticker.desired_num_ticks = 3
             made.yaxis.minor_tick_line_color = made.xaxis.minor_tick_line_color = None
             made.xaxis.formatter = NumeralTickFormatter(format="0a")
+        self.loss.yaxis.ticker, self.loss.yaxis.formatter = FixedTicker(), PrintfTickFormatter(format="%.2g")
         for made, ours, others in ((self.loss, "loss", "test_loss"), (self.right, "right", "test_right")):
             made.line("step", ours, source=self.source, color=RING, line_width=2)
             made.line("step", others, source=self.source, color=RING, line_width=2, line_dash="dashed")
@@ -219,6 +222,9 @@ class Curves:
         for made in (self.loss, self.right):
             if made.xaxis.visible != (len(table) > 1):  # axes of nothing have no ticks
                 made.axis.visible = len(table) > 1
+        drawn = table[:, 1:3][np.isfinite(table[:, 1:3])]
+        if len(drawn):
+            self.loss.yaxis.ticker.ticks = np.geomspace(drawn.min(), drawn.max(), 4).tolist()
         norms = np.clip(np.nan_to_num(frame.snapshot.gradients), 1e-12, 1e12)
         self.bars.data = {"layer": np.arange(1, len(norms) + 1), "top": norms}
 
