@@ -58,9 +58,20 @@ def epoch_key(key: Array, epoch: ArrayLike) -> Array:
 
 def epoch_rows(key: Array, epoch: ArrayLike, n: int, batch_size: int) -> Array:
     """The examples of each step of an epoch, i32[steps, batch_size]; those left over are not used."""
-    order = permutation(epoch_key(key, epoch), n)
+    return shuffled_rows(epoch_key(key, epoch), n, batch_size)
+
+
+def shuffled_rows(epoch_key: Array, n: int, batch_size: int) -> Array:
+    """As `epoch_rows`, from the key of the epoch."""
+    order = permutation(epoch_key, n)
     steps = n // batch_size
     return order[: steps * batch_size].reshape(steps, batch_size)
+
+
+def fold_in_rows(keys: Array, data: Array) -> Array:
+    """`keys[L]` folded with each row of `data[n, L]` in turn: one hash in the program, whatever their number."""
+    fold_in = jax.vmap(jax.random.fold_in)
+    return jax.lax.scan(lambda keys, row: (fold_in(keys, row), None), keys, data)[0]
 
 
 def feistel_keys(key: Array, n: int) -> Array:

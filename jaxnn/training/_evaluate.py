@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
@@ -12,8 +12,9 @@ import numpy as np
 from jax import Array
 
 from jaxnn import sharding
-from jaxnn.training._step import predict_scores, score_batch
-from jaxnn.training._task import Batch, Evaluation, Hparams, MakeTask, PaddedBatch, Statistics
+from jaxnn.metrics import correct
+from jaxnn.training._step import eval_params, predict_scores, score_batch
+from jaxnn.training._task import Batch, Data, Evaluation, Hparams, MakeTask, PaddedBatch, State, Statistics, Task
 
 
 def evaluate(
@@ -79,3 +80,36 @@ def _evaluate(
     predictions = jnp.argmax(scores, -1).astype(jnp.int32)
     right = predictions == labels.astype(jnp.int32)
     return sharding.replicate_inside((task.loss(scores, labels), predictions, jax.nn.softmax(scores).max(-1), right))
+
+
+class Splits(NamedTuple):
+    """Several splits as one, so that one piece of a program evaluates them all."""
+
+    inputs: Array
+    labels: Array
+    sizes: tuple[tuple[str, int], ...]
+    """The name and the number of examples of each, in their order."""
+
+
+def join_splits(data: Data) -> Splits | None:
+    """The splits of `Data.evaluate` one after the other; None if there are none."""
+    if not data.evaluate:
+        return None
+    inputs, labels = zip(*data.evaluate.values(), strict=True)
+    sizes = tuple((name, len(of_split)) for name, (_, of_split) in data.evaluate.items())
+    whole = jnp.concatenate([jnp.asarray(part).astype(jnp.int32) for part in labels])
+    return Splits(jnp.concatenate([jnp.asarray(part) for part in inputs]), whole, sizes)
+
+
+def evaluate_splits(task: Task, state: State, statistics: Statistics, splits: Splits | None) -> dict[str, Array]:
+    """The metrics of each split, `NAME_loss` and `NAME_accuracy`, f32[]."""
+    if splits is None:
+        return {}
+    scores = predict_scores(task, eval_params(state), splits.inputs, statistics, model_state=state.model_state)
+    losses = task.loss(scores, splits.labels)
+    of_examples = jnp.stack([losses, correct(scores, splits.labels).astype(losses.dtype)], axis=1)
+    metrics, first = {}, 0
+    for name, size in splits.sizes:
+        metrics[f"{name}_loss"], metrics[f"{name}_accuracy"] = of_examples[first : first + size].mean(0)
+        first += size
+    return metrics

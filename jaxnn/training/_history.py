@@ -51,24 +51,26 @@ def should_continue(run: Run, patience: int | None) -> Array:
 
 
 def step_metrics(metrics: Metrics) -> Array:
-    """The metrics that are averaged over an epoch, f32[3 or 4]; the norms cost a pass over all parameters."""
-    values = [metrics.loss, metrics.penalty, metrics.accuracy]
-    return jnp.stack(values if metrics.skipped is None else [*values, metrics.skipped.astype(jnp.float32)])
+    """The metrics of a step that it has, f32[M], in their order."""
+    return jnp.stack([jnp.asarray(value, jnp.float32) for value in metrics if value is not None])
 
 
-def epoch_metrics(per_step: Array, last: Metrics) -> tuple[dict[str, Array], Array]:
+def epoch_metrics(of_steps: Array, absent: set[str]) -> tuple[dict[str, Array], Array]:
     """Per-epoch metrics f32[] from `step_metrics` of each step, and the first bad step, from 0 in the epoch, or -1."""
-    finite = jnp.isfinite(per_step[:, 0] + per_step[:, 1])
-    taken = None
-    if last.skipped is not None:
-        taken = per_step[:, 3:] == 0
+    names = [name for name in Metrics._fields if name not in absent]
+    at = {name: names.index(name) for name in names}
+    finite, taken = jnp.isfinite(of_steps[:, at["loss"]] + of_steps[:, at["penalty"]]), None
+    if "skipped" in at:
+        taken = of_steps[:, at["skipped"], None] == 0
         finite |= ~taken[:, 0]
-    finite = finite.at[-1].set(finite[-1] & jnp.isfinite(last.update_norm))
-    loss, penalty, accuracy = per_step[:, :3].mean(0, where=taken)
-    skipped = None if taken is None else per_step[:, 3].sum()
-    metrics = last._replace(loss=loss, penalty=penalty, accuracy=accuracy, skipped=skipped)._asdict()
-    known = {name: value for name, value in metrics.items() if value is not None}
-    return known, jnp.where(finite.all(), -1, jnp.argmin(finite).astype(jnp.int32))
+    finite = finite.at[-1].set(finite[-1] & jnp.isfinite(of_steps[-1, at["update_norm"]]))
+    metrics = dict(zip(names, of_steps[-1], strict=True))
+    averaged = ("loss", "penalty", "accuracy")
+    means = of_steps[:, np.array([at[name] for name in averaged])].mean(0, where=taken)
+    metrics |= dict(zip(averaged, means, strict=True))
+    if "skipped" in at:
+        metrics["skipped"] = of_steps[:, at["skipped"]].sum()
+    return metrics, jnp.where(finite.all(), -1, jnp.argmin(finite).astype(jnp.int32))
 
 
 def lower_is_better(metric: str) -> bool:

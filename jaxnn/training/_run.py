@@ -9,11 +9,11 @@ import jax.numpy as jnp
 from jax import Array
 
 from jaxnn import sharding
-from jaxnn._random import epoch_rows
-from jaxnn.metrics import accuracy
+from jaxnn._random import shuffled_rows
+from jaxnn.training._evaluate import Splits, evaluate_splits, join_splits
 from jaxnn.training._history import empty_run, epoch_metrics, record_epoch, should_continue, step_metrics
-from jaxnn.training._step import eval_params, init_state, make_train_step, predict_scores, step_keys
-from jaxnn.training._task import Data, Hparams, MakeTask, Metrics, Options, Run, State, StepKeys, Stream, Task
+from jaxnn.training._step import absent_metrics, epoch_keys, init_state, train_step
+from jaxnn.training._task import Data, Hparams, MakeTask, Options, Run, State, StepKeys, Stream, Task
 
 
 def run(
@@ -89,44 +89,39 @@ def new_run(
 
 def train_until(options: Options, hparams: Hparams, key: Array, data: Data, progress: Run, stop: Array) -> Run:
     """Train on until `stop` epochs are done, patience is exhausted, or something is not finite."""
-    task = options.make_task(hparams)
+    task, splits = options.make_task(hparams), join_splits(data)
     return jax.lax.while_loop(
         lambda progress: (progress.epoch < stop) & should_continue(progress, options.patience),
-        lambda progress: train_epoch(task, options, key, data, progress),
+        lambda progress: train_epoch(task, options, key, data, splits, progress),
         progress,
     )
 
 
-def train_epoch(task: Task, options: Options, key: Array, data: Data, progress: Run) -> Run:
+def train_epoch(task: Task, options: Options, key: Array, data: Data, splits: Splits | None, progress: Run) -> Run:
     """The run after one more epoch."""
     n = data.inputs.shape[0]
     steps = n // options.batch_size
-    rows = epoch_rows(key, progress.epoch, n, options.batch_size)
-    first_step = progress.state.step
-    update = make_train_step(task, data.statistics)
+    order_key, keys = epoch_keys(key, progress.epoch, progress.state, steps)
+    rows = shuffled_rows(order_key, n, options.batch_size)
 
-    keys = jax.vmap(step_keys, in_axes=(None, 0))(progress.state.key, first_step + jnp.arange(steps))
-
-    @jax.jit  # traced once for both of its places
-    def step(state: State, rows: Array, keys: StepKeys) -> tuple[State, Metrics]:
+    def step(state: State, rows_and_keys: tuple[Array, StepKeys], measure: Array | bool = False) -> tuple[State, Array]:
+        rows, keys = rows_and_keys
         examples = (data.inputs, data.labels, data.weights)
         batch = jax.tree.map(lambda a: a.at[rows].get(mode="promise_in_bounds"), examples)
-        return update(state, sharding.shard(batch), keys)
-
-    def light_step(state: State, rows_and_keys: tuple[Array, StepKeys]) -> tuple[State, Array]:
-        state, metrics = step(state, *rows_and_keys)
+        state, metrics = train_step(task, data.statistics, state, sharding.shard(batch), keys, measure)
         return state, step_metrics(metrics)
 
     # The norms cost a pass over all parameters: only the last step computes them.
-    state, means = jax.lax.scan(light_step, progress.state, jax.tree.map(lambda a: a[:-1], (rows, keys)))
-    state, last = step(state, *jax.tree.map(lambda a: a[-1], (rows, keys)))
-    metrics, bad = epoch_metrics(jnp.concatenate([means, step_metrics(last)[None]]), last)
-    bad_step = jnp.where(bad < 0, -1, first_step + bad)
-    params = eval_params(state)
-    for name, (inputs, labels) in (data.evaluate or {}).items():
-        scores = predict_scores(task, params, inputs, data.statistics, model_state=state.model_state)
-        labels = jnp.asarray(labels)
-        metrics |= {f"{name}_loss": task.loss(scores, labels).mean(), f"{name}_accuracy": accuracy(scores, labels)}
+    if jax.default_backend() == "cpu":
+        last = jnp.arange(steps) == steps - 1
+        state, of_steps = jax.lax.scan(lambda state, a: step(state, *a), progress.state, ((rows, keys), last))
+    else:  # where a condition would keep the device waiting
+        state, of_steps = jax.lax.scan(step, progress.state, jax.tree.map(lambda a: a[:-1], (rows, keys)))
+        state, of_last = step(state, jax.tree.map(lambda a: a[-1], (rows, keys)), True)
+        of_steps = jnp.concatenate([of_steps, of_last[None]])
+    metrics, bad = epoch_metrics(of_steps, absent_metrics(state.opt_state))
+    bad_step = jnp.where(bad < 0, -1, progress.state.step + bad)
+    metrics |= evaluate_splits(task, state, data.statistics, splits)
     return record_epoch(progress, state, metrics, bad_step, options.select)
 
 

@@ -13,6 +13,7 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from jaxnn import sharding
+from jaxnn._random import fold_in_rows
 from jaxnn.metrics import accuracy
 from jaxnn.training._task import Batch, Metrics, Params, State, Statistics, StepKeys, Task, Weighted
 
@@ -40,9 +41,20 @@ def init_state(task: Task, key: Array) -> State:
 
 
 def step_keys(key: Array, step: ArrayLike) -> StepKeys:
-    """The keys of a step from `State.key` and `State.step`; those of a whole epoch at once cost less."""
+    """The keys of a step from `State.key` and `State.step`."""
     of_step = jax.random.fold_in(key, step)
     return StepKeys(*(jax.random.fold_in(of_step, i) for i in range(3)))  # unused keys are not computed
+
+
+def epoch_keys(key: Array, epoch: Array, state: State, steps: int) -> tuple[Array, StepKeys]:
+    """The `epoch_key` of an epoch, and the `step_keys` of its steps, key[steps]."""
+    purposes = len(StepKeys._fields)
+    of_steps = jnp.tile(state.step + jnp.arange(steps), purposes)
+    purpose = jnp.repeat(jnp.arange(purposes), steps)
+    keys = jnp.concatenate([jnp.broadcast_to(state.key, (*of_steps.shape, *state.key.shape)), key[None]])
+    data = jnp.stack([jnp.append(of_steps, 1), jnp.append(purpose, epoch)])
+    folded = fold_in_rows(keys, data)
+    return folded[-1], StepKeys(*folded[:-1].reshape(purposes, steps, *state.key.shape))
 
 
 def make_train_step(task: Task, statistics: Statistics = None) -> Callable[..., tuple[State, Metrics]]:
@@ -67,58 +79,73 @@ def make_train_step(task: Task, statistics: Statistics = None) -> Callable[..., 
         >>> int(state.step), metrics.loss.shape
         (1, ())
     """
-    optimizer = optax.with_extra_args_support(task.optimizer)
 
     def update(state: State, batch: Batch | Weighted, keys: StepKeys | None = None) -> tuple[State, Metrics]:
-        inputs, labels = jnp.asarray(batch[0]), jnp.asarray(batch[1])
-        weights = batch[2] if len(batch) > 2 else None
-        keys = keys or step_keys(state.key, state.step)
-        if task.augment is not None:
-            inputs = task.augment(keys.augment, inputs)
-        mixed = None
-        if task.mixup is not None:
-            mixed = task.mixup(keys.mixup, inputs)
-            inputs = mixed.images
-        x = task.transform(statistics, inputs)
-
-        def objective(params: Params) -> tuple[Array, tuple[Array, Array, Array, Any]]:
-            scores, model_state = _apply(task, params, state.model_state, x, keys.model)
-            loss = _mean_loss(task, scores, labels, weights)
-            if mixed is not None:
-                of_partner = weights if weights is None else jnp.asarray(weights)[mixed.partner]
-                other = _mean_loss(task, scores, labels[mixed.partner], of_partner)
-                loss = mixed.weight * loss + (1.0 - mixed.weight) * other
-            penalty = jnp.asarray(task.penalty(params), loss.dtype)
-            return loss + penalty, (loss, penalty, accuracy(scores, labels), model_state)
-
-        (value, aside), gradient = jax.value_and_grad(objective, has_aux=True)(state.params)
-        loss, penalty, right, model_state = aside
-        updates, opt_state = optimizer.update(
-            gradient,
-            state.opt_state,
-            state.params,
-            value=value,
-            grad=gradient,
-            value_fn=lambda params: objective(params)[0],
-        )
-        params = optax.apply_updates(state.params, updates)
-        update_norm = optax.tree.norm(updates)
-        skipped = _skipped(opt_state, update_norm)
-        if skipped is not None:  # what the batch did to the state is left out as well
-            model_state = jax.tree.map(lambda old, new: jnp.where(skipped, old, new), state.model_state, model_state)
-        metrics = Metrics(
-            loss,
-            penalty,
-            right,
-            learning_rate=_learning_rate(opt_state),
-            gradient_norm=optax.tree.norm(gradient),
-            update_norm=update_norm,
-            parameter_norm=optax.tree.norm(params),
-            skipped=skipped,
-        )
-        return State(params, opt_state, state.step + 1, state.key, model_state), metrics
+        return train_step(task, statistics, state, batch, keys or step_keys(state.key, state.step))
 
     return update
+
+
+def train_step(
+    task: Task, statistics: Statistics, state: State, batch: Batch | Weighted, keys: StepKeys, measure: ArrayLike = True
+) -> tuple[State, Metrics]:
+    """As `make_train_step`; the norms, which cost a pass over all parameters, are NaN where `measure` is false."""
+    inputs, labels = jnp.asarray(batch[0]), jnp.asarray(batch[1])
+    weights = batch[2] if len(batch) > 2 else None
+    if task.augment is not None:
+        inputs = task.augment(keys.augment, inputs)
+    mixed = None
+    if task.mixup is not None:
+        mixed = task.mixup(keys.mixup, inputs)
+        inputs = mixed.images
+    x = task.transform(statistics, inputs)
+
+    def objective(params: Params) -> tuple[Array, tuple[Array, Array, Array, Any]]:
+        scores, model_state = _apply(task, params, state.model_state, x, keys.model)
+        loss = _mean_loss(task, scores, labels, weights)
+        if mixed is not None:
+            of_partner = weights if weights is None else jnp.asarray(weights)[mixed.partner]
+            other = _mean_loss(task, scores, labels[mixed.partner], of_partner)
+            loss = mixed.weight * loss + (1.0 - mixed.weight) * other
+        penalty = jnp.asarray(task.penalty(params), loss.dtype)
+        return loss + penalty, (loss, penalty, accuracy(scores, labels), model_state)
+
+    (value, aside), gradient = jax.value_and_grad(objective, has_aux=True)(state.params)
+    loss, penalty, right, model_state = aside
+    optimizer = optax.with_extra_args_support(task.optimizer)
+    updates, opt_state = optimizer.update(
+        gradient,
+        state.opt_state,
+        state.params,
+        value=value,
+        grad=gradient,
+        value_fn=lambda params: objective(params)[0],
+    )
+    params = optax.apply_updates(state.params, updates)
+    skipped = _skipped(opt_state, updates)
+    if skipped is not None:  # what the batch did to the state is left out as well
+        model_state = jax.tree.map(lambda old, new: jnp.where(skipped, old, new), state.model_state, model_state)
+
+    def norms() -> Array:
+        return jnp.stack([optax.tree.norm(tree).astype(value.dtype) for tree in (gradient, updates, params)])
+
+    if measure is True:
+        measured = norms()
+    elif measure is False:
+        measured = jnp.full(3, jnp.nan, value.dtype)
+    else:
+        measured = jax.lax.cond(measure, norms, lambda: jnp.full(3, jnp.nan, value.dtype))
+    metrics = Metrics(
+        loss,
+        penalty,
+        right,
+        _learning_rate(opt_state),
+        gradient_norm=measured[0],
+        update_norm=measured[1],
+        parameter_norm=measured[2],
+        skipped=skipped,
+    )
+    return State(params, opt_state, state.step + 1, state.key, model_state), metrics
 
 
 def eval_params(state: State) -> Params:
@@ -148,15 +175,15 @@ def absent_metrics(opt_state: Any) -> set[str]:
     """The metrics that steps with this optimizer lack."""
 
     def found(opt_state: Any) -> dict[str, Any]:
-        return {"learning_rate": _learning_rate(opt_state), "skipped": _skipped(opt_state, jnp.float32(0))}
+        return {"learning_rate": _learning_rate(opt_state), "skipped": _skipped(opt_state, [])}
 
     return {name for name, value in jax.eval_shape(found, opt_state).items() if value is None}
 
 
-def _skipped(opt_state: Any, update_norm: Array) -> Array | None:
+def _skipped(opt_state: Any, updates: Any) -> Array | None:
     """Whether `optax.apply_if_finite` left the update out; after too many in a row it lets one through."""
     found = [v for _, v in optax.tree.get_all_with_path(opt_state, "last_finite")]
-    return ~found[0] & (update_norm == 0) if found else None
+    return ~found[0] & (optax.tree.norm(updates) == 0) if found else None
 
 
 def predict_scores(
@@ -176,7 +203,7 @@ def predict_scores(
         inputs: [N, ...] as stored, such as uint8 images; `task.transform` is applied here.
         statistics: what `task.transform` needs.
         model_state: of a model with a state, `State.model_state`.
-        batch_size: examples at a time; the last batch may be smaller, no example is dropped.
+        batch_size: the most examples at a time.
 
     Returns:
         f32[N, C].
@@ -198,15 +225,22 @@ def predict_scores(
     def some(x: Array) -> Array:
         return score_batch(task, params, x, statistics, model_state=model_state)
 
-    batches = examples.shape[0] // batch_size
-    first, rest = examples[: batches * batch_size], examples[batches * batch_size :]
-    parts = []
-    if batches:
-        scores = jax.lax.map(some, first.reshape(batches, batch_size, *first.shape[1:]))
-        parts.append(scores.reshape(-1, scores.shape[-1]))
-    if len(rest) or not batches:
-        parts.append(some(rest))
-    return sharding.replicate_inside(jnp.concatenate(parts))
+    count = examples.shape[0]
+    batches = max(1, -(-count // batch_size))
+    size = -(-count // batches)
+    if batches == 1:
+        return sharding.replicate_inside(some(examples))
+
+    shape = jax.eval_shape(some, examples[:size])
+    starts = jnp.asarray(np.minimum(np.arange(batches, dtype=np.int32) * size, count - size))
+
+    def score(i: Array, scores: Array) -> Array:
+        """All batches have one size: the last may begin before the one before it ends."""
+        batch = some(jax.lax.dynamic_slice_in_dim(examples, starts[i], size))
+        return jax.lax.dynamic_update_slice_in_dim(scores, batch, starts[i], 0)
+
+    empty = sharding.replicate_inside(jnp.zeros((count, *shape.shape[1:]), shape.dtype))
+    return sharding.replicate_inside(jax.lax.fori_loop(0, batches, score, empty))
 
 
 def score_batch(

@@ -15,7 +15,7 @@ from jax import Array
 
 from jaxnn import sharding
 from jaxnn.training._evaluate import evaluate
-from jaxnn.training._history import epoch_metrics, record_epoch
+from jaxnn.training._history import epoch_metrics, record_epoch, step_metrics
 from jaxnn.training._step import eval_params, make_train_step
 from jaxnn.training._task import Batch, Hparams, MakeTask, Metrics, Run, State, Statistics, Stream, Trainer
 
@@ -72,12 +72,11 @@ def _step(make_task: MakeTask, hparams: Hparams, statistics: Statistics, run: Ru
     assert run.partial is not None
     before = run.state
     state, metrics = make_train_step(make_task(hparams), statistics)(before, sharding.shard(batch))
-    row = jnp.stack([jnp.asarray(value, jnp.float32) for value in metrics if value is not None])
     bad = ~jnp.isfinite(metrics.loss + metrics.penalty)
     if metrics.skipped is not None:
         bad &= ~metrics.skipped
     bad_step = jnp.where(bad & (run.bad_step < 0), before.step, run.bad_step)
-    partial = run.partial.at[before.step % run.partial.shape[0]].set(row)
+    partial = run.partial.at[before.step % run.partial.shape[0]].set(step_metrics(metrics))
     return sharding.replicate_inside(run._replace(state=state, partial=partial, bad_step=bad_step))
 
 
@@ -86,11 +85,7 @@ def _end_epoch(run: Run, evaluated: dict[str, Array], *, select: str | None) -> 
     """The run, whose epoch has taken its last step, with the metrics of this epoch."""
     partial = run.partial
     assert partial is not None
-    names = [name for name in Metrics._fields if name in run.history]
-    absent = set(Metrics._fields) - set(names)
-    last: dict[str, Any] = {**dict.fromkeys(absent), **dict(zip(names, partial[-1], strict=True))}
-    averaged = [names.index(name) for name in ("loss", "penalty", "accuracy", "skipped") if name in names]
-    metrics, bad = epoch_metrics(partial[:, np.array(averaged)], Metrics(**last))
+    metrics, bad = epoch_metrics(partial, set(Metrics._fields) - set(run.history))
     bad_step = jnp.where(bad < 0, -1, run.epoch * len(partial) + bad)
     bad_step = jnp.where(run.bad_step < 0, bad_step, run.bad_step)
     return record_epoch(run, run.state, metrics | evaluated, bad_step, select)._replace(

@@ -12,6 +12,7 @@ import numpy as np
 from jax import Array
 
 from jaxnn import distributed, sharding
+from jaxnn.training._evaluate import join_splits
 from jaxnn.training._history import should_continue
 from jaxnn.training._run import check_data, check_options, init_run, train_epoch
 from jaxnn.training._step import init_state
@@ -31,13 +32,14 @@ _SEEDS: Any = Run._make((State._make((0, 0, None, 0, 0)), 0, 0, None, 0, None))
 def run_grid(options: Options, hparams: Hparams, keys: Array, data: Data, epochs: int) -> Run:
     """Every setting with every key, side by side; the leaves have two more leading axes, [settings, keys, ...]."""
     data = jax.tree.map(jnp.asarray, data)
+    splits = join_splits(data)
     steps = data.inputs.shape[0] // options.batch_size
 
     def begin(hparams: Hparams, key: Array) -> Run:
         return init_run(options.make_task, hparams, key, data, epochs=epochs, select=options.select)
 
     def train(hparams: Hparams, key: Array, progress: Run) -> tuple[Run, Array]:
-        after = train_epoch(options.make_task(hparams), options, key, data, progress)
+        after = train_epoch(options.make_task(hparams), options, key, data, splits, progress)
         return after, should_continue(after, options.patience)
 
     def over_all(function: Callable[..., Any], *in_and_out: Any) -> Callable[..., Any]:
