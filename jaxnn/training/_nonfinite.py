@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import math
 from typing import Any
 
@@ -63,7 +62,6 @@ def diagnose(run: Run, steps: int, state: State, first_params: Any, checked: Any
     return NonFiniteError(run, int(run.bad_step), epoch, state, norms, cause)
 
 
-@functools.partial(jax.jit, static_argnames="options")
 def replay(options: Options, hparams: Hparams, key: Array, data: Data, before: Run, bad_step: Array) -> State:
     """The state before the bad step, trained again from an earlier run."""
     plain = data._replace(evaluate=None)

@@ -9,6 +9,7 @@ from written_curves import CURVE_DATA, EPOCHS, STEPS, curve_task, curves
 
 from jaxnn import losses, models
 from jaxnn.training import Data, NonFiniteError, Run, Task, Timing, fit, predict_scores, run
+from jaxnn.training._compile import compiler_options
 
 KEY = jax.random.key(0)
 
@@ -111,7 +112,8 @@ SETTINGS = {"epochs": 30, "batch_size": 8, "select": "validation_loss", "patienc
 
 def test_fit_is_run_whatever_the_chunks():
     data = noisy_data()
-    expected = jax.jit(functools.partial(run, noisy_task, **SETTINGS))(NOISY, KEY, data)
+    train = functools.partial(run, noisy_task, **SETTINGS)
+    expected = jax.jit(train, compiler_options=compiler_options(short=True))(NOISY, KEY, data)
     done = int(expected.epoch)
     assert 8 < done < 30
     assert all(np.isfinite(v[:done]).all() and np.isnan(v[done:]).all() for v in expected.history.values())

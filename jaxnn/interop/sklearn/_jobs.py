@@ -6,6 +6,8 @@ import concurrent.futures
 import dataclasses
 import functools
 import hashlib
+import itertools
+import math
 import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -18,6 +20,7 @@ from jax import Array
 
 from jaxnn import initializers, losses, models, training
 from jaxnn.interop.sklearn import _lbfgs
+from jaxnn.training._compile import compiler_options, is_short, jit_for_length
 
 SOLVERS = ("lbfgs", "adam", "sgd")
 HPARAMS = ("l2", "learning_rate", "momentum", "dropout", "tol")
@@ -104,6 +107,14 @@ class TrainingJob(NamedTuple):
         structure = jax.tree.structure(self.data)
         return self.options, self.epochs, self.wait, structure, shapes
 
+    def is_short(self, settings: int = 1) -> bool:
+        """Whether so many such jobs train for a moment; of lbfgs, if they converge within the usual number of steps."""
+        spec: Any = self.options.make_task
+        weights = sum(map(math.prod, itertools.pairwise((spec.features, *spec.hidden, spec.classes))))
+        epochs = min(self.epochs, 200) if spec.solver == "lbfgs" else self.epochs
+        steps = epochs * (len(self.data.inputs) // self.options.batch_size)
+        return is_short(settings * weights, steps * self.options.batch_size, steps)
+
     def examples(self) -> bytes:
         """A digest of the data and the seed."""
         digest = hashlib.blake2b(str((self.seed, self.call)).encode())
@@ -126,11 +137,11 @@ def padded_batch_size(examples: int, at_most: int) -> tuple[int, int]:
     return size, steps * size
 
 
-@functools.partial(jax.jit, static_argnames=("options", "epochs", "wait"))
 def _run(
     options: training.Options,
     hparams: dict[str, Array],
-    key: Array,
+    seed: Array,
+    call: Array,
     data: training.Data,
     state: tuple[Any, Any, Any] | None,
     *,
@@ -138,6 +149,7 @@ def _run(
     wait: int,
 ) -> training.Run:
     spec: Any = options.make_task
+    key = jax.random.fold_in(jax.random.key(seed), call)
     hparams = {**hparams, "deviation": data.statistics, "width": jnp.float32(1.0)}
     progress = training.init_run(spec, hparams, key, data, epochs=epochs, select=options.select)
     if state is not None:
@@ -153,13 +165,16 @@ def _run(
     return run._replace(state=run.state._replace(key=None))
 
 
+_compiled_run = jit_for_length(_run, "options", "epochs", "wait")
+
+
 def train(job: TrainingJob) -> training.Run:
     """The run of one job, as NumPy arrays and without `state.key`; FloatingPointError if it diverged."""
     state = job.state
     if state is not None and job.coordinates is not None:
         state = (job.coordinates.inner(state[0], job.hparams["l2"]), *state[1:])
-    key = jax.random.fold_in(jax.random.key(np.uint32(job.seed)), np.uint32(job.call))
-    run = _run(job.options, job.hparams, key, job.data, state, epochs=job.epochs, wait=job.wait)
+    start = job.options, job.hparams, np.uint32(job.seed), np.uint32(job.call), job.data, state
+    run = _compiled_run[job.is_short()](*start, epochs=job.epochs, wait=job.wait)
     return finished(job, jax.tree.map(np.asarray, run))
 
 
@@ -190,30 +205,31 @@ def train_many(jobs: Sequence[TrainingJob]) -> dict[tuple[Any, ...], training.Ru
         digest = program, _, examples = job.digest()
         sets.setdefault((program, examples), {})[digest] = job
     work = [list(of_set.values()) for of_set in sets.values()]
-    programs = [_program(of_set[0].program(), len(of_set)) for of_set in work]
+    programs = [_program(jobs[0].program(), len(jobs), jobs[0].is_short(len(jobs))) for jobs in work]
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as threads:
         found = threads.map(_train_set, programs, work)
         return {digest: run for runs in found for digest, run in runs.items()}
 
 
 @functools.lru_cache(maxsize=64)
-def _program(program: tuple[Any, ...], settings: int) -> Callable[..., training.Run]:
+def _program(program: tuple[Any, ...], settings: int, short: bool) -> Callable[..., training.Run]:
     """The compiled program for this number of settings on one set of examples."""
     options, epochs, wait, structure, shapes = program
 
     def run(hparams: dict[str, Array], seed: Array, data: training.Data) -> training.Run:
-        key = jax.random.fold_in(jax.random.key(seed), 0)
         if options.make_task.solver == "lbfgs":
-            one = lambda hparams: _run(options, hparams, key, data, None, epochs=epochs, wait=wait)
+            one = lambda hparams: _run(options, hparams, seed, jnp.uint32(0), data, None, epochs=epochs, wait=wait)
             runs = jax.vmap(one)(hparams)
             return runs._replace(state=runs.state._replace(opt_state=None))
+        key = jax.random.fold_in(jax.random.key(seed), 0)
         runs = training.run_grid(options, hparams, key[None], data, epochs)
         runs = runs._replace(state=runs.state._replace(key=None, opt_state=None))  # large, and no longer needed
         return jax.tree.map(lambda a: a[:, 0], runs)
 
     hparams = dict.fromkeys(HPARAMS, jax.ShapeDtypeStruct((settings,), np.float32))
     data = structure.unflatten([jax.ShapeDtypeStruct(*shape) for shape in shapes])
-    return jax.jit(run).lower(hparams, jax.ShapeDtypeStruct((), np.uint32), data).compile()
+    lowered = jax.jit(run).lower(hparams, jax.ShapeDtypeStruct((), np.uint32), data)
+    return lowered.compile(compiler_options=compiler_options(short))
 
 
 def _train_set(program: Callable[..., training.Run], jobs: list[TrainingJob]) -> dict[tuple[Any, ...], training.Run]:
