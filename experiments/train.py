@@ -24,22 +24,28 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import jax
-from rich.console import Console
-
-from experiments.classifier import monitoring, multihost, presets, results, resume
+from experiments.classifier import presets
 from experiments.classifier.config import Config
-from experiments.classifier.job import prepare
-from experiments.cli import command, environment, parser, rescue
-from jaxnn import distributed, sharding
+from experiments.cli import command, parser
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from experiments.classifier import resume
 
 PROGRAM = "jaxnn train"
 
 
 def train(config: Config, console: Console, stored: resume.SavedRun | None = None) -> dict[str, Any]:
     """Train a classifier, or resume `stored`, and write its files; returns the summary. Process 0 alone writes."""
+    import jax
+    from rich.console import Console
+
+    from experiments.classifier import multihost
+    from jaxnn import distributed, sharding
+
     device = multihost.choose_device(config.device)
     if stored is not None and stored.summary is not None:
         command.say(console, f"{stored.folder} is finished: there is nothing to resume")
@@ -56,6 +62,10 @@ def train(config: Config, console: Console, stored: resume.SavedRun | None = Non
 
 
 def _train(config: Config, console: Console, stored: resume.SavedRun | None, device: str) -> dict[str, Any]:
+    from experiments.classifier import monitoring, results
+    from experiments.classifier.job import prepare
+    from experiments.cli import rescue
+
     started = time.perf_counter()
     warn = functools.partial(command.warn, console)
     job = prepare(config, stored, warn)
@@ -67,19 +77,27 @@ def _train(config: Config, console: Console, stored: resume.SavedRun | None, dev
     run, timing = monitoring.fit(job, out, console, warn)
     found = results.evaluate(job, run, timing)
     rescue.write_or_rescue(lambda folder: results.write(folder, job, found, started), job.settings.rescue, out)
-    results.draw(out, job, found, warn)
     console.print(results.table(found.summary, out))
+    results.draw(out, job, found, warn)
     return found.summary
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; exit status 0, 1 if training diverged, 2 for bad input, 130 or 143 after a signal."""
     config = parser.parse(Config, prog=PROGRAM, description=__doc__, args=arguments, known=presets.defaults)
+    # What follows takes a while to load: not for --help.
+    from rich.console import Console
+
+    from experiments.cli import environment
+    from jaxnn import distributed
+
     environment.enable_compilation_cache()
     return distributed.exit_on_failure(command.run(_run, config, Console(), arguments))
 
 
 def _run(config: Config, console: Console, arguments: list[str] | None) -> None:
+    from experiments.classifier import multihost, resume
+
     multihost.connect(config)
     stored = None
     if config.resume is not None:

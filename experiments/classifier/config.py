@@ -104,6 +104,8 @@ class TrainingOptions:
     """Stop after this many epochs without a better validation accuracy and keep the best epoch's parameters."""
     seed: int = 0
     """Determines the validation split, initial weights, order of the examples, dropout and augmentation."""
+    svg: bool = False
+    """Also write the figures as SVG."""
     quick: bool = False
     """Trial run: at most 3 epochs on at most 2,000 training examples."""
     on_nonfinite: Literal["stop", "skip"] = "stop"

@@ -9,6 +9,7 @@ import io
 import math
 import platform
 import shutil
+import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -16,7 +17,6 @@ from typing import Any
 
 import numpy as np
 from rich.console import Console
-from tensorboard.summary.writer.record_writer import RecordWriter
 
 from experiments.classifier import resume
 from experiments.classifier.job import Job
@@ -24,13 +24,11 @@ from experiments.cli import command, files
 from experiments.cli.progress import Bar, epoch_bar
 from jaxnn import training
 
-# TensorBoard's own writer, since tensorboardX imports PyTorch if it is installed; its messages exist only at run time
-events: Any = importlib.import_module("tensorboard.compat.proto.event_pb2")
-
-
-summaries: Any = importlib.import_module("tensorboard.compat.proto.summary_pb2")
-
-
+# TensorBoard's own writer, since tensorboardX imports PyTorch if it is installed
+WRITER = "tensorboard.summary.writer.record_writer"
+MESSAGES = "tensorboard.compat.proto.event_pb2"
+LATER = (WRITER, MESSAGES, "jaxnn.plots")
+"""Modules that are first needed after training has begun and take a while to load."""
 FLUSH_SECONDS = 10.0  # flushing waits for the disk
 
 
@@ -38,22 +36,24 @@ class Events:
     """Writes every epoch as TensorBoard events; an error becomes a warning, and the run continues."""
 
     def __init__(self, folder: Path, warn: Callable[[str], None]) -> None:
-        self.warn, self.flushed, self.events = warn, -math.inf, None
+        self.warn, self.flushed, self.failed = warn, -math.inf, False
+        self.file = folder / f"events.out.tfevents.{int(time.time())}.{platform.node()}"
+        self.events: Any = None
         self.on_chunk = training.per_epoch(self._log)
         try:
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir(parents=True)
-            file = folder / f"events.out.tfevents.{int(time.time())}.{platform.node()}"
-            self.events = RecordWriter(file.open("wb"))
-            self._write(file_version="brain.Event:2")
         except OSError as error:
             self._give_up(error)
 
     def __call__(self, run: training.Run, timing: training.Timing) -> None:
         """Write the new epochs."""
-        if self.events is None:
+        if self.failed:
             return
         try:
+            if self.events is None:
+                self.events = importlib.import_module(WRITER).RecordWriter(self.file.open("wb"))
+                self._write(file_version="brain.Event:2")
             self.on_chunk(run, timing)
             if time.monotonic() - self.flushed > FLUSH_SECONDS:
                 self.events.flush()
@@ -70,20 +70,18 @@ class Events:
             self._give_up(error)
 
     def _log(self, epoch: int, metrics: dict[str, float]) -> None:
-        summary = summaries.Summary()
-        for name, value in metrics.items():
-            summary.value.add(tag=name, simple_value=value)
-        self._write(step=epoch, summary=summary)
+        values = [{"tag": name, "simple_value": value} for name, value in metrics.items()]
+        self._write(step=epoch, summary={"value": values})
 
     def _write(self, **content: Any) -> None:
-        assert self.events is not None
-        self.events.write(events.Event(wall_time=time.time(), **content).SerializeToString())
+        messages: Any = importlib.import_module(MESSAGES)
+        self.events.write(messages.Event(wall_time=time.time(), **content).SerializeToString())
 
     def _give_up(self, error: OSError) -> None:
         if self.events is not None:
             with contextlib.suppress(OSError):
                 self.events.close()
-        self.events = None
+        self.events, self.failed = None, True
         self.warn(f"no more TensorBoard events: they cannot be written ({error})")
 
 
@@ -115,9 +113,17 @@ def write_history(path: Path, history: Mapping[str, np.ndarray], seconds: list[f
     files.write(path, table.getvalue())
 
 
+def _import_later_modules() -> None:
+    """Import what is needed after the first chunk while XLA, which does not hold the interpreter, compiles."""
+    for name in LATER:
+        with contextlib.suppress(ImportError):  # raised again where it is needed
+            importlib.import_module(name)
+
+
 def fit(job: Job, out: Path, console: Console, warn: command.Warn) -> tuple[training.Run, training.Timing]:
     """Train with progress bar, monitoring and checkpoints; a signal or a non-finite loss ends it with an exception."""
     settings, start = job.settings, job.start
+    threading.Thread(target=_import_later_modules).start()
     with epoch_bar(console) as progress, command.catch_signals() as signalled:
         bar, events = Bar(progress, settings.epochs, job.examples_per_epoch), Events(out / "tensorboard", warn)
         rows = HistoryFile(out / "history.csv", start.seconds, warn)

@@ -8,19 +8,21 @@ import math
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
 import numpy as np
-from matplotlib.figure import Figure
-from rich.table import Table
 
 from experiments.classifier import data, monitoring
 from experiments.classifier.job import Job
 from experiments.cli import environment, files
 from experiments.cli.command import Warn
-from jaxnn import metrics, plots, training
+from jaxnn import training
 from jaxnn.data import Dataset, Split, preprocess
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from rich.table import Table
 
 
 class Classifier(NamedTuple):
@@ -67,10 +69,18 @@ def evaluate(job: Job, run: training.Run, timing: training.Timing) -> Found:
     history = {name: np.asarray(values) for name, values in run.history.items()}
     reached = run.best or run.state._replace(params=training.eval_params(run.state))
     classifier = Classifier(job.start.statistics, reached.params, reached.model_state)
-    evaluation, trained = (
-        training.evaluate(job.make_task, job.hparams, *classifier, data.examples_of(split, settings))
-        for split in (data.held_out(dataset, settings.choosing), data.evaluated_training_examples(dataset))
-    )
+    splits = data.held_out(dataset, settings.choosing), data.evaluated_training_examples(dataset)
+    if data.is_streamed(dataset):
+        evaluation, trained = (
+            training.evaluate(job.make_task, job.hparams, *classifier, data.examples_of(split, settings))
+            for split in splits
+        )
+    else:  # together, by one program
+        together = Split(*map(np.concatenate, zip(*splits, strict=True)))
+        both, count = training.evaluate(job.make_task, job.hparams, *classifier, together), len(splits[0].labels)
+        evaluation, trained = (
+            training.Evaluation(*(a[part] for a in both)) for part in (slice(count), slice(count, None))
+        )
     summary: dict[str, Any] = {"dataset": dataset.name, "model": settings.model}
     if not settings.choosing:
         summary["test_accuracy"] = float(evaluation.right.mean())
@@ -105,21 +115,25 @@ def write(folder: Path, job: Job, found: Found, started: float) -> None:
 
 def draw(folder: Path, job: Job, found: Found, warn: Warn) -> None:
     """Draw every figure; one that cannot be drawn or written becomes a warning that names it."""
+    from jaxnn import plots
+
     for name, make in figures(job.dataset, found, data.held_out(job.dataset, job.settings.choosing)).items():
         try:
-            plots.save(make(), folder / name)
+            plots.save(make(), folder / name, svg=job.settings.svg)
         except Exception as error:
             warn(f"the figure {name} was not drawn ({error}); the classifier and the summary are complete")
 
 
 def figures(dataset: Dataset, found: Found, held_out: Split) -> dict[str, Callable[[], Figure]]:
     """By file name, the functions that draw the figures of a run, evaluated on `held_out`."""
+    from jaxnn import plots
+
     labels, (_, predictions, confidences, _) = held_out.labels, found.evaluation
 
     def confusion() -> Figure:
-        predicted = predictions.astype(labels.dtype)
-        counts = jax.jit(metrics.confusion, static_argnums=2)(labels, predicted, len(dataset.classes))
-        return plots.confusion(np.asarray(counts), dataset.classes)
+        classes = len(dataset.classes)
+        counts = np.bincount(labels.astype(np.int64) * classes + predictions, minlength=classes**2)
+        return plots.confusion(counts.reshape(classes, classes), dataset.classes)
 
     def mistakes() -> Figure:
         wrong = np.flatnonzero(predictions != labels)
@@ -153,6 +167,8 @@ def _templates(dataset: Dataset, classifier: Classifier) -> tuple[np.ndarray, tu
 
 def table(summary: dict[str, Any], out: Path) -> Table:
     """The summary of a run as a table."""
+    from rich.table import Table
+
     table = Table(title=f"{summary['dataset']}, {summary['model']}, seed {summary['seed']}", show_header=False)
     if "test_accuracy" in summary:
         table.add_row("test accuracy", f"{summary['test_accuracy']:.2%}")

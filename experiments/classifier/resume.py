@@ -176,9 +176,9 @@ class CheckpointCallback:
         tree = {"run": run, "statistics": self.start.statistics}
         quality = math.nan
         if epoch and "validation_accuracy" in run.history:
-            quality = float(run.history["validation_accuracy"][-1])
+            quality = float(np.asarray(run.history["validation_accuracy"])[-1])
         elif epoch:
-            quality = -float(run.history["loss"][-1])
+            quality = -float(np.asarray(run.history["loss"])[-1])
         self.checkpointer.save(epoch, tree, about, quality, step)
         if signum is None:
             return

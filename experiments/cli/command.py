@@ -8,10 +8,11 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from types import FrameType
+from typing import TYPE_CHECKING
 
-from rich.console import Console
+if TYPE_CHECKING:
+    from rich.console import Console
 
-from jaxnn.training import NonFiniteError
 
 Warn = Callable[[str], None]
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -69,7 +70,7 @@ def run(work: Callable[..., object], *arguments: object) -> int:
     """
     try:
         return 1 if work(*arguments) is False else 0
-    except NonFiniteError as error:
+    except FloatingPointError as error:
         return _report(error, 1)
     except (ValueError, OSError, ImportError) as error:
         return _report(error, 2)

@@ -29,7 +29,7 @@ class Bar:
     def __call__(self, run: training.Run, timing: training.Timing) -> None:
         """Update the bar after a chunk of epochs, or within an epoch of a streamed run."""
         epoch, fraction, seconds = int(run.epoch), 0.0, timing.epochs[-1] if timing.epochs else 0.0
-        metrics = {name: float(values[-1]) for name, values in run.history.items() if epoch}
+        metrics = {name: float(np.asarray(values)[-1]) for name, values in run.history.items() if epoch}
         if run.partial is not None and (steps := run.steps_into_epoch):
             fraction, seconds = steps / len(run.partial), timing.partial_epoch
             metrics["loss"], _, metrics["accuracy"] = np.asarray(run.partial)[:steps, :3].mean(0)

@@ -14,7 +14,6 @@ from typing import Literal, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-import scipy.linalg
 from jax import Array
 from jax.core import Tracer
 from jax.typing import ArrayLike
@@ -224,6 +223,8 @@ def fit_pca(train: ArrayLike, components: int | None = None) -> PCAStatistics:
         row -= value * left
     covariance /= n - 1
     spread = np.sqrt(np.maximum(covariance.diagonal(), 0))
+
+    import scipy.linalg  # takes a while to load
 
     variance, vectors = scipy.linalg.eigh(
         covariance, subset_by_index=(size - kept, size - 1), driver="evr", overwrite_a=True, check_finite=False

@@ -84,12 +84,13 @@ def add_chinese(figure: Figure, text: str) -> bool:
     return True
 
 
-def save(figure: Figure, path: str | os.PathLike[str]) -> tuple[Path, Path]:
+def save(figure: Figure, path: str | os.PathLike[str], *, svg: bool = True) -> tuple[Path, ...]:
     """Write a figure as PNG, 1000 pixels wide, and as SVG; each file is written atomically and reproducibly.
 
     Args:
         figure: the figure.
         path: with or without ".png" or ".svg"; its folder is created if needed.
+        svg: whether to write the SVG, which takes as long as the PNG.
 
     Returns: the paths of the PNG and of the SVG.
 
@@ -106,15 +107,15 @@ def save(figure: Figure, path: str | os.PathLike[str]) -> tuple[Path, Path]:
         if (layout := figure.get_layout_engine()) is not None and figure.axes:
             layout.execute(figure)  # once, not for each file
             figure.set_layout_engine("none")
-        png, svg = io.BytesIO(), io.BytesIO()
+        buffers = {"png": io.BytesIO()} | ({"svg": io.BytesIO()} if svg else {})
         # `savefig` would draw each twice
-        FigureCanvasAgg(figure).print_png(png)
-        FigureCanvasSVG(figure).print_svg(svg, metadata={"Date": None})
+        FigureCanvasAgg(figure).print_png(buffers["png"])
+        if svg:
+            FigureCanvasSVG(figure).print_svg(buffers["svg"], metadata={"Date": None})
         figure.set_dpi(PIXELS / figure.get_figwidth())
-        for kind, buffer in (("png", png), ("svg", svg)):
+        for kind, buffer in buffers.items():
             contents[stem.with_name(f"{stem.name}.{kind}")] = buffer.getvalue()
     stem.parent.mkdir(parents=True, exist_ok=True)
     for target, content in contents.items():
         files.write(target, content)
-    first, second = contents
-    return first, second
+    return tuple(contents)
