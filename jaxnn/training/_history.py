@@ -51,8 +51,8 @@ def should_continue(run: Run, patience: int | None) -> Array:
 
 
 def step_metrics(metrics: Metrics) -> Array:
-    """The metrics of a step that it has, f32[M], in their order."""
-    return jnp.stack([jnp.asarray(value, jnp.float32) for value in metrics if value is not None])
+    """The metrics of a step that it has, f[M], in their order."""
+    return jnp.stack([jnp.asarray(value, metrics.loss.dtype) for value in metrics if value is not None])
 
 
 def epoch_metrics(of_steps: Array, absent: set[str]) -> tuple[dict[str, Array], Array]:
@@ -65,9 +65,8 @@ def epoch_metrics(of_steps: Array, absent: set[str]) -> tuple[dict[str, Array], 
         finite |= ~taken[:, 0]
     finite = finite.at[-1].set(finite[-1] & jnp.isfinite(of_steps[-1, at["update_norm"]]))
     metrics = dict(zip(names, of_steps[-1], strict=True))
-    averaged = ("loss", "penalty", "accuracy")
-    means = of_steps[:, np.array([at[name] for name in averaged])].mean(0, where=taken)
-    metrics |= dict(zip(averaged, means, strict=True))
+    means = of_steps[:, :3].mean(0, where=taken)
+    metrics |= {"loss": means[0], "penalty": means[1], "accuracy": means[2]}
     if "skipped" in at:
         metrics["skipped"] = of_steps[:, at["skipped"]].sum()
     return metrics, jnp.where(finite.all(), -1, jnp.argmin(finite).astype(jnp.int32))

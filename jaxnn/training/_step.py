@@ -48,13 +48,13 @@ def step_keys(key: Array, step: ArrayLike) -> StepKeys:
 
 def epoch_keys(key: Array, epoch: Array, state: State, steps: int) -> tuple[Array, StepKeys]:
     """The `epoch_key` of an epoch, and the `step_keys` of its steps, key[steps]."""
-    purposes = len(StepKeys._fields)
-    of_steps = jnp.tile(state.step + jnp.arange(steps), purposes)
-    purpose = jnp.repeat(jnp.arange(purposes), steps)
+    shape = len(StepKeys._fields), steps
+    of_steps = jnp.broadcast_to(state.step + jnp.arange(steps)[None], shape).ravel()
+    purpose = jax.lax.broadcasted_iota(jnp.int32, shape, 0).ravel()
     keys = jnp.concatenate([jnp.broadcast_to(state.key, (*of_steps.shape, *state.key.shape)), key[None]])
     data = jnp.stack([jnp.append(of_steps, 1), jnp.append(purpose, epoch)])
     folded = fold_in_rows(keys, data)
-    return folded[-1], StepKeys(*folded[:-1].reshape(purposes, steps, *state.key.shape))
+    return folded[-1], StepKeys(*folded[:-1].reshape(*shape, *state.key.shape))
 
 
 def make_train_step(task: Task, statistics: Statistics = None) -> Callable[..., tuple[State, Metrics]]:
@@ -232,12 +232,11 @@ def predict_scores(
         return sharding.replicate_inside(some(examples))
 
     shape = jax.eval_shape(some, examples[:size])
-    starts = jnp.asarray(np.minimum(np.arange(batches, dtype=np.int32) * size, count - size))
 
     def score(i: Array, scores: Array) -> Array:
-        """All batches have one size: the last may begin before the one before it ends."""
-        batch = some(jax.lax.dynamic_slice_in_dim(examples, starts[i], size))
-        return jax.lax.dynamic_update_slice_in_dim(scores, batch, starts[i], 0)
+        """All batches have one size: where the last one would end too late, it begins earlier, as slices do."""
+        batch = some(jax.lax.dynamic_slice_in_dim(examples, i * size, size))
+        return jax.lax.dynamic_update_slice_in_dim(scores, batch, i * size, 0)
 
     empty = sharding.replicate_inside(jnp.zeros((count, *shape.shape[1:]), shape.dtype))
     return sharding.replicate_inside(jax.lax.fori_loop(0, batches, score, empty))

@@ -76,7 +76,7 @@ def _step(make_task: MakeTask, hparams: Hparams, statistics: Statistics, run: Ru
     if metrics.skipped is not None:
         bad &= ~metrics.skipped
     bad_step = jnp.where(bad & (run.bad_step < 0), before.step, run.bad_step)
-    partial = run.partial.at[before.step % run.partial.shape[0]].set(step_metrics(metrics))
+    partial = run.partial.at[before.step % run.partial.shape[0]].set(step_metrics(metrics).astype(jnp.float32))
     return sharding.replicate_inside(run._replace(state=state, partial=partial, bad_step=bad_step))
 
 

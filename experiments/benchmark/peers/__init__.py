@@ -69,6 +69,7 @@ PEERS: dict[str, list[Entry]] = {
     "mlp-64": [_BYTES, _FLOATS, _COMPILED, _COMPILED_BYTES],
     "digits": [_FLOATS, _COMPILED, _KERAS[1], _MLP],
     "digits-whole": [_FLOATS, _KERAS[0], *_FLAX, _MLP],
+    "digits-again": [Entry("scikit-learn", "MLPClassifier", "scikit_learn:mlp_again", "a new estimator fits again")],
     "toy": [_FLOATS, _COMPILED, _MLP],
     "sweep-linear": [
         Entry("scikit-learn", "SGDClassifier", "scikit_learn:sgd_sweep", f"two models at a time; {_ONE_EXAMPLE_STEPS}"),
@@ -83,9 +84,11 @@ PEERS: dict[str, list[Entry]] = {
 }
 """By the key of the workload; `OURS` has the form of jaxnn, and the workload "process" is in `startup`."""
 
-OURS = {"digits-whole": "ours:whole_call", "grid-digits": "ours:grid_search"} | dict.fromkeys(
-    ("sweep-linear", "sweep-mlp", "sweep-toy"), "ours:sweep"
-)
+OURS = dict.fromkeys(("sweep-linear", "sweep-mlp", "sweep-toy"), "ours:sweep") | {
+    "digits-whole": "ours:whole_call",
+    "digits-again": "ours:fit_again",
+    "grid-digits": "ours:grid_search",
+}
 """The form of jaxnn where it is not `ours:training_run`."""
 
 

@@ -16,9 +16,10 @@ from jax import Array
 from sklearn.model_selection import StratifiedKFold
 
 from experiments.benchmark.peers import Peer
-from experiments.benchmark.workloads import Examples, Workload, read, settings, spread
+from experiments.benchmark.workloads import Examples, Workload, read, read_standardized, settings, spread
 from jaxnn import initializers, layers, losses, metrics, models, training
 from jaxnn.data import preprocess
+from jaxnn.interop.sklearn import MLPClassifier
 
 Hparams = Mapping[str, Any]
 MAX_UNITS = 64
@@ -65,6 +66,27 @@ def whole_call(workload: Workload, folder: Path) -> Peer:
         reached[:] = [run.state.params]
 
     return Peer(train, lambda: [float(accuracy(make_task, h, reached[0], data))])
+
+
+def fit_again(workload: Workload, folder: Path) -> Peer:
+    """A new `MLPClassifier` fits, in a process in which another has fitted the same shapes."""
+    x, y = read_standardized(workload, folder)
+    fitted: list[MLPClassifier] = []
+
+    def train(units: int) -> None:
+        model = MLPClassifier(
+            workload.hidden,
+            solver="sgd",
+            l2=workload.l2,
+            batch_size=workload.batch_size,
+            learning_rate_init=workload.learning_rate,
+            momentum=workload.momentum,
+            max_iter=units * workload.epochs,
+            random_state=0,
+        )
+        fitted[:] = [model.fit(x, y)]
+
+    return Peer(train, lambda: [float(fitted[0].score(x, y))])
 
 
 def one_by_one(workload: Workload, folder: Path) -> Peer:

@@ -92,6 +92,17 @@ def mlp(workload: Workload, folder: Path) -> Peer:
     return Peer(train, lambda: [float(model.score(x, y))])
 
 
+def mlp_again(workload: Workload, folder: Path) -> Peer:
+    """A new MLPClassifier fits each time."""
+    x, y = read_standardized(workload, folder)
+    fitted: list[MLPClassifier] = []
+
+    def train(units: int) -> None:
+        fitted[:] = [network(workload, max_iter=units * workload.epochs).fit(x, y)]
+
+    return Peer(train, lambda: [float(fitted[0].score(x, y))])
+
+
 def network(workload: Workload, **changes: Any) -> MLPClassifier:
     """The classifier; `alpha` cancels its division of the penalty by twice the batch size."""
     batch_size: Any = workload.batch_size  # annotated as a string
