@@ -13,6 +13,7 @@ import pytest
 from jaxnn import _random as random
 from jaxnn import initializers, losses, models, training
 from jaxnn.data import preprocess
+from jaxnn.training._compile import jit_for_length
 from jaxnn.training._step import step_keys
 
 KEY = jax.random.key(0)
@@ -55,7 +56,7 @@ def test_a_step_has_few_operations(make, most):
     assert 0.5 * most < count <= most
 
 
-@pytest.mark.parametrize(("make", "most"), [(make_task, 770), (with_dropout, 1000)], ids=["linear", "dropout"])
+@pytest.mark.parametrize(("make", "most"), [(make_task, 740), (with_dropout, 970)], ids=["linear", "dropout"])
 def test_a_whole_run_is_a_small_program_with_one_step_in_it(make, most):
     train = jax.jit(lambda h, key, data: training.run(make, h, key, data, epochs=4, batch_size=32))
     text = train.lower(H, KEY, jax.tree.map(jnp.asarray, DATA)).as_text()
@@ -63,6 +64,18 @@ def test_a_whole_run_is_a_small_program_with_one_step_in_it(make, most):
     times = 1 if jax.__version_info__ < (0, 12) else 2
     assert text.count("dot_general") == times * step_text(make).count("dot_general") > 0
     assert 0.5 * most < operations(text) <= times * most
+
+
+@pytest.mark.parametrize(("make", "most"), [(make_task, 70), (with_dropout, 100)], ids=["linear", "dropout"])
+def test_a_short_training_is_compiled_into_few_kernels(make, most):
+    """With the examples of two splits evaluated after each epoch; each kernel takes some milliseconds to compile."""
+    data = jax.tree.map(jnp.asarray, DATA)
+    data = data._replace(evaluate=dict.fromkeys(("train", "validation"), (data.inputs[:50], data.labels[:50])))
+    progress = training.init_run(make, H, KEY, data, epochs=4)
+    options, end = training.Options(make, 32), jnp.int32(4)
+    train = jit_for_length(training.train_until, "options")[True]
+    text = train.lower(options, H, KEY, data, progress, end).compile().as_text()
+    assert 0.5 * most < len(re.findall(r" fusion\(", text)) <= most
 
 
 def test_random_numbers_are_drawn_along_one_axis():
