@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from experiments import leaderboard, sweep, train
-from experiments.classifier import data
+from experiments.classifier import data, results
 from experiments.classifier.config import Config
 from experiments.leaderboards.recipes import RECIPES, Recipe
 
@@ -81,7 +81,7 @@ def test_a_stopped_run_of_a_choice_resumes_without_the_test_set(tmp_path, monkey
     out = tmp_path / "run"
     config = Config(dataset="digits", hidden=(8,), epochs=2, choosing=True, checkpoint_every=1, out=out)
     with monkeypatch.context() as stopped:
-        stopped.setattr(train.results, "evaluate", lambda *_: pytest.fail("stopped"))
+        stopped.setattr(results, "evaluate", lambda *_: pytest.fail("stopped"))
         with pytest.raises(pytest.fail.Exception, match="stopped"):
             train.train(config, Console(quiet=True))
     assert train.main(["--resume", str(out)]) == 0
