@@ -110,14 +110,16 @@ def sketched() -> Iterator[dict[Path, Any]]:
 
     figures = {}
 
-    def save(figure, path):
+    def save(figure, path, *, svg=True):
         png = Path(path).with_suffix(".png")
         png.parent.mkdir(parents=True, exist_ok=True)
         figure.set_layout_engine("none")
         figure.set_dpi(20)
         FigureCanvasAgg(figure).print_png(png)
-        png.with_suffix(".svg").touch()
         figures[png] = figure
+        if not svg:
+            return (png,)
+        png.with_suffix(".svg").touch()
         return png, png.with_suffix(".svg")
 
     with pytest.MonkeyPatch.context() as patch:
