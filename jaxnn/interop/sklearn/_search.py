@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import time
 import warnings
+from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 import joblib
-from sklearn.base import clone
+import numpy as np
+from sklearn.base import BaseEstimator, clone
 from sklearn.model_selection import GridSearchCV, ParameterGrid, check_cv
 from sklearn.utils import _safe_indexing, check_random_state, indexable
 from sklearn.utils.validation import _check_method_params
@@ -46,6 +48,33 @@ class VmapSearchCV(GridSearchCV):
         >>> print(search.cv_results_["mean_test_score"])
         [1. 1.]
     """
+
+    def __init__(
+        self,
+        estimator: BaseEstimator,
+        param_grid: Mapping[str, Sequence[Any]] | Sequence[Mapping[str, Sequence[Any]]],
+        *,
+        scoring: Any = None,
+        refit: Any = True,
+        cv: Any = None,
+        error_score: Any = np.nan,
+        return_train_score: bool = False,
+        n_jobs: int | None = None,
+        verbose: int = 0,
+        pre_dispatch: Any = "2*n_jobs",
+    ) -> None:
+        super().__init__(
+            estimator,
+            param_grid,
+            scoring=scoring,
+            refit=refit,
+            cv=cv,
+            error_score=error_score,
+            return_train_score=return_train_score,
+            n_jobs=n_jobs,
+            verbose=verbose,
+            pre_dispatch=pre_dispatch,
+        )
 
     def fit(self, X: Any, y: Any = None, **params: Any) -> Self:
         """Train and score every setting on every fold, and train the best setting on all examples.
