@@ -7,8 +7,9 @@ from typing import Any
 
 import jax
 
-_SHORT = {"xla_cpu_use_fusion_emitters": False}
-"""Compiles in about half the time; what is not a matrix product then takes about a quarter longer."""
+_SHORT = {"xla_cpu_use_fusion_emitters": False} if jax.__version_info__ < (0, 11, 1) else None
+"""Compiles in about half the time; what is not a matrix product then takes about a quarter longer. Later versions of
+JAX have no such option."""
 _SHORT_SECONDS = 2.0
 _STEP_SECONDS, _FLOPS = 5e-5, 1e10
 """Of one core: what a step costs besides its products, and operations in these per second."""

@@ -66,6 +66,7 @@ def test_a_whole_run_is_a_small_program_with_one_step_in_it(make, most):
     assert 0.5 * most < operations(text) <= times * most
 
 
+@pytest.mark.skipif(jax.__version_info__ >= (0, 11, 1), reason="the compiler has no option for short trainings")
 @pytest.mark.parametrize(("make", "most"), [(make_task, 70), (with_dropout, 100)], ids=["linear", "dropout"])
 def test_a_short_training_is_compiled_into_few_kernels(make, most):
     """With the examples of two splits evaluated after each epoch; each kernel takes some milliseconds to compile."""
