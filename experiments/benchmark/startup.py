@@ -6,6 +6,7 @@ import collections
 import itertools
 import json
 import os
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -26,6 +27,8 @@ class Finished(NamedTuple):
     seconds: float
     peak_mib: float
     output: str
+    stages: dict[str, float] | None = None
+    """Seconds of each part, where they are known."""
 
 
 def run_process(command: list[str], environment: dict[str, str]) -> Finished:
@@ -57,9 +60,13 @@ def measure(repetitions: int, quick: bool, say: Callable[[str], None]) -> list[d
                 if who == "command":
                     command = [sys.executable, "-m", "experiments.train", "--out", str(Path(folder, state))]
                     command += ["--epochs", "3"] if quick else []
+                started = time.time()
                 finished = run_process(command, os.environ | _cache_in(Path(folder, who)))
                 if who == "command":
-                    finished = finished._replace(output=Path(folder, state, "summary.json").read_text())
+                    file = Path(folder, state, "summary.json")
+                    output = file.read_text()
+                    stages = stages_of(json.loads(output), file.stat().st_mtime - started, finished.seconds)
+                    finished = finished._replace(output=output, stages=stages)
                 done[who, state].append(finished)
     return [
         row
@@ -72,6 +79,18 @@ def measure(repetitions: int, quick: bool, say: Callable[[str], None]) -> list[d
     ]
 
 
+def stages_of(summary: dict[str, Any], written: float, seconds: float) -> dict[str, float]:
+    """The parts of a run of the training command, from the seconds after its start at which its summary was written."""
+    compiling, training = summary["seconds_compile"], sum(summary["seconds_per_epoch"])
+    return {
+        "import": written - summary["seconds_total"],
+        "data and evaluation": summary["seconds_total"] - compiling - training,
+        "trace and compile": compiling,
+        "train": training,
+        "figures": seconds - written,
+    }
+
+
 def _cache_in(folder: Path) -> dict[str, str]:
     """Environment variables that cache compiled programs in a folder, as `environment.enable_compilation_cache`."""
     return {"JAX_COMPILATION_CACHE_DIR": str(folder), "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.05"}
@@ -82,6 +101,8 @@ def _row(workload: str, note: str, ours: list[Finished], keras: list[Finished]) 
     row = make_row("process", workload, Entry("Keras", "script", "", note), _as_rounds(ours), _as_rounds(keras))
     if workload.startswith("command"):  # not the same job: Keras draws nothing
         row |= {"goal": None, "met": None}
+        measured = [one.stages for one in ours if one.stages]
+        row["stages"] = {name: statistics.median(one[name] for one in measured) for name in measured[0]}
     return row
 
 

@@ -69,6 +69,14 @@ def test_everyone_reads_the_same_examples(tmp_path):
     assert workloads.in_complete_batches(WORKLOADS["digits"], 150) == 128
 
 
+def test_the_stages_of_a_command_add_up_to_its_seconds():
+    summary = {"seconds_compile": 1.5, "seconds_per_epoch": [0.25, 0.25], "seconds_total": 3.0}
+    stages = startup.stages_of(summary, written=5.0, seconds=6.0)
+    expected = {"import": 2.0, "data and evaluation": 1.0, "trace and compile": 1.5, "train": 0.5, "figures": 1.0}
+    assert stages == expected
+    assert sum(stages.values()) == 6.0
+
+
 def test_the_scripts_have_the_settings_of_the_training_command():
     settings = dataclasses.asdict(resolve(Config(), load("digits")))
     given = startup.script_settings(quick=False)
