@@ -351,7 +351,9 @@ def _curvature(data: Data, options: Options) -> Findings:
     rows = []
     for i, (value, residual) in enumerate(np.stack([spectrum.values, spectrum.residuals], 1).tolist()):
         rows.append((i + 1, f"{value:.4g}", f"{residual:.1e}", f"{2 / value:.4g}"))
-    table = ResultTable("Largest eigenvalues of the Hessian", ("", "eigenvalue", "residual", "2 / eigenvalue"), rows)
+    table = ResultTable(
+        "Largest eigenvalues of the Hessian", ("number", "eigenvalue", "residual", "2 / eigenvalue"), rows
+    )
     return Findings(
         [claim], {"surface": surface, "bound": bounded}, [table], models=len(rates) + 1, training_seconds=seconds + more
     )

@@ -219,7 +219,7 @@ def two_vectors() -> tuple[Claim, ResultTable, Figure]:
         scores == {"w1": 1.0, "w2": 1.0} and penalties == {"w1": 1.0, "w2": 0.25},
     )
     rows = [[name, np.asarray(w).tolist(), scores[name], penalties[name]] for name, w in weights.items()]
-    table = ResultTable("Input x = [1, 1, 1, 1]", ["", "weights", "score w x", "penalty (sum of squares)"], rows)
+    table = ResultTable("Input x = [1, 1, 1, 1]", ["vector", "weights", "score w x", "penalty (sum of squares)"], rows)
     captions = {name: f"{name}: score {scores[name]:g}, penalty {penalties[name]:g}" for name in weights}
     title = "The same score from one pixel or from all: the penalty prefers all"
     return claim, table, plots.bars({captions[name]: np.asarray(w) for name, w in weights.items()}, title, "pixel")

@@ -167,7 +167,7 @@ TEACHING = Teaching(
         "eigenvalue": "特征值",
         "residual": "残差",
         "2 / eigenvalue": "2 / 特征值",
-        "": "",
+        "number": "序号",
         "noise": "小批量的噪声",
         "learning rates": "学习率的影响",
         "optimizers": "优化器比较",

@@ -151,6 +151,7 @@ TEACHING = Teaching(
         "lowest test loss": "最低测试损失",
         "l2 of the lowest test loss": "测试损失最低时的 l2",
         "Input x = [1, 1, 1, 1]": "输入 x = [1, 1, 1, 1]",
+        "vector": "向量",
         "weights": "权重",
         "score w x": "得分 w x",
         "penalty (sum of squares)": "惩罚项（平方和）",
