@@ -2,8 +2,8 @@
 
     python -m experiments.lessons.regularization --quick
 
-Two weight vectors with the same score, then a network of 50 hidden neurons on 100 noisy points with eight values of l2
-from 0 to 0.1, all of them in one compiled sweep, about 15 s on 2 cores. Expected: the weight norm falls with every step
+Two weight vectors with the same score, then a network of 50 hidden neurons on 100 noisy points with 22 values of l2
+from 0 to 0.3, all of them in one compiled sweep. Expected: the weight norm falls with every step
 of l2, the borders get smoother, and the gap between training and test accuracy closes.
 """
 
