@@ -2,7 +2,8 @@
 
     python -m experiments.lessons.capacity --quick
 
-Trains 17 widths x 40 seeds (5 with --quick) on each of three sets in one compiled program. Expected: one neuron draws one straight border and fails on the disc in a ring (about 70 %), three enclose it
+Trains 17 widths x 40 seeds (5 with --quick) on each of three sets in one compiled program. Expected:
+one neuron draws one straight border and fails on the disc in a ring (about 70 %), three enclose it
 (98 % and more), and on a five-armed spiral every increase in width helps (about 30 % to 95 %).
 """
 

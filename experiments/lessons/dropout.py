@@ -2,7 +2,8 @@
 
     python -m experiments.lessons.dropout --quick
 
-Trains a network of 256 hidden neurons on 300 digits with 20 rates and several seeds in one compiled sweep. Expected: inverted scaling preserves the mean of every value; dropout narrows the gap between training
+Trains a network of 256 hidden neurons on 300 digits with 20 rates and several seeds in one compiled sweep.
+Expected: inverted scaling preserves the mean of every value; dropout narrows the gap between training
 and test; the network without dropout outputs the mean of the scores of its sub-networks, which the mean of a sample of
 K of them approaches with an error of 1 / sqrt(K).
 """
