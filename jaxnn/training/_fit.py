@@ -108,8 +108,13 @@ def fit(
     clock = time.perf_counter()
     of_stream = data.steps if isinstance(data, Stream) else None
     splits = tuple(data.evaluate or ())
-    start = functools.partial(_start[short], make_task, hparams, key, splits, of_stream, epochs, select)
-    now: Run = start() if progress is None else sharding.replicate(pad_history(progress, jax.eval_shape(start)))
+    first = make_task, hparams, key, splits, of_stream, epochs, select
+    start = functools.partial(_start[short], *first)
+    if progress is None:
+        now: Run = start()
+    else:
+        like = jax.eval_shape(functools.partial(new_run, *first))
+        now = sharding.replicate(pad_history(progress, like))
     now = trainer.compile(now)
     timing = Timing(time.perf_counter() - clock, [], partial_epoch)
 
