@@ -24,7 +24,7 @@ def show() -> None:
         lesson = importlib.import_module(f"experiments.lessons.{name}").LESSON
         print(f"{name:{max(map(len, NAMES))}}  {lesson.question.en}")
     print("\nTo run one lesson: jaxnn NAME [--quick]")
-    print("To run all of them, on one HTML page: jaxnn report [--quick]")
+    print("To run all of them and read them as a book: jaxnn report [--quick]")
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -110,7 +110,7 @@ def test_the_list_has_a_line_for_each_lesson_in_order(capsys):
     assert [line.split()[0] for line in lines[: len(NAMES)]] == list(NAMES)
     for name, line in zip(NAMES, lines, strict=False):
         assert line.endswith(importlib.import_module(f"experiments.lessons.{name}").LESSON.question.en)
-    assert "python -m experiments.report" in lines[-1]
+    assert "jaxnn report" in lines[-1]
 
 
 # ---------------------------------------------------------------- numbers against independent computations
