@@ -32,6 +32,7 @@ GROUPS = {
         "leaderboard": "accuracy of the models of the course, trained well, on CIFAR-10 and the digits",
         "benchmark": "speed compared with PyTorch, Keras, Flax and scikit-learn",
         "benchmark.drop_in": "accuracy and search speed compared with scikit-learn's own classifiers",
+        "benchmark.drawings": "how many drawn digits a classifier recognizes, with and without each step of predict",
         "benchmark.communication": "bytes per training step on many devices, and simulated times",
         "benchmark.gpu": "training speed on a GPU",
         "benchmark.streaming": "reading and training of data larger than memory",

@@ -5,8 +5,10 @@
 
 Accepts any image that Pillow opens, of any size and mode. An image is rotated according to its EXIF data, put on white
 where it is transparent, cropped to its central square, resized to the training images and standardized with their
-statistics. Expected result: a table of scores and probabilities, and a figure per image, in a few seconds. The digits
-of scikit-learn are light on dark: use --invert for dark ink on paper.
+statistics. If the training images are figures on a uniform background, as digits are, a drawing on any background is
+given their form: polarity, height, place and stroke width, each of which can be switched off. An image far from all
+training images is said to be so. Expected result: a table of scores and probabilities, and a figure per image, in a few
+seconds.
 """
 
 from __future__ import annotations
@@ -25,10 +27,13 @@ from PIL import Image, ImageOps
 from rich.console import Console
 from rich.table import Table
 
+from experiments.classifier import form
+from experiments.classifier.form import Form
 from experiments.classifier.saved import describe, read_classifier
 from experiments.cli import command, environment, parser
+from experiments.cli.files import short_name
 from jaxnn import plots
-from jaxnn.data._files import read_image
+from jaxnn.data._images import read_image
 from jaxnn.inspect import Attribution, attribution
 from jaxnn.plots import overlay
 
@@ -39,12 +44,23 @@ class Config:
 
     images: tuple[Path, ...] = dataclasses.field(metadata={"positional": True})
     """Image files."""
-    run: Path
-    """Run folder of experiments.train."""
+    run: Path | None = None
+    """Run folder of experiments.train; by default the newest finished one in runs/."""
     out: Path = Path("runs", "predictions")
     """Folder for the figures; existing ones are replaced."""
     invert: bool = False
-    """Invert each image first: for dark ink on paper if the training images are light on dark."""
+    """Invert each image first, whatever its border."""
+    polarity: bool = True
+    """Drawn figures: invert an image whose border is bright if the training images are bright on dark, or the other way
+    around."""
+    crop: bool = True
+    """Drawn figures: crop to the ink, and give it the height, width and place that it has in the training images."""
+    stroke: bool = True
+    """Drawn figures: make strokes as thick as in the training images."""
+
+
+FAR = 0.01
+"""An image is called far from the training images if so few of these are farther from the nearest other."""
 
 
 class Trained(NamedTuple):
@@ -57,8 +73,8 @@ class Trained(NamedTuple):
     mean: Array
     """The mean training image, f32[H, W, C]; zeros without centering."""
     shape: tuple[int, int, int]
-    scale: float
-    """The value of white: 16 for digits, else 255."""
+    form: Form
+    """What the training images have in common."""
     names: tuple[str, ...]
     exact: bool
     """Whether the score is exactly the sum of its attributions: a linear classifier."""
@@ -71,8 +87,18 @@ class Prediction(NamedTuple):
     probabilities: np.ndarray
     winner: int
     rival: int
+    beyond: float
+    """The fraction of training images that are at least as far from the nearest training example."""
     parts: np.ndarray
     """f32[2, H, W]: attribution of the winner's and the rival's score to the pixels, relative to the mean image."""
+
+
+def newest_run(parent: Path = Path("runs")) -> Path:
+    """The folder of the newest finished run in `parent`; ValueError if there is none."""
+    found = [file.parent for file in parent.glob("*/classifier.npz") if (file.parent / "config.json").is_file()]
+    if not found:
+        raise ValueError(f"{parent}/ holds no finished run: train one first, or give --run")
+    return max(found, key=lambda folder: (folder / "classifier.npz").stat().st_mtime)
 
 
 def read_run(folder: Path) -> Trained:
@@ -83,22 +109,28 @@ def read_run(folder: Path) -> Trained:
         raise ValueError(f"--run {folder} was trained on points ({settings.dataset}), not on images")
     classifier, score = read_classifier(folder, described)
     mean = jnp.broadcast_to(getattr(classifier.statistics, "mean", jnp.float32(0.0)), shape)
-    scale = 16.0 if settings.dataset == "digits" else 255.0
+    measured = form.read(folder)
+    if measured is None:
+        scale = 16.0 if settings.dataset == "digits" else 255.0
+        measured = form.Form(scale, False, 0.0, 1.0, 1.0, (0.5, 0.5), 0.0, np.empty((0, 0)), np.empty(0))
 
     @jax.jit
     def explain(image: Array) -> Attribution:
         return attribution(lambda difference: score(mean + difference), image - mean, example_ndim=3)
 
     exact = len(classifier.params) == 1 and not settings.normalize_inputs
-    return Trained(score, explain, mean, (shape[0], shape[1], shape[2]), scale, names, exact)
+    return Trained(score, explain, mean, (shape[0], shape[1], shape[2]), measured, names, exact)
 
 
-def fit_image(image: Image.Image, trained: Trained) -> np.ndarray:
-    """The center of an image in the training images' aspect ratio, resized and in their units."""
-    height, width, channels = trained.shape
-    small = ImageOps.fit(image, (width, height), Image.Resampling.LANCZOS)
-    values = np.asarray(small if channels == 3 else small.convert("L"), np.float32).reshape(trained.shape)
-    return values * np.float32(trained.scale / 255)
+def fit_image(image: Image.Image, trained: Trained, steps: tuple[str, ...] = form.STEPS) -> tuple[np.ndarray, str]:
+    """An image in the form, size and units of the training images, and what was done to it."""
+    channels = trained.shape[2]
+    if channels not in (1, 3):
+        raise ValueError(
+            f"--run was trained on images of {channels} channels, which no picture has: only 1 and 3 can be"
+        )
+    values, done = form.fit(image, trained.form, trained.shape, steps)
+    return values * np.float32(trained.form.white), done
 
 
 def classify(trained: Trained, image: np.ndarray) -> Prediction:
@@ -112,44 +144,67 @@ def classify(trained: Trained, image: np.ndarray) -> Prediction:
     order = np.argsort(-scores, kind="stable")
     winner, rival = int(order[0]), int(order[min(1, len(order) - 1)])
     parts = np.asarray(found.inputs)[[winner, rival]].sum(-1)
-    return Prediction(scores, np.asarray(jax.nn.softmax(found.scores)), winner, rival, parts)
+    measured = trained.form
+    beyond = form.beyond(measured, image / float(measured.white)) if len(measured.distances) else 1.0
+    return Prediction(scores, np.asarray(jax.nn.softmax(found.scores)), winner, rival, beyond, parts)
 
 
 def predict(config: Config, console: Console) -> list[Prediction]:
     """Classify every image, print its table and write its figure."""
     if not config.images:
         raise ValueError("no image files: give one or more, such as photo.png")
-    trained = read_run(config.run)
+    folder = config.run or newest_run()
+    if config.run is None:
+        command.say(console, f"with {folder}, the newest run; --run takes another")
+    trained = read_run(folder)
     pictures = [read_image(path) for path in config.images]
     if config.invert:
         pictures = [ImageOps.invert(picture) for picture in pictures]
+    wanted = {"polarity": config.polarity and not config.invert, "crop": config.crop, "stroke": config.stroke}
+    steps = tuple(step for step in form.STEPS if wanted[step])
     predictions = []
     for i, (path, picture) in enumerate(zip(config.images, pictures, strict=True), start=1):
-        seen = fit_image(picture, trained)
+        seen, done = fit_image(picture, trained, steps)
         found = classify(trained, seen)
         predictions.append(found)
         order = np.argsort(-found.scores, kind="stable")[:10]
-        table = Table("class", "score", "probability", title=str(path))
+        command.say(console, f"{path}{f': {done}' if done else ''}")
+        table = Table("class", "score", "probability")
         for c in order.tolist():
-            table.add_row(trained.names[c], f"{found.scores[c]:.3f}", f"{100 * found.probabilities[c]:.2f} %")
+            name = command.literal(trained.names[c])
+            table.add_row(name, f"{found.scores[c]:.3f}", f"{100 * found.probabilities[c]:.2f} %")
         console.print(table)
+        distant = found.beyond < FAR
+        if distant:
+            command.say(
+                console,
+                f"far from the training images: {100 * found.beyond:.0f} % of them are as far from the nearest other; "
+                f"the probabilities say little about such an image",
+            )
         picture.thumbnail((400, 400))
-        pair = [trained.names[c] for c in (found.winner, found.rival)]
+        pair = [
+            trained.names[c] if len(trained.names[c]) < 24 else f"{trained.names[c][:22]}…"
+            for c in (found.winner, found.rival)
+        ]
         how = "weight x input" if trained.exact else "gradient x input"
+        sure = f"{100 * found.probabilities[found.winner]:.1f} %{', far from the training images' if distant else ''}"
         figure = overlay(
             np.asarray(picture) / 255,
-            seen / trained.scale,
+            seen / float(trained.form.white),
             found.parts,
             [
                 "the picture",
-                f"as the model sees it, {trained.shape[1]} x {trained.shape[0]}",
+                f"as the model sees it, {trained.shape[1]} x {trained.shape[0]}" + (f"\n{done}" if done else ""),
                 f"for {pair[0]}: score {found.scores[found.winner]:.2f}",
                 f"for {pair[1]}: score {found.scores[found.rival]:.2f}",
             ],
-            f"{pair[0]}, {100 * found.probabilities[found.winner]:.1f} %: what each pixel adds ({how})",
+            f"{pair[0]}, {sure}: what each pixel adds ({how})",
         )
-        name = f"{i}_{path.stem}" if len(config.images) > 1 else path.stem
-        console.print(f"figure: {plots.save(figure, config.out / f'{name}.png')[0]}", highlight=False)
+        name = f"{i}_{short_name(path.stem)}" if len(config.images) > 1 else short_name(path.stem)
+        try:
+            command.say(console, f"figure: {plots.save(figure, config.out / f'{name}.png')[0]}")
+        except (OSError, ValueError, RuntimeError) as error:
+            command.warn(console, f"the figure of {path} was not drawn ({error})")
     return predictions
 
 

@@ -24,7 +24,7 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,7 @@ from experiments.classifier.config import Config, Settings
 from experiments.classifier.data import load_dataset, without_test
 from experiments.classifier.preprocessing import fit_statistics
 from experiments.classifier.presets import defaults, resolve
+from experiments.classifier.results import draw
 from experiments.classifier.task import task_maker
 from experiments.cli import command, environment, files, parser, rescue
 from experiments.sweeps.grid import NAMES, SweepConfig, check_values, hparams_of, on_border, tried_values
@@ -73,7 +74,7 @@ def _sweep(config: SweepConfig, console: Console, device: str) -> dict[str, Any]
 
     warn = functools.partial(command.warn, console)
 
-    dataset = without_test(load_dataset(config))  # read once, after the choice
+    dataset = without_test(load_dataset(config, console=console))  # read once, after the choice
     if config.validation_share == 0:
         raise ValueError("--validation-share 0: a sweep chooses by validation accuracy and needs validation examples")
     check_values(config)
@@ -96,10 +97,10 @@ def _sweep(config: SweepConfig, console: Console, device: str) -> dict[str, Any]
         chunk = min(count, sharding.axis_size(sharding.MODELS)), 1
     out = _folder(config, dataset, chunk)
 
-    console.print(
+    command.say(
+        console,
         f"{dataset.name}: {count} settings x {config.seeds} seeds = {count * config.seeds} models, {settings.epochs} "
         f"epochs each, {chunk[0]} x {chunk[1]} at a time; on {device}",
-        highlight=False,
     )
     columns = TextColumn("model {task.completed}/{task.total}"), BarColumn(bar_width=12), TimeRemainingColumn()
     clock = time.perf_counter()
@@ -143,23 +144,21 @@ def _sweep(config: SweepConfig, console: Console, device: str) -> dict[str, Any]
         "seconds": seconds,
         "chunk": chunk,
     }
-    figures = _figures(values, hparams, scores, mean, best, config.random is not None)
     epochs = round(float(found["best_epoch"][best].mean())) + 1 if early else settings.epochs
 
     def write(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         _write_csv(folder / "sweep.csv", hparams, values, found, scores, config)
-        for name, figure in figures.items():
-            plots.save(figure, folder / name)
         if config.final and "final" not in summary:
             summary["final"] = _train_best(config, settings, chosen, epochs, folder, console)
         summary["seconds_total"] = time.perf_counter() - started
         files.write_json(folder / "summary.json", summary | environment.environment())
 
     rescue.write_or_rescue(write, config.rescue, out)
+    draw(out, _figures(values, hparams, scores, mean, best, config.random is not None), warn, svg=config.svg)
     console.print(_table(summary, out))
     for warning in warnings:
-        console.print(f"warning: {warning}", highlight=False)
+        warn(warning)
     return summary
 
 
@@ -185,7 +184,7 @@ def _plain(config: SweepConfig) -> Config:
 
 def _folder(config: SweepConfig, dataset: Dataset, chunk: tuple[int, int]) -> Path:
     """The folder of the sweep: new, or that of the same sweep, interrupted."""
-    out = config.out or Path("runs", f"{time.strftime('%Y-%m-%d-%H%M%S')}-{dataset.name}-sweep")
+    out = config.out or Path("runs", f"{time.strftime('%Y-%m-%d-%H%M%S')}-{files.short_name(dataset.name)}-sweep")
     asked = json.loads(files.as_json(dataclasses.asdict(config) | {"chunk": chunk}))
     data = resume.fingerprint(dataset)
     file = out / "sweep.json"
@@ -234,12 +233,13 @@ def _figures(
     mean: np.ndarray,
     best: int,
     random: bool,
-) -> dict[str, Figure]:
-    """A heat map over the two hyper-parameters with most values (best over the others), or a curve for each."""
+) -> dict[str, Callable[[], Figure]]:
+    """Functions that draw a heat map over the two widest hyper-parameters (best over the rest), or a curve of each."""
     measure = "mean validation accuracy, %"
     if random or len(values) == 1:
         return {
-            f"by_{NAMES[axis]}": plots.spread_line(
+            f"by_{NAMES[axis]}": functools.partial(
+                plots.spread_line,
                 100 * scores[(order := np.argsort(hparams[NAMES[axis]]))],
                 (NAMES[axis], hparams[NAMES[axis]][order].tolist()),
                 "validation accuracy, %",
@@ -256,7 +256,8 @@ def _figures(
     place = np.unravel_index(best, grid.shape)
     names = list(values)
     return {
-        "heat_map": plots.heat_map(
+        "heat_map": functools.partial(
+            plots.heat_map,
             np.where(np.isfinite(shown), 100 * shown, np.nan),
             (NAMES[names[first]], values[names[first]]),
             (NAMES[names[second]], values[names[second]]),
@@ -292,7 +293,7 @@ def _train_best(
 
 
 def _table(summary: Mapping[str, Any], out: Path) -> Table:
-    table = Table(title=f"{summary['dataset']}, {summary['model']}: sweep", show_header=False)
+    table = Table(title=command.literal(f"{summary['dataset']}, {summary['model']}: sweep"), show_header=False)
     table.add_row("models", f"{summary['settings']} settings x {summary['seeds']} seeds")
     table.add_row("time", f"{summary['seconds']:.1f} s")
     for name, value in summary["best"].items():
@@ -303,7 +304,7 @@ def _table(summary: Mapping[str, Any], out: Path) -> Table:
     table.add_row("diverged", f"{summary['diverged']}")
     if "final" in summary:
         table.add_row("test accuracy, trained on all", f"{summary['final']['test_accuracy']:.2%}")
-    table.add_row("results", str(out))
+    table.add_row("results", command.literal(out))
     return table
 
 

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import json
 import sys
 import tempfile
 import time
@@ -48,7 +49,12 @@ def train(config: Config, console: Console, stored: resume.SavedRun | None = Non
 
     device = multihost.choose_device(config.device)
     if stored is not None and stored.summary is not None:
-        command.say(console, f"{stored.folder} is finished: there is nothing to resume")
+        from experiments.classifier import resume
+        from experiments.cli import files
+
+        changed = resume.changed_settings(stored.settings, json.loads(files.as_json(dataclasses.asdict(config))))
+        ignored = f"; ignored: {changed}; to train on with other settings, start another run" if changed else ""
+        command.say(console, f"{stored.folder} is finished: there is nothing to resume{ignored}")
         return stored.summary
     with sharding.data_parallel(), distributed.report_lost_peers():
         distributed.barrier()
@@ -68,7 +74,7 @@ def _train(config: Config, console: Console, stored: resume.SavedRun | None, dev
 
     started = time.perf_counter()
     warn = functools.partial(command.warn, console)
-    job = prepare(config, stored, warn)
+    job = prepare(config, stored, console)
     out = results.new_folder(job) if stored is None else stored.folder
     job = job._replace(settings=dataclasses.replace(job.settings, out=out))
     results.write_config(out, job)
@@ -78,7 +84,9 @@ def _train(config: Config, console: Console, stored: resume.SavedRun | None, dev
     found = results.evaluate(job, run, timing)
     rescue.write_or_rescue(lambda folder: results.write(folder, job, found, started), job.settings.rescue, out)
     console.print(results.table(found.summary, out))
-    results.draw(out, job, found, warn)
+    results.draw(out, results.figures(job, found), warn, svg=job.settings.svg)
+    for line in results.advice(job, found):
+        command.say(console, line)
     return found.summary
 
 

@@ -18,7 +18,7 @@ class MainOptions:
     dataset: str = "digits"
     """digits, cifar10, cifar100, another TFDS image set (such as mnist; most need TensorFlow once, to be prepared), or
     a 2-D set: circle, spiral, moons, xor, gauss. Your own: folder:PATH (one folder of images for each class), csv:FILE
-    with --label, npz:FILE."""
+    or parquet:FILE with --label, npz:FILE, npy:FOLDER (inputs.npy and labels.npy, or x and y)."""
     model: ModelName = "mlp"
     """The linear classifier f(x) = Wx + b, a fully connected network, or a convolutional one for images: cnn is small
     enough for a CPU, cnn-large a residual one for a GPU."""
@@ -35,9 +35,12 @@ class DataOptions:
     """Data."""
 
     label: str | None = None
-    """csv:FILE: the column that holds the classes; all others are inputs."""
+    """csv:FILE, parquet:FILE: the column that holds the classes; all others are inputs."""
+    drop: tuple[str, ...] = ()
+    """csv:FILE, parquet:FILE: columns to leave out, such as an identifier."""
     image_size: int | None = None
-    """folder:PATH: pixels per side; by default the images' own size if it is the same for all, else 32."""
+    """folder:PATH: pixels per side; by default the images' own size if it is the same for all and at most 256, else
+    32."""
     strict: bool = False
     """Fail on files and rows of your own data that cannot be read, instead of skipping them."""
     validation_share: float = 0.1

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
+import warnings
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 from jax import Array
+from rich.console import Console
 
 from experiments.classifier.config import Config, Settings
 from experiments.classifier.preprocessing import subsample_stride
+from experiments.cli import command, progress
 from jaxnn import training
 from jaxnn.data import Dataset, DiskImages, Split, load, loader
 
@@ -89,18 +92,19 @@ def _evaluated(dataset: Dataset) -> dict[str, Split]:
     return {"train": _every(dataset.train, held), "validation": dataset.validation} if held else {}
 
 
-def load_dataset(config: Config, memory_share: float | None = None) -> Dataset:
-    """The dataset of the settings, split; `quick` keeps few training examples, `choosing` no test examples."""
-    dataset = load(
-        config.dataset,
-        data_dir=config.data_dir,
-        validation_share=config.validation_share,
-        seed=config.seed,
-        label=config.label,
-        image_size=config.image_size,
-        strict=config.strict,
-        memory_share=memory_share,
-    )
+def load_dataset(config: Config, memory_share: float | None = None, console: Console | None = None) -> Dataset:
+    """The dataset of the settings, split; `quick` keeps few training examples, `choosing` no test examples.
+
+    A console gets warnings as lines, and a progress bar for a folder of images.
+    """
+    if console is not None:
+        with warnings.catch_warnings(record=True) as raised, progress.CountBar("images read", console) as bar:
+            warnings.simplefilter("always")
+            dataset = _load(config, memory_share, bar)
+        for each in raised:
+            command.warn(console, str(each.message))
+    else:
+        dataset = _load(config, memory_share, None)
     if config.choosing:
         dataset = without_test(dataset)
     if config.quick and len(dataset.train.labels) > QUICK_EXAMPLES:
@@ -108,3 +112,18 @@ def load_dataset(config: Config, memory_share: float | None = None) -> Dataset:
         rows.sort()
         dataset = dataset._replace(train=Split(dataset.train.inputs[rows], dataset.train.labels[rows]))
     return dataset
+
+
+def _load(config: Config, memory_share: float | None, bar: Callable[[int, int], None] | None) -> Dataset:
+    return load(
+        config.dataset,
+        data_dir=config.data_dir,
+        validation_share=config.validation_share,
+        seed=config.seed,
+        label=config.label,
+        image_size=config.image_size,
+        drop=config.drop,
+        strict=config.strict,
+        memory_share=memory_share,
+        progress=bar,
+    )

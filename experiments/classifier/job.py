@@ -9,13 +9,14 @@ from typing import Any, NamedTuple
 
 import jax
 from jax import Array
+from rich.console import Console
 
 from experiments.classifier import data, resume
 from experiments.classifier.config import Config, Settings
 from experiments.classifier.preprocessing import fit_statistics
 from experiments.classifier.presets import apply_preset, resolve
 from experiments.classifier.task import hyperparameters, task_maker
-from experiments.cli.command import Warn
+from experiments.cli import command
 from jaxnn import distributed, layers, sharding, training
 from jaxnn.data import Dataset
 
@@ -78,17 +79,17 @@ class Job(NamedTuple):
         return lines
 
 
-def prepare(config: Config, stored: resume.SavedRun | None, warn: Warn) -> Job:
+def prepare(config: Config, stored: resume.SavedRun | None, console: Console) -> Job:
     """Load the data, complete and check the settings, fit the preprocessing, and find the start point."""
-    dataset = data.load_dataset(config, config.memory_share)
+    dataset = data.load_dataset(config, config.memory_share, console)
     streamed = data.is_streamed(dataset)
     if (agreed := bool(distributed.broadcast_scalar(streamed))) != streamed:  # process 0 has another amount of memory
-        streamed, dataset = agreed, data.load_dataset(config, 0.0 if agreed else 1.0)
+        streamed, dataset = agreed, data.load_dataset(config, 0.0 if agreed else 1.0, console)
     config, preset = apply_preset(config)
     settings = dataclasses.replace(resolve(config, dataset), memory_share=0.0 if streamed else 1.0)
     sharding.check_batch_size(settings.batch_size)
     if stored is not None:
-        resume.check_same(stored, settings, dataset, warn)
+        resume.check_same(stored, settings, dataset, functools.partial(command.warn, console))
     statistics = fit_statistics(settings, dataset.train.inputs)
     make_task = task_maker(settings, statistics, dataset.train.inputs, len(dataset.classes), layers.dot_as_sum)
     hparams, key = hyperparameters(settings), jax.random.key(settings.seed)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import datetime
+import functools
 import math
+import shlex
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -19,6 +22,11 @@ from experiments.cli import environment, files
 from experiments.cli.command import Warn
 from jaxnn import training
 from jaxnn.data import Dataset, Split, preprocess
+
+GAP = 0.2
+"""A difference of the accuracies on training and test examples that is warned of."""
+UNITS = 40
+"""Hidden units drawn."""
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -47,7 +55,7 @@ class Found(NamedTuple):
 
 def new_folder(job: Job) -> Path:
     """The folder for the results, created before training so that an unwritable one is known early."""
-    name = f"{datetime.datetime.now():%Y-%m-%d-%H%M%S}-{job.dataset.name}-{job.settings.model}"
+    name = f"{datetime.datetime.now():%Y-%m-%d-%H%M%S}-{files.short_name(job.dataset.name)}-{job.settings.model}"
     out = job.settings.out or Path("runs", name)
     if out.exists() and (not out.is_dir() or any(path.suffix != ".tmp" for path in out.iterdir())):
         raise ValueError(f"--out {out} exists and is not an empty folder: choose another or remove it")
@@ -59,16 +67,20 @@ def new_folder(job: Job) -> Path:
 def write_config(folder: Path, job: Job) -> None:
     """Write the settings, the class names and the shape of an example."""
     about = {"classes": job.dataset.classes, "input_shape": job.dataset.train.inputs.shape[1:]}
+    about |= {"about": dict(job.dataset.about)} if job.dataset.about else {}
     files.write_sealed(folder / "config.json", dataclasses.asdict(job.settings) | about)
 
 
 def evaluate(job: Job, run: training.Run, timing: training.Timing) -> Found:
-    """Take the classifier out of a run and evaluate it on the training examples and those held out."""
+    """Take the classifier out of a run, write it, and evaluate it on the training examples and those held out."""
     dataset, settings = job.dataset, job.settings
     seconds = job.start.seconds + timing.epochs
     history = {name: np.asarray(values) for name, values in run.history.items()}
     reached = run.best or run.state._replace(params=training.eval_params(run.state))
     classifier = Classifier(job.start.statistics, reached.params, reached.model_state)
+    if settings.out is not None:
+        with contextlib.suppress(OSError):  # `write` tries again, and reports it
+            files.write_arrays(settings.out / "classifier.npz", classifier)
     splits = data.held_out(dataset, settings.choosing), data.evaluated_training_examples(dataset)
     if data.is_streamed(dataset):
         evaluation, trained = (
@@ -107,27 +119,33 @@ def write(folder: Path, job: Job, found: Found, started: float) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     write_config(folder, job)
     files.write_arrays(folder / "classifier.npz", found.classifier)
+    if job.dataset.train.inputs.ndim == 4:
+        from experiments.classifier import form
+
+        form.write(folder, form.measure(job.dataset.train.inputs))
     monitoring.write_history(folder / "history.csv", found.history, found.seconds)
     found.summary["seconds_total"] = time.perf_counter() - started
     found.summary["peak_memory_mib"] = environment.peak_memory_mib()
-    files.write_json(folder / "summary.json", found.summary | environment.environment())
+    finite = {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in found.summary.items()}
+    files.write_json(folder / "summary.json", finite | environment.environment())
 
 
-def draw(folder: Path, job: Job, found: Found, warn: Warn) -> None:
+def draw(folder: Path, makers: Mapping[str, Callable[[], Figure]], warn: Warn, *, svg: bool = False) -> None:
     """Draw every figure; one that cannot be drawn or written becomes a warning that names it."""
     from jaxnn import plots
 
-    for name, make in figures(job.dataset, found, data.held_out(job.dataset, job.settings.choosing)).items():
+    for name, make in makers.items():
         try:
-            plots.save(make(), folder / name, svg=job.settings.svg)
+            plots.save(make(), folder / name, svg=svg)
         except Exception as error:
-            warn(f"the figure {name} was not drawn ({error}); the classifier and the summary are complete")
+            warn(f"the figure {name} was not drawn ({error}); the other results are complete")
 
 
-def figures(dataset: Dataset, found: Found, held_out: Split) -> dict[str, Callable[[], Figure]]:
-    """By file name, the functions that draw the figures of a run, evaluated on `held_out`."""
+def figures(job: Job, found: Found) -> dict[str, Callable[[], Figure]]:
+    """By file name, the functions that draw the figures of a run."""
     from jaxnn import plots
 
+    dataset, held_out = job.dataset, data.held_out(job.dataset, job.settings.choosing)
     labels, (_, predictions, confidences, _) = held_out.labels, found.evaluation
 
     def confusion() -> Figure:
@@ -136,40 +154,98 @@ def figures(dataset: Dataset, found: Found, held_out: Split) -> dict[str, Callab
         return plots.confusion(counts.reshape(classes, classes), dataset.classes)
 
     def mistakes() -> Figure:
-        wrong = np.flatnonzero(predictions != labels)
-        wrong = wrong[np.argsort(-confidences[wrong])][:25]
-        images = np.asarray(held_out.inputs[wrong])
-        return plots.mistakes(images, labels[wrong], predictions[wrong], confidences[wrong], dataset.classes)
+        wrong, right = np.flatnonzero(predictions != labels), np.flatnonzero(predictions == labels)
+        order = np.concatenate([wrong[np.argsort(-confidences[wrong])], right[np.argsort(confidences[right])]])
+        shown = order[: min(25, 5 * max(2, -(-len(wrong) // 5)))]  # whole rows
+        images = np.asarray(held_out.inputs[shown])
+        return plots.mistakes(images, labels[shown], predictions[shown], confidences[shown], dataset.classes)
 
     makers = {
         "learning_curves": lambda: plots.learning_curves(found.history, found.summary.get("best_epoch")),
         "confusion": confusion,
     }
     if dataset.train.inputs.ndim == 4:
-        makers["templates"] = lambda: plots.templates(*_templates(dataset, found.classifier))
+        makers["templates"] = lambda: _templates(dataset, found.classifier)
         makers["mistakes"] = mistakes
+    elif dataset.train.inputs.shape[1] == 2:
+        makers["decision_regions"] = lambda: _decision_regions(job, found.classifier)
     return makers
 
 
-def _templates(dataset: Dataset, classifier: Classifier) -> tuple[np.ndarray, tuple[str, ...] | None]:
-    """The first layer's weights as images, and the class names if there is one image per class."""
+def _decision_regions(job: Job, classifier: Classifier) -> Figure:
+    """The regions of the classes in the plane, with the training and the test examples; ticks in the inputs' units."""
+    from jaxnn import plots
+
+    shown = {"training": job.dataset.train, "test": data.held_out(job.dataset, job.settings.choosing)}
+    every = {name: split.take(slice(None, None, -(-len(split.labels) // 1000) or 1)) for name, split in shown.items()}
+    low, high = (
+        getattr(np.concatenate([split.inputs for split in shown.values()]), edge)(0) for edge in ("min", "max")
+    )
+    middle, half = (low + high) / 2, np.where(high > low, (high - low) / 2, 1.0)
+    devices = jax.device_count()
+    places = (middle + half * plots.plane(1.2, -(-200 // devices) * devices)).astype(np.float32)
+    task = job.make_task(job.hparams)
+    scores = training.predict_scores(
+        task, classifier.params, places.reshape(-1, 2), classifier.statistics, batch_size=places.size
+    )
+    scores = np.asarray(scores).reshape(*places.shape[:2], -1)
+    panels = [
+        plots.Regions(scores, (split.inputs - middle) / half, split.labels, f"{name} examples")
+        for name, split in every.items()
+    ]
+    figure = plots.decision_regions(panels, "Decision regions: paler where less certain", names=job.dataset.classes)
+    for axes in figure.axes:
+        for axis, c, h in zip((axes.xaxis, axes.yaxis), middle.tolist(), half.tolist(), strict=True):
+            axis.set_major_formatter(lambda at, _, c=c, h=h: f"{c + h * at:.4g}")
+    return figure
+
+
+def _templates(dataset: Dataset, classifier: Classifier) -> Figure:
+    """The first layer's weights as images: of each class, or of the hidden units of most weight with their classes."""
+    from jaxnn import plots
+
     if isinstance(classifier.params, dict):  # convolutional: the first layer sees squares of pixels as channels
         kernel = np.asarray(classifier.params["Block_0"]["Conv_0"]["kernel"])
         side = math.isqrt(kernel.shape[2] // dataset.train.inputs.shape[-1])
         pixels = kernel.reshape(*kernel.shape[:2], side, side, -1, kernel.shape[3]).transpose(5, 0, 2, 1, 3, 4)
-        return pixels.reshape(kernel.shape[3], kernel.shape[0] * side, kernel.shape[1] * side, -1), None
+        return plots.templates(pixels.reshape(kernel.shape[3], kernel.shape[0] * side, kernel.shape[1] * side, -1))
     weights = np.asarray(classifier.params[0]["w"])
     if isinstance(classifier.statistics, preprocess.PCAStatistics):
         weights = weights @ np.asarray(classifier.statistics.components)
-    names = dataset.classes if len(classifier.params) == 1 else None
-    return weights.reshape(-1, *dataset.train.inputs.shape[1:]), names
+    images = weights.reshape(-1, *dataset.train.inputs.shape[1:])
+    if len(classifier.params) == 1:
+        return plots.templates(images, dataset.classes)
+    to_classes = functools.reduce(
+        lambda below, layer: np.asarray(layer["w"]) @ below, classifier.params[1:], np.eye(len(weights))
+    )
+    most = np.argsort(-np.linalg.norm(weights, axis=1) * np.linalg.norm(to_classes, axis=0), kind="stable")[:UNITS]
+    pairs = zip(to_classes[:, most].argmax(0), to_classes[:, most].argmin(0), strict=True)
+    captions = [f"+ {dataset.classes[high]}  − {dataset.classes[low]}" for high, low in pairs]
+    title = f"Weights of {len(most)} of {len(weights)} hidden units; the class that each raises (+) and lowers (−) most"
+    return plots.templates(images[most], captions, title=title)
+
+
+def advice(job: Job, found: Found) -> list[str]:
+    """Lines after the table: a large gap between training and test, and the command that classifies more images."""
+    lines, test = [], found.summary.get("test_accuracy", math.nan)
+    if found.summary["train_accuracy"] - test > GAP:
+        lines.append(
+            f"warning: {found.summary['train_accuracy']:.0%} of the training examples are right, but {test:.0%} of the "
+            f"test examples: it has memorized; more examples help, or --augment, --model cnn for images, --dropout"
+        )
+    if job.dataset.train.inputs.ndim == 4 and not job.settings.choosing:
+        run = shlex.quote(str(job.settings.out))
+        lines.append(f"classify your own images: python -m experiments.predict --run {run} photo.png")
+    return lines
 
 
 def table(summary: dict[str, Any], out: Path) -> Table:
     """The summary of a run as a table."""
     from rich.table import Table
 
-    table = Table(title=f"{summary['dataset']}, {summary['model']}, seed {summary['seed']}", show_header=False)
+    from experiments.cli.command import literal
+
+    table = Table(title=literal(f"{summary['dataset']}, {summary['model']}, seed {summary['seed']}"), show_header=False)
     if "test_accuracy" in summary:
         table.add_row("test accuracy", f"{summary['test_accuracy']:.2%}")
         table.add_row("test loss", f"{summary['test_loss']:.4f}")
@@ -183,5 +259,5 @@ def table(summary: dict[str, Any], out: Path) -> Table:
     table.add_row("training time", f"{sum(summary['seconds_per_epoch']):.2f} s for {summary['epochs']} epochs")
     table.add_row("speed", f"{summary['examples_per_second']:,.0f} examples/s")
     table.add_row("peak memory", f"{summary['peak_memory_mib']:.0f} MiB")
-    table.add_row("results", str(out))
+    table.add_row("results", literal(out))
     return table

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.text import Text
 
 
 Warn = Callable[[str], None]
@@ -54,7 +55,15 @@ def catch_signals() -> Iterator[Callable[[], int | None]]:
 
 def say(console: Console, message: str) -> None:
     """Print a line literally, whatever characters it holds."""
-    console.print(message, highlight=False, markup=False, soft_wrap=True)
+    console.print(literal(message), highlight=False, soft_wrap=True)
+
+
+def literal(text: object) -> Text:
+    """Text for a console or a table that is printed as it is: brackets are no markup, and every character prints."""
+    from rich.text import Text
+
+    shown = str(text).encode("utf-8", "replace").decode()  # a file name may hold bytes that are no text
+    return Text("".join(c if c.isprintable() or c == "\n" else " " for c in shown))
 
 
 def warn(console: Console, message: str) -> None:
@@ -81,5 +90,6 @@ def run(work: Callable[..., object], *arguments: object) -> int:
 
 
 def _report(message: object, status: int, kind: str = "error") -> int:
-    print(f"{kind}: {' '.join(str(message).split())}", file=sys.stderr)
+    plain = str(message).encode("utf-8", "replace").decode()
+    print(f"{kind}: {' '.join(plain.split())}", file=sys.stderr)
     return status

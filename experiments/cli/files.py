@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import json
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -23,11 +24,17 @@ __all__ = [
     "read_flat",
     "read_sealed",
     "remove_unfinished",
+    "short_name",
     "write",
     "write_arrays",
     "write_json",
     "write_sealed",
 ]
+
+
+def short_name(text: str) -> str:
+    """The text as part of a file name: at most 60 letters, digits, dots and hyphens."""
+    return re.sub(r"[^\w.-]+", "-", text)[:60].strip("-") or "data"
 
 
 def check_folder(folder: Path) -> None:

@@ -1,6 +1,8 @@
-"""The progress bar of a training run, a callback of `training.fit`."""
+"""Progress bars: of a training run, a callback of `training.fit`; of anything counted."""
 
 from __future__ import annotations
+
+import time
 
 import numpy as np
 from rich.console import Console
@@ -18,6 +20,29 @@ def epoch_bar(console: Console) -> Progress:
         TimeRemainingColumn(compact=True),
         console=console,
     )
+
+
+class CountBar:
+    """A context whose value is called with a count and its total, and shows them once they take a while."""
+
+    def __init__(self, what: str, console: Console) -> None:
+        self.bar = Progress(TextColumn(f"{what}: {{task.completed}}/{{task.total}}"), BarColumn(12), console=console)
+        self.row = self.bar.add_task("")
+
+    def __enter__(self) -> CountBar:
+        """Start counting."""
+        self.began = time.perf_counter()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Take the bar off."""
+        self.bar.stop()
+
+    def __call__(self, done: int, total: int) -> None:
+        """Update the bar, which appears after a second."""
+        if time.perf_counter() - self.began > 1.0:
+            self.bar.start()
+        self.bar.update(self.row, completed=done, total=total)
 
 
 class Bar:

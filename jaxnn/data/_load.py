@@ -7,6 +7,7 @@ import numbers
 import os
 import re
 import warnings
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,17 +15,18 @@ import numpy as np
 
 from jaxnn.data import toy
 from jaxnn.data._memory import memory
+from jaxnn.data._read import ReadResult
 from jaxnn.data._split import Dataset, Split, stratified_split
 from jaxnn.data._tfds import _cache, _lazy, _records, _source
 
 TOY = {function.__name__: function for function in (toy.circle, toy.spiral, toy.moons, toy.xor, toy.gauss)}
-OWN = ("folder", "csv", "npz")  # kinds of the user's own data, as "folder:PATH"
+OWN = ("folder", "csv", "parquet", "npz", "npy")  # kinds of the user's own data, as "folder:PATH"
 TEST_FRACTION = 0.2  # of the sets that come without a test split
 TEST_SEED, VALIDATION_SEED = 1, 2  # make the two draws independent
 
 
 def load(
-    name: str,
+    name: Any,
     *,
     data_dir: str | os.PathLike[str] | None = None,
     cache_dir: str | os.PathLike[str] | None = None,
@@ -32,8 +34,10 @@ def load(
     seed: int = 0,
     label: str | None = None,
     image_size: int | None = None,
+    drop: Sequence[str] = (),
     strict: bool = False,
     memory_share: float | None = None,
+    progress: Callable[[int, int], None] | None = None,
     **toy_options: Any,
 ) -> Dataset:
     """Load a data set as NumPy arrays in three disjoint splits.
@@ -42,9 +46,12 @@ def load(
       split, the same for every `seed`.
     - "circle", "spiral", "moons", "xor", "gauss": points in the plane, see `jaxnn.data.toy`; `seed` draws the points,
       20 % of each class are the test split.
-    - "folder:PATH" (one folder of images per class), "csv:FILE" (a table; `label` names the column of the classes),
-      "npz:FILE" or "FILE.npz" (arrays): your own data. A fixed 20 % of each class is the test
-      split, unless the file has one. Whatever cannot be read is skipped, and a warning lists it.
+    - "folder:PATH" (one folder of images per class), "csv:FILE" or "parquet:FILE" (a table; `label` names the column
+      of the classes), "npz:FILE", "FILE.npz" or "npy:FOLDER" (arrays): your own data. A fixed
+      20 % of each class is the test split, unless there is one. Whatever cannot be read is skipped, and a warning lists
+      it; others say what was recognized or changed.
+    - a table in memory (of pandas, Polars, Arrow, Hugging Face Datasets, ...) with `label`, or a pair of arrays
+      (inputs, labels): likewise.
     - any other name: an image-classification set of TensorFlow Datasets with images of one size ("cifar10",
       "cifar100", "mnist", "cifar10_corrupted/fog_5", ...), in its newest version in `data_dir`, with its own test split
       (its validation split if it has none). CIFAR-10 and CIFAR-100 are downloaded and prepared if needed; other sets
@@ -60,16 +67,18 @@ def load(
         validation_share: Fraction of the training examples to validate on, in [0, 1). With 0 the training inputs of a
             TFDS set stay a read-only memory map.
         seed: Whole number, at least 0; the same seed gives the same splits.
-        label: Of "csv:FILE": the name of the column of the classes.
+        label: Of a table: the name of the column of the classes.
         image_size: Of "folder:PATH": pixels of each side; by default the images' own size, else 32.
+        drop: Of a table: the names of columns to leave out.
         strict: Of your own data: raise an error instead of skipping.
         memory_share: Of a TFDS set: if all its images, decoded, take more than this fraction of the memory, they stay
             on disk as `DiskImages` and are decoded on demand; 0 leaves any such set on disk. By default
             everything is decoded, and a set larger than the memory is an error.
+        progress: Of "folder:PATH": called with the number of images read so far, and that of all.
         **toy_options: Of the toy sets: `size` (points in all three splits together), `noise`, `classes`.
 
     Returns:
-        The data set: uint8[N, H, W, C] images or float32[N, 2] points, with int32[N] labels.
+        The data set: uint8[N, H, W, C] images or float32[N, D] points, with int32[N] labels.
 
     Raises:
         TypeError: An argument has the wrong type, or this data set has no such option.
@@ -85,19 +94,23 @@ def load(
         >>> load("spiral", size=300, classes=5).classes
         ('0', '1', '2', '3', '4')
     """
-    if not isinstance(name, str):
-        raise TypeError(f"name must be a string such as 'cifar10', got {name!r}")
-    _check_options(name, toy_options)
     _check_draw(validation_share, seed)
+    own: Any = None
+    if isinstance(name, str):
+        _check_options(name, toy_options)
     if memory_share is not None and not 0 <= memory_share <= 1:
         raise ValueError(f"memory_share must be from 0 to 1, got {memory_share}")
-    own = None if name in TOY else _own_data(name, label, image_size, strict)
+    options = {"label": label, "image_size": image_size, "drop": tuple(drop), "strict": strict}
+    if not isinstance(name, str):
+        own, name = _in_memory(name, options), type(name).__name__
+    elif name not in TOY:
+        own = _own_data(name, options, progress)
     if memory_share == 0 and (own is not None or name in TOY or name == "digits"):
         raise ValueError(
             f"memory_share=0 is for image sets that TFDS has prepared, which can stay on disk; {name!r} cannot"
         )
     if own is not None:
-        dataset = _read(name, *own, label, image_size, strict)
+        dataset = _as_dataset(name, own, strict)
     elif name in TOY:
         points = Split(*TOY[name](seed=seed, **toy_options))
         dataset = _with_test(name, tuple(str(label) for label in range(points.labels.max() + 1)), points)
@@ -105,11 +118,18 @@ def load(
         dataset = _digits()
     else:
         dataset = _tfds(name, _source.data_dir(data_dir), _cache.cache_dir(cache_dir), memory_share)
-    if validation_share == 0:
-        return dataset
+    if validation_share:
+        dataset = _with_validation(dataset, validation_share, seed)
+    if own is not None:
+        _warn_of_leaks(str(name), dataset)
+    return dataset
+
+
+def _with_validation(dataset: Dataset, share: float, seed: int) -> Dataset:
+    """Splits the validation split off the training split."""
     kept, held = stratified_split(
         dataset.train.labels,
-        validation_share,
+        share,
         seed=[VALIDATION_SEED, seed],
         classes=dataset.classes,
         setting="validation_share",
@@ -117,43 +137,81 @@ def load(
     return dataset._replace(train=dataset.train.take(kept), validation=dataset.train.take(held))
 
 
-def _own_data(name: str, label: str | None, image_size: int | None, strict: bool) -> tuple[str, Path] | None:
-    """The kind and path of the user's own data, or None; refuses options that the kind does not have."""
+def _own_data(
+    name: str, options: dict[str, Any], progress: Callable[[int, int], None] | None
+) -> tuple[str, ReadResult] | None:
+    """The title and content of the user's own data, or None; refuses options that the kind does not have."""
     kind, colon, path = name.partition(":")
-    if colon and kind in OWN:
-        own = kind, Path(path).expanduser()
-    else:
-        own = ("npz", Path(name).expanduser()) if name.endswith(".npz") else None
-    options = {"label": (label, OWN[1:2]), "image_size": (image_size, OWN[:1]), "strict": (strict, OWN)}
-    for option, (value, kinds) in options.items():
-        if value and (own is None or own[0] not in kinds):
+    if not (colon and kind in OWN):
+        kind, path = ("npz", name) if name.endswith(".npz") else ("", "")
+    tables = OWN[1:3]
+    for option, kinds in {"label": tables, "image_size": OWN[:1], "drop": tables, "strict": OWN}.items():
+        if options[option] and kind not in kinds:
             places = ", ".join(f"{one}:PATH" for one in kinds)
-            raise ValueError(f"{option}={value} is for {places}; {name!r} has no such option")
-    if image_size is not None and image_size < 1:
-        raise ValueError(f"image_size must be at least 1, got {image_size}")
-    return own
+            raise ValueError(f"{option}={options[option]} is for {places}; {name!r} has no such option")
+    if (size := options["image_size"]) is not None and size < 1:
+        raise ValueError(f"image_size must be at least 1, got {size}")
+    if not kind:
+        return None
+    from jaxnn.data import _arrays, _images, _tables
 
-
-def _read(name: str, kind: str, path: Path, label: str | None, image_size: int | None, strict: bool) -> Dataset:
-    from jaxnn.data import _files as files
-
+    place = Path(path).expanduser()
     match kind:
         case "folder":
-            found = files.read_folder(path, image_size)
-        case "csv":
-            found = files.read_csv(path, label)
+            found = _images.read_folder(place, size, progress)
+        case "csv" | "parquet":
+            read = _tables.read_csv if kind == "csv" else _tables.read_parquet
+            found = read(place, options["label"], options["drop"])
         case _:
-            found = files.read_npz(path)
+            found = _arrays.read_npz(place) if kind == "npz" else _arrays.read_npy(place)
+    return f"{kind}-{place.resolve().stem}", found
+
+
+def _in_memory(given: Any, options: dict[str, Any]) -> tuple[str, ReadResult]:
+    """A table, or a pair or mapping of arrays, as read."""
+    from jaxnn.data import _arrays, _tables
+
+    if isinstance(given, tuple | list) and len(given) == 2:
+        given = dict(zip(("inputs", "labels"), given, strict=True))
+    if isinstance(given, dict) and options["label"] is None:
+        return "arrays", _arrays.read_arrays(given)
+    if not isinstance(given, dict) and not any(hasattr(given, protocol) for protocol in _tables.PROTOCOLS):
+        raise TypeError(
+            f"name must be a string such as 'cifar10', a table, or a pair of arrays (inputs, labels), got {given!r}"
+        )
+    return "table", _tables.read_table(given, options["label"], options["drop"])
+
+
+def _as_dataset(name: str, own: tuple[str, ReadResult], strict: bool) -> Dataset:
+    title, found = own
     if found.skipped and strict:
         raise ValueError(f"{name}: {found.describe_skipped('cannot be read')}")
     if found.skipped:
         warnings.warn(f"{name}: {found.describe_skipped()}", RuntimeWarning, stacklevel=3)
+    for note in found.notes:
+        warnings.warn(f"{name}: {note}", UserWarning, stacklevel=3)
     if len(found.classes) < 2:
         raise ValueError(f"{name} must have at least two classes, got {', '.join(found.classes)}")
-    title = f"{kind}-{path.resolve().stem}"
     if found.test is None:
-        return _with_test(title, found.classes, found.examples)
-    return Dataset(title, found.classes, found.examples, found.examples.take(slice(0)), found.test)
+        dataset = _with_test(title, found.classes, found.examples)
+    else:
+        dataset = Dataset(title, found.classes, found.examples, found.examples.take(slice(0)), found.test)
+    return dataset._replace(about=found.about)
+
+
+def _warn_of_leaks(name: str, dataset: Dataset) -> None:
+    """Warn of images in the test or validation split that are in the training split as well."""
+    if dataset.train.inputs.ndim != 4:
+        return
+    seen = {image.tobytes() for image in dataset.train.inputs}
+    held = {"test": dataset.test, "validation": dataset.validation}
+    counts = {part: sum(image.tobytes() in seen for image in split.inputs) for part, split in held.items()}
+    if found := " and ".join(f"{count:,} of the {part} split" for part, count in counts.items() if count):
+        warnings.warn(
+            f"{name}: images are identical to training images, {found}: accuracies on these say little; remove copies",
+            UserWarning,
+            stacklevel=3,
+        )
 
 
 def _check_options(name: str, options: dict[str, Any]) -> None:
@@ -249,6 +307,12 @@ def _read_alone(name: str, entry: Path, data_dir: Path) -> Dataset:
 
 def _unknown(name: str) -> ValueError:
     known = ["digits", *TOY, *_source.names()]
+    suffix = Path(name).suffix.lower()
+    kind = {".csv": "csv", ".tsv": "csv", ".txt": "csv", ".npz": "npz", ".npy": "npy", ".parquet": "parquet"}.get(
+        suffix
+    )
+    if kind or Path(name).is_dir():
+        return ValueError(f"unknown data set {name!r}; for your own data: '{kind or 'folder'}:{name}'")
     close = difflib.get_close_matches(name.lower(), known, n=3)
     hint = f"did you mean {' or '.join(repr(other) for other in close)}?" if close else f"known are {', '.join(known)}"
     return ValueError(f"unknown data set {name!r}; {hint}")

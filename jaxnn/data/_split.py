@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -33,6 +33,8 @@ class Dataset(NamedTuple):
         train: To learn from.
         validation: To make choices on; empty with `validation_share=0`.
         test: To report on.
+        about: Of the user's own data what a reader of more examples must know: "columns", the names of the inputs;
+            "offsets", what was subtracted from some; "white", of gray images of 32 bits or floats.
     """
 
     name: str
@@ -40,6 +42,7 @@ class Dataset(NamedTuple):
     train: Split
     validation: Split
     test: Split
+    about: Mapping[str, Any] = {}
 
 
 def stratified_split(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -11,13 +12,13 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from jaxnn.plots._style import PIXELS, WIDTH
+from jaxnn.plots._style import PIXELS, WIDTH, literal
 
 
 def bare_figure(title: str, height: float) -> Figure:
     """A figure without a layout engine, its title 0.1 inches below the top: the caller places every axes."""
     figure = Figure(figsize=(WIDTH, height), dpi=PIXELS / WIDTH)
-    figure.suptitle(title, x=0.01, y=1 - 0.1 / height, ha="left", va="top", fontsize=13, fontweight="bold")
+    figure.suptitle(literal(title), x=0.01, y=1 - 0.1 / height, ha="left", va="top", fontsize=13, fontweight="bold")
     return figure
 
 
@@ -56,6 +57,21 @@ def unit_range(images: np.ndarray) -> np.ndarray:
     """Images scaled to end at 1; 0 stays 0 unless there are negative values."""
     low = min(0.0, images.min())
     return (images - low) / ((images.max() - low) or 1.0)
+
+
+def visible_channels(images: np.ndarray) -> np.ndarray:
+    """Images [..., H, W, C] with 1 or 3 channels: of 4 the last gray at the right, of others a mosaic."""
+    *lead, high, wide, channels = images.shape
+    if channels in (1, 3):
+        return images
+    if channels == 4:
+        return np.concatenate([images[..., :3], np.repeat(images[..., 3:], 3, axis=-1)], axis=-2)
+    columns = math.ceil(math.sqrt(channels))
+    rows = -(-channels // columns)
+    tiles = np.zeros((*lead, high, wide, rows * columns), images.dtype)
+    tiles[..., :channels] = images
+    tiles = np.moveaxis(tiles.reshape(*lead, high, wide, rows, columns), (-2, -1), (-4, -2))
+    return tiles.reshape(*lead, rows * high, columns * wide, 1)
 
 
 def show_image(axes: Axes, image: np.ndarray, **look: Any) -> None:

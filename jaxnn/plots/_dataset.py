@@ -9,7 +9,9 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
 from jaxnn.plots._axes import row_of_axes
-from jaxnn.plots._style import BLUE, GRAY, GREEN, ORANGE, STYLE, VERMILION, new_figure
+from jaxnn.plots._style import BLUE, GRAY, GREEN, ORANGE, STYLE, VERMILION, literal, new_figure
+
+__all__ = ["class_counts", "clouds", "image_rows", "pixel_values"]
 
 
 @matplotlib.rc_context(STYLE)
@@ -22,6 +24,7 @@ def class_counts(
             raise ValueError(f"counts of {split} have shape {np.shape(values)}, expected ({len(names)},)")
     figure = new_figure(title, 4.0)
     axes = figure.add_subplot()
+    names = [literal(name, 24) for name in names]
     colors, width = (BLUE, ORANGE, GREEN), 0.8 / max(1, len(counts))
     for k, (split, values) in enumerate(counts.items()):
         place = np.arange(len(names)) + (k - (len(counts) - 1) / 2) * width
@@ -41,8 +44,8 @@ def pixel_values(histograms: Mapping[str, ArrayLike], means: Sequence[ArrayLike]
     """The distribution of the pixel values in each split and channel, with the means."""
     tables = {split: np.asarray(h, np.float64) for split, h in histograms.items()}
     shapes = {h.shape for h in tables.values()}
-    if len(shapes) != 1 or any(h.ndim != 2 or len(h) not in (1, 3) for h in tables.values()):
-        raise ValueError(f"histograms have shapes {sorted(shapes)}, expected one [channels, V] with 1 or 3 channels")
+    if len(shapes) != 1 or any(h.ndim != 2 or not h.size for h in tables.values()):
+        raise ValueError(f"histograms have shapes {sorted(shapes)}, expected one [channels, V]")
     channels, size = next(iter(shapes))
     marks = [np.asarray(m, np.float64) for m in means]
     if [m.shape for m in marks] != [(channels,)] * len(tables):
@@ -57,7 +60,9 @@ def pixel_values(histograms: Mapping[str, ArrayLike], means: Sequence[ArrayLike]
             look: Any = {"color": color, "linestyle": dash}
             axes.step(np.arange(size), 100 * table[c], where="mid", linewidth=1.2, label=split, **look)
             axes.axvline(marks[k][c], linewidth=0.8, **look)
-        axes.set_title(f"{('red', 'green', 'blue')[c] if channels == 3 else 'gray'}, mean {marks[0][c]:.1f}")
+        colored = ("red", "green", "blue", "alpha") if channels in (3, 4) else None
+        name = colored[c] if colored else "gray" if channels == 1 else f"channel {c}"
+        axes.set_title(f"{name}, mean {marks[0][c]:.1f}")
         axes.set_xlabel("pixel value")
     panels[0].set_ylim(0, 105 * max(float(table.max()) for table in tables.values()))
     panels[0].legend(loc="upper center")

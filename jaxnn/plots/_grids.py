@@ -1,5 +1,6 @@
 """Grids of numbers: heat maps, confusion matrices, matrix equations."""
 
+import textwrap
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -12,7 +13,10 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import PercentFormatter
 from numpy.typing import ArrayLike
 
-from jaxnn.plots._style import GRAY, STYLE, VERMILION, new_figure
+from jaxnn.plots._axes import count_of
+from jaxnn.plots._style import GRAY, STYLE, VERMILION, literal, new_figure
+
+__all__ = ["Matrix", "confusion", "equation", "heat_map"]
 
 
 @matplotlib.rc_context(STYLE)
@@ -90,6 +94,7 @@ def confusion(counts: ArrayLike, names: Sequence[str]) -> Figure:
     classes = len(n)
     if len(names) != classes:
         raise ValueError(f"names has {len(names)} entries, expected {classes}, one for each class")
+    names = [literal(name, 30) for name in names]
     total, right = int(n.sum()), int(np.trace(n))
     of_class = n.sum(axis=1, keepdims=True)
     fraction = n / np.maximum(of_class, 1)
@@ -102,18 +107,20 @@ def confusion(counts: ArrayLike, names: Sequence[str]) -> Figure:
     bar = figure.colorbar(image, ax=axes, shrink=0.8, ticks=[0, 0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 1])
     bar.ax.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0, symbol=" %"))
     bar.set_label("share of the true class (square-root scale)")
-    wrong = np.where(np.eye(classes, dtype=bool), -1, fraction)
-    row, column = divmod(int(wrong.argmax()), classes)
-    if wrong[row, column] > 0:
-        axes.set_title(
-            f"most often confused: {names[row]} taken for {names[column]}, "
-            f"{100 * fraction[row, column]:.0f} % of {names[row]}"
-        )
+    wrong = np.where(np.eye(classes, dtype=bool), 0, fraction)
+    if (most := wrong.max()) > 0:
+        ties = np.argwhere(wrong == most).tolist()
+        pairs = "; ".join(f"{names[i]} taken for {names[j]}" for i, j in ties[:3])
+        more = f"; and {count_of(len(ties) - 3, 'more pair')}" if len(ties) > 3 else ""
+        of = f"of {names[ties[0][0]]}" if len(ties) == 1 else "of the class each"
+        axes.set_title(textwrap.fill(f"most often confused: {pairs}{more}, {100 * most:.0f} % {of}", 100))
     step = -(-classes // 50)
     size = 10 if classes <= 12 else 8 if classes <= 25 else 6.5
     ticks = range(0, classes, step)
-    axes.set_xticks(ticks, [names[i] for i in ticks], rotation=45 if classes <= 25 else 90, fontsize=size)
-    for label in axes.get_xticklabels() if classes <= 25 else ():
+    room = 70 // min(classes, 25)  # characters beside each other in a column
+    turn = 0 if max(map(len, names)) <= room else 45 if classes <= 25 else 90
+    axes.set_xticks(ticks, [names[i] for i in ticks], rotation=turn, fontsize=size)
+    for label in axes.get_xticklabels() if turn == 45 else ():
         label.set(ha="right", rotation_mode="anchor")
     axes.set_yticks(ticks, [names[i] for i in ticks], fontsize=size)
     note = f" (1 in {step} named)" if step > 1 else ""

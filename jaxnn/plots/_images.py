@@ -10,21 +10,27 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
-from jaxnn.plots._axes import bare_figure, count_of, show_image, show_signed, unit_range
-from jaxnn.plots._style import STYLE, WIDTH, new_figure
+from jaxnn.plots._axes import bare_figure, count_of, show_image, show_signed, unit_range, visible_channels
+from jaxnn.plots._style import STYLE, WIDTH, literal, new_figure
+
+__all__ = ["attribution", "image_table", "mistakes", "overlay", "templates"]
 
 
 @matplotlib.rc_context(STYLE)
-def templates(weights: ArrayLike, names: Sequence[str] | None = None, limit: int = 64) -> Figure:
+def templates(
+    weights: ArrayLike, names: Sequence[str] | None = None, limit: int = 64, title: str | None = None
+) -> Figure:
     """Weights as images: the class templates of a linear classifier, or the weights of the first layer.
 
     Each template is divided by its largest absolute weight; zero is white for one channel and gray,
-    `0.5 + 0.5 * w / max |w|`, for three.
+    `0.5 + 0.5 * w / max |w|`, for three. Of four channels the last stands gray beside the others; other numbers of
+    channels are shown side by side.
 
     Args:
-        weights: f[K, H, W, C] with C 1 or 3.
+        weights: f[K, H, W, C].
         names: K captions; by default the indices.
         limit: number of templates drawn; if there are more, those of largest l2 norm, largest first.
+        title: of the figure; by default their number.
 
     Returns: a figure.
 
@@ -35,10 +41,9 @@ def templates(weights: ArrayLike, names: Sequence[str] | None = None, limit: int
         ['cat', 'car', 'frog']
     """
     w = np.asarray(weights, np.float64)
-    if w.ndim != 4 or 0 in w.shape or w.shape[-1] not in (1, 3):
+    if w.ndim != 4 or 0 in w.shape:
         raise ValueError(
-            f"weights have shape {w.shape}, expected [K, H, W, C] with 1 or 3 channels; "
-            "reshape rows of W[K, H * W * C] to images first"
+            f"weights have shape {w.shape}, expected [K, H, W, C]; reshape rows of W[K, H * W * C] to images first"
         )
     if not np.isfinite(w).all():
         raise ValueError("weights hold nan or infinity, expected finite numbers: training has diverged")
@@ -48,12 +53,14 @@ def templates(weights: ArrayLike, names: Sequence[str] | None = None, limit: int
     if limit < 1:
         raise ValueError(f"limit is {limit}, expected at least 1")
     order = np.arange(count)
-    title = f"Weights as images: {count_of(count, 'template')}"
+    some = f"Weights as images: {count_of(count, 'template')}"
     if count > limit:
         order = np.argsort(-np.sqrt(np.square(w).sum(axis=(1, 2, 3))), kind="stable")[:limit]
-        title = f"Weights as images: {limit} of {count} shown, largest norm first"
+        some = f"Weights as images: {limit} of {count} shown, largest norm first"
     columns = min(8, max(5, len(order))) if len(order) > 10 else 5
-    figure, grid = _image_grid(title, len(order), columns, caption=1, footer=0.4 if w.shape[-1] == 3 else 0.8)
+    w = visible_channels(w)
+    footer = 0.4 if w.shape[-1] == 3 else 0.8
+    figure, grid = _image_grid(title or some, len(order), columns, caption=1, footer=footer)
     shown = None
     for axes, index in zip(grid, order.tolist(), strict=False):
         scaled = w[index] / (np.abs(w[index]).max() or 1.0)
@@ -61,7 +68,7 @@ def templates(weights: ArrayLike, names: Sequence[str] | None = None, limit: int
             shown = show_signed(axes, scaled[..., 0], 1)
         else:
             axes.imshow(0.5 + 0.5 * scaled, interpolation="nearest")
-        _caption(axes, names[index] if names is not None else f"{index}")
+        _caption(axes, literal(names[index], 26) if names is not None else f"{index}")
     if shown is not None:
         height = figure.get_figheight()
         place = figure.add_axes((0.02, 0.55 / height, 0.96, 0.15 / height))
@@ -76,12 +83,12 @@ def templates(weights: ArrayLike, names: Sequence[str] | None = None, limit: int
 def mistakes(
     images: ArrayLike, labels: ArrayLike, predictions: ArrayLike, probabilities: ArrayLike, names: Sequence[str]
 ) -> Figure:
-    """Misclassified images, each with its class, the predicted class and the probability of that.
+    """Misclassified images, each with its class, the predicted class and the probability of that; maybe right ones too.
 
     All images share one scale, from 0 (or the smallest value, if negative) to their largest value.
 
     Args:
-        images: [N, H, W, C] with C 1 or 3, or [N, H, W], any dtype; the first 25 are shown.
+        images: [N, H, W, C], or [N, H, W], any dtype; the first 25 are shown.
         labels: int[N], the true classes.
         predictions: int[N], the predicted classes.
         probabilities: f[N], 0 to 1, of the predicted classes.
@@ -98,8 +105,8 @@ def mistakes(
     x, true, taken, sure = (np.asarray(values) for values in (images, labels, predictions, probabilities))
     if x.ndim == 3:
         x = x[..., None]
-    if x.ndim != 4 or x.shape[-1] not in (1, 3):
-        raise ValueError(f"images have shape {x.shape}, expected [N, H, W, C] with 1 or 3 channels, or [N, H, W]")
+    if x.ndim != 4:
+        raise ValueError(f"images have shape {x.shape}, expected [N, H, W, C] or [N, H, W]")
     count = len(x)
     for name, values in (("labels", true), ("predictions", taken), ("probabilities", sure)):
         if values.shape != (count,):
@@ -116,14 +123,23 @@ def mistakes(
     if not ((sure >= 0) & (sure <= 1)).all():
         raise ValueError(f"probabilities run from {sure.min()} to {sure.max()}, expected 0 to 1")
 
-    shown = min(count, 25)
-    title = "Most confident mistakes" + (f": {shown} of {count} shown" if count > shown else f": {count}")
-    figure, grid = _image_grid(title, shown, columns=5, caption=2, footer=0.0)
-    x = unit_range(x[:shown].astype(np.float64))
-    for axes, image, i, j, p in zip(grid, x, true, taken, sure, strict=False):
+    shown, wrong = min(count, 25), int((true != taken).sum())
+    title = "Most confident mistakes" + (f": {shown} of {wrong} shown" if wrong > shown else f": {wrong}")
+    if wrong < count:
+        mistaken = f"{count_of(wrong, 'mistake')}, then" if wrong else "No mistakes;"
+        title = f"{mistaken} the least certain right answers"
+    names = [literal(name, 30) for name in names]
+    captions = [
+        f"{names[i]}, right" if i == j else f"{names[i]} taken for {names[j]}"
+        for i, j in zip(true[:shown], taken[:shown], strict=True)
+    ]
+    captions = [textwrap.fill(f"{text}, {100 * p:.0f}\u00a0%", 26) for text, p in zip(captions, sure, strict=False)]
+    lines = max(2, *(text.count("\n") + 1 for text in captions))
+    figure, grid = _image_grid(title, shown, columns=5, caption=lines, footer=0.0)
+    x = visible_channels(unit_range(x[:shown].astype(np.float64)))
+    for axes, image, caption in zip(grid, x, captions, strict=True):
         show_image(axes, image, vmin=0, vmax=1)
-        caption = f"{names[i]} taken for {names[j]}, {100 * p:.0f}\u00a0%"
-        _caption(axes, textwrap.fill(caption, 26))
+        _caption(axes, caption)
     return figure
 
 
@@ -139,7 +155,7 @@ def attribution(
     The maps of a row share one color scale, which ends at the 99th percentile.
 
     Args:
-        images: f[N, H, W, C] with C 1 or 3.
+        images: f[N, H, W, C].
         parts: f[N, K, H, W], K maps for each image, or f[N, K, H, W, C], summed over channels.
         captions: N rows of K + 1 texts, the first for the image.
         title: of the figure.
@@ -154,8 +170,8 @@ def attribution(
     """
     x, maps = np.asarray(images, np.float64), np.asarray(parts, np.float64)
     maps = maps.sum(-1) if maps.ndim == 5 else maps
-    if x.ndim != 4 or x.shape[-1] not in (1, 3) or not len(x):
-        raise ValueError(f"images have shape {x.shape}, expected [N, H, W, C] with 1 or 3 channels")
+    if x.ndim != 4 or not len(x):
+        raise ValueError(f"images have shape {x.shape}, expected [N, H, W, C]")
     if maps.ndim != 4 or maps.shape[:1] + maps.shape[2:] != x.shape[:3]:
         raise ValueError(f"parts have shape {np.shape(parts)}, expected {(len(x), 'K', *x.shape[1:3])}")
     count, columns = len(x), maps.shape[1] + 1
@@ -169,9 +185,9 @@ def attribution(
         shown = None
         for j, axes in enumerate(grid[i]):
             axes.set_axis_off()
-            axes.set_title(captions[i][j], fontsize=9, loc="center", pad=4)
+            axes.set_title(literal(captions[i][j]), fontsize=9, loc="center", pad=4)
             if j == 0:
-                show_image(axes, unit_range(x[i]))
+                show_image(axes, visible_channels(unit_range(x[i])))
             else:
                 shown = show_signed(axes, maps[i, j - 1], limit)
         if shown is not None:
@@ -188,8 +204,8 @@ def overlay(original: ArrayLike, seen: ArrayLike, maps: ArrayLike, captions: Seq
     The larger the contribution of a pixel, the more opaque its color. All maps share one color scale.
 
     Args:
-        original: f[h, w, c], values from 0 to 1, c 1 or 3, of any size.
-        seen: f[H, W, C], values from 0 to 1, C 1 or 3.
+        original: f[h, w, c], values from 0 to 1, of any size.
+        seen: f[H, W, C], values from 0 to 1.
         maps: f[K, H, W].
         captions: K + 2 texts, for the picture, the input and each map.
         title: of the figure.
@@ -204,8 +220,8 @@ def overlay(original: ArrayLike, seen: ArrayLike, maps: ArrayLike, captions: Seq
     """
     pictures = [np.asarray(a, np.float64) for a in (original, seen)]
     parts = np.asarray(maps, np.float64)
-    if any(picture.ndim != 3 or picture.shape[-1] not in (1, 3) for picture in pictures):
-        raise ValueError(f"overlay: images have shapes {[p.shape for p in pictures]}, expected [H, W, C], C 1 or 3")
+    if any(picture.ndim != 3 for picture in pictures):
+        raise ValueError(f"overlay: images have shapes {[p.shape for p in pictures]}, expected [H, W, C]")
     if parts.ndim != 3 or parts.shape[1:] != pictures[1].shape[:2] or len(captions) != len(parts) + 2:
         raise ValueError(
             f"overlay: maps of shape {parts.shape} and {len(captions)} captions do not fit images of "
@@ -221,9 +237,9 @@ def overlay(original: ArrayLike, seen: ArrayLike, maps: ArrayLike, captions: Seq
         box = ((0.1 + j * (side + 0.1)) / WIDTH, 0.65 / height, side / WIDTH, side / height)
         axes = figure.add_axes(box)
         axes.set_axis_off()
-        axes.set_title(caption, fontsize=9, loc="center", pad=4)
+        axes.set_title(literal(caption), fontsize=9, loc="center", pad=4)
         if j < 2:
-            picture = pictures[j].clip(0, 1)
+            picture = visible_channels(pictures[j].clip(0, 1))
             axes.imshow(np.broadcast_to(picture, (*picture.shape[:2], 3)), interpolation="nearest")
             continue
         axes.imshow(0.35 + 0.5 * pictures[1].mean(-1), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
@@ -240,18 +256,34 @@ def overlay(original: ArrayLike, seen: ArrayLike, maps: ArrayLike, captions: Seq
 def image_table(
     images: Sequence[ArrayLike], names: Sequence[str], title: str, captions: Sequence[Sequence[str]] | None = None
 ) -> Figure:
-    """Named rows of images, such as examples of each class."""
+    """Named rows of images, such as examples of each class.
+
+    Args:
+        images: f[K, H, W, C] for each row; rows may differ in K alone. Values are scaled in each row from
+            0 (or the smallest, if negative) to the largest.
+        names: one for each row.
+        title: of the figure.
+        captions: for each row a text on each image.
+
+    Returns: a figure.
+
+    Example:
+        >>> digits = load("digits").train
+        >>> rows = [digits.inputs[digits.labels == label][:5] for label in (0, 1)]
+        >>> figure = plots.image_table(rows, ["zero", "one"], "Five of each")
+        >>> figure.get_suptitle()
+        'Five of each'
+    """
     rows = [np.asarray(row, np.float64) for row in images]
     shapes = {row.shape[1:] for row in rows}
     if len(shapes) != 1 or len(rows) != len(names) or any(row.ndim != 4 or not row.size for row in rows):
         raise ValueError(
             f"rows have shapes {[r.shape for r in rows]} and {len(names)} names, expected [K, H, W, C] and a name each"
         )
-    high, wide, channels = next(iter(shapes))
-    if channels not in (1, 3):
-        raise ValueError(f"images have {channels} channels, expected 1 or 3")
     if captions is not None and [len(row) for row in captions] != [len(row) for row in rows]:
         raise ValueError(f"captions are {[len(row) for row in captions]} a row, expected {[len(row) for row in rows]}")
+    rows = [visible_channels(row) for row in rows]
+    high, wide = rows[0].shape[1:3]
     label, most = 1.25, max(len(row) for row in rows)
     side = min((WIDTH - label - 0.1) / most, 2.0)
     step = side * high / wide
@@ -261,14 +293,16 @@ def image_table(
     axes.set_axis_off()
     for i, (row, name) in enumerate(zip(rows, names, strict=True)):
         y = (len(rows) - i - 1) * step
-        axes.text(0.1, y + step / 2, name, va="center", fontsize=10)
+        axes.text(0.1, y + step / 2, literal(name, 18), va="center", fontsize=10)
         for k, image in enumerate(unit_range(row)):
             x, gap = label + k * side, 0.03 * side
             box = (x + gap, x + side - gap, y + gap, y + step - gap)
             show_image(axes, image, extent=box, vmin=0, vmax=1, aspect="auto")
             if captions is not None:
                 paper = {"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 2}
-                axes.text(box[0] + gap, box[3] - gap, captions[i][k], ha="left", va="top", fontsize=8, bbox=paper)
+                axes.text(
+                    box[0] + gap, box[3] - gap, literal(captions[i][k], 40), ha="left", va="top", fontsize=8, bbox=paper
+                )
     axes.set(xlim=(0, WIDTH), ylim=(0, height - 0.45))
     return figure
 

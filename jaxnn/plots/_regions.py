@@ -21,7 +21,9 @@ from mpl_toolkits.mplot3d.axes3d import Axes3D
 from numpy.typing import ArrayLike
 
 from jaxnn.plots._axes import arrow
-from jaxnn.plots._style import BLACK, COLORS, GRAY, MARKERS, STYLE, WIDTH, new_figure
+from jaxnn.plots._style import BLACK, COLORS, GRAY, MARKERS, STYLE, WIDTH, literal, new_figure
+
+__all__ = ["Bent", "Regions", "bent_plane", "decision_regions", "plane", "score_planes"]
 
 
 class Regions(NamedTuple):
@@ -85,7 +87,12 @@ def plane(limit: float, size: int) -> np.ndarray:
 
 @matplotlib.rc_context(STYLE)
 def decision_regions(
-    panels: Sequence[Regions], title: str, *, limit: float = 1.2, columns: int | None = None
+    panels: Sequence[Regions],
+    title: str,
+    *,
+    limit: float = 1.2,
+    columns: int | None = None,
+    names: Sequence[str] | None = None,
 ) -> Figure:
     """The predicted class over the plane: paler where its probability is lower, with black lines between the regions.
 
@@ -94,6 +101,7 @@ def decision_regions(
         title: of the figure.
         limit: of the `plane` of the scores.
         columns: panels in a row; by default at most 5.
+        names: of the classes; by default their numbers.
 
     Returns: a figure.
 
@@ -111,12 +119,12 @@ def decision_regions(
     axes = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
     for place, panel in zip(axes, panels, strict=False):
         _draw_panel(place, panel, limit)
-        caption = "\n".join(textwrap.fill(line, int(12 * side)) for line in panel.caption.splitlines())
+        caption = "\n".join(textwrap.fill(line, int(12 * side)) for line in literal(panel.caption).splitlines())
         place.set_title(caption, fontsize=10 if columns < 5 else 9)
         place.label_outer()
     for place in axes[len(panels) :]:
         place.set_axis_off()
-    _legend(figure, [panel.labels for panel in panels])
+    _legend(figure, [panel.labels for panel in panels], names)
     return figure
 
 
@@ -156,7 +164,7 @@ def score_planes(w: ArrayLike, b: ArrayLike, points: ArrayLike, labels: ArrayLik
         raise ValueError(f"{shapes}, expected [C, 2], [C] and C up to 6")
     if x.ndim != 2 or x.shape[1] != 2 or y.shape != x.shape[:1]:
         raise ValueError(f"points have shape {x.shape} and labels {y.shape}, expected [N, 2] and [N]")
-    limit = 1.1 * np.abs(x).max(initial=0.9)
+    limit, names = 1.1 * np.abs(x).max(initial=0.9), [literal(name, 24) for name in names]
     title = "One plane of scores for each class: the highest plane decides"
     figure = new_figure(title, 5.4, layout=False)  # the engine cuts off parts of three-dimensional axes
     left = figure.add_axes((0.0, 0.04, 0.48, 0.82), projection="3d")
@@ -185,7 +193,7 @@ def _draw_panel(axes: Axes, panel: Regions, limit: float) -> None:
         if lead.min() < 0 < lead.max():
             axes.contour(x, x, lead, levels=[0.0], colors=BLACK, linewidths=1.2)
     _draw_points(axes, panel.inputs, panel.labels, 14)
-    axes.set(xlim=(-limit, limit), ylim=(-limit, limit), xlabel="$x_1$", ylabel="$x_2$")
+    axes.set(xlim=(-limit, limit), ylim=(-limit, limit), xlabel="x₁", ylabel="x₂")
     axes.xaxis.set_major_locator(MaxNLocator(3, symmetric=True))
     axes.yaxis.set_major_locator(MaxNLocator(3, symmetric=True))
     axes.grid(False)
@@ -225,11 +233,10 @@ def _line_in_square(normal: np.ndarray, offset: float, low: np.ndarray, high: np
     return np.stack([nearest - reach * along, nearest + reach * along])
 
 
-def _legend(figure: Figure, labels: Sequence[ArrayLike]) -> None:
+def _legend(figure: Figure, labels: Sequence[ArrayLike], names: Sequence[str] | None = None) -> None:
     classes = np.unique(np.concatenate([np.asarray(some) for some in labels])).tolist()
-    marks = [
-        Line2D([], [], color=COLORS[c % 8], marker=MARKERS[c % 8], linestyle="", label=f"class {c}") for c in classes
-    ]
+    shown = {c: literal(names[c], max(6, 90 // len(classes))) if names else f"class {c}" for c in classes}
+    marks = [Line2D([], [], color=COLORS[c % 8], marker=MARKERS[c % 8], linestyle="", label=shown[c]) for c in classes]
     below_title = (0, 1 - 0.27 / figure.get_figheight())
     legend = figure.legend(handles=marks, loc="upper left", bbox_to_anchor=below_title, ncols=len(classes))
     legend.set_in_layout(False)

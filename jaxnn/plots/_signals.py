@@ -8,7 +8,9 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
 from jaxnn.plots._axes import row_of_axes
-from jaxnn.plots._style import BLACK, BLUE, GRAY, GREEN, PAIRS, SKY, STYLE, VERMILION, new_figure
+from jaxnn.plots._style import BLACK, BLUE, GRAY, GREEN, PAIRS, SKY, STYLE, VERMILION, literal, new_figure
+
+__all__ = ["activation_functions", "dropout_masks", "layer_histograms", "margins", "softmax_steps"]
 
 
 @matplotlib.rc_context(STYLE)
@@ -98,6 +100,7 @@ def margins(
         raise ValueError(
             f"scores have shape {s.shape}, expected [N, {len(classes)}] with N up to 5, with N labels and captions"
         )
+    classes = [literal(name, 24) for name in classes]
     figure = new_figure("SVM loss: what comes within the margin of the right score, or above it", 4.6)
     panels = row_of_axes(figure, len(s), sharey=True)
     for axes, row, label, caption in zip(panels, s, labels, captions, strict=True):
@@ -115,7 +118,10 @@ def margins(
             text = f"{score:g}" + (f"\n(loss {terms[c]:.3g})" if terms[c] > 0 else "")
             top = max(score, row[c] - terms[c], 0)
             axes.text(c, top + 0.15, text, ha="center", va="bottom", fontsize=9)
-        axes.set_xticks(range(len(row)), [f"{name}{' ✓' if c == label else ''}" for c, name in enumerate(classes)])
+        axes.set_xticks(
+            range(len(row)),
+            [f"{name}{' ✓' if c == label else ''}" for c, name in enumerate(classes)],
+        )
         axes.set_title(caption)
         axes.grid(False)
     low, high = panels[0].get_ylim()
@@ -143,6 +149,7 @@ def softmax_steps(scores: ArrayLike, label: int, classes: Sequence[str]) -> Figu
         ("probability: exp(s) / sum", p, "{:.3f}"),
         ("-log(probability)", -np.log(p), "{:.3f}"),
     )
+    classes = [literal(name, 24) for name in classes]
     title = f"Softmax loss of a {classes[label]}: -log {p[label]:.3f} = {-np.log(p[label]):.3f}"
     figure = new_figure(title, 3.6)
     for axes, (name, values, form) in zip(figure.subplots(1, 4), steps, strict=True):

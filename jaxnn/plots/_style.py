@@ -3,6 +3,7 @@
 import functools
 import io
 import os
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,9 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from jaxnn import _files as files
+from jaxnn import files
+
+__all__ = ["add_chinese", "literal", "new_figure", "save"]
 
 WIDTH, PIXELS = 10.0, 1000  # inches and pixels across: one point of type is 1.4 pixels
 BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
@@ -46,8 +49,25 @@ STYLE: dict[Any, Any] = {
 def new_figure(title: str, height: float, *, layout: bool = True) -> Figure:
     """An empty figure of the common width."""
     figure = Figure(figsize=(WIDTH, height), dpi=PIXELS / WIDTH, layout="constrained" if layout else None)
-    figure.suptitle(title, x=0.01, ha="left", fontsize=13, fontweight="bold")
+    figure.suptitle(literal(title), x=0.01, ha="left", fontsize=13, fontweight="bold")
     return figure
+
+
+def literal(text: str, length: int | None = None) -> str:
+    """Text that Matplotlib draws as it is: no dollar sign starts a formula, and nothing invisible is left.
+
+    Args:
+        text: such as the name of a class or a file.
+        length: of names: as one line of at most so many characters; by default lines stay as they are.
+
+    Returns: the text to hand to Matplotlib, dollar signs escaped.
+    """
+    text = text.encode("utf-8", "replace").decode()  # a file name may hold bytes that are no text
+    text = "".join(c if c.isprintable() or c in "\n\u00a0" else " " for c in text)
+    if length is not None:
+        text = " ".join(text.split())
+        text = text if len(text) <= length else f"{text[: length - 1].rstrip()}…"
+    return text.replace("$", r"\$")
 
 
 _CHINESE_FONTS = ("Noto Sans CJK SC", "Source Han Sans SC", "WenQuanYi Micro Hei", "Microsoft YaHei", "PingFang SC")
@@ -102,7 +122,8 @@ def save(figure: Figure, path: str | os.PathLike[str], *, svg: bool = True) -> t
     path = Path(path)
     stem = path.with_suffix("") if path.suffix in (".png", ".svg") else path
     contents = {}
-    with matplotlib.rc_context(STYLE):
+    with matplotlib.rc_context(STYLE), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph", UserWarning)  # a missing one is drawn as a box
         figure.set_dpi(PIXELS / figure.get_figwidth())
         if (layout := figure.get_layout_engine()) is not None and figure.axes:
             layout.execute(figure)  # once, not for each file

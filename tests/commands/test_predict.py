@@ -132,7 +132,7 @@ def test_an_image_is_turned_as_its_camera_says(tmp_path):
 def test_images_of_any_shape_come_to_the_shape_of_the_training_images(run_folder):
     trained = predict.read_run(run_folder)
     for size in ((1, 1), (3, 200), (200, 3), (500, 400)):
-        fitted = predict.fit_image(Image.new("RGB", size, "white"), trained)
+        fitted, _ = predict.fit_image(Image.new("RGB", size, "white"), trained)
         assert fitted.shape == (8, 8, 1)
         np.testing.assert_allclose(fitted, 16.0)
 
@@ -141,7 +141,7 @@ def test_a_wide_image_comes_to_a_wide_shape(run_folder):
     trained = predict.read_run(run_folder)._replace(shape=(4, 8, 1))
     array = np.zeros((40, 80), np.uint8)
     array[:, 40:] = 255  # bright on the right
-    fitted = predict.fit_image(Image.fromarray(array).convert("RGB"), trained)
+    fitted, _ = predict.fit_image(Image.fromarray(array).convert("RGB"), trained)
     np.testing.assert_allclose(fitted[:, :3], 0.0, atol=0.5)
     np.testing.assert_allclose(fitted[:, 5:], 16.0, atol=0.5)
 

@@ -21,7 +21,7 @@ def rows(dataset: Dataset) -> list[bytes]:
     """All examples of the three splits with their labels, as bytes, sorted."""
     return sorted(
         np.ascontiguousarray(example).tobytes() + bytes([label])
-        for split in dataset[2:]
+        for split in dataset[2:5]
         for example, label in zip(*split, strict=True)
     )
 
@@ -35,7 +35,7 @@ def test_digits_are_those_of_scikit_learn_pixel_for_pixel():
     dataset = load("digits")
     assert dataset.name == "digits"
     assert dataset.classes == tuple("0123456789")
-    for split in dataset[2:]:
+    for split in dataset[2:5]:
         assert split.inputs.dtype == np.uint8
         assert split.inputs.shape[1:] == (8, 8, 1)
         assert split.labels.dtype == np.int32

@@ -1,0 +1,104 @@
+"""How many drawn digits a trained classifier recognizes: 400 digits in ten fonts, in any size, place and polarity.
+
+    python -m experiments.train --out runs/digits
+    python -m experiments.benchmark.drawings --run runs/digits
+
+Renders each digit in ten fonts that come with Matplotlib, four times: dark on bright and bright on dark, in three
+sizes, off the center, with thin and thick strokes, rotated by up to 10 degrees; and classifies the pictures as
+`experiments.predict` does, with all of its steps and without each. A few seconds.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from pathlib import Path
+
+import jax.numpy as jnp
+import matplotlib
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont, ImageOps
+from rich.console import Console
+from rich.table import Table
+
+from experiments import predict
+from experiments.classifier.form import STEPS
+from experiments.cli import command, environment, files, parser
+
+FONTS = (
+    "DejaVuSans", "DejaVuSans-Bold", "DejaVuSans-Oblique", "DejaVuSerif", "DejaVuSerif-Bold",
+    "DejaVuSansMono", "STIXGeneral", "STIXGeneralBol", "cmr10", "cmss10",
+)  # fmt: skip
+VARIANTS, SIZES, SIDE = 4, (60, 100, 140), 200
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """The options of the measurement."""
+
+    run: Path | None = None
+    """Run folder of experiments.train on digits; by default the newest finished run in runs/."""
+    out: Path = Path("runs", "drawings.json")
+    """Where the numbers are written."""
+    seed: int = 0
+    """Seed of sizes, places, strokes and rotations."""
+
+
+def draw(seed: int) -> tuple[list[Image.Image], np.ndarray]:
+    """The pictures, RGB, and the digit on each."""
+    random = np.random.default_rng(seed)
+    fonts = Path(matplotlib.get_data_path(), "fonts", "ttf")
+    pictures, digits = [], []
+    for font, digit, variant in np.ndindex(len(FONTS), 10, VARIANTS):
+        size = int(random.choice(SIZES))
+        at = tuple((SIDE // 2 + random.integers(-25, 26, 2)).tolist())
+        picture = Image.new("L", (SIDE, SIDE))
+        ImageDraw.Draw(picture).text(
+            at,
+            str(digit),
+            255,
+            ImageFont.truetype(str(fonts / f"{FONTS[font]}.ttf"), size),
+            anchor="mm",
+            stroke_width=int(random.integers(0, 3)) * size // 60,
+        )
+        picture = picture.rotate(float(random.uniform(-10, 10)), Image.Resampling.BICUBIC, center=at)
+        pictures.append((ImageOps.invert(picture) if variant % 2 else picture).convert("RGB"))
+        digits.append(digit)
+    return pictures, np.array(digits)
+
+
+def measure(options: Options, console: Console) -> dict[str, float]:
+    """Classify the drawings and write and print the share of right ones, with all steps and without each."""
+    folder = options.run or predict.newest_run()
+    trained = predict.read_run(folder)
+    if trained.names != tuple("0123456789"):
+        raise ValueError(f"--run {folder} was not trained on digits: its classes are {', '.join(trained.names)}")
+    pictures, digits = draw(options.seed)
+    ways = {"all steps": STEPS, "no step": ()}
+    ways |= {f"without {step}": tuple(other for other in STEPS if other != step) for step in STEPS}
+    right, classes = {}, {}
+    for name, steps in ways.items():
+        seen = np.stack([predict.fit_image(picture, trained, steps)[0] for picture in pictures])
+        guesses = np.asarray(trained.score(jnp.asarray(seen))).argmax(1)
+        right[name] = float((guesses == digits).mean())
+        classes[name] = [float((guesses[digits == digit] == digit).mean()) for digit in range(10)]
+    table = Table("steps", "right", title=f"{len(pictures)} drawn digits")
+    for name, share in right.items():
+        table.add_row(name, f"{share:.1%}")
+    console.print(table)
+    each = ", ".join(f"{digit}: {share:.0%}" for digit, share in enumerate(classes["all steps"]))
+    command.say(console, f"with all steps, by digit: {each}")
+    found = {"pictures": len(pictures), "right": right, "right_by_digit": classes["all steps"], "seed": options.seed}
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    files.write_json(options.out, found | environment.environment())
+    return right
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command; exit status 0, or 2 for bad input."""
+    options = parser.parse(Options, prog="jaxnn benchmark.drawings", description=__doc__, args=arguments)
+    return command.run(measure, options, Console())
+
+
+if __name__ == "__main__":
+    sys.exit(main())

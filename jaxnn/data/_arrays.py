@@ -1,0 +1,204 @@
+"""Reading arrays: `.npz` and `.npy` files, and arrays in memory."""
+
+from __future__ import annotations
+
+import io
+import pickle
+import zipfile
+import zlib
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from jaxnn.data._read import ReadResult, as_float32, classes_of, text_of
+from jaxnn.data._split import Split
+
+INPUTS = {"inputs", "input", "x", "data", "images", "features"}
+LABELS = {"labels", "label", "y", "target", "targets", "classes"}
+PARTS = {"train": "train", "val": "train", "valid": "train", "validation": "train", "test": "test"}
+
+
+def read_npz(file: Path) -> ReadResult:
+    """Read arrays: `inputs` and `labels`, or `x` and `y`, or `x_train`, `y_train`, `x_test` and `y_test`.
+
+    Args:
+        file: as `numpy.savez` writes it. Inputs are numbers [N, D] or images [N, H, W], [N, H, W, C] or [N, C, H, W];
+            labels are whole numbers or text [N] or [N, 1], or one column of 0 and 1 for each class.
+
+    Returns:
+        The examples, images of bytes as uint8[N, H, W, C], others f32; rows with NaN or infinity are skipped.
+
+    Raises:
+        OSError: there is no such file.
+        ValueError: it is damaged, an array is missing, or has the wrong shape or type.
+    """
+    content = io.BytesIO(file.read_bytes())
+    try:
+        with zipfile.ZipFile(content) as archive:
+            names = [name.removesuffix(".npy") for name in archive.namelist()]
+            return _read(str(file), names, lambda name: _load(archive.read(f"{name}.npy"), f"{file}: {name}"))
+    except (zipfile.BadZipFile, zlib.error, EOFError, KeyError, OSError, NotImplementedError) as error:
+        raise ValueError(f"{file} is damaged or not an .npz file of arrays ({error})") from error
+
+
+def read_npy(path: Path) -> ReadResult:
+    """Read arrays as `read_npz` does, each from a file `NAME.npy` of one folder.
+
+    Args:
+        path: the folder, or one of the files.
+
+    Returns, Raises: as `read_npz`.
+    """
+    if not path.exists():
+        raise FileNotFoundError(f"{path}: there is no such file or folder")
+    folder = path if path.is_dir() else path.parent
+    found = {file.stem: file for file in sorted(folder.glob("*.[nN][pP][yY]"))}
+    return _read(str(folder), list(found), lambda name: _load(found[name].read_bytes(), str(found[name])))
+
+
+def read_arrays(arrays: Mapping[str, Any], name: str = "the arrays") -> ReadResult:
+    """Read arrays in memory, named as in `read_npz`.
+
+    Args:
+        arrays: anything that NumPy takes as arrays, such as those of PyTorch and JAX.
+        name: for messages.
+
+    Returns, Raises: as `read_npz`.
+    """
+    return _read(name, list(arrays), lambda key: np.asarray(arrays[key]))
+
+
+def _read(file: str, names: Iterable[str], load: Callable[[str], np.ndarray]) -> ReadResult:
+    """The examples among arrays by name; only those that are needed are loaded."""
+    found: dict[str, list[dict[str, str]]] = {"train": [], "test": []}
+    roles: dict[str, dict[str, str]] = {}
+    for name in names:
+        words = name.lower().replace("-", "_").split("_")
+        part = next((word for word in words if word in PARTS), "")
+        rest = [word for word in words if word not in PARTS]
+        if len(rest) == 1 and rest[0] in INPUTS | LABELS:
+            roles.setdefault(part, {}).setdefault("inputs" if rest[0] in INPUTS else "labels", name)
+    for part, pair in roles.items():
+        if len(pair) == 2:
+            found[PARTS.get(part, "train")].append(pair)
+    if not found["train"]:
+        raise ValueError(
+            f"{file} must have the arrays inputs and labels, x and y, or x_train and y_train; it has {sorted(names)}"
+        )
+    notes, skipped, total = [], [], 0
+    if joined := [pair["inputs"] for pair in found["train"]][1:]:
+        notes.append(f"{', '.join(joined)} are taken as more training examples; validation examples are drawn from all")
+    parts: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {"train": [], "test": []}
+    for part, pairs in found.items():
+        for pair in pairs:
+            inputs = _inputs(file, pair["inputs"], load(pair["inputs"]), notes)
+            labels = _labels(file, pair, load(pair["labels"]), len(inputs), notes)
+            total += len(inputs)
+            with np.errstate(over="ignore"):
+                finite = np.isfinite(inputs.astype(np.float32, copy=False)).all(axis=tuple(range(1, inputs.ndim)))
+            skipped += [f"{pair['inputs']}[{row}] (not finite)" for row in np.flatnonzero(~finite)]
+            given = labels != ""
+            skipped += [f"{pair['labels']}[{row}] (no label)" for row in np.flatnonzero(finite & ~given)]
+            if len(inputs) == 0 and part == "test":
+                notes.append(f"{pair['inputs']} has no examples: test examples are drawn from the others")
+                continue
+            if not finite.any():
+                what = (
+                    "has no examples"
+                    if len(inputs) == 0
+                    else f"has no finite example: each of its {len(inputs):,} holds NaN or infinity"
+                )
+                raise ValueError(f"{file}: {pair['inputs']} {what}")
+            if not (finite & given).any():
+                raise ValueError(f"{file}: {pair['labels']} has no label")
+            parts[part].append((inputs[finite & given], labels[finite & given]))
+    shapes = {inputs.shape[1:] for pairs in parts.values() for inputs, _ in pairs}
+    if len(shapes) > 1:
+        raise ValueError(f"{file}: the examples have the shapes {sorted(map(list, shapes))}, expected one")
+    every = [pair for pairs in parts.values() for pair in pairs]
+    classes, numbers = classes_of(np.concatenate([labels for _, labels in every]))
+    inputs, about = np.concatenate([inputs for inputs, _ in every]) if len(every) > 1 else every[0][0], {}
+    if inputs.ndim == 2 and inputs.dtype.itemsize >= 4 and inputs.dtype != np.float32:
+        title = found["train"][0]["inputs"]
+        columns = [f"{title}[:, {at}]" for at in range(inputs.shape[1])]
+        inputs, offsets, more = as_float32(inputs.astype(np.float64), columns)
+        notes += more
+        about = {"offsets": offsets} if offsets else {}
+    elif inputs.ndim == 2:
+        inputs = inputs.astype(np.float32, copy=False)
+    count = sum(len(labels) for _, labels in parts["train"])
+    examples = Split(inputs[:count], numbers[:count])
+    test = Split(inputs[count:], numbers[count:]) if parts["test"] else None
+    return ReadResult(classes, examples, test, tuple(skipped), total, tuple(dict.fromkeys(notes)), about)
+
+
+def _inputs(file: str, name: str, inputs: np.ndarray, notes: list[str]) -> np.ndarray:
+    """Numbers [N, D] as they are, or images with channels last: bytes if their values are, otherwise f32."""
+    if inputs.dtype == object:
+        try:
+            inputs = np.array([np.asarray(row, np.float64) for row in inputs])
+        except (ValueError, TypeError):
+            inputs = np.empty(0, object)
+    if inputs.dtype.kind not in "fiub" or inputs.ndim not in (2, 3, 4) or 0 in inputs.shape[1:]:
+        raise ValueError(
+            f"{file}: {name} must be numbers [N, D], or images [N, H, W], [N, H, W, C] or [N, C, H, W]; "
+            f"got {inputs.dtype}{list(inputs.shape)}"
+        )
+    if inputs.ndim == 2:
+        return inputs
+    if inputs.ndim == 3:
+        inputs = inputs[..., None]
+    _, first, second, last = inputs.shape
+    if (first <= 4 < last) or (second == last != first):
+        inputs = np.ascontiguousarray(np.moveaxis(inputs, 1, -1))
+        notes.append(f"{name} has its channels first: it is taken as {list(inputs.shape[1:])}, channels last")
+    if inputs.dtype.kind in "iu" and inputs.size and inputs.min() >= 0 and inputs.max() <= 255:
+        return inputs.astype(np.uint8, copy=False)
+    with np.errstate(over="ignore"):  # infinite values are skipped later
+        return inputs.astype(np.float32)
+
+
+def _labels(file: str, pair: Mapping[str, str], labels: np.ndarray, count: int, notes: list[str]) -> np.ndarray:
+    """Labels as text [N], "" for a missing one."""
+    name = pair["labels"]
+    if labels.ndim == 2 and labels.shape[1] == 1:
+        notes.append(f"{name} of shape {list(labels.shape)} is taken as {list(labels.shape[:1])}")
+        labels = labels[:, 0]
+    numeric = labels.ndim == 2 and labels.dtype.kind in "fiub" and len(labels) > 0
+    if numeric and ((labels == 0) | (labels == 1)).all() and (labels.sum(1) == 1).all():
+        notes.append(f"{name} of shape {list(labels.shape)} is one-hot: the column of the 1 is taken as the class")
+        labels = labels.argmax(1)
+    whole = labels.dtype.kind == "f" and bool((np.isnan(labels) | (labels == np.round(labels))).all())
+    if labels.shape != (count,) or not (labels.dtype.kind in "iubUSO" or whole):
+        raise ValueError(
+            f"{file}: {name} must be whole numbers or text, one for each of the {count} {pair['inputs']}; "
+            f"got {labels.dtype}{list(labels.shape)}"
+        )
+    return np.array([text_of(value) for value in labels.tolist()], dtype=object)
+
+
+class _Texts(pickle.Unpickler):
+    """Reads arrays of objects that are text, bytes and numbers; refuses everything else that a pickle may do."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        """Only what NumPy needs to make an array."""
+        allowed = {"_reconstruct", "scalar", "ndarray", "dtype", "_frombuffer", "encode"}
+        if (module.split(".")[0] == "numpy" or module == "_codecs") and name in allowed:
+            return super().find_class(module, name)
+        raise pickle.UnpicklingError(f"it holds {module}.{name}")
+
+
+def _load(content: bytes, name: str) -> np.ndarray:
+    """An array from the content of an `.npy` file; arrays of objects may hold text, bytes and numbers."""
+    stream = io.BytesIO(content)
+    try:
+        version = np.lib.format.read_magic(stream)
+        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        _, _, dtype = read(stream)
+        if dtype.hasobject:
+            return np.asarray(_Texts(stream).load())
+        return np.load(io.BytesIO(content), allow_pickle=False)
+    except Exception as error:
+        raise ValueError(f"{name} is damaged, or holds more than numbers and text ({error})") from error
