@@ -118,7 +118,8 @@ def write(folder: Path, job: Job, found: Found, started: float) -> None:
     """Write all but the figures; adds the time since `started` and the peak memory to the summary."""
     folder.mkdir(parents=True, exist_ok=True)
     write_config(folder, job)
-    files.write_arrays(folder / "classifier.npz", found.classifier)
+    if not (folder / "classifier.npz").exists():  # `evaluate` has written it, if it could
+        files.write_arrays(folder / "classifier.npz", found.classifier)
     if job.dataset.train.inputs.ndim == 4:
         from experiments.classifier import form
 
