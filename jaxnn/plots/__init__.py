@@ -10,7 +10,7 @@ Examples start from:
 """
 
 from jaxnn.plots._dataset import class_counts, clouds, image_rows, pixel_values
-from jaxnn.plots._descent import basin_map, descent_frame, descent_path, step_sizes
+from jaxnn.plots._descent import basin_map, descent_path, step_sizes
 from jaxnn.plots._graphs import graph
 from jaxnn.plots._grids import Matrix, confusion, equation, heat_map
 from jaxnn.plots._images import attribution, image_table, mistakes, overlay, templates

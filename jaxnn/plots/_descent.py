@@ -44,30 +44,6 @@ def descent_path(curve: ArrayLike, points: ArrayLike, values: ArrayLike, slopes:
 
 
 @matplotlib.rc_context(STYLE)
-def descent_frame(
-    curve: ArrayLike, points: ArrayLike, values: ArrayLike, slopes: ArrayLike, rate: float, step: int
-) -> Figure:
-    """One frame of a descent: the points so far, the tangent at the last of them, and the next step."""
-    line, path = _checked(curve, points, values, slopes)
-    if not 0 <= step < path.shape[1] - 1:
-        raise ValueError(f"step is {step}, expected 0 to {path.shape[1] - 2}, the last that is followed by another")
-    figure = new_figure(f"Gradient descent, step size {rate:g}: after {step} steps", 4.6)
-    axes = figure.subplots()
-    axes.plot(*line, color=BLUE)
-    axes.plot(path[0, :step], path[1, :step], "o", color=SKY)
-    x, y, slope = path[:, step]
-    reach = np.ptp(line[0]) * 0.12
-    axes.plot([x - reach, x + reach], [y - reach * slope, y + reach * slope], color=GRAY, linestyle="--")
-    _arrows(axes, path[:, step], rate, np.ptp(line[1]) * 0.035, labels=True)
-    axes.plot(x, y, "o", color=VERMILION, markersize=8, zorder=4)
-    axes.set(xlim=(line[0].min(), line[0].max()), ylim=(line[1].min() - 0.12 * np.ptp(line[1]), line[1].max()))
-    axes.set(xlabel="x", ylabel="f(x)")
-    axes.set_title(f"x = {x:.4f}   f(x) = {y:.4f}   f'(x) = {slope:.4f}   step = {-rate * slope:.4f}")
-    axes.legend(loc="upper left")
-    return figure
-
-
-@matplotlib.rc_context(STYLE)
 def step_sizes(
     curve: ArrayLike, paths: Mapping[str, ArrayLike], rates: ArrayLike, factors: ArrayLike, curvature: float
 ) -> Figure:

@@ -26,7 +26,7 @@ def compiler_options(short: bool) -> dict[str, Any] | None:
     return _SHORT if short else None
 
 
-def jit_for_length(function: Callable[..., Any], *static: str) -> dict[bool, Callable[..., Any]]:
+def jit_for_length(function: Callable[..., Any], *static: str) -> dict[bool, jax.stages.Wrapped]:
     """The compiled function for a training that is not short, and for one that is."""
     return {
         short: jax.jit(function, static_argnames=static, compiler_options=compiler_options(short))
