@@ -33,7 +33,7 @@ GROUPS = {
         "benchmark": "speed compared with PyTorch, Keras, Flax and scikit-learn",
         "benchmark.drop_in": "accuracy and search speed compared with scikit-learn's own classifiers",
         "benchmark.drawings": "how many drawn digits a classifier recognizes, with and without each step of predict",
-        "benchmark.communication": "bytes per training step on many devices, and simulated times",
+        "benchmark.accelerators": "programs compiled for TPUs and GPUs: memory, kernels, communication, limits",
         "benchmark.gpu": "training speed on a GPU",
         "benchmark.streaming": "reading and training of data larger than memory",
         "playground.measure": "frame rates of the playground",

@@ -26,7 +26,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -36,7 +36,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from experiments.classifier import multihost, resume
+from experiments.classifier import compiling, multihost, resume
 from experiments.classifier.config import Config, Settings
 from experiments.classifier.data import load_dataset, without_test
 from experiments.classifier.preprocessing import fit_statistics
@@ -47,7 +47,7 @@ from experiments.cli import command, environment, files, parser, rescue
 from experiments.sweeps.grid import NAMES, SweepConfig, check_values, hparams_of, on_border, tried_values
 from experiments.sweeps.store import ChunkStore
 from experiments.train import train
-from jaxnn import plots, sharding, training
+from jaxnn import inspect, plots, sharding, training
 from jaxnn.data import Dataset
 
 PROGRAM = "jaxnn sweep"
@@ -69,11 +69,21 @@ def sweep(config: SweepConfig, console: Console) -> dict[str, Any]:
         return _sweep(config, console, device)
 
 
-def _sweep(config: SweepConfig, console: Console, device: str) -> dict[str, Any]:
-    started = time.perf_counter()
+class _Plan(NamedTuple):
+    """What a sweep trains."""
 
-    warn = functools.partial(command.warn, console)
+    dataset: Dataset
+    settings: Settings
+    values: dict[str, tuple[float, ...]]
+    hparams: dict[str, np.ndarray]
+    make_task: Callable[[Mapping[str, Any]], training.Task]
+    data: training.Data
+    keys: jax.Array
+    chunk: tuple[int, int]
 
+
+def _plan(config: SweepConfig, console: Console, memory: float | None = None) -> _Plan:
+    """Load the data, complete and check the settings, and choose how many models are trained together."""
     dataset = without_test(load_dataset(config, console=console))  # read once, after the choice
     if config.validation_share == 0:
         raise ValueError("--validation-share 0: a sweep chooses by validation accuracy and needs validation examples")
@@ -90,11 +100,50 @@ def _sweep(config: SweepConfig, console: Console, device: str) -> dict[str, Any]
     if config.chunk is not None:
         chunk = config.chunk
     elif settings.model in ("linear", "mlp"):
-        fits = training.choose_chunk(make_task, hparams, keys, data, settings.batch_size)
+        fits = training.choose_chunk(make_task, hparams, keys, data, settings.batch_size, memory=memory)
         # several chunks, for a progress bar and for resuming
         chunk = math.ceil(count / math.ceil(count / min(fits[0], max(16, math.ceil(count / 8))))), fits[1]
     else:  # one convolutional network keeps a device busy, and its activations are large
         chunk = min(count, sharding.axis_size(sharding.MODELS)), 1
+    return _Plan(dataset, settings, values, hparams, make_task, data, keys, chunk)
+
+
+def _compile(config: SweepConfig, topology: str, console: Console) -> None:
+    """Compile one chunk of the sweep for an accelerator, and train nothing."""
+    multihost.choose_device("cpu")
+    where = inspect.topology(topology)
+    with compiling.as_if_on(where, sharding.MODELS):
+        plan = _plan(config, console, None if where.device is None else where.device.memory / 4)
+    models, seeds = (min(size, count) for size, count in zip(plan.chunk, (_count(plan), config.seeds), strict=True))
+    program = training.program(
+        plan.make_task,
+        {name: values[:models] for name, values in plan.hparams.items()},
+        plan.keys[:seeds],
+        plan.data,
+        epochs=plan.settings.epochs,
+        batch_size=plan.settings.batch_size,
+        select="validation_accuracy",
+        patience=plan.settings.early_stopping,
+    )
+    compiling.show(
+        f"{plan.dataset.name}, {plan.settings.model}, {models} settings x {seeds} seeds at a time",
+        functools.partial(inspect.describe, *program, topology=topology, axis=sharding.MODELS),
+        compiling.Levers("--chunk", models * seeds, plan.data.inputs.nbytes),
+        len(plan.data.labels) // plan.settings.batch_size,
+        console,
+    )
+
+
+def _count(plan: _Plan) -> int:
+    return len(next(iter(plan.hparams.values())))
+
+
+def _sweep(config: SweepConfig, console: Console, device: str) -> dict[str, Any]:
+    started = time.perf_counter()
+    warn = functools.partial(command.warn, console)
+    plan = _plan(config, console)
+    dataset, settings, values, hparams, make_task, data, keys, chunk = plan
+    count = _count(plan)
     out = _folder(config, dataset, chunk)
 
     command.say(
@@ -325,6 +374,8 @@ def _run(config: SweepConfig, console: Console, arguments: list[str] | None) -> 
         before = resume.config_from_json(SweepConfig, files.read_sealed(file), file)
         config = parser.parse(SweepConfig, prog=PROGRAM, description=__doc__, default=before, args=arguments)
         config = dataclasses.replace(config, out=config.resume)
+    if config.compile_for is not None:
+        return _compile(config, config.compile_for, console)
     sweep(config, console)
 
 

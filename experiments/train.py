@@ -67,6 +67,29 @@ def train(config: Config, console: Console, stored: resume.SavedRun | None = Non
             return _train(config, Console(quiet=True), stored, device)
 
 
+def _compile(config: Config, topology: str, console: Console) -> None:
+    """Compile the training for an accelerator, and train nothing."""
+    from experiments.classifier import compiling, multihost
+    from experiments.classifier.job import prepare
+    from jaxnn import inspect, sharding, training
+
+    if config.resume is not None:
+        raise ValueError("--compile-for compiles a new training: leave out --resume, and repeat the options of the run")
+    multihost.choose_device("cpu")
+    where = inspect.topology(topology)
+    job = prepare(config, None, functools.partial(command.warn, console))
+    with compiling.as_if_on(where, sharding.DATA):
+        sharding.check_batch_size(job.settings.batch_size)
+    streamed = isinstance(job.examples, training.Stream)
+    compiling.show(
+        f"{job.dataset.name}, {job.settings.model}, batch size {job.settings.batch_size}",
+        functools.partial(inspect.describe, *job.program(), topology=topology),
+        compiling.Levers("--batch-size", job.settings.batch_size, 0 if streamed else job.dataset.train.inputs.nbytes),
+        job.examples_per_epoch // job.settings.batch_size,
+        console,
+    )
+
+
 def _train(config: Config, console: Console, stored: resume.SavedRun | None, device: str) -> dict[str, Any]:
     from experiments.classifier import monitoring, results
     from experiments.classifier.job import prepare
@@ -106,6 +129,8 @@ def main(arguments: list[str] | None = None) -> int:
 def _run(config: Config, console: Console, arguments: list[str] | None) -> None:
     from experiments.classifier import multihost, resume
 
+    if config.compile_for is not None:
+        return _compile(config, config.compile_for, console)
     multihost.connect(config)
     stored = None
     if config.resume is not None:

@@ -90,6 +90,12 @@ def check_batch_size(batch_size: int) -> None:
         )
 
 
+def on_cpu() -> bool:
+    """Whether a program that is being traced is for a CPU: that of the mesh, which need not be the machine's own."""
+    device = jax.sharding.get_abstract_mesh().abstract_device
+    return (jax.default_backend() if device is None else device.platform) == "cpu"
+
+
 def shard(tree: Any, axis: int = 0, over: str = DATA) -> Any:
     """Inside a program: each device computes its part of the arrays, split along an axis; nothing without a mesh."""
     if axis_size(over) == 1:

@@ -151,6 +151,9 @@ class MachineOptions:
     """Where to train."""
     precision: Literal["float32", "bfloat16"] = "float32"
     """Precision of matrix products; bfloat16 pays off on GPUs and TPUs. Parameters, sums and losses stay float32."""
+    compile_for: str | None = None
+    """Train nothing: compile this training for an accelerator that need not be there, such as v5e:4x4 or 4xh100,
+    and print its memory, kernels, communication and what limits a step."""
     coordinator: str | None = None
     """Training over several processes: HOST:PORT of process 0, or auto on a cluster that JAX recognizes."""
     num_processes: int | None = None

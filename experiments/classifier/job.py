@@ -62,6 +62,19 @@ class Job(NamedTuple):
             chunk_ends=self.settings.checkpoint_every,
         )
 
+    def program(self) -> tuple[Any, ...]:
+        """The compiled function that `fit` calls, and its arguments."""
+        return training.program(
+            self.make_task,
+            self.hparams,
+            self.key,
+            self.examples,
+            epochs=self.settings.epochs,
+            batch_size=self.settings.batch_size,
+            select=self.select,
+            patience=self.settings.early_stopping,
+        )
+
     def describe(self, device: str) -> list[str]:
         """Lines for the screen before training."""
         dataset = self.dataset

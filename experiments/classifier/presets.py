@@ -85,7 +85,7 @@ PRESETS: dict[str, dict[str, Any]] = {
 network found for three minutes on 2 CPU cores, chosen on validation examples; of folders what learns from few."""
 NO_SETTINGS = {
     "out", "data_dir", "memory_share", "device", "resume", "rescue", "coordinator", "num_processes", "process_id",
-    "checkpoint_every", "checkpoint_minutes", "checkpoint_keep", "choosing", "svg",
+    "checkpoint_every", "checkpoint_minutes", "checkpoint_keep", "choosing", "svg", "compile_for",
 }  # fmt: skip
 """Options that do not affect the result; they may differ when a run is resumed."""
 BESIDE_A_PRESET = NO_SETTINGS | {

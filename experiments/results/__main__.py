@@ -138,6 +138,32 @@ def drop_in() -> str:
     return table(["dataset", "classifier, scikit-learn's", "jaxnn", "scikit-learn", "difference", held], rows)
 
 
+def accelerators() -> str:
+    """Programs compiled for TPUs and GPUs: memory, kernels, communication, estimated time and what limits it."""
+    rows = []
+    for row in _read("accelerators.json")["rows"]:
+        if "error" in row:
+            rows.append([row["program"], f"`{row['topology']}`", f"does not fit: {row['error']}", *[""] * 6])
+            continue
+        sent = sum(one["bytes"] for one in row["collectives"])
+        kinds = sorted({one["kind"] for one in row["collectives"]})
+        rows.append(
+            [
+                row["program"],
+                f"`{row['topology']}`",
+                f"{row['peak'] / 2**20:,.0f} MiB",
+                str(row["kernels"]),
+                f"{len(row['collectives'])} {'/'.join(kinds)}, {sent / 2**20:.3g} MiB" if kinds else "",
+                f"{1e6 * row['step_seconds']:,.3g} us",
+                row["bound"],
+                f"{1e3 * row['epoch_seconds']:,.3g} ms",
+                f"{100 * row['efficiency']:.0f} %" if row["chips"] > 1 else "",
+            ]
+        )
+    head = ["program", "chips", "memory", "kernels", "sent in a step", "step", "limit", "epoch", "computing"]
+    return table(head, rows)
+
+
 def accuracy() -> str:
     """The leaderboard in short: accuracy, goal, time."""
     rows = [
@@ -202,6 +228,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "drop_in": drop_in,
     "speed": speed,
     "streaming": streaming,
+    "accelerators": accelerators,
     "leaderboard": leaderboard,
     "ablation": ablation,
     "budget": budget,

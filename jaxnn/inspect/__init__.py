@@ -5,8 +5,10 @@ Examples start from:
 """
 
 from jaxnn.inspect._attribution import Attribution, attribution
+from jaxnn.inspect._compiled import Compiled, describe
 from jaxnn.inspect._curvature import filter_direction, largest_rate, loss_plane, top_eigenvalues
 from jaxnn.inspect._descent import Descent, Function, basins, descend, descend_many, local_minima, steps_to_reach
+from jaxnn.inspect._devices import topology
 from jaxnn.inspect._dropout_masks import sample_dropout_masks
 from jaxnn.inspect._gradients import check_gradient, distinct_neurons, layer_outputs, layer_statistics
 from jaxnn.inspect._graph import Node, computation_graph
@@ -20,6 +22,7 @@ __all__ = [
     "computation_graph",
     "descend",
     "descend_many",
+    "describe",
     "filter_direction",
     "largest_rate",
     "layer_outputs",

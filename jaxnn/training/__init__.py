@@ -14,6 +14,7 @@ from jaxnn.training._evaluate import evaluate
 from jaxnn.training._fit import fit
 from jaxnn.training._history import per_epoch
 from jaxnn.training._nonfinite import NonFiniteError
+from jaxnn.training._program import program
 from jaxnn.training._run import init_run, run, train_until
 from jaxnn.training._step import eval_params, init_state, make_train_step, predict_scores, step_keys
 from jaxnn.training._sweep import Chunk, choose_chunk, run_grid, sweep

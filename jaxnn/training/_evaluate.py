@@ -13,6 +13,7 @@ from jax import Array
 
 from jaxnn import sharding
 from jaxnn.metrics import correct
+from jaxnn.training._flat import flatten
 from jaxnn.training._step import eval_params, predict_scores, score_batch
 from jaxnn.training._task import Batch, Data, Evaluation, Hparams, MakeTask, PaddedBatch, State, Statistics, Task
 
@@ -54,7 +55,7 @@ def evaluate(
     score, batches = score_batch, cast("Iterable[PaddedBatch]", examples)
     if isinstance(examples, tuple) and len(examples) == 2 and hasattr(examples[1], "shape"):
         count = len(examples[1])
-        score, batches = predict_scores, [(*examples, count)] if count else []
+        score, batches = predict_scores, [(flatten(examples[0]), examples[1], count)] if count else []
     parts = []
     for inputs, labels, count in batches:
         found = _evaluate(score, make_task, *given, inputs, labels)
@@ -85,7 +86,7 @@ def _evaluate(
 class Splits(NamedTuple):
     """Several splits as one, so that one piece of a program evaluates them all."""
 
-    inputs: Array
+    inputs: Any
     labels: Array
     sizes: tuple[tuple[str, int], ...]
     """The name and the number of examples of each, in their order."""
@@ -98,7 +99,7 @@ def join_splits(data: Data) -> Splits | None:
     inputs, labels = zip(*data.evaluate.values(), strict=True)
     sizes = tuple((name, len(of_split)) for name, (_, of_split) in data.evaluate.items())
     whole = jnp.concatenate([jnp.asarray(part).astype(jnp.int32) for part in labels])
-    return Splits(jnp.concatenate([jnp.asarray(part) for part in inputs]), whole, sizes)
+    return Splits(jax.tree.map(lambda *parts: jnp.concatenate(parts), *inputs), whole, sizes)
 
 
 def evaluate_splits(task: Task, state: State, statistics: Statistics, splits: Splits | None) -> dict[str, Array]:

@@ -13,6 +13,7 @@ from jax import Array
 
 from jaxnn import distributed, sharding
 from jaxnn.training._compile import is_short, jit_for_length
+from jaxnn.training._flat import flatten_data
 from jaxnn.training._history import pad_history, should_continue, trim_history
 from jaxnn.training._nonfinite import diagnose, replay
 from jaxnn.training._run import check_data, check_options, new_run, train_until
@@ -101,7 +102,7 @@ def fit(
         steps = epochs * (len(data.inputs) // batch_size)
         often_used = any(leaf.ndim > 2 for leaf in params)  # the kernels of a convolution
         short = not often_used and is_short(sum(leaf.size for leaf in params), steps * batch_size, steps)
-        hparams, key, on_device = jax.block_until_ready(sharding.replicate((hparams, key, data)))
+        hparams, key, on_device = jax.block_until_ready(sharding.replicate((hparams, key, flatten_data(data))))
         options = Options(make_task, batch_size, select, patience)
         trainer = _memory_trainer(options, hparams, key, on_device, short)
 
@@ -139,15 +140,15 @@ def fit(
 
 
 _start = jit_for_length(new_run, "make_task", "splits", "steps", "epochs", "select")
-_train_until = jit_for_length(train_until, "options")
+compiled_train_until = jit_for_length(train_until, "options")
 _replay = jit_for_length(replay, "options")
 
 
 def _memory_trainer(options: Options, hparams: Hparams, key: Array, data: Data, short: bool) -> Trainer:
-    train = functools.partial(_train_until[short], options, hparams, key, data)
+    train = functools.partial(compiled_train_until[short], options, hparams, key, data)
     return Trainer(
         units=1,
-        steps=data.inputs.shape[0] // options.batch_size,
+        steps=data.labels.shape[0] // options.batch_size,
         compile=lambda run: jax.block_until_ready(train(run, np.int32(0))),  # trains no epoch
         advance=lambda run, stop: train(run, np.int32(stop)),
         replay=lambda before, after: _replay[short](options, hparams, key, data, before, after.bad_step),

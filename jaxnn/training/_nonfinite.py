@@ -68,7 +68,7 @@ def replay(options: Options, hparams: Hparams, key: Array, data: Data, before: R
     of_splits = {f"{name}_{metric}" for name in data.evaluate or {} for metric in ("loss", "accuracy")}
     history = {name: values for name, values in before.history.items() if name not in of_splits}
     run, options = before._replace(history=history, best=None), options._replace(select=None, patience=None)
-    n, batch_size = data.inputs.shape[0], options.batch_size
+    n, batch_size = data.labels.shape[0], options.batch_size
     epoch = bad_step // (n // batch_size)
     state = train_until(options, hparams, key, plain, run, epoch).state
     update = make_train_step(options.make_task(hparams), data.statistics)

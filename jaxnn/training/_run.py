@@ -11,6 +11,7 @@ from jax import Array
 from jaxnn import sharding
 from jaxnn._random import shuffled_rows
 from jaxnn.training._evaluate import Splits, evaluate_splits, join_splits
+from jaxnn.training._flat import flatten_data
 from jaxnn.training._history import empty_run, epoch_metrics, record_epoch, should_continue, step_metrics
 from jaxnn.training._step import absent_metrics, epoch_keys, init_state, train_step
 from jaxnn.training._task import Data, Hparams, MakeTask, Options, Run, State, StepKeys, Stream, Task
@@ -59,7 +60,7 @@ def run(
     """
     check_options(epochs, batch_size, select, patience)
     check_data(data, batch_size)
-    data = sharding.replicate_inside(jax.tree.map(jnp.asarray, data))
+    data = sharding.replicate_inside(jax.tree.map(jnp.asarray, flatten_data(data)))
     progress = init_run(make_task, hparams, key, data, epochs=epochs, select=select)
     options = Options(make_task, batch_size, select, patience)
     return train_until(options, hparams, key, data, progress, jnp.int32(epochs))
@@ -89,6 +90,7 @@ def new_run(
 
 def train_until(options: Options, hparams: Hparams, key: Array, data: Data, progress: Run, stop: Array) -> Run:
     """Train on until `stop` epochs are done, patience is exhausted, or something is not finite."""
+    sharding.check_batch_size(options.batch_size)
     task, splits = options.make_task(hparams), join_splits(data)
     return jax.lax.while_loop(
         lambda progress: (progress.epoch < stop) & should_continue(progress, options.patience),
@@ -99,7 +101,7 @@ def train_until(options: Options, hparams: Hparams, key: Array, data: Data, prog
 
 def train_epoch(task: Task, options: Options, key: Array, data: Data, splits: Splits | None, progress: Run) -> Run:
     """The run after one more epoch."""
-    n = data.inputs.shape[0]
+    n = data.labels.shape[0]
     steps = n // options.batch_size
     order_key, keys = epoch_keys(key, progress.epoch, progress.state, steps)
     rows = shuffled_rows(order_key, n, options.batch_size)
@@ -112,7 +114,7 @@ def train_epoch(task: Task, options: Options, key: Array, data: Data, splits: Sp
         return state, step_metrics(metrics)
 
     # The norms cost a pass over all parameters: only the last step computes them.
-    if jax.default_backend() == "cpu":
+    if sharding.on_cpu():
         last = jnp.arange(steps) == steps - 1
         state, of_steps = jax.lax.scan(lambda state, a: step(state, *a), progress.state, ((rows, keys), last))
     else:  # where a condition would keep the device waiting

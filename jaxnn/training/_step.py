@@ -15,6 +15,7 @@ from jax.typing import ArrayLike
 from jaxnn import sharding
 from jaxnn._random import fold_in_rows
 from jaxnn.metrics import accuracy
+from jaxnn.training._flat import flatten, unflatten
 from jaxnn.training._task import Batch, Metrics, Params, State, Statistics, StepKeys, Task, Weighted
 
 
@@ -90,7 +91,7 @@ def train_step(
     task: Task, statistics: Statistics, state: State, batch: Batch | Weighted, keys: StepKeys, measure: ArrayLike = True
 ) -> tuple[State, Metrics]:
     """As `make_train_step`; the norms, which cost a pass over all parameters, are NaN where `measure` is false."""
-    inputs, labels = jnp.asarray(batch[0]), jnp.asarray(batch[1])
+    inputs, labels = unflatten(batch[0]), jnp.asarray(batch[1])
     weights = batch[2] if len(batch) > 2 else None
     if task.augment is not None:
         inputs = task.augment(keys.augment, inputs)
@@ -220,23 +221,25 @@ def predict_scores(
         without = "a model with a state needs model_state, such as State.model_state"
         given = "the model has no state, but model_state was given"
         raise TypeError(f"predict_scores: {without if model_state is None else given}")
-    examples: Array = sharding.replicate_inside(jnp.asarray(inputs))
+    examples = sharding.replicate_inside(flatten(jax.tree.map(jnp.asarray, inputs)))
 
     def some(x: Array) -> Array:
-        return score_batch(task, params, x, statistics, model_state=model_state)
+        return score_batch(task, params, unflatten(x), statistics, model_state=model_state)
 
-    count = examples.shape[0]
+    count = jax.tree.leaves(examples)[0].shape[0]
     batches = max(1, -(-count // batch_size))
     size = -(-count // batches)
     if batches == 1:
         return sharding.replicate_inside(some(examples))
 
-    shape = jax.eval_shape(some, examples[:size])
+    def part(first: Any) -> Any:
+        return jax.tree.map(lambda a: jax.lax.dynamic_slice_in_dim(a, first, size), examples)
+
+    shape = jax.eval_shape(lambda: some(part(0)))
 
     def score(i: Array, scores: Array) -> Array:
         """All batches have one size: where the last one would end too late, it begins earlier, as slices do."""
-        batch = some(jax.lax.dynamic_slice_in_dim(examples, i * size, size))
-        return jax.lax.dynamic_update_slice_in_dim(scores, batch, i * size, 0)
+        return jax.lax.dynamic_update_slice_in_dim(scores, some(part(i * size)), i * size, 0)
 
     empty = sharding.replicate_inside(jnp.zeros((count, *shape.shape[1:]), shape.dtype))
     return sharding.replicate_inside(jax.lax.fori_loop(0, batches, score, empty))

@@ -37,7 +37,7 @@ def stream_trainer(
             f"fit: batch_size {batch_size} differs from that of the batches of the Stream, {len(first[1])}"
         )
     batches = itertools.chain([] if first is None else [first], batches)
-    step = functools.partial(_step, make_task, hparams, statistics)
+    step = functools.partial(stream_step, make_task, hparams, statistics)
 
     def evaluate_split(run: Run, examples: Any) -> tuple[np.float32, np.float32]:
         params = eval_params(run.state)
@@ -47,7 +47,7 @@ def stream_trainer(
     def compile_both(run: Run) -> Run:
         if first is not None:
             evaluate_split(run, [(*first[:2], 1)])
-            jax.block_until_ready(step(run, first))
+            jax.block_until_ready(step(_copied(run), first))
         return run
 
     def train(run: Run, stop: int) -> Run:
@@ -66,10 +66,13 @@ def stream_trainer(
     return Trainer(stream.steps, stream.steps, compile_both, train, replay, checked=statistics)
 
 
-@functools.partial(jax.jit, static_argnames="make_task")
-def _step(make_task: MakeTask, hparams: Hparams, statistics: Statistics, run: Run, batch: Batch) -> Run:
-    """The run after one more step."""
+@functools.partial(jax.jit, static_argnames="make_task", donate_argnames="run")
+def stream_step(
+    make_task: MakeTask, hparams: Hparams, statistics: Statistics, run: Run, batch: Batch
+) -> tuple[Run, Array]:
+    """The run after one more step, in the memory of the one before, and its bad step again, to wait for."""
     assert run.partial is not None
+    sharding.check_batch_size(len(batch[1]))
     before = run.state
     state, metrics = make_train_step(make_task(hparams), statistics)(before, sharding.shard(batch))
     bad = ~jnp.isfinite(metrics.loss + metrics.penalty)
@@ -77,7 +80,7 @@ def _step(make_task: MakeTask, hparams: Hparams, statistics: Statistics, run: Ru
         bad &= ~metrics.skipped
     bad_step = jnp.where(bad & (run.bad_step < 0), before.step, run.bad_step)
     partial = run.partial.at[before.step % run.partial.shape[0]].set(step_metrics(metrics).astype(jnp.float32))
-    return sharding.replicate_inside(run._replace(state=state, partial=partial, bad_step=bad_step))
+    return sharding.replicate_inside((run._replace(state=state, partial=partial, bad_step=bad_step), bad_step))
 
 
 @functools.partial(jax.jit, static_argnames="select")
@@ -93,15 +96,21 @@ def _end_epoch(run: Run, evaluated: dict[str, Array], *, select: str | None) -> 
     )
 
 
-def _take_steps(step: Callable[[Run, Batch], Run], run: Run, batches: Iterator[Batch], count: int) -> Run:
+@jax.jit
+def _copied(run: Run) -> Run:
+    return jax.tree.map(jnp.copy, run)
+
+
+def _take_steps(step: Callable[[Run, Batch], tuple[Run, Array]], run: Run, batches: Iterator[Batch], count: int) -> Run:
     """The run after this many more steps, with few batches on the device at a time."""
     sent: collections.deque[Array] = collections.deque()
+    run = _copied(run) if count else run
     for number in range(count):
         batch = next(batches, None)
         if batch is None:
             raise ValueError(f"fit: the batches ended {count - number} steps or more before the last epoch did")
-        run = step(run, batch)
-        sent.append(run.bad_step)
+        run, done = step(run, batch)
+        sent.append(done)
         if len(sent) > AHEAD:
             jax.block_until_ready(sent.popleft())
     return jax.block_until_ready(run)

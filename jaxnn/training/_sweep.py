@@ -13,6 +13,7 @@ from jax import Array
 
 from jaxnn import distributed, sharding
 from jaxnn.training._evaluate import join_splits
+from jaxnn.training._flat import flatten_data
 from jaxnn.training._history import should_continue
 from jaxnn.training._run import check_data, check_options, init_run, train_epoch
 from jaxnn.training._step import init_state
@@ -33,7 +34,7 @@ def run_grid(options: Options, hparams: Hparams, keys: Array, data: Data, epochs
     """Every setting with every key, side by side; the leaves have two more leading axes, [settings, keys, ...]."""
     data = jax.tree.map(jnp.asarray, data)
     splits = join_splits(data)
-    steps = data.inputs.shape[0] // options.batch_size
+    steps = data.labels.shape[0] // options.batch_size
 
     def begin(hparams: Hparams, key: Array) -> Run:
         return init_run(options.make_task, hparams, key, data, epochs=epochs, select=options.select)
@@ -80,7 +81,7 @@ def run_grid(options: Options, hparams: Hparams, keys: Array, data: Data, epochs
     return jax.tree.map(lambda a: a.swapaxes(0, 1), progress)
 
 
-_compiled_grid = jax.jit(run_grid, static_argnames=("options", "epochs"))
+compiled_grid = jax.jit(run_grid, static_argnames=("options", "epochs"))
 
 
 def sweep(
@@ -133,13 +134,13 @@ def sweep(
     settings, seeds = _count_settings(hparams), len(keys)
     check_options(epochs, batch_size, select, patience)
     check_data(data, batch_size)
-    data, hparams, keys = sharding.replicate((data, hparams, keys))
+    stored, hparams, keys = sharding.replicate((flatten_data(data), hparams, keys))
     size = chunk or choose_chunk(make_task, hparams, keys, data, batch_size)
     options = Options(make_task, batch_size, select, patience)
 
     def train(place: Chunk) -> Any:
         of_chunk = jax.tree.map(lambda a: _padded(a, place[0], size[0]), hparams)
-        run = _compiled_grid(options, of_chunk, _padded(keys, place[1], size[1]), data, epochs=epochs)
+        run = compiled_grid(options, of_chunk, _padded(keys, place[1], size[1]), stored, epochs=epochs)
         run = run._replace(state=run.state._replace(key=None))
         inside = tuple(slice(0, part.stop - part.start) for part in place)
         kept = jax.tree.map(lambda a: a[inside], distributed.all_gather(keep(run)))
@@ -181,7 +182,7 @@ def choose_chunk(
     fit = max(1, int((limit - of_seed) // of_model)) * sharding.axis_size(sharding.MODELS)
     if fit < settings:
         return math.ceil(settings / math.ceil(settings / fit)), 1
-    room = limit if device.platform != "cpu" else min(limit, _SMALL_ON_CPU)
+    room = min(limit, _SMALL_ON_CPU) if memory is None and device.platform == "cpu" else limit
     together = max(1, min(seeds, int(room // (settings * of_model + of_seed))))
     return settings, math.ceil(seeds / math.ceil(seeds / together))
 

@@ -13,8 +13,8 @@ from float64 import ROUNDED, enabled
 from processes import CONVEX, free_port, start_python
 from train_in_parallel import HPARAMS, digits, task, wide_task
 
-from experiments.benchmark.communication import collectives
 from jaxnn import distributed, sharding, training
+from jaxnn.inspect._hlo import collectives
 from jaxnn.training import run_grid
 
 KEY = jax.random.key(0)
