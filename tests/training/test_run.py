@@ -157,13 +157,13 @@ def test_another_value_compiles_nothing(compiled):
         fitted = functools.partial(fit, task, data=DATA, epochs=10, batch_size=BATCH)
         fitted(H, KEY)
         names = compiled()
-        assert (names.count("jit(new_run)"), names.count("jit(advance)")) == (1, 1)
+        assert (names.count("jit(new_run)"), names.count("jit(train_until)")) == (1, 1)
 
         fitted({"learning_rate": 0.05, "l2": 0.0, "dropout": 0.5}, jax.random.key(1))
         assert compiled() == []
 
         fitted(H, KEY, batch_size=70)  # a static argument
-        assert "jit(advance)" in compiled()
+        assert "jit(train_until)" in compiled()
 
 
 def test_a_jitted_run_compiles_once(compiled):
