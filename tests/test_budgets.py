@@ -71,6 +71,7 @@ def test_the_time_of_a_step_is_estimated(name, program):
     assert set(found.seconds) == {"compute", "memory", "launches", "network"}
     assert found.step_seconds >= max(found.seconds.values())
     assert found.bound in found.seconds
+    assert found.device is not None
     assert found.peak < 0.1 * found.device.memory
 
 

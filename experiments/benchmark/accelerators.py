@@ -87,9 +87,11 @@ def single(config: Config, chips: int, *, stream: bool = False) -> Program:
     data: training.Data | training.Stream = training.Data(*train, statistics, evaluate=evaluate)
     steps = len(train.labels) // size
     if stream:
-        data = training.Stream(lambda first: iter([tuple(part[:size] for part in train)]), steps, None, statistics)
-    key, options = jax.random.key(0), {"epochs": settings.epochs, "batch_size": size}
-    program = training.program(make_task, hyperparameters(settings), key, data, **options)
+        data = training.Stream(
+            lambda first: iter([(train.inputs[:size], train.labels[:size])]), steps, None, statistics
+        )
+    key = jax.random.key(0)
+    program = training.program(make_task, hyperparameters(settings), key, data, epochs=settings.epochs, batch_size=size)
     return Program(program, sharding.DATA, size, steps)
 
 

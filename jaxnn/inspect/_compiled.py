@@ -107,7 +107,7 @@ def describe(
     def placed(leaf: Any) -> Any:
         if not isinstance(leaf, Array | np.ndarray | np.generic | jax.ShapeDtypeStruct):
             return leaf
-        given = getattr(leaf, "sharding", None)
+        given: Any = getattr(leaf, "sharding", None)
         spec = given.spec if isinstance(given, NamedSharding) else PartitionSpec()
         kind = jax.dtypes.canonicalize_dtype(leaf.dtype, allow_extended_dtype=True)
         return jax.ShapeDtypeStruct(leaf.shape, kind, sharding=NamedSharding(mesh, spec))

@@ -9,7 +9,7 @@ from rich.console import Console
 from experiments import sweep, train
 from experiments.benchmark import accelerators
 from experiments.classifier import compiling
-from jaxnn import inspect
+from jaxnn.inspect import _compiled
 
 
 def row(program, topology, sent=()):
@@ -87,7 +87,7 @@ def test_what_cannot_be_compiled_is_refused(options, message, capsys):
 
 def test_what_does_not_fit_says_what_would():
     def describe():
-        raise inspect._compiled._too_large("v5e", 20 * 2**30, 16 * 2**30)
+        raise _compiled._too_large("v5e", 20 * 2**30, 16 * 2**30)
 
     levers = compiling.Levers("--batch-size", 1024, 4 * 2**30)
     with pytest.raises(
