@@ -77,7 +77,7 @@ def _compile(config: Config, topology: str, console: Console) -> None:
         raise ValueError("--compile-for compiles a new training: leave out --resume, and repeat the options of the run")
     multihost.choose_device("cpu")
     where = inspect.topology(topology)
-    job = prepare(config, None, functools.partial(command.warn, console))
+    job = prepare(config, None, console)
     with compiling.as_if_on(where, sharding.DATA):
         sharding.check_batch_size(job.settings.batch_size)
     streamed = isinstance(job.examples, training.Stream)
