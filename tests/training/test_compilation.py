@@ -75,7 +75,7 @@ def test_a_short_training_is_compiled_into_few_kernels(make, most):
     progress = training.init_run(make, H, KEY, data, epochs=4)
     options, end = training.Options(make, 32), jnp.int32(4)
     train = jit_for_length(training.train_until, "options")[True]
-    text = train.lower(options, H, KEY, data, progress, end).compile().as_text()
+    text = train.lower(options, H, KEY, data, progress, end).compile().as_text() or ""
     assert 0.5 * most < len(re.findall(r" fusion\(", text)) <= most
 
 
