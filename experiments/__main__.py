@@ -31,7 +31,7 @@ GROUPS = {
     "Measure": {
         "leaderboard": "accuracy of the models of the course, trained well, on CIFAR-10 and the digits",
         "benchmark": "speed compared with PyTorch, Keras, Flax and scikit-learn",
-        "benchmark.drop_in": "accuracy and search speed compared with scikit-learn's own classifiers",
+        "benchmark.drop_in": "accuracy and search speed compared with scikit-learn's own classifiers, and its own tests",
         "benchmark.drawings": "how many drawn digits a classifier recognizes, with and without each step of predict",
         "benchmark.accelerators": "programs compiled for TPUs and GPUs: memory, kernels, communication, limits",
         "benchmark.gpu": "training speed on a GPU",
@@ -59,7 +59,8 @@ def main(arguments: list[str] | None = None) -> int:
         print(overview())
         return 0
     typed, *options = arguments
-    name = "playground" if typed == "play" else typed.removeprefix("lessons.")
+    short = {name.rpartition(".")[2]: name for name in MODULES} | {"play": "playground"}
+    name = short.get(typed.removeprefix("lessons."), typed)
     if name not in MODULES:
         close = difflib.get_close_matches(name, MODULES, n=3, cutoff=0.5)
         hint = f"did you mean {' or '.join(close)}?" if close else "jaxnn lists all"

@@ -179,8 +179,8 @@ from sklearn.preprocessing import StandardScaler
 from jaxnn.interop.sklearn import MLPClassifier, VmapSearchCV
 
 x, y = digits.train.inputs.reshape(-1, 64).astype(np.float32), digits.train.labels
-model = make_pipeline(StandardScaler(), MLPClassifier((32,), max_iter=20, random_state=0))
-grid = {"mlpclassifier__learning_rate_init": [1e-3, 1e-2], "mlpclassifier__l2": [1e-4, 1e-2]}
+model = make_pipeline(StandardScaler(), MLPClassifier((32,), tol=1e-2, random_state=0))
+grid = {"mlpclassifier__learning_rate_init": [3e-3, 1e-2], "mlpclassifier__alpha": [1e-4, 1e-2]}
 search = VmapSearchCV(model, grid, cv=3).fit(x, y)
 print(search.best_params_)
 print(f"test accuracy {search.score(digits.test.inputs.reshape(-1, 64), digits.test.labels):.2%}")

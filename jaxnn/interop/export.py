@@ -47,7 +47,7 @@ def to_jax(score: Callable[[Array], Array], shape: Sequence[int], dtype: DTypeLi
     """
     if importlib.util.find_spec("flatbuffers") is None:
         raise _missing("flatbuffers")
-    batch = export.symbolic_shape("batch")
+    batch = export.symbolic_shape("batch - 1")  # a dimension of its own would be at least 1
     examples = jax.ShapeDtypeStruct((*batch, *shape), dtype)
     return bytes(export.export(jax.jit(score), platforms=_PLATFORMS)(examples).serialize())
 

@@ -12,7 +12,6 @@ import numpy as np
 from jax import Array
 
 from jaxnn import sharding
-from jaxnn.metrics import correct
 from jaxnn.training._flat import flatten
 from jaxnn.training._step import eval_params, predict_scores, score_batch
 from jaxnn.training._task import Batch, Data, Evaluation, Hparams, MakeTask, PaddedBatch, State, Statistics, Task
@@ -108,9 +107,10 @@ def evaluate_splits(task: Task, state: State, statistics: Statistics, splits: Sp
         return {}
     scores = predict_scores(task, eval_params(state), splits.inputs, statistics, model_state=state.model_state)
     losses = task.loss(scores, splits.labels)
-    of_examples = jnp.stack([losses, correct(scores, splits.labels).astype(losses.dtype)], axis=1)
     metrics, first = {}, 0
     for name, size in splits.sizes:
-        metrics[f"{name}_loss"], metrics[f"{name}_accuracy"] = of_examples[first : first + size].mean(0)
+        part = slice(first, first + size)
+        metrics[f"{name}_loss"] = losses[part].mean()
+        metrics[f"{name}_accuracy"] = task.accuracy(scores[part], splits.labels[part])
         first += size
     return metrics

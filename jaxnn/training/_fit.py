@@ -125,6 +125,8 @@ def fit(
         stop = min(done + chunk, (done // ends + 1) * ends, epochs * trainer.units)
         clock = time.perf_counter()
         before, now = now, jax.block_until_ready(trainer.advance(now, stop))
+        if _units_done(now, trainer) == done:
+            break  # the task has converged
         elapsed = distributed.broadcast_scalar(time.perf_counter() - clock)
         spent, ended = timing.partial_epoch + elapsed, int(now.epoch) - int(before.epoch)
         of_epochs = [spent / ended] * ended if ended else []

@@ -11,7 +11,7 @@ import numpy as np
 from jax import Array
 
 from jaxnn.training._step import absent_metrics, eval_params
-from jaxnn.training._task import Best, Metrics, OnChunk, Run, State, Timing
+from jaxnn.training._task import Best, Metrics, OnChunk, Run, State, Task, Timing
 
 
 def empty_run(state: State, splits: Iterable[str], steps: int | None, epochs: int, select: str | None) -> Run:
@@ -42,9 +42,11 @@ def record_epoch(run: Run, state: State, metrics: dict[str, Array], bad_step: Ar
     return run._replace(state=state, history=history, best=best, epoch=run.epoch + 1, bad_step=bad_step)
 
 
-def should_continue(run: Run, patience: int | None) -> Array:
-    """Whether all is finite and patience is not exhausted."""
+def should_continue(run: Run, patience: int | None, task: Task | None = None) -> Array:
+    """Whether all is finite, patience is not exhausted, and the task has not converged."""
     on = run.bad_step < 0
+    if task is not None and task.converged is not None:
+        on &= ~task.converged(run)
     if patience is not None and run.best is not None:
         on &= run.epoch - 1 - run.best.epoch < patience
     return on

@@ -93,7 +93,7 @@ def train_until(options: Options, hparams: Hparams, key: Array, data: Data, prog
     sharding.check_batch_size(options.batch_size)
     task, splits = options.make_task(hparams), join_splits(data)
     return jax.lax.while_loop(
-        lambda progress: (progress.epoch < stop) & should_continue(progress, options.patience),
+        lambda progress: (progress.epoch < stop) & should_continue(progress, options.patience, task),
         lambda progress: train_epoch(task, options, key, data, splits, progress),
         progress,
     )
@@ -104,7 +104,10 @@ def train_epoch(task: Task, options: Options, key: Array, data: Data, splits: Sp
     n = data.labels.shape[0]
     steps = n // options.batch_size
     order_key, keys = epoch_keys(key, progress.epoch, progress.state, steps)
-    rows = shuffled_rows(order_key, n, options.batch_size)
+    if task.shuffle:
+        rows = shuffled_rows(order_key, n, options.batch_size)
+    else:
+        rows = jnp.arange(steps * options.batch_size).reshape(steps, options.batch_size)
 
     def step(state: State, rows_and_keys: tuple[Array, StepKeys], measure: Array | bool = False) -> tuple[State, Array]:
         rows, keys = rows_and_keys

@@ -14,7 +14,6 @@ from jax.typing import ArrayLike
 
 from jaxnn import sharding
 from jaxnn._random import fold_in_rows
-from jaxnn.metrics import accuracy
 from jaxnn.training._flat import flatten, unflatten
 from jaxnn.training._task import Batch, Metrics, Params, State, Statistics, StepKeys, Task, Weighted
 
@@ -109,7 +108,7 @@ def train_step(
             other = _mean_loss(task, scores, labels[mixed.partner], of_partner)
             loss = mixed.weight * loss + (1.0 - mixed.weight) * other
         penalty = jnp.asarray(task.penalty(params), loss.dtype)
-        return loss + penalty, (loss, penalty, accuracy(scores, labels), model_state)
+        return loss + penalty, (loss, penalty, task.accuracy(scores, labels), model_state)
 
     (value, aside), gradient = jax.value_and_grad(objective, has_aux=True)(state.params)
     loss, penalty, right, model_state = aside

@@ -40,8 +40,9 @@ def run_grid(options: Options, hparams: Hparams, keys: Array, data: Data, epochs
         return init_run(options.make_task, hparams, key, data, epochs=epochs, select=options.select)
 
     def train(hparams: Hparams, key: Array, progress: Run) -> tuple[Run, Array]:
-        after = train_epoch(options.make_task(hparams), options, key, data, splits, progress)
-        return after, should_continue(after, options.patience)
+        task = options.make_task(hparams)
+        after = train_epoch(task, options, key, data, splits, progress)
+        return after, should_continue(after, options.patience, task)
 
     def over_all(function: Callable[..., Any], *in_and_out: Any) -> Callable[..., Any]:
         """A function of (setting, key, ...) for all settings and keys; what all runs share stays one value."""

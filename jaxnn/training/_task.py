@@ -10,6 +10,7 @@ import optax
 from jax import Array
 from jax.typing import ArrayLike
 
+from jaxnn.metrics import accuracy
 from jaxnn.models import Model, StatefulModel
 
 Params = Any
@@ -47,6 +48,11 @@ class Task(NamedTuple):
         augment: `(key, images) -> images`, in training only, before `transform`.
         mixup: `(key, images) -> jaxnn.data.augment.Mixed`, in training only, after `augment`.
         mirror: average the scores of each image and its mirror image in evaluation.
+        accuracy: `(scores, labels) -> f32[]`, the metric of this name; such as the explained variance.
+        converged: `Run -> bool[]`: whether a run has converged, asked before each epoch; then it ends.
+        shuffle: whether each epoch has an order of its own; else the order is that of the data.
+
+    `converged` and `shuffle` are of data in memory.
     """
 
     model: Model | StatefulModel
@@ -57,6 +63,9 @@ class Task(NamedTuple):
     augment: Callable[[Array, Array], Array] | None = None
     mixup: Callable[[Array, Array], Any] | None = None
     mirror: bool = False
+    accuracy: Callable[[Array, Array], Array] = accuracy
+    converged: Callable[[Run], Array] | None = None
+    shuffle: bool = True
 
 
 MakeTask = Callable[[Hparams], Task]

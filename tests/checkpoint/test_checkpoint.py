@@ -14,7 +14,7 @@ import optax
 import pytest
 
 from jaxnn import _files as files
-from jaxnn import checkpoint, losses, models
+from jaxnn import checkpoint, losses, models, optimizers
 from jaxnn.checkpoint import Checkpointer, DamagedError
 from jaxnn.training import Data, Run, Task, fit, init_run
 
@@ -253,6 +253,12 @@ def test_a_write_that_fails_leaves_nothing_and_the_former_in_place(step, written
 # ---------------------------------------------------------------- going on
 
 
+def averaged(h):
+    """Adam with an average of the parameters, and dropout."""
+    adam = optax.inject_hyperparams(optax.adam)(h["rate"])
+    return noisy(h)._replace(optimizer=optimizers.with_ema(adam, 0.9))
+
+
 def noisy(h):
     optimizer = optax.inject_hyperparams(optax.sgd)(h["rate"], momentum=0.9)
     return Task(models.mlp(3, (6,), 2, dropout=h["dropout"]), losses.softmax, optimizer)
@@ -269,21 +275,21 @@ def noisy_data():
     return Data(inputs[:60], labels[:60], evaluate={"validation": (inputs[60:], labels[60:])})
 
 
-@pytest.mark.parametrize("patience", [None, 4])
-def test_a_run_goes_on_from_every_checkpoint_bit_for_bit(patience, tmp_path):
+@pytest.mark.parametrize(("task", "patience"), [(averaged, None), (noisy, 4)])
+def test_a_run_goes_on_from_every_checkpoint_bit_for_bit(task, patience, tmp_path, standard_promotion):
     data, keeper = noisy_data(), Checkpointer(tmp_path, epochs=1, keep=100)
 
     def on_chunk(run, timing):
         keeper.save(int(run.epoch), run, {"seconds": timing.epochs}, 0.0)
 
-    train = functools.partial(fit, noisy, HPARAMS, KEY, data, epochs=12, patience=patience, **SETTINGS)
+    train = functools.partial(fit, task, HPARAMS, KEY, data, epochs=12, patience=patience, **SETTINGS)
     expected, _ = train(on_chunk=on_chunk, chunk_ends=1)
     keeper.close()
     done = int(expected.epoch)
     assert len(checkpoint.list_checkpoints(tmp_path)) == done
     for path in checkpoint.list_checkpoints(tmp_path):
         stored = checkpoint.load(path)
-        begin = functools.partial(init_run, noisy, epochs=1, select=SETTINGS["select"])
+        begin = functools.partial(init_run, task, epochs=1, select=SETTINGS["select"])
         progress: Run = checkpoint.restore(stored, jax.eval_shape(begin, HPARAMS, KEY, data))
         ended, timing = train(progress=progress)
         assert bits(ended) == bits(expected)

@@ -208,3 +208,18 @@ def test_the_results_are_of_rows_that_exist():
     for row in json.loads(path.read_text())["rows"] if path.exists() else []:
         assert row["row"] in RECIPES
         assert row["config"] == json.loads(json.dumps(dict(RECIPES[row["row"]].recipe)))
+
+
+@pytest.mark.parametrize("name", ["leaderboard", "ablation", "budget"])
+def test_every_stored_number_follows_from_the_accuracies_of_its_runs(name):
+    rows = json.loads((leaderboard.RESULTS / f"{name}.json").read_text())["rows"]
+    whole = {row["row"]: row for row in rows if not row["part"]}
+    for row in rows:
+        assert len(row["accuracies"]) == len(row["seeds"])
+        assert row["mean"] == pytest.approx(np.mean(row["accuracies"]), abs=1e-9)
+        ddof = 1 if len(row["seeds"]) > 1 else 0
+        assert row["std"] == pytest.approx(np.std(row["accuracies"], ddof=ddof), abs=1e-9)
+        if "brings" in row:
+            of_whole = dict(zip(whole[row["row"]]["seeds"], whole[row["row"]]["accuracies"], strict=True))
+            gains = [of_whole[seed] - found for seed, found in zip(row["seeds"], row["accuracies"], strict=True)]
+            assert abs(row["brings"]) == pytest.approx(abs(np.mean(gains)), abs=1e-9)

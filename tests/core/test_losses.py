@@ -196,10 +196,15 @@ def test_traced_margin_and_smoothing():
 # ---------------------------------------------------------------- against optax
 
 
-def test_softmax_is_optax_softmax():
-    scores, labels = map(jnp.asarray, examples(30, classes=10))
-    expected = optax.losses.softmax_cross_entropy_with_integer_labels(scores, labels)
-    np.testing.assert_allclose(losses.softmax(scores, labels), expected, rtol=1e-5, atol=1e-6)
+@pytest.mark.parametrize(("dtype", "rtol"), [("float16", 4e-3), ("float32", 1e-5), ("float64", 1e-13)])
+def test_softmax_is_optax_softmax(dtype, rtol):
+    scores, labels = examples(30, classes=10)
+    with jax.enable_x64(dtype == "float64"):
+        given = jnp.asarray(scores, dtype), jnp.asarray(labels)
+        expected = optax.losses.softmax_cross_entropy_with_integer_labels(*given)
+        found = losses.softmax(*given)
+        assert found.dtype == expected.dtype == dtype
+        np.testing.assert_allclose(found, expected, rtol=rtol, atol=rtol / 10)
 
 
 def test_smoothing_is_optax_smooth_labels():

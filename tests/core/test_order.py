@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from jaxnn._random import permutation
+from jaxnn._random import ROUNDS, ROUNDS_OF_SMALL, _grid, permutation, permutation_at
 
 KEY = jax.random.key(0)
 
@@ -90,6 +90,19 @@ def test_pairs_of_places_are_independent():
     first, second, *_ = jax.random.split(KEY, count)
     np.testing.assert_array_equal(permutation(first, n), orders[0])
     np.testing.assert_array_equal(jax.jit(permutation, static_argnums=1)(second, n), orders[1])
+
+
+def test_of_every_length_to_a_thousand_places_are_uniform_and_two_orders_independent():
+    random, firsts = np.random.default_rng(0), []
+    for n in range(1, 1001):
+        shape = ROUNDS if n > 100 else ROUNDS_OF_SMALL, sum(_grid(n))
+        two = [permutation_at(np.arange(n), random.integers(0, 2**32, shape, np.uint32), n) for _ in range(2)]
+        assert (np.sort(two, axis=1) == np.arange(n)).all()
+        if n > 10:
+            firsts.append([(order[n // 2] + random.uniform()) / n for order in two])
+    firsts = np.array(firsts)
+    assert min(scipy.stats.kstest(places, "uniform").pvalue for places in firsts.T) > 1e-3
+    assert abs(np.corrcoef(firsts.T)[0, 1]) < 4 / math.sqrt(len(firsts))
 
 
 @pytest.mark.parametrize("n", [0, -3])

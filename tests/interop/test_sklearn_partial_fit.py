@@ -6,7 +6,10 @@ from sklearn.datasets import make_blobs
 
 from jaxnn.interop.sklearn import LinearClassifier, MLPClassifier
 
-pytestmark = pytest.mark.usefixtures("standard_promotion")
+pytestmark = [
+    pytest.mark.usefixtures("standard_promotion"),
+    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),  # few epochs
+]
 
 X, Y = make_blobs(60, centers=[(-1.0, 0.0), (1.0, 0.0)], cluster_std=1.5, random_state=0)[:2]
 

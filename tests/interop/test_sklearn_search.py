@@ -1,19 +1,32 @@
 """The search that trains all its models side by side, beside scikit-learn's own over the same classifiers."""
 
+from typing import Any
+
 import jax
 import numpy as np
 import pytest
+from scipy.stats import loguniform
 from sklearn.datasets import load_iris
 from sklearn.exceptions import FitFailedWarning
+from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GridSearchCV, RepeatedStratifiedKFold
+from sklearn.model_selection import GridSearchCV, HalvingGridSearchCV, RandomizedSearchCV, RepeatedStratifiedKFold
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_random_state
 
-from jaxnn.interop.sklearn import LinearClassifier, MLPClassifier, VmapSearchCV, _jobs
+from jaxnn.interop.sklearn import (
+    LinearClassifier,
+    MLPClassifier,
+    MLPRegressor,
+    VmapSearchCV,
+    _jobs,
+)
 
-pytestmark = pytest.mark.usefixtures("standard_promotion")
+pytestmark = [
+    pytest.mark.usefixtures("standard_promotion"),
+    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),  # few epochs
+]
 
 X, Y = load_iris(return_X_y=True)
 X, Y = X[::3], np.array(["setosa", "versicolor", "virginica"])[Y[::3]]
@@ -97,6 +110,29 @@ def test_several_measures_and_a_splitter_that_draws():
     assert ours.multimetric_
 
 
+@pytest.mark.portable
+@pytest.mark.parametrize("kind", ["randomized", "halving"])
+def test_other_spaces_are_searched_the_same(kind, alone):
+    if kind == "randomized":
+        kinds, space = (VmapSearchCV.Randomized, RandomizedSearchCV), {"learning_rate_init": loguniform(1e-4, 0.1)}
+        options: Any = {"n_iter": 4, "random_state": 0}
+    else:
+        kinds, space = (VmapSearchCV.HalvingGrid, HalvingGridSearchCV), RATES
+        options: Any = {"factor": 2, "random_state": 0, "min_resources": 12}
+    ours, theirs = (kind(LINEAR, space, cv=2, **options).fit(X, Y) for kind in kinds)
+    same(ours, theirs)
+    assert len(alone) == 1
+
+
+def test_regressors_are_searched_the_same(alone):
+    targets = X[:, 3] - X[:, 0]
+    model = MLPRegressor(hidden_layer_sizes=(3,), max_iter=5, random_state=0)
+    kinds = (VmapSearchCV, GridSearchCV)
+    ours, theirs = (kind(model, {"alpha": [0.1, 1.0], "beta_1": [0.5, 0.9]}, cv=2).fit(X, targets) for kind in kinds)
+    np.testing.assert_allclose(ours.cv_results_["mean_test_score"], theirs.cv_results_["mean_test_score"], rtol=1e-4)
+    assert len(alone) == 1
+
+
 def test_settings_that_cannot_be_trained_give_the_warnings_of_scikit_learn():
     grid = {"learning_rate_init": [0.02, 1e30], "l2": [1e3, -1.0]}
     with (
@@ -104,10 +140,11 @@ def test_settings_that_cannot_be_trained_give_the_warnings_of_scikit_learn():
         pytest.warns(FitFailedWarning, match="became non-finite") as warned,
     ):
         ours = VmapSearchCV(LINEAR, {**grid, "l2": [1e-3, -1.0]}, cv=2).fit(X, Y)
-    assert "l2 must be at least 0" in str(warned[0].message)
+    [failed] = [str(each.message) for each in warned if each.category is FitFailedWarning]
+    assert "l2 must be at least 0" in failed
     assert np.isfinite(ours.cv_results_["mean_test_score"]).tolist() == [True, False, False, False]
     with pytest.raises(ValueError, match="l2 must be at least 0"):
-        VmapSearchCV(LINEAR, {"l2": [-1.0]}, cv=2, error_score="raise").fit(X, Y)
+        VmapSearchCV(LINEAR, {"l2": [-1.0]}, cv=2).set_params(error_score="raise").fit(X, Y)
 
 
 def test_all_settings_and_folds_are_one_program(compiled):

@@ -1,6 +1,6 @@
-"""Classifiers with scikit-learn's interface, and a grid search that trains all its models side by side."""
+"""Estimators with scikit-learn's interface, and its searches with all models trained side by side."""
 
-from jaxnn.interop.sklearn._classifiers import LinearClassifier, MLPClassifier
+from jaxnn.interop.sklearn._estimators import LinearClassifier, MLPClassifier, MLPRegressor
 from jaxnn.interop.sklearn._search import VmapSearchCV
 
-__all__ = ["LinearClassifier", "MLPClassifier", "VmapSearchCV"]
+__all__ = ["LinearClassifier", "MLPClassifier", "MLPRegressor", "VmapSearchCV"]

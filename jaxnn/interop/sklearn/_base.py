@@ -1,27 +1,39 @@
-"""The base of all classifiers: scikit-learn's interface around one training run."""
+"""The base of all estimators: scikit-learn's interface around one training run."""
 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import functools
 import numbers
 import warnings
 from collections.abc import Iterator
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from sklearn.base import BaseEstimator, ClassifierMixin
+import scipy.sparse
+from sklearn.base import BaseEstimator, ClassifierMixin, is_classifier
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
-from sklearn.utils import assert_all_finite, check_random_state, compute_class_weight
+from sklearn.utils import check_random_state, column_or_1d, compute_class_weight
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from jaxnn import losses, models, training
-from jaxnn.interop.sklearn._jobs import SOLVERS, ProgramSpec, TrainingJob, padded_batch_size, train
+from jaxnn.interop.sklearn._jobs import (
+    ACTIVATIONS,
+    HPARAMS,
+    SCHEDULES,
+    SOLVERS,
+    ProgramSpec,
+    TrainingJob,
+    packed,
+    padded_batch_size,
+    train,
+)
 from jaxnn.interop.sklearn._lbfgs import Coordinates
 
 BATCH = 200
@@ -30,15 +42,15 @@ ROWS = 4096
 """The most examples that are scored at once."""
 
 
-def _by_steps(classifier: Any) -> bool:
-    if classifier.solver == "lbfgs":
+def _by_steps(estimator: Any) -> bool:
+    if estimator.solver == "lbfgs":
         raise AttributeError("partial_fit needs solver='adam' or 'sgd': 'lbfgs' needs all examples at once")
     return True
 
 
 def _with_probabilities(classifier: Any) -> bool:
     loss = classifier._spec.loss if hasattr(classifier, "_spec") else classifier.loss
-    if loss != "softmax":
+    if loss == "svm":
         raise AttributeError(f"probabilities need loss='softmax', got loss={loss!r}")
     return True
 
@@ -55,56 +67,325 @@ def _unchanged_by_failure(estimator: Any) -> Iterator[None]:
         raise
 
 
-class BaseClassifier(ClassifierMixin, BaseEstimator):
-    """A classifier by the highest score; subclasses add the constructor and the names of the weights.
+@dataclasses.dataclass(eq=False, repr=False, kw_only=True)
+class BaseNetwork(BaseEstimator):
+    """An estimator made from scores; its fields are the parameters of all of them.
 
-    The arguments that a subclass lacks have the defaults below. A parameter that is changed after a fit takes effect
-    with the next `fit` or `partial_fit`; only `hidden_layer_sizes` must stay if earlier weights are kept.
+    A parameter that is changed after a fit takes effect with the next `fit` or `partial_fit`; only `hidden_layer_sizes`
+    must stay if earlier weights are kept. Another `solver` or `learning_rate` starts with a fresh optimizer.
     """
 
     loss: Any
-    solver: Any
-    l2: Any
-    learning_rate_init: Any
-    momentum: Any
-    batch_size: Any
-    max_iter: Any
-    early_stopping: Any
-    validation_fraction: Any
-    n_iter_no_change: Any
-    tol: Any
-    class_weight: Any
-    warm_start: Any
-    random_state: Any
-    hidden_layer_sizes: Any = ()
-    activation: Any = "relu"
-    dropout: Any = 0.0
-    _executor: Any = None
+    l2: float | None = None
+    solver: Literal["lbfgs", "adam", "sgd"] = "adam"
+    learning_rate: Literal["constant", "invscaling", "adaptive"] = "constant"
+    learning_rate_init: float = 0.001
+    power_t: float = 0.5
+    momentum: float = 0.9
+    nesterovs_momentum: bool = True
+    beta_1: float = 0.9
+    beta_2: float = 0.999
+    epsilon: float = 1e-8
+    batch_size: int | Literal["auto"] = "auto"
+    max_iter: int | None = 200
+    max_fun: int = 15_000
+    shuffle: bool = True
+    early_stopping: bool = False
+    validation_fraction: float = 0.1
+    n_iter_no_change: float = 10
+    tol: float = 1e-4
+    warm_start: bool = False
+    random_state: Any = None
+    verbose: Any = False
 
-    def _keep(self, arguments: dict[str, Any]) -> None:
-        """Keep the arguments of a constructor under their names, as scikit-learn expects."""
-        vars(self).update({name: value for name, value in arguments.items() if name != "self"})
+    @property
+    def _parameters(self) -> dict[str, Any]:
+        """The parameters, with a default for each that this estimator lacks."""
+        absent = {"hidden_layer_sizes": (), "activation": "relu", "dropout": 0.0, "alpha": 0.0, "C": None}
+        absent |= {"fit_intercept": True, "class_weight": None}
+        return absent | self.get_params(deep=False)
+
+    _executor = None
 
     def __sklearn_clone__(self) -> Self:
-        """As any estimator, with the same executor: `VmapSearchCV` sets one on the estimator that it clones."""
+        """As any estimator, with the same executor: a search sets one on the estimator that it clones."""
         made: Any = super().__sklearn_clone__()
         if self._executor is not None:
             made._executor = self._executor
         return made
 
+    def __sklearn_tags__(self) -> Any:
+        """Sparse input is taken."""
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
     def _execute(self, job: TrainingJob) -> training.Run:
-        return (self._executor or train)(job)
+        executor: Any = self._executor or train
+        return executor(job)
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
-        """Train for `max_iter` epochs, or until `early_stopping` ends training; FloatingPointError if it diverges.
+        """Train until converged, for at most `max_iter` epochs; FloatingPointError if training diverges.
 
-        A fit that fails leaves the classifier as it was.
+        A fit that fails leaves the estimator as it was; one that has not converged warns with a
+        `sklearn.exceptions.ConvergenceWarning`, and so does one with `early_stopping` that diverges after it has found
+        its best parameters.
 
-        X is [N, D] and dense, y [N] has labels of at least two classes (whole numbers, strings, ...). `sample_weight`
-        [N] is at least 0: a weight of 2 is the same as the example twice. None means all ones.
+        X is [N, D], dense or sparse. For a classifier y [N] has labels of at least two classes (whole numbers, strings,
+        ...), or is [N, labels] of 0 and 1; for a regressor it is [N] or [N, outputs]. `sample_weight` [N] is at least
+        0: a weight of 2 is the same as the example twice. None means all ones.
         """
         with _unchanged_by_failure(self):
             return self._fit(X, y, sample_weight)
+
+    def _fit(self, X: Any, y: Any, sample_weight: Any) -> Self:
+        warm = self.warm_start and hasattr(self, "_params")
+        X, y = self._examples(X, y, reset=not warm)
+        targets = self._encode(y, None, warm)
+        state = self._state(None) if warm else None
+        job = self._job(X, targets, y, sample_weight, self._draw_seed(), self._epochs())._replace(state=state)
+        run = self._execute(job)
+        self._adopt(run, job, X)
+        if not run.history["converged"]:
+            limit = f"max_iter={job.epochs}" if self.n_iter_ >= job.epochs else f"max_fun={self.max_fun}"
+            wrong = f"{self.solver} ended after {self.n_iter_} iterations before it had converged to tol={self.tol}: "
+            wrong += f"raise {limit}, or scale the inputs"
+            if run.bad_step >= 0:
+                wrong = f"{self.solver} diverged after {self.n_iter_} iterations, and the best parameters were kept: "
+                wrong += f"lower learning_rate_init={self.learning_rate_init}, or scale the inputs"
+            warnings.warn(wrong, ConvergenceWarning, stacklevel=3)
+        return self
+
+    def _partial_fit(self, X: Any, y: Any, classes: Any, sample_weight: Any) -> Self:
+        if self.early_stopping:
+            raise ValueError("partial_fit does not support early_stopping=True: it trains for one epoch")
+        p = self._parameters
+        if isinstance(p["class_weight"], str) and p["class_weight"] == "balanced":
+            raise ValueError("class_weight='balanced' needs all examples at once: give partial_fit a dict of weights")
+        if p["C"] is not None:
+            raise ValueError(f"C={p['C']} needs all examples at once: give partial_fit l2, and C=None")
+        first = not hasattr(self, "_params")
+        X, y = self._examples(X, y, reset=first)
+        targets = self._encode(y, classes, not first, partial=True)
+        same = not first and self.random_state == self._random_state
+        seed = self._seed if same else self._draw_seed()
+        job = self._job(X, targets, y, sample_weight, seed, 1, keep_scale=True)
+        kinds = [(spec.solver, spec.schedule) for spec in (job.spec, self._spec if not first else job.spec)]
+        state = None if first else self._state(self._opt_state if kinds[0] == kinds[1] else None)
+        job = job._replace(state=state, call=0 if first else self._calls)
+        self._adopt(self._execute(job), job, X, 0 if first else self.n_iter_)
+        return self
+
+    def _state(self, opt_state: Any) -> tuple[Any, Any, Any]:
+        """The state from which training goes on."""
+        sizes = _sizes(self._parameters["hidden_layer_sizes"])
+        if sizes != self._spec.hidden:
+            raise ValueError(
+                f"hidden_layer_sizes was {self._spec.hidden} when the weights were made, and is now {sizes}: training "
+                f"cannot continue from these weights; set it back, or fit with warm_start=False"
+            )
+        params = self._params
+        if self.solver != "lbfgs":
+            params = jax.tree.map(lambda leaf: np.asarray(leaf, np.float32), params)
+        return params, opt_state, self._step
+
+    def _examples(self, X: Any, y: Any, reset: bool) -> tuple[Any, np.ndarray]:
+        options: dict[str, Any] = {"accept_sparse": "csr", "multi_output": True, "y_numeric": not is_classifier(self)}
+        X, y = validate_data(self, X, y, dtype=[np.float64, np.float32], reset=reset, **options)
+        values = X.data if scipy.sparse.issparse(X) else X
+        if np.abs(values).max(initial=0.0) > np.finfo(np.float32).max:
+            raise ValueError(
+                "Solver produced non-finite parameter weights. The input data may contain large values and need to be "
+                "preprocessed: X has values that float32 cannot hold"
+            )
+        return X, column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
+
+    def _encode(self, y: np.ndarray, classes: Any, known: bool, partial: bool = False) -> np.ndarray:
+        """The labels i32[N], or the targets f64[N, outputs]; sets what belongs to the classes."""
+        targets = y.astype(np.float64).reshape(len(y), -1)
+        if known and targets.shape[1] != self.n_outputs_:
+            raise ValueError(f"y must have {self.n_outputs_} outputs, as in the last call, got {targets.shape[1]}")
+        self.n_outputs_ = targets.shape[1]
+        return targets
+
+    def _epochs(self) -> int:
+        return 200 if self.max_iter is None else self.max_iter
+
+    def _draw_seed(self) -> int:
+        return int(check_random_state(self.random_state).randint(2**31 - 1))
+
+    def _job(
+        self, X: Any, y: np.ndarray, raw: np.ndarray, weight: Any, seed: int, epochs: int, keep_scale: bool = False
+    ) -> TrainingJob:
+        """The job for examples X with labels or targets y; `raw` are the labels as given."""
+        self._check()
+        p, features = self._parameters, X.shape[1]
+        hidden, bias, full = _sizes(p["hidden_layer_sizes"]), bool(p["fit_intercept"]), self.solver == "lbfgs"
+        weights = _check_sample_weight(weight, X, dtype=np.float64, ensure_non_negative=True)
+        if p["class_weight"] is not None:
+            weights = weights * self._class_weights(p["class_weight"], y, raw, keep_scale)
+        if scipy.sparse.issparse(X):
+            X = X.toarray() if full else packed(X)
+        held = None
+        if self.early_stopping:
+            stratify = raw if is_classifier(self) and y.ndim == 1 else None
+            options: dict[str, Any] = {"test_size": self.validation_fraction, "random_state": seed}
+            rows, held = train_test_split(np.arange(len(y)), stratify=stratify, **options)
+            if len(held) < 2:
+                raise ValueError(
+                    "The validation set is too small. Increase 'validation_fraction' or the size of your dataset."
+                )
+            held = (X[held], y[held])
+            X, y, weights = X[rows], y[rows], weights[rows]
+        if not weights.sum() > 0.0:
+            raise ValueError("sample_weight and class_weight together leave no example with positive weight")
+        scale = weights.sum() / np.count_nonzero(weights) if keep_scale else 1.0
+        at_most = len(X) if full else BATCH if self.batch_size == "auto" else int(self.batch_size)
+        if self.l2 is not None and p["C"] is None:
+            l2 = float(self.l2)
+        elif p["C"] is not None:  # of two classes scikit-learn penalizes the difference of our two rows
+            l2 = (1.0 if self._outputs() == 2 else 0.5) / (float(p["C"]) * weights.sum())
+        else:
+            l2 = float(p["alpha"]) / (2.0 * (weights.sum() if full else min(at_most, len(X))))
+        if len(X) <= at_most:
+            X, y, weights = _merge_equal(X, y, weights)
+        coordinates = None
+        if full and not hidden:
+            coordinates = Coordinates.fitted(X, weights, l2, bias)
+            X = coordinates.inputs(X)
+            held = held and (coordinates.inputs(held[0]), held[1])
+        kind = np.float64 if full else np.float32
+        X = X.astype(kind, copy=False)
+        batch_size, rows = padded_batch_size(len(X), at_most)
+        fill = [(0, rows - len(X))]
+        weights = np.pad(weights * (scale * rows / weights.sum()), fill).astype(kind)
+        targets = None
+        if y.ndim == 2:  # labels are rows of the targets
+            targets = (y if held is None else np.concatenate([y, held[1]])).astype(kind)
+            held = held and (held[0], np.arange(len(y), len(targets), dtype=np.int32))
+            y = np.arange(len(y), dtype=np.int32)
+        schedule = self.learning_rate if self.solver == "sgd" else "constant"
+        spec = ProgramSpec(
+            loss=self.loss if (y.ndim == 1 and targets is None) or not is_classifier(self) else "logistic",
+            solver=self.solver,
+            features=features,
+            hidden=hidden,
+            outputs=self._outputs(),
+            activation=p["activation"],
+            dropout=bool(p["dropout"]),
+            bias=bias,
+            schedule=schedule,
+            nesterov=bool(self.nesterovs_momentum),
+            shuffle=bool(self.shuffle) and rows > batch_size,  # all at once have no order
+            wait=int(self.n_iter_no_change) if np.isfinite(self.n_iter_no_change) else None,
+            monitor="validation_accuracy" if held else "objective",
+            plateau=(rows // batch_size, float(self.tol)) if schedule == "adaptive" else None,
+        )
+        select = "validation_accuracy" if held and not full else None
+        return TrainingJob(
+            training.Options(spec, batch_size, select),
+            epochs,
+            hparams={**{name: p[name] for name in HPARAMS}, "l2": l2 * scale, "batch_size": batch_size},
+            seed=seed,
+            data=training.Data(
+                np.pad(X, [*fill, (0, 0)]), np.pad(y, fill), targets, held and {"validation": held}, weights
+            ),
+            coordinates=coordinates,
+            scale=scale,
+            max_fun=self.max_fun,
+        )
+
+    def _outputs(self) -> int:
+        return self.n_outputs_
+
+    def _class_weights(self, class_weight: Any, labels: np.ndarray, y: np.ndarray, partial: bool) -> np.ndarray:
+        raise NotImplementedError
+
+    def _adopt(self, run: training.Run, job: TrainingJob, X: Any, epochs_before: int = 0) -> None:
+        epochs = int(run.epoch)
+        best = run.state.params if run.best is None else run.best.params
+        self._params = jax.tree.map(lambda leaf: np.asarray(leaf, X.dtype), best)
+        self._opt_state, self._step = run.state.opt_state, run.state.step
+        self._spec, self._seed, self._calls, self._random_state = job.spec, job.seed, job.call + 1, self.random_state
+        curve = ((run.history["loss"] + run.history["penalty"])[:epochs] / job.scale).tolist()
+        self.loss_curve_ = (self.loss_curve_ if epochs_before else []) + curve
+        self.loss_ = self.loss_curve_[-1]
+        self.n_iter_ = epochs_before + epochs
+        self.t_ = (self.t_ if epochs_before else 0) + epochs * X.shape[0]
+        self._no_improvement_count = int(run.history.get("waited", 0))
+        self.n_layers_ = len(job.spec.hidden) + 2
+        kinds = {"softmax": "softmax", "logistic": "logistic", "poisson": "exp"}
+        self.out_activation_ = kinds.get(job.spec.loss, "identity")
+        scores = run.history["validation_accuracy"][:epochs].tolist() if self.early_stopping else None
+        self.validation_scores_: Any = scores
+        self.best_validation_score_: Any = scores and float(np.nanmax(scores))
+        self.best_loss_: Any = None if self.early_stopping else min(self.loss_curve_)
+        if self.verbose:
+            for i, loss in enumerate(curve, start=epochs_before + 1):
+                print(f"Iteration {i}, loss = {loss:.8f}")
+
+    def _scores(self, X: Any) -> np.ndarray:
+        check_is_fitted(self)
+        X = validate_data(self, X, dtype=[np.float64, np.float32], accept_sparse="csr", reset=False)
+        kind = self._params[0]["w"].dtype
+        model = (X.shape[1], self._spec.hidden, self._outputs(), self._spec.activation)
+        parts = []
+        for start in range(0, X.shape[0], ROWS):
+            part = X[start : start + ROWS]
+            part = part.toarray() if scipy.sparse.issparse(part) else part
+            rows = min(ROWS, max(32, 1 << (len(part) - 1).bit_length()))  # few sizes, so few compiled programs
+            padded = np.pad(part, [(0, rows - len(part)), (0, 0)]).astype(kind)
+            with jax.enable_x64(kind == np.float64):
+                parts.append(np.asarray(_apply(*model, self._params, padded))[: len(part)])
+        return np.concatenate(parts)
+
+    def _check(self) -> None:
+        """Checks the parameters."""
+        p = self._parameters
+        of_kind = tuple(losses.LOSSES) if is_classifier(self) else ("squared_error", "poisson")
+        choices = {"loss": of_kind, "solver": SOLVERS, "activation": tuple(ACTIVATIONS), "learning_rate": SCHEDULES}
+        for name, allowed in choices.items():
+            if p[name] not in allowed:
+                raise ValueError(f"{name} must be one of {', '.join(allowed)}, got {p[name]!r}")
+        below = {"dropout": 1.0, "validation_fraction": 1.0, "beta_1": 1.0, "beta_2": 1.0}
+        for name in ("learning_rate_init", "power_t", "momentum", "epsilon", "tol", "alpha", "l2", "C", *below):
+            value, most = p[name], below.get(name, np.inf)
+            if value is None and name in ("l2", "C"):
+                continue
+            if not isinstance(value, numbers.Real) or isinstance(value, bool):
+                raise TypeError(f"{name} must be a number, got {value!r}")
+            if not 0.0 <= float(value) < most:
+                raise ValueError(f"{name} must be at least 0 and below {most}, got {value}")
+        if p["C"] == 0:
+            raise ValueError("C must be above 0, got 0")
+        if self.solver == "lbfgs" and p["dropout"]:
+            raise ValueError(
+                f"dropout={p['dropout']} needs solver='adam' or 'sgd': lbfgs needs an objective without chance"
+            )
+        counts = {"max_iter": self._epochs(), "max_fun": self.max_fun, "n_iter_no_change": self.n_iter_no_change}
+        if self.batch_size != "auto":
+            counts["batch_size"] = self.batch_size
+        for name, value in counts.items():
+            if name == "n_iter_no_change" and value == np.inf:
+                continue
+            if not isinstance(value, numbers.Integral) or isinstance(value, bool):
+                raise TypeError(f"{name} must be a whole number, got {value!r}")
+            if value < 1:
+                raise ValueError(f"{name} must be at least 1, got {value}")
+
+
+@dataclasses.dataclass(eq=False, repr=False, kw_only=True)
+class BaseClassifier(ClassifierMixin, BaseNetwork):
+    """A classifier by the highest score."""
+
+    loss: Any = "softmax"
+    class_weight: Any = None
+
+    def __sklearn_tags__(self) -> Any:
+        """Several labels are taken."""
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = self.loss == "softmax"
+        return tags
 
     @available_if(_by_steps)
     def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:
@@ -119,205 +400,80 @@ class BaseClassifier(ClassifierMixin, BaseEstimator):
             return self._partial_fit(X, y, classes, sample_weight)
 
     def decision_function(self, X: Any) -> np.ndarray:
-        """The scores f32[N, classes]; for two classes f32[N], the score of the second minus that of the first."""
+        """The scores [N, classes]; for two classes [N], the score of the second minus that of the first."""
         scores = self._scores(X)
-        return scores[:, 1] - scores[:, 0] if len(self.classes_) == 2 else scores
+        return scores[:, 1] - scores[:, 0] if self._binary() else scores
 
     def predict(self, X: Any) -> np.ndarray:
-        """The class with the highest score, [N]."""
+        """The class with the highest score, [N]; of several labels [N, labels], whether its score is positive."""
         scores = self._scores(X)
-        return self.classes_[scores.argmax(1)]
+        return (scores > 0.0).astype(int) if self._spec.loss == "logistic" else self.classes_[scores.argmax(1)]
 
     @available_if(_with_probabilities)
     def predict_proba(self, X: Any) -> np.ndarray:
-        """The softmax of the scores, f32[N, classes], in the order of `classes_`."""
+        """The softmax of the scores [N, classes], in the order of `classes_`; of several labels, each by itself."""
         return np.exp(self.predict_log_proba(X))
 
     @available_if(_with_probabilities)
     def predict_log_proba(self, X: Any) -> np.ndarray:
         """The logarithms of `predict_proba`."""
         scores = self._scores(X)
+        if self._spec.loss == "logistic":
+            found = -np.logaddexp(0.0, -scores)
+            return np.where(found > -0.5, np.log(np.exp(found)), found)  # as many digits as the probability has
         scores = scores - scores.max(1, keepdims=True)
         return scores - np.log(np.exp(scores).sum(1, keepdims=True))
 
-    def _fit(self, X: Any, y: Any, sample_weight: Any) -> Self:
-        warm = self.warm_start and hasattr(self, "_params")
-        X, y = self._examples(X, y, reset=not warm)
-        classes = np.unique(y)
-        if warm and not np.array_equal(classes, self.classes_):
-            raise ValueError(
-                f"with warm_start=True the classes must be those of the last fit, {self.classes_.tolist()}, "
-                f"got {classes.tolist()}"
-            )
-        if len(classes) < 2:
-            raise ValueError(f"y must have at least 2 classes, got 1 class: {classes.tolist()[0]!r}")
-        self.classes_ = classes
-        seed = self._draw_seed()
-        state = self._state(None) if warm else None
-        job = self._job(X, y, sample_weight, seed, self._epochs())._replace(state=state)
-        return self._adopt(self._execute(job), job)
+    def _binary(self) -> bool:
+        return self._outputs() == 2 and self._spec.loss != "logistic"
 
-    def _partial_fit(self, X: Any, y: Any, classes: Any, sample_weight: Any) -> Self:
-        if self.early_stopping:
-            raise ValueError("partial_fit trains for one epoch: it does not work with early_stopping=True")
-        if isinstance(self.class_weight, str) and self.class_weight == "balanced":
-            raise ValueError("class_weight='balanced' needs all examples at once: give partial_fit a dict of weights")
-        first = not hasattr(self, "_params")
-        X, y = self._examples(X, y, reset=first)
-        if first:
-            if classes is None:
-                raise ValueError("the first call of partial_fit needs classes, all classes that will ever occur")
-            self.classes_ = np.unique(classes)
-            if len(self.classes_) < 2:
-                raise ValueError(f"classes must contain at least 2 classes, got 1 class: {self.classes_.tolist()[0]!r}")
-        elif classes is not None and not np.array_equal(np.unique(classes), self.classes_):
-            raise ValueError(f"classes must be those of the first call, {self.classes_.tolist()}, got {list(classes)}")
-        same = not first and self.random_state == self._random_state
-        seed = self._seed if same else self._draw_seed()
-        state = None if first else self._state(self._opt_state)
-        job = self._job(X, y, sample_weight, seed, 1, keep_scale=True)
-        job = job._replace(state=state, call=0 if first else self._calls)
-        return self._adopt(self._execute(job), job, 0 if first else self.n_iter_)
+    def _outputs(self) -> int:
+        return len(self.classes_)
 
-    def _state(self, opt_state: Any) -> tuple[Any, Any, Any]:
-        """The state to continue training from; the optimizer of another solver starts from scratch."""
-        sizes = _sizes(self.hidden_layer_sizes)
-        if sizes != self._spec.hidden:
-            raise ValueError(
-                f"hidden_layer_sizes was {self._spec.hidden} when the weights were made, and is now {sizes}: training "
-                f"cannot continue from these weights; set it back, or fit with warm_start=False"
-            )
-        return self._params, opt_state if self.solver == self._spec.solver else None, self._step
-
-    def _examples(self, X: Any, y: Any, reset: bool) -> tuple[np.ndarray, np.ndarray]:
-        exact = [np.float64, np.float32] if self.solver == "lbfgs" else np.float32  # it centres before it rounds
-        X, y = validate_data(self, X, y, dtype=exact, reset=reset)
-        with np.errstate(over="ignore"):
-            assert_all_finite(X.astype(np.float32, copy=False), input_name="X")
+    def _encode(self, y: np.ndarray, classes: Any, known: bool, partial: bool = False) -> np.ndarray:
         check_classification_targets(y)
-        return X, y
-
-    def _epochs(self) -> int:
-        return (3000 if self.solver == "lbfgs" else 200) if self.max_iter is None else self.max_iter
-
-    def _draw_seed(self) -> int:
-        return int(check_random_state(self.random_state).randint(2**31 - 1))
-
-    def _job(
-        self, X: np.ndarray, y: np.ndarray, sample_weight: Any, seed: int, epochs: int, keep_scale: bool = False
-    ) -> TrainingJob:
-        self._check()
-        weights = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
-        labels = np.searchsorted(self.classes_, y).clip(max=len(self.classes_) - 1)
-        if (unknown := self.classes_[labels] != y).any():
-            raise ValueError(f"y has classes that the first call did not name: {np.unique(y[unknown]).tolist()}")
-        if self.class_weight is not None:
-            present = self.classes_ if keep_scale else np.unique(y)
-            of_class = compute_class_weight(self.class_weight, classes=present, y=present if keep_scale else y)
-            weights = weights * of_class[np.searchsorted(present, y)]
-        labels, held, coordinates = labels.astype(np.int32), None, None
-        if self.early_stopping:
-            rows, held = train_test_split(
-                np.arange(len(y)), test_size=self.validation_fraction, random_state=seed, stratify=y
+        several = type_of_target(y) == "multilabel-indicator"
+        if y.ndim == 2 and not several:
+            raise ValueError(f"y must be labels [N], or 0 and 1 [N, labels]; got {type_of_target(y)}")
+        if several and self.loss != "softmax":
+            raise ValueError(f"several labels need loss='softmax', got loss={self.loss!r}")
+        if several and self._parameters["class_weight"] is not None:
+            raise ValueError("class_weight is for one label an example: give several labels a sample_weight")
+        found = np.arange(y.shape[1]) if several else np.unique(y)
+        if partial:
+            if classes is None and not known:
+                raise ValueError("the first call of partial_fit needs classes, all classes that will ever occur")
+            given = self.classes_ if classes is None else np.unique(classes)
+            if known and not np.array_equal(given, self.classes_):
+                raise ValueError(
+                    f"classes must be those of the first call, {self.classes_.tolist()}, got {given.tolist()}"
+                )
+            if unknown := sorted(set(found.tolist()) - set(given.tolist())):
+                raise ValueError(f"y has classes that the first call did not name: {unknown}")
+            found = given
+        elif known and not np.array_equal(found, self.classes_):
+            raise ValueError(
+                f"warm_start can only be used where `y` has the same classes as in the previous call to fit. "
+                f"Previously got {self.classes_}, `y` has {found}"
             )
-            held = {"validation": (X[held], labels[held])}
-            X, labels, weights = X[rows], labels[rows], weights[rows]
-        if not weights.sum() > 0.0:
-            raise ValueError("sample_weight and class_weight together leave no example with positive weight")
-        scale = weights.sum() / np.count_nonzero(weights) if keep_scale else 1.0
-        full = self.solver == "lbfgs"
-        at_most = len(X) if full else BATCH if self.batch_size == "auto" else self.batch_size
-        if len(X) <= at_most:
-            X, labels, weights = _merge_equal(X, labels, weights)
-        if full and not _sizes(self.hidden_layer_sizes):
-            coordinates = Coordinates.fitted(X, weights)
-            X = coordinates.standardized(X)
-            held = held and {name: (coordinates.standardized(x), labels) for name, (x, labels) in held.items()}
-        X = X.astype(np.float32, copy=False)
-        batch_size, rows = padded_batch_size(len(X), at_most)
-        fill = [(0, rows - len(X))]
-        weights = np.pad(weights * (scale * rows / weights.sum()), fill).astype(np.float32)
-        hparams = {"l2": self.l2 * scale, "learning_rate": self.learning_rate_init, "momentum": self.momentum}
-        hparams |= {"dropout": self.dropout, "tol": self.tol}
-        deviation = None if coordinates is None else coordinates.deviation.astype(np.float32)
-        sizes, classes = _sizes(self.hidden_layer_sizes), len(self.classes_)
-        spec = ProgramSpec(self.loss, self.solver, X.shape[1], sizes, classes, self.activation, bool(self.dropout))
-        select, patience = ("validation_accuracy", self.n_iter_no_change) if held else (None, None)
-        return TrainingJob(
-            training.Options(spec, batch_size, select, patience),
-            epochs,
-            wait=self.n_iter_no_change if full else 0,
-            hparams={name: np.float32(value) for name, value in hparams.items()},
-            seed=seed,
-            data=training.Data(np.pad(X, [*fill, (0, 0)]), np.pad(labels, fill), deviation, held, weights),
-            coordinates=coordinates,
-            scale=scale,
-        )
+        if len(found) < 2 and not several:
+            raise ValueError(f"y must have at least 2 classes, got 1 class: {found.tolist()[0]!r}")
+        self.classes_, self.n_outputs_ = found, len(found)
+        return y.astype(np.float64) if several else np.searchsorted(found, y).astype(np.int32)
 
-    def _adopt(self, run: training.Run, job: TrainingJob, epochs_before: int = 0) -> Self:
-        epochs = int(run.epoch)
-        self._params = run.best.params if run.best is not None and self.early_stopping else run.state.params
-        self._opt_state, self._step = run.state.opt_state, run.state.step
-        self._spec, self._seed, self._calls, self._random_state = job.spec, job.seed, job.call + 1, self.random_state
-        curve = ((run.history["loss"] + run.history["penalty"])[:epochs] / job.scale).tolist()
-        self.loss_curve_ = (self.loss_curve_ if epochs_before else []) + curve
-        self.loss_ = self.loss_curve_[-1]
-        self.n_iter_ = epochs_before + epochs
-        self.validation_scores_: Any = None
-        self.best_validation_score_: Any = None
-        if self.early_stopping and run.best is not None:
-            self.validation_scores_ = run.history["validation_accuracy"][:epochs].tolist()
-            self.best_validation_score_ = float(run.best.value)
-        if not run.history.get("converged", True) and epochs == self._epochs():
-            warnings.warn(
-                f"lbfgs ended after max_iter={epochs} steps before it had converged to tol={self.tol}: raise max_iter",
-                ConvergenceWarning,
-                stacklevel=4,
-            )
-        return self
-
-    def _scores(self, X: Any) -> np.ndarray:
-        check_is_fitted(self)
-        X = validate_data(self, X, dtype=np.float32, reset=False)
-        model = (X.shape[1], self._spec.hidden, len(self.classes_), self._spec.activation)
-        parts = []
-        for start in range(0, len(X), ROWS):
-            part = X[start : start + ROWS]
-            rows = min(ROWS, max(32, 1 << (len(part) - 1).bit_length()))  # few sizes, so few compiled programs
-            padded = np.pad(part, [(0, rows - len(part)), (0, 0)])
-            parts.append(np.asarray(_apply(*model, self._params, padded))[: len(part)])
-        return np.concatenate(parts)
-
-    def _check(self) -> None:
-        """Checks the arguments of the classifier."""
-        choices = {"loss": tuple(losses.LOSSES), "solver": SOLVERS, "activation": tuple(models.ACTIVATIONS)}
-        for name, allowed in choices.items():
-            if getattr(self, name) not in allowed:
-                raise ValueError(f"{name} must be one of {', '.join(allowed)}, got {getattr(self, name)!r}")
-        for name in ("l2", "learning_rate_init", "momentum", "dropout", "validation_fraction", "tol"):
-            value = getattr(self, name)
-            if not isinstance(value, numbers.Real) or isinstance(value, bool):
-                raise TypeError(f"{name} must be a number, got {value!r}")
-            below = 1.0 if name in ("dropout", "validation_fraction") else np.inf
-            if not 0.0 <= float(value) < below:
-                raise ValueError(f"{name} must be at least 0 and below {below}, got {value}")
-        counts = {"max_iter": self._epochs(), "n_iter_no_change": self.n_iter_no_change}
-        if self.batch_size != "auto":
-            counts["batch_size"] = self.batch_size
-        for name, value in counts.items():
-            if not isinstance(value, numbers.Integral) or isinstance(value, bool):
-                raise TypeError(f"{name} must be a whole number, got {value!r}")
-            if value < 1:
-                raise ValueError(f"{name} must be at least 1, got {value}")
+    def _class_weights(self, class_weight: Any, labels: np.ndarray, y: np.ndarray, partial: bool) -> np.ndarray:
+        present = self.classes_ if partial else np.unique(y)
+        of_class = compute_class_weight(class_weight, classes=present, y=present if partial else y)
+        return of_class[np.searchsorted(present, y)]
 
 
-def _merge_equal(X: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _merge_equal(X: np.ndarray, y: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Merges equal examples, adding their weights: in one batch, a weight of 2 is bit for bit the example twice."""
-    X, labels, weights = X[weights > 0.0], labels[weights > 0.0], weights[weights > 0.0]
-    bytes_of = np.column_stack([X + X.dtype.type(0.0), labels.astype(X.dtype)])  # -0.0 becomes 0.0
+    X, y, weights = X[weights > 0.0], y[weights > 0.0], weights[weights > 0.0]
+    bytes_of = np.column_stack([X.astype(np.float64) + 0.0, y.astype(np.float64)])  # -0.0 becomes 0.0
     size = bytes_of.itemsize * bytes_of.shape[1]
     _, rows, one = np.unique(bytes_of.view(f"V{size}")[:, 0], return_index=True, return_inverse=True)
-    return X[rows], labels[rows], np.bincount(one, weights)
+    return X[rows], y[rows], np.bincount(one, weights)
 
 
 def _sizes(hidden: Any) -> tuple[int, ...]:
@@ -325,7 +481,7 @@ def _sizes(hidden: Any) -> tuple[int, ...]:
     return tuple(int(size) if isinstance(size, np.integer) else size for size in sizes)
 
 
-@functools.partial(jax.jit, static_argnames=("features", "hidden", "classes", "activation"))
-def _apply(features: int, hidden: tuple[int, ...], classes: int, activation: str, params: Any, x: Any) -> jax.Array:
-    model = models.mlp(features, hidden, classes, activation=models.ACTIVATIONS[activation])
+@functools.partial(jax.jit, static_argnames=("features", "hidden", "outputs", "activation"))
+def _apply(features: int, hidden: tuple[int, ...], outputs: int, activation: str, params: Any, x: Any) -> jax.Array:
+    model = models.mlp(features, hidden, outputs, activation=ACTIVATIONS[activation])
     return model.apply(params, jnp.asarray(x))

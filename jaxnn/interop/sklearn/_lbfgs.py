@@ -1,144 +1,209 @@
-"""L-BFGS on all examples at once, in coordinates in which a linear classifier is easy to fit, until it converges."""
+"""L-BFGS in float64 on all examples at once, of a linear classifier in coordinates in which it is easy to fit."""
 
 from __future__ import annotations
 
+import functools
+import itertools
+import threading
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import scipy.optimize
+import threadpoolctl
 from jax import Array
 
-from jaxnn import training
+from jaxnn import losses, training
 
 ROTATED = 1024
 """Up to this many inputs, the coordinates are rotated to the principal axes, which takes an eigendecomposition."""
 NARROWER = 0.1
 """The factor from one width of the rounded hinge to the next; the first is 1, the margin."""
-WIDTH, OF_OBJECTIVE = 1e-4, 0.01
-"""The last width is at most the first, which float32 still resolves, or at most the second times the objective."""
-ROUGH = 1e-3
-"""The tolerance for all widths but the last."""
-REMAINING = 0.1
-"""A linear classifier has not converged where gradient times parameters exceed this fraction of the objective."""
+GAP = 1e-4
+"""The hinge is narrow enough when rounding changes the objective by no more than this fraction of it."""
+
+
+_ALONE = threading.Lock()
+"""One minimization at a time: the number of threads of BLAS is one for the whole process."""
+
+
+@functools.cache
+def _blas() -> threadpoolctl.ThreadpoolController:
+    return threadpoolctl.ThreadpoolController()
 
 
 class Coordinates(NamedTuple):
     """Coordinates in which a linear classifier is fitted: centred, rotated, and scaled.
 
-    The objective stays the same function of the classifier: the penalty does not count the bias, which takes up the
-    centre, and does not change under a rotation; the scales are put into it as factors. In the principal axes the
-    curvature of the loss along axis i is of the size of `deviation[i]**2`, that of the penalty is `2 * l2`: with both
-    in the scale, all directions have a similar curvature.
+    The objective stays the same function of the classifier: the bias, which has no penalty, takes up the centre, and
+    the penalty is that of the weights for the examples as given. The curvature of the objective is of the size of the
+    covariance of the inputs plus `2 * l2`: in these coordinates that is the identity.
     """
 
     center: np.ndarray
-    """f64[D], the weighted mean."""
-    axes: np.ndarray | None
-    """f64[D, D], orthogonal, one axis per column; None means no rotation."""
-    deviation: np.ndarray
-    """f64[D], the standard deviation along each axis."""
+    """f64[D], the weighted mean; zeros without a bias."""
+    to: np.ndarray
+    """f64[D, D], `w = v @ to.T`: the weights for the examples as given, from those for these coordinates v. f64[D]
+    stands for a diagonal matrix."""
+    back: np.ndarray
+    """f64[D, D], or f64[D], `v = w @ back`."""
 
     @classmethod
-    def fitted(cls, x: np.ndarray, weights: np.ndarray) -> Coordinates:
+    def fitted(cls, x: np.ndarray, weights: np.ndarray, l2: float, bias: bool) -> Coordinates:
         """The coordinates for examples x[N, D] with these weights [N], in float64."""
         share = weights / weights.sum()
-        center = share @ x.astype(np.float64)
+        x = x.astype(np.float64)
+        center = share @ x * bias
         centred = x - center
-        axes = np.linalg.eigh((centred.T * share) @ centred)[1] if 1 < x.shape[1] <= ROTATED else None
-        turned = centred if axes is None else centred @ axes
-        deviation = np.sqrt(share @ turned**2)
-        rounding = 1e-12 * np.sqrt(share @ x.astype(np.float64) ** 2).max()
-        most = 1e15  # a direction in which there is nothing but rounding is left out: all but 0
-        return cls(center, axes, np.where(deviation > rounding, deviation.clip(1e-15, most), most))
+        variance = share @ centred**2
+        constant = variance <= 1e-24 * (share @ x**2)  # but rounding: left out
+        spread = np.sqrt(np.where(constant, 1.0, variance + 2.0 * l2))
+        scale = np.where(constant, 0.0, 1.0 / spread)
+        if not 1 < x.shape[1] <= ROTATED:
+            return cls(center, scale, spread)
+        centred *= scale
+        curvature, axes = np.linalg.eigh((centred.T * share) @ centred + np.diag(2.0 * l2 * scale**2))
+        known = curvature > 1e-12  # in the other directions there is nothing but rounding
+        root = np.sqrt(np.where(known, curvature, 1.0))
+        return cls(center, scale[:, None] * axes * (known / root), spread[:, None] * axes * (known * root))
 
-    def standardized(self, x: np.ndarray) -> np.ndarray:
-        """The examples with a standard deviation of 1 along each axis, f32[N, D]."""
-        centred = x - self.center
-        return ((centred if self.axes is None else centred @ self.axes) / self.deviation).astype(np.float32)
+    def inputs(self, x: np.ndarray) -> np.ndarray:
+        """The examples in these coordinates, f64[N, D]."""
+        return _times(x - self.center, self.to)
 
-    def outer(self, params: Any, l2: Any) -> list[dict[str, np.ndarray]]:
+    def outer(self, params: Any) -> list[dict[str, np.ndarray]]:
         """The parameters for the examples as given, from those for these coordinates."""
         [layer] = params
-        w = layer["w"] * scale(self.deviation, np.float64(l2))
-        w = w if self.axes is None else w @ self.axes.T
-        return [{"w": w.astype(np.float32), "b": (layer["b"] - w @ self.center).astype(np.float32)}]
+        w = _times(layer["w"], self.to.T)
+        return [{"w": w, "b": layer["b"] - w @ self.center}]
 
-    def inner(self, params: Any, l2: Any) -> list[dict[str, np.ndarray]]:
+    def inner(self, params: Any) -> list[dict[str, np.ndarray]]:
         """The parameters for these coordinates, from those for the examples as given."""
         [layer] = params
         w = np.asarray(layer["w"], np.float64)
-        b = (layer["b"] + w @ self.center).astype(np.float32)
-        w = w if self.axes is None else w @ self.axes
-        return [{"w": (w / scale(self.deviation, np.float64(l2))).astype(np.float32), "b": b}]
+        return [{"w": _times(w, self.back), "b": layer["b"] + w @ self.center}]
 
 
-def scale(deviation: Any, l2: Any) -> Any:
-    """The factor of each axis: one over the square root of its curvature."""
-    return (deviation**2 + 2.0 * l2) ** -0.5
+def _times(x: Any, matrix: Any) -> Any:
+    """The product with a matrix, or with the diagonal of one."""
+    return x @ matrix if matrix.ndim == 2 else x * matrix[None]
 
 
-def rounded_hinge(scores: Array, labels: Array, width: Any) -> Array:
-    """`losses.svm` with the corner of each hinge replaced by a parabola of this width, so that it has a gradient."""
-    right = jax.nn.one_hot(labels, scores.shape[-1], dtype=bool)
-    margins = scores - jnp.where(right, scores, 0.0).sum(-1, keepdims=True) + 1.0
-    inside = margins.clip(0.0, width)
-    return jnp.where(right, 0.0, inside**2 / (2.0 * width) + jax.nn.relu(margins - width)).sum(-1)
+def rounded_hinge(margins: Array, width: Any) -> Array:
+    """The sum of `max(0, margin)` with its corner replaced by a parabola of this width, so that it has a gradient.
 
-
-class _Progress(NamedTuple):
-    run: training.Run
-    width: Array
-    since: Array
-    """The epoch in which this width began."""
-    converged: Array
-    on: Array
-
-
-def minimize(
-    options: training.Options,
-    hparams: dict[str, Any],
-    key: Array,
-    data: training.Data,
-    run: training.Run,
-    *,
-    epochs: int,
-    wait: int,
-) -> training.Run:
-    """The run trained until it has converged, `select` no longer gets better, or all epochs are done.
-
-    It has converged when the gradient is at most `tol`, or when `wait` steps together lower the objective by at most
-    `tol` times the objective and, of a linear classifier, the gradient does not promise more. The hinge is rounded,
-    less and less: each width starts from the parameters of the last. The history gets `converged`, 1 or 0.
+    It is lower than the sum by at most half the width for each positive margin.
     """
-    steps = jnp.arange(epochs)
-    spec: Any = options.make_task
+    inside = margins.clip(0.0, width)
+    return (inside**2 / (2.0 * width) + jax.nn.relu(margins - width)).sum(-1)
 
-    def step(progress: _Progress) -> _Progress:
-        settings = {**hparams, "width": progress.width}
-        run = training.train_until(options, settings, key, data, progress.run, progress.run.epoch + 1)
-        objective = run.history["loss"] + run.history["penalty"]
-        before = jnp.where((steps >= progress.since) & (steps < run.epoch - wait), objective, jnp.inf).min()
-        now = jnp.where((steps >= progress.since) & (steps < run.epoch), objective, jnp.inf).min()
-        last = jnp.bool_(spec.loss != "svm") | (progress.width < 1.1 * WIDTH) | (progress.width <= OF_OBJECTIVE * now)
-        tol = jnp.where(last, hparams["tol"], jnp.maximum(hparams["tol"], ROUGH))
-        gradient, size = (run.history[name][run.epoch - 1] for name in ("gradient_norm", "parameter_norm"))
-        level = jnp.isfinite(before) & (before - now <= tol * now)
-        if not spec.hidden:
-            level &= ~last | (gradient * jnp.maximum(size, 1.0) <= REMAINING * now)
-        level |= gradient <= hparams["tol"]
-        converged, narrower = level & last, level & ~last
-        on = ~converged & (run.bad_step < 0) & (run.epoch < epochs)
-        if options.patience is not None and run.best is not None:
-            on &= run.epoch - 1 - run.best.epoch < options.patience
-        if spec.loss == "svm":  # the curvature is another one
-            new = spec(settings).optimizer.init(run.state.params)
-            opt_state = jax.tree.map(lambda a, b: jnp.where(narrower, a, b), new, run.state.opt_state)
-            run = run._replace(state=run.state._replace(opt_state=opt_state))
-        width = jnp.where(narrower, progress.width * NARROWER, progress.width)
-        return _Progress(run, width, jnp.where(narrower, run.epoch, progress.since), converged, on)
 
-    progress = _Progress(run, jnp.float32(1.0), run.epoch, jnp.bool_(False), jnp.bool_(True))
-    progress = jax.lax.while_loop(lambda progress: progress.on, step, progress)
-    run = progress.run
-    return run._replace(history={**run.history, "converged": progress.converged.astype(jnp.float32)})
+def _flat(params: Any) -> np.ndarray:
+    return np.concatenate([np.ravel(part) for layer in params for part in (layer["w"], layer["b"])]).astype(np.float64)
+
+
+def _layers(spec: Any, theta: Any) -> list[dict[str, Any]]:
+    params, at = [], 0
+    for into, out in itertools.pairwise((spec.features, *spec.hidden, spec.outputs)):
+        weights, at = theta[at : at + out * into].reshape(out, into), at + out * (into + 1)
+        params.append({"w": weights, "b": theta[at - out : at]})
+    return params
+
+
+@functools.partial(jax.jit, static_argnames="spec")
+def _evaluate(spec: Any, theta: Any, l2: Array, width: Array, to: Array | None, data: Any) -> Any:
+    """((objective, how much rounding may hide), gradient)."""
+
+    def objective(theta: Array) -> tuple[Array, Array]:
+        params = _layers(spec, theta)
+        scores = spec.model().apply(params, data.inputs)
+        hidden = jnp.zeros(())
+        if spec.loss == "svm":
+            right = jax.nn.one_hot(data.labels, scores.shape[-1], dtype=bool)
+            margins = scores - jnp.where(right, scores, 0.0).sum(-1, keepdims=True) + 1.0
+            margins = jnp.where(right, 0.0, margins)
+            hidden = width / 2.0 * ((margins > 0.0).astype(margins.dtype).sum(-1) * data.weights).mean()
+            each = rounded_hinge(margins, width)
+        else:
+            each = spec.losses(scores, data.labels, data.statistics)
+        given = params if to is None else [{"w": _times(params[0]["w"], to.T)}]
+        return (each * data.weights).mean() + l2 * losses.l2(given), hidden
+
+    return jax.value_and_grad(objective, has_aux=True)(theta)
+
+
+@functools.partial(jax.jit, static_argnames="spec")
+def _score(spec: Any, params: Any, x: Array, labels: Array, targets: Array | None) -> Array:
+    return spec.score(spec.model().apply(params, x), labels, targets)
+
+
+def minimize(job: Any) -> training.Run:
+    """The run that minimizes the objective with L-BFGS-B of SciPy; an epoch of its history is an iteration.
+
+    It has converged when no entry of the gradient exceeds `tol` (of a linear classifier `tol` times the objective, if
+    that is below 1), or when float64 resolves no further decrease. The hinge is rounded, less and less: each width
+    starts from the parameters of the last. With held-out examples the parameters are the best on them. The history
+    gets `converged`, 1 or 0.
+    """
+    spec, tol, l2 = job.spec, float(job.hparams["tol"]), np.float64(job.hparams["l2"])
+    exact = tol * 100 if spec.loss == "svm" else tol  # rounding hides more than that
+    key = jax.random.fold_in(jax.random.key(np.uint32(job.seed)), np.uint32(job.call))
+    params = spec.model().init(key) if job.state is None else job.state[0]
+    if job.coordinates is not None and job.state is not None:
+        params = job.coordinates.inner(params)
+    curve: list[float] = []
+    scores: list[float] = []
+    best, waited = (-np.inf, params), 0
+
+    def evaluate(theta: np.ndarray, width: float) -> tuple[float, np.ndarray]:
+        (value, _), gradient = _evaluate(spec, theta, l2, width, to, data)
+        return float(value), np.asarray(gradient)
+
+    def after_iteration(intermediate_result: Any) -> None:
+        nonlocal best, waited
+        curve.append(float(intermediate_result.fun))
+        for x, labels in (data.evaluate or {}).values():
+            now = _layers(spec, intermediate_result.x.copy())
+            scores.append(float(_score(spec, now, x, labels, data.statistics)))
+            waited = 0 if scores[-1] >= best[0] + tol else waited + 1
+            if scores[-1] > best[0]:
+                best = (scores[-1], now)
+            if spec.wait is not None and waited > spec.wait:
+                raise StopIteration
+
+    # L-BFGS-B calls BLAS for matrices so small that its threads would cost more than they do
+    with _ALONE, _blas().limit(limits=1, user_api="blas"), jax.enable_x64(True):
+        data, to = jax.device_put((job.data, job.coordinates and job.coordinates.to))
+        theta, width, tolerance, calls = _flat(params), 1.0, exact, 0
+        while True:
+            options = {"maxiter": job.epochs - len(curve), "maxfun": job.max_fun - calls, "gtol": tolerance}
+            options |= {"ftol": 64 * np.finfo(np.float64).eps, "maxls": 50, "maxcor": 10 if spec.hidden else 30}
+            found: Any = scipy.optimize.minimize(
+                evaluate, theta, (width,), "L-BFGS-B", jac=True, callback=after_iteration, options=options
+            )
+            theta, calls = found.x, calls + found.nfev
+            stopped = spec.wait is not None and waited > spec.wait
+            converged = stopped or found.status == 0
+            needed = exact if spec.hidden else exact * min(1.0, found.fun)
+            wide = spec.loss == "svm" and float(_evaluate(spec, theta, l2, width, to, data)[0][1])
+            if stopped or not converged:
+                break
+            if wide > GAP * found.fun and width > 1e-12:
+                width *= NARROWER
+            elif tolerance < exact or np.abs(found.jac).max() <= needed:
+                break
+            tolerance = min(tolerance, needed)
+            if len(curve) >= job.epochs or calls >= job.max_fun:
+                converged = False
+                break
+    curve = curve or [float(found.fun)]
+    history: Any = {"loss": np.array(curve), "penalty": np.zeros(len(curve)), "converged": np.float64(converged)}
+    if scores:
+        history["validation_accuracy"] = np.array(scores)
+    finite = np.isfinite(theta).all() and np.isfinite(found.fun)
+    done: Any = np.int32(len(curve))
+    bad: Any = np.int32(-1 if finite else 0)
+    return training.Run(
+        training.State(best[1] if scores else _layers(spec, theta), None, done, key), history, None, done, bad
+    )
