@@ -31,7 +31,7 @@ GROUPS = {
     "Measure": {
         "leaderboard": "accuracy of the models of the course, trained well, on CIFAR-10 and the digits",
         "benchmark": "speed compared with PyTorch, Keras, Flax and scikit-learn",
-        "benchmark.drop_in": "accuracy and search speed compared with scikit-learn's own classifiers, and its own tests",
+        "benchmark.drop_in": "accuracy and speed compared with scikit-learn's own classifiers, and its own tests",
         "benchmark.drawings": "how many drawn digits a classifier recognizes, with and without each step of predict",
         "benchmark.accelerators": "programs compiled for TPUs and GPUs: memory, kernels, communication, limits",
         "benchmark.gpu": "training speed on a GPU",
