@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import time
+import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from jax import Array
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import StratifiedKFold
 
 from experiments.benchmark.peers import Peer
@@ -81,10 +83,14 @@ def fit_again(workload: Workload, folder: Path) -> Peer:
             batch_size=workload.batch_size,
             learning_rate_init=workload.learning_rate,
             momentum=workload.momentum,
+            nesterovs_momentum=False,
             max_iter=units * workload.epochs,
+            n_iter_no_change=np.inf,
             random_state=0,
         )
-        fitted[:] = [model.fit(x, y)]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)  # the number of epochs is given
+            fitted[:] = [model.fit(x, y)]
 
     return Peer(train, lambda: [float(fitted[0].score(x, y))])
 
