@@ -32,7 +32,7 @@ def _with_their_parameters(theirs: type, arguments: Callable[[Any], dict[str, An
         def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Any:
             self._validate_params()
             model = ours.LinearClassifier(**arguments(self))
-            if self.warm_start and hasattr(self, "_model"):
+            if getattr(self, "warm_start", False) and hasattr(self, "_model"):
                 model = self._model.set_params(**arguments(self))
             return self._adopt(model.fit(X, y, sample_weight))
 
