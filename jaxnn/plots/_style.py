@@ -14,7 +14,7 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from jaxnn import files
+from jaxnn import _files as files
 
 __all__ = ["add_chinese", "literal", "new_figure", "save"]
 

@@ -134,7 +134,8 @@ def test_several_labels_an_example():
         alone = LogisticRegression(C=1 / 1.5, tol=1e-8, max_iter=1000).fit(X, labels[:, i])
         np.testing.assert_allclose(model.coefs_[0][:, i], alone.coef_[0], atol=1e-3)
         np.testing.assert_allclose(model.predict_proba(X)[:, i], alone.predict_proba(X)[:, 1], atol=1e-3)
-    stepped = MLPClassifier((8,), learning_rate_init=0.05, early_stopping=True, random_state=0).fit(X, labels)
+    options: dict[str, Any] = {"early_stopping": True, "n_iter_no_change": 60, "random_state": 0}
+    stepped = MLPClassifier((8,), learning_rate_init=0.02, **options).fit(X, labels)
     assert stepped.best_validation_score_ == max(stepped.validation_scores_) > 0.5
 
 

@@ -3,38 +3,27 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import functools
 import numbers
 import warnings
 from collections.abc import Iterator
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import scipy.sparse
-from sklearn.base import BaseEstimator, ClassifierMixin, is_classifier
+from sklearn.base import is_classifier
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
-from sklearn.utils import check_random_state, column_or_1d, compute_class_weight
-from sklearn.utils.metaestimators import available_if
-from sklearn.utils.multiclass import check_classification_targets, type_of_target
+from sklearn.utils import check_random_state, column_or_1d
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
-from jaxnn import losses, models, training
-from jaxnn.interop.sklearn._jobs import (
-    ACTIVATIONS,
-    HPARAMS,
-    SCHEDULES,
-    SOLVERS,
-    ProgramSpec,
-    TrainingJob,
-    packed,
-    padded_batch_size,
-    train,
-)
+from jaxnn import models, training
+from jaxnn.interop.sklearn._jobs import TrainingJob, padded_batch_size, train
 from jaxnn.interop.sklearn._lbfgs import Coordinates
+from jaxnn.interop.sklearn._parameters import Parameters
+from jaxnn.interop.sklearn._program import ACTIVATIONS, HPARAMS, ProgramSpec, packed
 
 BATCH = 200
 """Batch size for "auto", as in scikit-learn's MLPClassifier."""
@@ -42,21 +31,14 @@ ROWS = 4096
 """The most examples that are scored at once."""
 
 
-def _by_steps(estimator: Any) -> bool:
+def by_steps(estimator: Any) -> bool:
     if estimator.solver == "lbfgs":
         raise AttributeError("partial_fit needs solver='adam' or 'sgd': 'lbfgs' needs all examples at once")
     return True
 
 
-def _with_probabilities(classifier: Any) -> bool:
-    loss = classifier._spec.loss if hasattr(classifier, "_spec") else classifier.loss
-    if loss == "svm":
-        raise AttributeError(f"probabilities need loss='softmax', got loss={loss!r}")
-    return True
-
-
 @contextlib.contextmanager
-def _unchanged_by_failure(estimator: Any) -> Iterator[None]:
+def unchanged_by_failure(estimator: Any) -> Iterator[None]:
     """Restore the attributes of the estimator if anything is raised inside."""
     before = dict(vars(estimator))
     try:
@@ -67,43 +49,12 @@ def _unchanged_by_failure(estimator: Any) -> Iterator[None]:
         raise
 
 
-@dataclasses.dataclass(eq=False, repr=False, kw_only=True)
-class BaseNetwork(BaseEstimator):
-    """An estimator made from scores; its fields are the parameters of all of them.
+class BaseNetwork(Parameters):
+    """An estimator made from the scores of one training run.
 
     A parameter that is changed after a fit takes effect with the next `fit` or `partial_fit`; only `hidden_layer_sizes`
     must stay if earlier weights are kept. Another `solver` or `learning_rate` starts with a fresh optimizer.
     """
-
-    loss: Any
-    l2: float | None = None
-    solver: Literal["lbfgs", "adam", "sgd"] = "adam"
-    learning_rate: Literal["constant", "invscaling", "adaptive"] = "constant"
-    learning_rate_init: float = 0.001
-    power_t: float = 0.5
-    momentum: float = 0.9
-    nesterovs_momentum: bool = True
-    beta_1: float = 0.9
-    beta_2: float = 0.999
-    epsilon: float = 1e-8
-    batch_size: int | Literal["auto"] = "auto"
-    max_iter: int | None = 200
-    max_fun: int = 15_000
-    shuffle: bool = True
-    early_stopping: bool = False
-    validation_fraction: float = 0.1
-    n_iter_no_change: float = 10
-    tol: float = 1e-4
-    warm_start: bool = False
-    random_state: Any = None
-    verbose: Any = False
-
-    @property
-    def _parameters(self) -> dict[str, Any]:
-        """The parameters, with a default for each that this estimator lacks."""
-        absent = {"hidden_layer_sizes": (), "activation": "relu", "dropout": 0.0, "alpha": 0.0, "C": None}
-        absent |= {"fit_intercept": True, "class_weight": None}
-        return absent | self.get_params(deep=False)
 
     _executor = None
 
@@ -135,7 +86,7 @@ class BaseNetwork(BaseEstimator):
         ...), or is [N, labels] of 0 and 1; for a regressor it is [N] or [N, outputs]. `sample_weight` [N] is at least
         0: a weight of 2 is the same as the example twice. None means all ones.
         """
-        with _unchanged_by_failure(self):
+        with unchanged_by_failure(self):
             return self._fit(X, y, sample_weight)
 
     def _fit(self, X: Any, y: Any, sample_weight: Any) -> Self:
@@ -207,9 +158,6 @@ class BaseNetwork(BaseEstimator):
             raise ValueError(f"y must have {self.n_outputs_} outputs, as in the last call, got {targets.shape[1]}")
         self.n_outputs_ = targets.shape[1]
         return targets
-
-    def _epochs(self) -> int:
-        return 200 if self.max_iter is None else self.max_iter
 
     def _draw_seed(self) -> int:
         return int(check_random_state(self.random_state).randint(2**31 - 1))
@@ -338,133 +286,6 @@ class BaseNetwork(BaseEstimator):
             with jax.enable_x64(kind == np.float64):
                 parts.append(np.asarray(_apply(*model, self._params, padded))[: len(part)])
         return np.concatenate(parts)
-
-    def _check(self) -> None:
-        """Checks the parameters."""
-        p = self._parameters
-        of_kind = tuple(losses.LOSSES) if is_classifier(self) else ("squared_error", "poisson")
-        choices = {"loss": of_kind, "solver": SOLVERS, "activation": tuple(ACTIVATIONS), "learning_rate": SCHEDULES}
-        for name, allowed in choices.items():
-            if p[name] not in allowed:
-                raise ValueError(f"{name} must be one of {', '.join(allowed)}, got {p[name]!r}")
-        below = {"dropout": 1.0, "validation_fraction": 1.0, "beta_1": 1.0, "beta_2": 1.0}
-        for name in ("learning_rate_init", "power_t", "momentum", "epsilon", "tol", "alpha", "l2", "C", *below):
-            value, most = p[name], below.get(name, np.inf)
-            if value is None and name in ("l2", "C"):
-                continue
-            if not isinstance(value, numbers.Real) or isinstance(value, bool):
-                raise TypeError(f"{name} must be a number, got {value!r}")
-            if not 0.0 <= float(value) < most:
-                raise ValueError(f"{name} must be at least 0 and below {most}, got {value}")
-        if p["C"] == 0:
-            raise ValueError("C must be above 0, got 0")
-        if self.solver == "lbfgs" and p["dropout"]:
-            raise ValueError(
-                f"dropout={p['dropout']} needs solver='adam' or 'sgd': lbfgs needs an objective without chance"
-            )
-        counts = {"max_iter": self._epochs(), "max_fun": self.max_fun, "n_iter_no_change": self.n_iter_no_change}
-        if self.batch_size != "auto":
-            counts["batch_size"] = self.batch_size
-        for name, value in counts.items():
-            if name == "n_iter_no_change" and value == np.inf:
-                continue
-            if not isinstance(value, numbers.Integral) or isinstance(value, bool):
-                raise TypeError(f"{name} must be a whole number, got {value!r}")
-            if value < 1:
-                raise ValueError(f"{name} must be at least 1, got {value}")
-
-
-@dataclasses.dataclass(eq=False, repr=False, kw_only=True)
-class BaseClassifier(ClassifierMixin, BaseNetwork):
-    """A classifier by the highest score."""
-
-    loss: Any = "softmax"
-    class_weight: Any = None
-
-    def __sklearn_tags__(self) -> Any:
-        """Several labels are taken."""
-        tags = super().__sklearn_tags__()
-        tags.classifier_tags.multi_label = self.loss == "softmax"
-        return tags
-
-    @available_if(_by_steps)
-    def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:
-        """Train for one epoch on these examples, continuing from the last call; arguments as `fit`.
-
-        The first call needs `classes`, all classes that will ever occur; `y` need not contain every one of them. The
-        weights keep their scale: the objective of a call counts as much as the mean weight of its examples, so that a
-        call with weights of 2 is, to first order, the same call twice. (Adam's very first step is the same at any
-        scale.) `class_weight="balanced"` is refused.
-        """
-        with _unchanged_by_failure(self):
-            return self._partial_fit(X, y, classes, sample_weight)
-
-    def decision_function(self, X: Any) -> np.ndarray:
-        """The scores [N, classes]; for two classes [N], the score of the second minus that of the first."""
-        scores = self._scores(X)
-        return scores[:, 1] - scores[:, 0] if self._binary() else scores
-
-    def predict(self, X: Any) -> np.ndarray:
-        """The class with the highest score, [N]; of several labels [N, labels], whether its score is positive."""
-        scores = self._scores(X)
-        return (scores > 0.0).astype(int) if self._spec.loss == "logistic" else self.classes_[scores.argmax(1)]
-
-    @available_if(_with_probabilities)
-    def predict_proba(self, X: Any) -> np.ndarray:
-        """The softmax of the scores [N, classes], in the order of `classes_`; of several labels, each by itself."""
-        return np.exp(self.predict_log_proba(X))
-
-    @available_if(_with_probabilities)
-    def predict_log_proba(self, X: Any) -> np.ndarray:
-        """The logarithms of `predict_proba`."""
-        scores = self._scores(X)
-        if self._spec.loss == "logistic":
-            found = -np.logaddexp(0.0, -scores)
-            return np.where(found > -0.5, np.log(np.exp(found)), found)  # as many digits as the probability has
-        scores = scores - scores.max(1, keepdims=True)
-        return scores - np.log(np.exp(scores).sum(1, keepdims=True))
-
-    def _binary(self) -> bool:
-        return self._outputs() == 2 and self._spec.loss != "logistic"
-
-    def _outputs(self) -> int:
-        return len(self.classes_)
-
-    def _encode(self, y: np.ndarray, classes: Any, known: bool, partial: bool = False) -> np.ndarray:
-        check_classification_targets(y)
-        several = type_of_target(y) == "multilabel-indicator"
-        if y.ndim == 2 and not several:
-            raise ValueError(f"y must be labels [N], or 0 and 1 [N, labels]; got {type_of_target(y)}")
-        if several and self.loss != "softmax":
-            raise ValueError(f"several labels need loss='softmax', got loss={self.loss!r}")
-        if several and self._parameters["class_weight"] is not None:
-            raise ValueError("class_weight is for one label an example: give several labels a sample_weight")
-        found = np.arange(y.shape[1]) if several else np.unique(y)
-        if partial:
-            if classes is None and not known:
-                raise ValueError("the first call of partial_fit needs classes, all classes that will ever occur")
-            given = self.classes_ if classes is None else np.unique(classes)
-            if known and not np.array_equal(given, self.classes_):
-                raise ValueError(
-                    f"classes must be those of the first call, {self.classes_.tolist()}, got {given.tolist()}"
-                )
-            if unknown := sorted(set(found.tolist()) - set(given.tolist())):
-                raise ValueError(f"y has classes that the first call did not name: {unknown}")
-            found = given
-        elif known and not np.array_equal(found, self.classes_):
-            raise ValueError(
-                f"warm_start can only be used where `y` has the same classes as in the previous call to fit. "
-                f"Previously got {self.classes_}, `y` has {found}"
-            )
-        if len(found) < 2 and not several:
-            raise ValueError(f"y must have at least 2 classes, got 1 class: {found.tolist()[0]!r}")
-        self.classes_, self.n_outputs_ = found, len(found)
-        return y.astype(np.float64) if several else np.searchsorted(found, y).astype(np.int32)
-
-    def _class_weights(self, class_weight: Any, labels: np.ndarray, y: np.ndarray, partial: bool) -> np.ndarray:
-        present = self.classes_ if partial else np.unique(y)
-        of_class = compute_class_weight(class_weight, classes=present, y=present if partial else y)
-        return of_class[np.searchsorted(present, y)]
 
 
 def _merge_equal(X: np.ndarray, y: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

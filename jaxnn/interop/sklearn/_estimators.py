@@ -11,7 +11,8 @@ from sklearn.base import RegressorMixin
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-from jaxnn.interop.sklearn._base import BaseClassifier, BaseNetwork, _by_steps, _unchanged_by_failure
+from jaxnn.interop.sklearn._base import BaseNetwork, by_steps, unchanged_by_failure
+from jaxnn.interop.sklearn._classifier import BaseClassifier
 
 
 @dataclasses.dataclass(eq=False, repr=False)
@@ -190,10 +191,10 @@ class MLPRegressor(_Network, RegressorMixin, BaseNetwork):
         tags.target_tags.multi_output = True
         return tags
 
-    @available_if(_by_steps)
+    @available_if(by_steps)
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Train for one epoch on these examples, continuing from the last call; as `MLPClassifier.partial_fit`."""
-        with _unchanged_by_failure(self):
+        with unchanged_by_failure(self):
             return self._partial_fit(X, y, None, sample_weight)
 
     def predict(self, X: Any) -> np.ndarray:
