@@ -311,7 +311,7 @@ def _unknown(name: str) -> ValueError:
     kind = {".csv": "csv", ".tsv": "csv", ".txt": "csv", ".npz": "npz", ".npy": "npy", ".parquet": "parquet"}.get(
         suffix
     )
-    if kind or Path(name).is_dir():
+    if kind or (name and Path(name).is_dir()):
         return ValueError(f"unknown data set {name!r}; for your own data: '{kind or 'folder'}:{name}'")
     close = difflib.get_close_matches(name.lower(), known, n=3)
     hint = f"did you mean {' or '.join(repr(other) for other in close)}?" if close else f"known are {', '.join(known)}"

@@ -59,7 +59,7 @@ def test_every_convolution_of_a_training_is_in_the_fast_order(kind):
     run = jax.jit(lambda h, data: training.run(task, h, KEY, data, epochs=2, batch_size=8))
     text = run.lower({"rate": 0.1, "l2": 0.0}, data).compile().as_text() or ""
     orders = re.findall(r" convolution\(.*dim_labels=(\S+?)(?:,|$)", text, re.MULTILINE)
-    assert len(orders) >= 4  # forward, and the kernel's gradient, in the loop and in the epoch's last step
+    assert len(orders) >= 2  # forward, and the kernel's gradient
     assert set(orders) == {"b01f_01io->b01f"}
 
 
