@@ -111,7 +111,7 @@ def test_what_cannot_be_parsed_ends_with_status_2(module, options, tmp_path, cap
     assert end.value.code == 2
     error = capsys.readouterr().err
     assert "Traceback" not in error
-    assert (options.split() or ["--run"])[0] in error
+    assert (options.split() or ["PATH"])[0] in error
     assert not list(tmp_path.iterdir())
 
 

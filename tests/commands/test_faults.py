@@ -230,7 +230,7 @@ def test_a_changed_config_file_is_listed(copy, capsys):
 
 
 def test_other_examples_are_refused(copy, capsys, monkeypatch):
-    def other(config, memory_share):
+    def other(config, *_):
         dataset = load(config.dataset, seed=config.seed)
         dataset.train.inputs[3, 2, 1] += 1
         return dataset

@@ -140,7 +140,7 @@ def test_the_splits_are_those_of_the_set_in_memory(data_dir, tmp_path):
     given: dict[str, Any] = {"data_dir": data_dir, "cache_dir": tmp_path, "validation_share": 0.2, "seed": 3}
     held, kept = load("tiny", **given, memory_share=0), load("tiny", **given)
     assert held.classes == kept.classes == ("dark", "bright")
-    for one, other in zip(held[2:], kept[2:], strict=True):
+    for one, other in zip(held[2:5], kept[2:5], strict=True):
         assert one.inputs.shape == other.inputs.shape
         np.testing.assert_array_equal(np.asarray(one.inputs), other.inputs)
         np.testing.assert_array_equal(np.asarray(one.inputs[::7][np.array([3, 1])]), other.inputs[::7][[3, 1]])

@@ -51,7 +51,7 @@ def test_wrong_inputs_are_refused():
     with pytest.raises(ValueError, match="texts, expected 1 rows of 3"):
         draw_contributions(np.zeros((1, 4, 4, 1)), np.zeros((1, 2, 4, 4)), [["", ""]])
     with pytest.raises(ValueError, match="images have shape"):
-        draw_contributions(np.zeros((1, 4, 4, 2)), np.zeros((1, 2, 4, 4)), [["", "", ""]])
+        draw_contributions(np.zeros((1, 4, 4)), np.zeros((1, 2, 4, 4)), [["", "", ""]])
     with pytest.raises(ValueError, match="w has shape"):
         score_planes(np.zeros((2, 3)), np.zeros(2), np.zeros((1, 2)), np.zeros(1), ["a", "b"])
     with pytest.raises(ValueError, match="points have shape"):
