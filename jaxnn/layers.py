@@ -1,7 +1,7 @@
 """Layers as pure functions: the score function `linear`, `normalize` and inverted `dropout`."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypedDict
 
 import jax
@@ -30,7 +30,30 @@ class Weights(TypedDict):
 
 def dot_general(x: Array, w: Array) -> Array:
     """The product `x W^T` as one matrix product."""
-    return jax.lax.dot_general(x, w, (((x.ndim - 1,), (1,)), ((), ())), preferred_element_type=_sum_dtype(x, w))
+    if x.dtype == w.dtype and jnp.finfo(x.dtype).bits < 32:
+        return _narrow_product(x, w)
+    return _contract(x, w, [x.ndim - 1], [1])
+
+
+@jax.custom_vjp
+def _narrow_product(x: Array, w: Array) -> Array:
+    """The product, whose gradients are products of 16-bit numbers as well, with sums in float32."""
+    return _contract(x, w, [x.ndim - 1], [1])
+
+
+def _gradients(inputs: tuple[Array, Array], of_product: Array) -> tuple[Array, Array]:
+    x, w = inputs
+    narrow = of_product.astype(x.dtype)  # exact: the scores of `linear` have this type
+    examples = range(x.ndim - 1)
+    of_x = _contract(narrow, w, [x.ndim - 1], [0])
+    return of_x.astype(x.dtype), _contract(narrow, x, examples, examples).astype(w.dtype)
+
+
+_narrow_product.defvjp(lambda x, w: (_narrow_product(x, w), (x, w)), _gradients)
+
+
+def _contract(a: Array, b: Array, of_a: Sequence[int], of_b: Sequence[int]) -> Array:
+    return jax.lax.dot_general(a, b, ((of_a, of_b), ((), ())), preferred_element_type=_sum_dtype(a, b))
 
 
 def dot_as_sum(x: Array, w: Array) -> Array:

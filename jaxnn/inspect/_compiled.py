@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+import warnings
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -113,16 +114,21 @@ def describe(
         return jax.ShapeDtypeStruct(leaf.shape, kind, sharding=NamedSharding(mesh, spec))
 
     jitted: Any = function if hasattr(function, "lower") else jax.jit(function)
-    with jax.set_mesh(mesh):
+    with jax.set_mesh(mesh), warnings.catch_warnings():
+        # a program for another machine is compiled again each time
+        warnings.filterwarnings("ignore", "Error (reading|writing) persistent compilation cache")
         lowered = jitted.lower(*jax.tree.map(placed, arguments), **jax.tree.map(placed, options))
         begin = time.perf_counter()
         try:
             compiled = lowered.compile(compiler_options=compiler_options(where))
         except jax.errors.JaxRuntimeError as error:
-            found = re.search(r"Used ([\d.]+)([KMGT]) of ([\d.]+)([KMGT]) hbm", str(error))
+            size = r"([\d.]+)([KMGT])"
+            kinds = rf"Used {size} of {size} hbm|\({size}\) exceeds available HBM \({size}\)"
+            found = re.search(kinds, str(error))
             if found is None:
                 raise
-            used, there = (float(found[i]) * 2.0 ** (10 * "_KMGT".index(found[i + 1])) for i in (1, 3))
+            used, unit, there, other_unit = (part for part in found.groups() if part is not None)
+            used, there = (float(n) * 2.0 ** (10 * "_KMGT".index(u)) for n, u in ((used, unit), (there, other_unit)))
             raise _too_large(topology, used, there) from None
         seconds = time.perf_counter() - begin
     memory: Any = compiled.memory_analysis()

@@ -235,7 +235,8 @@ def _line_in_square(normal: np.ndarray, offset: float, low: np.ndarray, high: np
 
 def _legend(figure: Figure, labels: Sequence[ArrayLike], names: Sequence[str] | None = None) -> None:
     classes = np.unique(np.concatenate([np.asarray(some) for some in labels])).tolist()
-    shown = {c: literal(names[c], max(6, 90 // len(classes))) if names else f"class {c}" for c in classes}
+    most = max(6, 90 // len(classes))
+    shown = {c: f"class {c}" if names is None else literal(names[int(c)], most) for c in classes}
     marks = [Line2D([], [], color=COLORS[c % 8], marker=MARKERS[c % 8], linestyle="", label=shown[c]) for c in classes]
     below_title = (0, 1 - 0.27 / figure.get_figheight())
     legend = figure.legend(handles=marks, loc="upper left", bbox_to_anchor=below_title, ncols=len(classes))

@@ -178,3 +178,25 @@ def test_sums_of_16_bits_are_held_in_32():
     """The sum of 3,000 ones: in bfloat16 itself it would stop at 256."""
     params: layers.Weights = {"w": jnp.ones((1, 3000), jnp.bfloat16), "b": jnp.zeros(1, jnp.bfloat16)}
     assert float(layers.linear(params, jnp.ones(3000, jnp.bfloat16))[0]) == 3008.0  # the nearest of 8 bits
+
+
+def test_gradients_of_16_bit_products_are_products_of_16_bit_numbers_with_wide_sums():
+    x, w, of_scores = (
+        jax.random.normal(key, shape, jnp.bfloat16)
+        for key, shape in zip(jax.random.split(jax.random.key(5), 3), [(2, 300, 6), (4, 6), (2, 300, 4)], strict=True)
+    )
+
+    def pull_back(x, w, of_scores):
+        return jax.vjp(lambda x, w: layers.linear({"w": w, "b": jnp.zeros(4, w.dtype)}, x), x, w)[1](of_scores)
+
+    found = pull_back(x, w, of_scores)
+    wide = [np.asarray(a, np.float64) for a in (x, w, of_scores)]
+    expected = [wide[2] @ wide[1], np.einsum("abo,abi->oi", wide[2], wide[0])]
+    for one, other in zip(found, expected, strict=True):
+        assert one.dtype == jnp.bfloat16
+        np.testing.assert_allclose(np.asarray(one, np.float64), other, rtol=2**-8, atol=1e-4)
+    products = [e for e in jax.make_jaxpr(pull_back)(x, w, of_scores).eqns if e.primitive.name == "dot_general"]
+    assert len(products) >= 2
+    for product in products:
+        assert {v.aval.dtype.name for v in product.invars} == {"bfloat16"}
+        assert product.outvars[0].aval.dtype == jnp.float32
