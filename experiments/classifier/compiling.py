@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections import Counter
 from collections.abc import Callable
 from typing import NamedTuple
@@ -12,7 +13,10 @@ from jax.sharding import AbstractMesh, AxisType
 from rich.console import Console
 from rich.table import Table
 
-from jaxnn import inspect
+from experiments.classifier import multihost
+from experiments.classifier.config import Config
+from experiments.classifier.job import prepare
+from jaxnn import inspect, sharding, training
 from jaxnn.inspect._devices import Topology
 
 
@@ -24,6 +28,25 @@ class Levers(NamedTuple):
     value: int
     images: int
     """Bytes of training images on each chip."""
+
+
+def compile_training(config: Config, topology: str, console: Console) -> None:
+    """Compile the training that the settings describe, and train nothing."""
+    if config.resume is not None:
+        raise ValueError("--compile-for compiles a new training: leave out --resume, and repeat the options of the run")
+    multihost.choose_device("cpu")
+    where = inspect.topology(topology)
+    job = prepare(config, None, console)
+    with as_if_on(where, sharding.DATA):
+        sharding.check_batch_size(job.settings.batch_size)
+    streamed = isinstance(job.examples, training.Stream)
+    show(
+        f"{job.dataset.name}, {job.settings.model}, batch size {job.settings.batch_size}",
+        functools.partial(inspect.describe, *job.program(), topology=topology),
+        Levers("--batch-size", job.settings.batch_size, 0 if streamed else job.dataset.train.inputs.nbytes),
+        job.examples_per_epoch // job.settings.batch_size,
+        console,
+    )
 
 
 def as_if_on(topology: Topology, axis: str) -> contextlib.AbstractContextManager[object]:

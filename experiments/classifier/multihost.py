@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
+import tempfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import jax
 import numpy as np
 from jax.experimental import multihost_utils
+from rich.console import Console
 
 from experiments.classifier import resume
 from experiments.classifier.config import Config
@@ -16,12 +21,32 @@ from experiments.classifier.resume import SavedRun
 from experiments.cli.command import Warn
 from jaxnn import checkpoint, distributed, sharding
 
+Result = TypeVar("Result")
+
 
 def read_run(folder: Path, device: str, warn: Warn) -> SavedRun:
     """Choose the device to resume on and read the run in a folder, which only process 0 needs to see."""
     choose_device(resume.device(folder, device))
     with distributed.report_lost_peers():
         return broadcast_run(resume.find(folder, warn) if jax.process_index() == 0 else None)
+
+
+def on_all_devices(
+    task: Callable[[Config, Console, SavedRun | None], Result],
+    config: Config,
+    console: Console,
+    stored: SavedRun | None,
+) -> Result:
+    """`task` in every process, over all devices; what other processes than 0 write and print is dropped."""
+    with sharding.data_parallel(), distributed.report_lost_peers():
+        distributed.barrier()
+        if jax.process_index() == 0:
+            return task(config, console, stored)
+        with tempfile.TemporaryDirectory() as folder:
+            # checkpoint_every stays: epochs are chunked by it, alike in all processes
+            config = dataclasses.replace(config, out=Path(folder), checkpoint_minutes=0.0)
+            stored = None if stored is None else stored._replace(folder=Path(folder))
+            return task(config, Console(quiet=True), stored)
 
 
 def broadcast_run(stored: SavedRun | None) -> SavedRun:

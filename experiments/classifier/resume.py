@@ -38,6 +38,13 @@ class SavedRun(NamedTuple):
     checkpoint: checkpoint.Checkpoint | None
     """None if the run was interrupted before its first checkpoint."""
     summary: dict[str, Any] | None = None
+
+    def nothing_to_resume(self, config: Config) -> str:
+        """What to say of a finished run, with the options that are ignored."""
+        changed = changed_settings(self.settings, json.loads(files.as_json(dataclasses.asdict(config))))
+        ignored = f"; ignored: {changed}; to train on with other settings, start another run" if changed else ""
+        return f"{self.folder} is finished: there is nothing to resume{ignored}"
+
     """None unless the run is finished."""
 
 

@@ -245,14 +245,14 @@ def _to_examples(
             f"choose another label, or group them"
         )
     total = len(labels) + sum(1 for at, _ in skipped if at not in set(rows.tolist()))
-    told = tuple(text for _, text in sorted(skipped))
+    left_out = tuple(text for _, text in sorted(skipped))
     if images is not None:
-        return _decode(table, images[kept], classes, numbers, told, total, notes)
+        return _decode(table, images[kept], classes, numbers, left_out, total, notes)
     if not inputs:
         raise ValueError(f"{table} needs at least one column besides {label}")
     found, offsets, more = as_float32(np.concatenate(inputs, axis=1)[kept], names)
     about: dict[str, Any] = {"columns": names} | ({"offsets": offsets} if offsets else {})
-    return ReadResult(classes, Split(found, numbers), None, told, total, (*notes, *more), about)
+    return ReadResult(classes, Split(found, numbers), None, left_out, total, (*notes, *more), about)
 
 
 def _encode(table: str, name: str, column: np.ndarray, notes: list[str]) -> tuple[np.ndarray, list[str], np.ndarray]:

@@ -43,7 +43,7 @@ TEACHING = Teaching(
         "The trick is the chain rule, applied locally. Every operation only has to know its own slope. A gradient "
         "arrives from behind, is multiplied by that slope, and is handed on to the inputs: a sum hands it on "
         "unchanged, a product multiplies it by the other factor, a ReLU lets it through or stops it. Where two paths "
-        "meet, gradients are added. That is all it does: back-propagation computes gradients and changes nothing. "
+        "join, gradients are added. That is all it does: back-propagation computes gradients and changes nothing. "
         "What is done with them is the optimizer's business, and two optimizers take different steps from the same "
         "gradient.",
         "损失依赖于上百万个权重，我们要知道它对每一个权重的导数。如果一次只改一个权重、重新算一遍损失，就要做上百万次"
