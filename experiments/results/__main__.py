@@ -12,7 +12,9 @@ import ast
 import dataclasses
 import importlib
 import json
+import re
 import sys
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -138,6 +140,34 @@ def drop_in() -> str:
     return table(["dataset", "classifier, scikit-learn's", "jaxnn", "scikit-learn", "difference", held], rows)
 
 
+def conformance() -> str:
+    """scikit-learn's own test files, run with the estimators of this package."""
+    rows = [
+        [f"`{row['file']}`", _names(row["replaced"]), str(row["tests"]), str(row["used"]), str(row["passed"])]
+        for row in _read("drop_in_conformance.json")["rows"]
+    ]
+    return table(["test file", "in place of", "tests", "fit the class", "of these pass"], rows)
+
+
+def _names(names: list[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
+
+
+def conformance_failures() -> str:
+    """The borrowed tests that fail, by file and reason."""
+    rows = []
+    for row in _read("drop_in_conformance.json")["rows"]:
+        reasons: dict[str, list[str]] = {}
+        for test, reason in row["failed"].items():
+            short = re.sub(r"(<[^<>]*| at 0x).*", "...", reason).replace("|", "/")[:100]
+            reasons.setdefault(short, []).append(test.partition("[")[0])
+        for reason, tests in reasons.items():
+            named = [f"`{test}`" + (f" ({n})" if n > 1 else "") for test, n in Counter(tests).items()]
+            more = [f"{len(named) - 4} more"] if len(named) > 4 else []
+            rows.append([row["name"], ", ".join(named[:4] + more), str(len(tests)), reason])
+    return table(["file", "tests", "failures", "reason"], rows)
+
+
 def accelerators() -> str:
     """Programs compiled for TPUs and GPUs: memory, kernels, communication, estimated time and what limits it."""
     rows = []
@@ -229,6 +259,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "speed": speed,
     "streaming": streaming,
     "accelerators": accelerators,
+    "conformance": conformance,
+    "conformance-failures": conformance_failures,
     "leaderboard": leaderboard,
     "ablation": ablation,
     "budget": budget,
