@@ -167,16 +167,17 @@ def run(options: Options, console: Console) -> dict[str, Any]:
             "each in an environment of its own"
         )
     rows = json.loads(options.out.read_text())["rows"] if options.out.exists() else []
+    order = {key: i for i, key in enumerate((name, topology) for name in PROGRAMS for topology in (*TPUS, *GPUS))}
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    results = environment.environment()
     for topology in topologies:
         for name in options.programs or PROGRAMS:
             row = measure(name, topology)
-            rows = [one for one in rows if (one["program"], one["topology"]) != (name, topology)] + [row]
             console.print(f"{name}, {topology}: {row.get('error') or summary(row)}", highlight=False)
-    order = {key: i for i, key in enumerate((name, topology) for name in PROGRAMS for topology in (*TPUS, *GPUS))}
-    rows.sort(key=lambda row: order.get((row["program"], row["topology"]), len(order)))
-    results = environment.environment() | {"rows": rows}
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    files.write_json(options.out, results)
+            rows = [one for one in rows if (one["program"], one["topology"]) != (name, topology)] + [row]
+            rows.sort(key=lambda row: order.get((row["program"], row["topology"]), len(order)))
+            results |= {"rows": rows}
+            files.write_json(options.out, results)
     draw(rows, options.out.with_suffix(".png"))
     return results
 
