@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import jax
 import numpy as np
 
-from experiments.classifier import data, monitoring
+from experiments.classifier import data, monitoring, resume
 from experiments.classifier.job import Job
 from experiments.cli import environment, files
 from experiments.cli.command import Warn
@@ -128,6 +128,8 @@ def write(folder: Path, job: Job, found: Found, started: float) -> None:
     found.summary["seconds_total"] = time.perf_counter() - started
     found.summary["peak_memory_mib"] = environment.peak_memory_mib()
     finite = {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in found.summary.items()}
+    if folder == job.settings.out:
+        (folder / resume.DRAWING).touch()
     files.write_json(folder / "summary.json", finite | environment.environment())
 
 
@@ -140,6 +142,8 @@ def draw(folder: Path, makers: Mapping[str, Callable[[], Figure]], warn: Warn, *
             plots.save(make(), folder / name, svg=svg)
         except Exception as error:
             warn(f"the figure {name} was not drawn ({error}); the other results are complete")
+    with contextlib.suppress(OSError):
+        (folder / resume.DRAWING).unlink(missing_ok=True)
 
 
 def figures(job: Job, found: Found) -> dict[str, Callable[[], Figure]]:

@@ -26,6 +26,8 @@ from jaxnn.checkpoint import Checkpointer
 from jaxnn.data import Dataset, DiskImages
 
 FOLDER = "checkpoints"
+DRAWING = ".drawing"
+"""A file that is in the folder of a run while its figures are drawn: a run killed there is not finished."""
 C = TypeVar("C", bound=Config)
 
 
@@ -55,7 +57,8 @@ def find(folder: Path, warn: Warn) -> SavedRun:
         raise ValueError(f"--resume {folder} holds no run: no config.json and no checkpoint; give the --out of a run")
     files.remove_unfinished(folder)
     ended = folder / "summary.json"
-    summary = json.loads(ended.read_text(encoding="utf-8")) if ended.exists() else None
+    finished = ended.exists() and not (folder / DRAWING).exists()
+    summary = json.loads(ended.read_text(encoding="utf-8")) if finished else None
     newest = checkpoint.latest(folder / FOLDER, warn)
     if newest is None:
         return SavedRun(folder, files.read_sealed(file), None, summary)

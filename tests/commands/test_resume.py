@@ -2,6 +2,7 @@
 
 import random
 import re
+import shutil
 import signal
 import time
 
@@ -9,6 +10,7 @@ import pytest
 from processes import EPOCHS, ROOT, RUN, assert_same_results, unfinished, wait_for
 
 from experiments import train
+from experiments.classifier import resume
 from jaxnn import checkpoint
 
 # ---------------------------------------------------------------- killed
@@ -52,6 +54,16 @@ def test_a_run_killed_twice_ends_as_if_it_had_not_been(start, complete, undistur
     assert len(checkpoint.list_checkpoints(out / "checkpoints")) <= 3
     assert train.main(["--resume", str(out)]) == 0
     assert "is finished" in capsys.readouterr().out
+
+
+def test_a_run_killed_while_its_figures_are_drawn_is_not_finished(complete, undisturbed, tmp_path):
+    out = tmp_path / "run"
+    shutil.copytree(undisturbed, out)
+    (out / resume.DRAWING).touch()
+    (out / "templates.png").unlink()
+    assert complete("--resume", out)[0] == 0
+    assert not (out / resume.DRAWING).exists()
+    assert_same_results(out, undisturbed)
 
 
 @pytest.mark.slow
