@@ -37,7 +37,7 @@ def dot_general(x: Array, w: Array) -> Array:
 
 @jax.custom_vjp
 def _narrow_product(x: Array, w: Array) -> Array:
-    """The product, whose gradients are products of 16-bit numbers as well, with sums in float32."""
+    """The product, whose gradients are products of 16-bit numbers as well, with sums in float32; no forward mode."""
     return _contract(x, w, [x.ndim - 1], [1])
 
 

@@ -240,6 +240,8 @@ def with_compute_dtype(model: Model | StatefulModel, dtype: Any) -> Model | Stat
     In bfloat16 the products run on the tensor cores of a GPU or the matrix units of a TPU and take half the memory; the
     parameters, the optimizer, the penalty and the loss stay in float32, and so does a state. On most CPUs it is slower.
 
+    Derivatives in a 16-bit type are those of `jax.grad` and `jax.vjp`; `jax.jvp` does not pass through its products.
+
     Args:
         model: any model.
         dtype: a floating-point type, such as `jnp.bfloat16`.

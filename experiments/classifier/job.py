@@ -47,15 +47,7 @@ class Job(NamedTuple):
 
     def fit(self, on_chunk: Callable[[training.Run, training.Timing], None]) -> tuple[training.Run, training.Timing]:
         """Train from the start point to the end."""
-        return training.fit(
-            self.make_task,
-            self.hparams,
-            self.key,
-            self.examples,
-            epochs=self.settings.epochs,
-            batch_size=self.settings.batch_size,
-            select=self.select,
-            patience=self.settings.early_stopping,
+        return self._training(training.fit)(
             progress=self.start.progress,
             partial_epoch=self.start.partial_epoch,
             on_chunk=on_chunk,
@@ -64,7 +56,12 @@ class Job(NamedTuple):
 
     def program(self) -> tuple[Any, ...]:
         """The compiled function that `fit` calls, and its arguments."""
-        return training.program(
+        return self._training(training.program)()
+
+    def _training(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """A function of `jaxnn.training` with what decides the training."""
+        return functools.partial(
+            function,
             self.make_task,
             self.hparams,
             self.key,
