@@ -1,4 +1,4 @@
-"""Decision regions in the plane, score planes, and the plane as a hidden layer transforms it.
+"""Decision regions in the plane, and the plane as a hidden layer transforms it.
 
 Examples start from:
     >>> places, points = plots.plane(1.2, 30), data.toy.xor(50)
@@ -7,23 +7,21 @@ Examples start from:
 
 import textwrap
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
-from matplotlib.colors import ListedColormap, to_rgb, to_rgba
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
-from mpl_toolkits.mplot3d.axes3d import Axes3D
 from numpy.typing import ArrayLike
 
-from jaxnn.plots._axes import arrow
 from jaxnn.plots._style import BLACK, COLORS, GRAY, MARKERS, STYLE, WIDTH, literal, new_figure
 
-__all__ = ["Bent", "Regions", "bent_plane", "decision_regions", "plane", "score_planes"]
+__all__ = ["Bent", "Regions", "bent_plane", "decision_regions", "plane"]
 
 
 class Regions(NamedTuple):
@@ -154,28 +152,6 @@ def bent_plane(regions: Regions, bent: Bent, title: str, *, limit: float = 1.2) 
     return figure
 
 
-@matplotlib.rc_context(STYLE)
-def score_planes(w: ArrayLike, b: ArrayLike, points: ArrayLike, labels: ArrayLike, names: Sequence[str]) -> Figure:
-    """The scores of a linear classifier as planes over the inputs, next to the decision regions."""
-    w, b, x, y = np.asarray(w, float), np.asarray(b, float), np.asarray(points, float), np.asarray(labels)
-    classes = len(b)
-    if w.shape != (classes, 2) or b.ndim != 1 or not 1 <= classes <= 6 or len(names) != classes:
-        shapes = f"w has shape {w.shape}, b {b.shape} and names {len(names)} entries"
-        raise ValueError(f"{shapes}, expected [C, 2], [C] and C up to 6")
-    if x.ndim != 2 or x.shape[1] != 2 or y.shape != x.shape[:1]:
-        raise ValueError(f"points have shape {x.shape} and labels {y.shape}, expected [N, 2] and [N]")
-    limit, names = 1.1 * np.abs(x).max(initial=0.9), [literal(name, 24) for name in names]
-    title = "One plane of scores for each class: the highest plane decides"
-    figure = new_figure(title, 5.4, layout=False)  # the engine cuts off parts of three-dimensional axes
-    left = figure.add_axes((0.0, 0.04, 0.48, 0.82), projection="3d")
-    assert isinstance(left, Axes3D)
-    _draw_planes(left, w, b, limit, names)
-    figure.text(0.01, 0.9, "scores w1 x1 + w2 x2 + b; gray: score 0", fontsize=11)
-    _draw_linear_regions(figure.add_axes((0.57, 0.1, 0.4, 0.741)), w, b, x, y, limit, names)
-    figure.text(0.545, 0.9, "regions; dashed: score 0; arrows: weights", fontsize=11)
-    return figure
-
-
 def _draw_panel(axes: Axes, panel: Regions, limit: float) -> None:
     scores = np.asarray(panel.scores, np.float64)
     if scores.ndim != 3 or scores.shape[0] != scores.shape[1] or scores.shape[-1] < 2 or not np.isfinite(scores).all():
@@ -241,39 +217,3 @@ def _legend(figure: Figure, labels: Sequence[ArrayLike], names: Sequence[str] | 
     below_title = (0, 1 - 0.27 / figure.get_figheight())
     legend = figure.legend(handles=marks, loc="upper left", bbox_to_anchor=below_title, ncols=len(classes))
     legend.set_in_layout(False)
-
-
-def _draw_planes(axes: Axes3D, w: np.ndarray, b: np.ndarray, limit: float, names: Sequence[str]) -> None:
-    side = np.linspace(-limit, limit, 13)
-    p, q = np.meshgrid(side, side)
-    for c in range(len(b)):
-        z = w[c, 0] * p + w[c, 1] * q + b[c]
-        axes.plot_surface(p, q, z, color=to_rgba(COLORS[c], 0.45), linewidth=0, shade=False)
-        corner = np.unravel_index(z.argmax(), z.shape)
-        axes.text(p[corner], q[corner], z[corner], names[c], color=COLORS[c], fontweight="bold", zorder=10)
-    axes.plot_surface(p, q, np.zeros_like(p), color=(0, 0, 0, 0.06), linewidth=0, shade=False)
-    axes.set(xlabel="x1", ylabel="x2", zlabel="score")
-    axes.view_init(elev=18, azim=-60)
-
-
-def _draw_linear_regions(
-    axes: Axes, w: np.ndarray, b: np.ndarray, x: np.ndarray, y: np.ndarray, limit: float, names: Sequence[str]
-) -> None:
-    side = np.linspace(-limit, limit, 400)
-    p, q = np.meshgrid(side, side)
-    scores = np.stack([p, q], -1) @ w.T + b
-    colors = ListedColormap([to_rgba(COLORS[c], 0.18) for c in range(len(b))])
-    place: Any = {"origin": "lower", "extent": (-limit, limit, -limit, limit), "interpolation": "nearest"}
-    axes.imshow(scores.argmax(-1), cmap=colors, vmin=-0.5, vmax=len(b) - 0.5, **place)
-    longest = np.linalg.norm(w, axis=1).max() or 1.0
-    for c in range(len(b)):
-        axes.scatter(*x[y == c].T, s=10, color=COLORS[c], marker="os^DvP"[c], label=names[c], linewidth=0)
-        norm = np.linalg.norm(w[c])
-        if norm == 0:
-            continue
-        foot, along = -b[c] * w[c] / norm**2, np.array([-w[c, 1], w[c, 0]]) / norm
-        axes.plot(*np.stack([foot - 9 * limit * along, foot + 9 * limit * along]).T, color=COLORS[c], linestyle="--")
-        arrow(axes, foot, foot + 0.35 * limit * w[c] / longest, color=COLORS[c], shrinkB=2)
-    axes.set(xlim=(-limit, limit), ylim=(-limit, limit), xlabel="x1", ylabel="x2", aspect="equal")
-    axes.grid(False)
-    axes.legend(loc="lower left", bbox_to_anchor=(-0.05, 0.985), ncols=len(b), markerscale=2, handletextpad=0.2)

@@ -1,23 +1,24 @@
-"""Functions of two variables and losses on a plane, as surfaces and contours with the paths of descents.
+"""Functions on the plane as surfaces and contours: a loss with the paths of descents, the linear scores of each class.
 
 Examples start from:
     >>> x1, x2 = np.linspace(-2, 2, 15), np.linspace(-1, 1, 12)
     >>> values = x1[:, None] ** 2 + 5 * x2[None] ** 2
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.colors import LogNorm
+from matplotlib.colors import ListedColormap, LogNorm, to_rgba
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
+from mpl_toolkits.mplot3d.axes3d import Axes3D
 from numpy.typing import ArrayLike
 
 from jaxnn.plots._axes import annotate, arrow
-from jaxnn.plots._style import BLACK, BLUE, GRAY, GREEN, ORANGE, STYLE, VERMILION, new_figure
+from jaxnn.plots._style import BLACK, BLUE, COLORS, GRAY, GREEN, ORANGE, STYLE, VERMILION, literal, new_figure
 
 _PATHS = (VERMILION, GREEN, ORANGE, BLUE)
 
@@ -160,3 +161,61 @@ def loss_surface(x1: ArrayLike, x2: ArrayLike, values: ArrayLike, title: str) ->
     flat.set(xlabel="first direction", ylabel="second direction", title="Contour lines, denser near the lowest value")
     flat.legend(loc="upper right", frameon=True, framealpha=0.9)
     return figure
+
+
+@matplotlib.rc_context(STYLE)
+def score_planes(w: ArrayLike, b: ArrayLike, points: ArrayLike, labels: ArrayLike, names: Sequence[str]) -> Figure:
+    """The scores of a linear classifier as planes over the inputs, next to the decision regions."""
+    w, b, x, y = np.asarray(w, float), np.asarray(b, float), np.asarray(points, float), np.asarray(labels)
+    classes = len(b)
+    if w.shape != (classes, 2) or b.ndim != 1 or not 1 <= classes <= 6 or len(names) != classes:
+        shapes = f"w has shape {w.shape}, b {b.shape} and names {len(names)} entries"
+        raise ValueError(f"{shapes}, expected [C, 2], [C] and C up to 6")
+    if x.ndim != 2 or x.shape[1] != 2 or y.shape != x.shape[:1]:
+        raise ValueError(f"points have shape {x.shape} and labels {y.shape}, expected [N, 2] and [N]")
+    limit, names = 1.1 * np.abs(x).max(initial=0.9), [literal(name, 24) for name in names]
+    title = "One plane of scores for each class: the highest plane decides"
+    figure = new_figure(title, 5.4, layout=False)  # the engine cuts off parts of three-dimensional axes
+    left = figure.add_axes((0.0, 0.04, 0.48, 0.82), projection="3d")
+    assert isinstance(left, Axes3D)
+    _draw_planes(left, w, b, limit, names)
+    figure.text(0.01, 0.9, "scores w1 x1 + w2 x2 + b; gray: score 0", fontsize=11)
+    _draw_linear_regions(figure.add_axes((0.57, 0.1, 0.4, 0.741)), w, b, x, y, limit, names)
+    figure.text(0.545, 0.9, "regions; dashed: score 0; arrows: weights", fontsize=11)
+    return figure
+
+
+def _draw_planes(axes: Axes3D, w: np.ndarray, b: np.ndarray, limit: float, names: Sequence[str]) -> None:
+    side = np.linspace(-limit, limit, 13)
+    p, q = np.meshgrid(side, side)
+    for c in range(len(b)):
+        z = w[c, 0] * p + w[c, 1] * q + b[c]
+        axes.plot_surface(p, q, z, color=to_rgba(COLORS[c], 0.45), linewidth=0, shade=False)
+        corner = np.unravel_index(z.argmax(), z.shape)
+        axes.text(p[corner], q[corner], z[corner], names[c], color=COLORS[c], fontweight="bold", zorder=10)
+    axes.plot_surface(p, q, np.zeros_like(p), color=(0, 0, 0, 0.06), linewidth=0, shade=False)
+    axes.set(xlabel="x1", ylabel="x2", zlabel="score")
+    axes.view_init(elev=18, azim=-60)
+
+
+def _draw_linear_regions(
+    axes: Axes, w: np.ndarray, b: np.ndarray, x: np.ndarray, y: np.ndarray, limit: float, names: Sequence[str]
+) -> None:
+    side = np.linspace(-limit, limit, 400)
+    p, q = np.meshgrid(side, side)
+    scores = np.stack([p, q], -1) @ w.T + b
+    colors = ListedColormap([to_rgba(COLORS[c], 0.18) for c in range(len(b))])
+    place: Any = {"origin": "lower", "extent": (-limit, limit, -limit, limit), "interpolation": "nearest"}
+    axes.imshow(scores.argmax(-1), cmap=colors, vmin=-0.5, vmax=len(b) - 0.5, **place)
+    longest = np.linalg.norm(w, axis=1).max() or 1.0
+    for c in range(len(b)):
+        axes.scatter(*x[y == c].T, s=10, color=COLORS[c], marker="os^DvP"[c], label=names[c], linewidth=0)
+        norm = np.linalg.norm(w[c])
+        if norm == 0:
+            continue
+        foot, along = -b[c] * w[c] / norm**2, np.array([-w[c, 1], w[c, 0]]) / norm
+        axes.plot(*np.stack([foot - 9 * limit * along, foot + 9 * limit * along]).T, color=COLORS[c], linestyle="--")
+        arrow(axes, foot, foot + 0.35 * limit * w[c] / longest, color=COLORS[c], shrinkB=2)
+    axes.set(xlim=(-limit, limit), ylim=(-limit, limit), xlabel="x1", ylabel="x2", aspect="equal")
+    axes.grid(False)
+    axes.legend(loc="lower left", bbox_to_anchor=(-0.05, 0.985), ncols=len(b), markerscale=2, handletextpad=0.2)

@@ -8,8 +8,8 @@ import pytest
 from jaxnn import models
 from jaxnn.inspect import attribution
 from jaxnn.plots import attribution as draw_contributions
+from jaxnn.plots import score_planes
 from jaxnn.plots._grids import Matrix, equation
-from jaxnn.plots._regions import score_planes
 
 
 def test_contributions_of_a_linear_classifier_are_its_weights_times_the_inputs():
