@@ -11,7 +11,7 @@ import pytest
 from experiments import train
 from jaxnn import checkpoint, models
 from jaxnn._random import permutation
-from jaxnn.training import Data, NonFiniteError, Task, fit, run
+from jaxnn.training import Data, NonFiniteError, Stream, Task, fit, run
 
 pytestmark = pytest.mark.usefixtures("sketched")
 KEY = jax.random.key(0)
@@ -52,6 +52,18 @@ def follow(inputs, epochs, rate, batch_size=4, *, skip=False):
     return w, steps, means
 
 
+def stream_of(data):
+    """The batches of 4 that the run in memory takes of these 22 examples."""
+
+    def batches(first_step):
+        for step in range(first_step, 30):
+            order = np.asarray(permutation(jax.random.fold_in(jax.random.fold_in(KEY, 1), step // 5), 22))
+            rows = order[4 * (step % 5) :][:4]
+            yield data.inputs[rows], data.labels[rows]
+
+    return Stream(batches, 5)
+
+
 @pytest.mark.parametrize("chunk_seconds", [0.0, 100.0])
 def test_the_step_its_norms_and_the_learning_rate_are_named(chunk_seconds):
     inputs = np.linspace(1, 2, 22, dtype=np.float32)
@@ -89,7 +101,8 @@ def test_a_loss_that_is_not_finite_for_ordinary_parameters_is_named():
         fit(square_task, {"rate": 0.1}, KEY, Data(inputs, np.zeros(20, np.int32)), epochs=3, batch_size=4)
 
 
-def test_steps_that_are_not_finite_are_left_out_where_the_optimizer_says_so():
+@pytest.mark.parametrize("streamed", [False, True])
+def test_steps_that_are_not_finite_are_left_out_where_the_optimizer_says_so(streamed):
     inputs = np.linspace(0.1, 1, 22, dtype=np.float32)
     inputs[7] = 1e25
     expected, steps, means = follow(inputs, 6, 0.1, skip=True)
@@ -97,7 +110,8 @@ def test_steps_that_are_not_finite_are_left_out_where_the_optimizer_says_so():
     assert bad.sum() >= 3
     data = Data(inputs, np.zeros(22, np.int32))
     task = functools.partial(square_task, skip=3)
-    result, _ = fit(task, {"rate": 0.1}, KEY, data, epochs=6, batch_size=4)
+    size = {} if streamed else {"batch_size": 4}
+    result, _ = fit(task, {"rate": 0.1}, KEY, stream_of(data) if streamed else data, epochs=6, **size)
     np.testing.assert_allclose(result.state.params["w"][0], expected, rtol=1e-5)
     np.testing.assert_array_equal(result.history["skipped"], bad)
     np.testing.assert_allclose(result.history["loss"], means, rtol=1e-5)
