@@ -110,8 +110,8 @@ def test_steps_that_are_not_finite_are_left_out_where_the_optimizer_says_so(stre
     assert bad.sum() >= 3
     data = Data(inputs, np.zeros(22, np.int32))
     task = functools.partial(square_task, skip=3)
-    size = {} if streamed else {"batch_size": 4}
-    result, _ = fit(task, {"rate": 0.1}, KEY, stream_of(data) if streamed else data, epochs=6, **size)
+    source, size = (stream_of(data), None) if streamed else (data, 4)
+    result, _ = fit(task, {"rate": 0.1}, KEY, source, epochs=6, batch_size=size)
     np.testing.assert_allclose(result.state.params["w"][0], expected, rtol=1e-5)
     np.testing.assert_array_equal(result.history["skipped"], bad)
     np.testing.assert_allclose(result.history["loss"], means, rtol=1e-5)
