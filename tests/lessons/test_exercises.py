@@ -2,6 +2,7 @@
 
 import importlib
 import re
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -44,7 +45,8 @@ def test_every_lesson_teaches_in_two_languages(name):
     teaching = TEACHING[name]
     assert 80 <= len(re.findall(r"\S+", teaching.idea.en)) <= 200
     assert 130 <= len(re.findall("[\u4e00-\u9fff]", teaching.idea.zh)) <= 400
-    texts = [teaching.idea, teaching.reproduces, teaching.question.text, teaching.question.answer]
+    assert ElementTree.fromstring(parts.drawing(teaching.drawing)).attrib["data-zh"] == teaching.drawing.alt.zh
+    texts = [teaching.idea, teaching.drawing.alt, teaching.reproduces, teaching.question.text, teaching.question.answer]
     texts += [exercise.task for exercise in teaching.exercises]
     texts += [meaning for formula in teaching.formulas for _, meaning, _ in formula.symbols]
     for text in texts:

@@ -266,8 +266,15 @@ def violations(page: Any) -> list[str]:
     return [f"{one['id']}: {one['nodes'][0]['html'][:200]}" for one in found]
 
 
+CUT_OFF = """() => [...document.querySelectorAll(".drawing text")].filter(one => {
+  const {left, right, top, bottom} = one.getBoundingClientRect(), frame = one.closest("svg").getBoundingClientRect();
+  return left < frame.left - 1 || right > frame.right + 1 || top < frame.top - 1 || bottom > frame.bottom + 1;
+}).filter(one => one.getClientRects().length).map(one => one.textContent)"""
+
+
 def check_page(page: Any) -> None:
-    """Nothing scrolls sideways, nothing is inaccessible, every picture has its words."""
+    """Nothing scrolls sideways or is cut off, nothing is inaccessible, every picture has its words."""
+    assert page.evaluate(CUT_OFF) == []
     assert page.evaluate("document.documentElement.scrollWidth") <= page.viewport_size["width"]
     assert violations(page) == []
 

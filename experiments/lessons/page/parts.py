@@ -19,7 +19,8 @@ from pygments.formatters import HtmlFormatter
 from pygments.lexers import PythonLexer
 
 from experiments.lessons.lesson import Lesson, fill, short
-from experiments.lessons.teaching import Exercise, Formula, Question, Text
+from experiments.lessons.teaching import Drawing, Exercise, Formula, Question, Text
+from experiments.lessons.teaching.drawing import WIDTH
 
 Picture = Callable[[Path], str]
 """From the path of a picture to the address under which the page finds it."""
@@ -58,7 +59,7 @@ def article(
     code = "".join(source(function, base) for function in teaching.code)
     live = json.loads((folder / "live.json").read_text(encoding="utf-8"))
     bodies = [
-        paragraphs(teaching.idea),
+        paragraphs(teaching.idea) + drawing(teaching.drawing),
         "".join(formula(one) for one in teaching.formulas),
         code,
         question(teaching.question, summary),
@@ -101,6 +102,12 @@ def paragraphs(text: Text) -> str:
         for language, whole in text._asdict().items()
         for words in whole.split("\n\n")
     )
+
+
+def drawing(one: Drawing) -> str:
+    """A small drawing, described in both languages."""
+    label = f'aria-label="{escape(one.alt.en)}"{in_both(one.alt, "aria-label")}'
+    return f'<svg class="drawing" viewBox="0 0 {WIDTH} {one.height}" role="img" {label}>{"".join(one.parts)}</svg>'
 
 
 def in_both(text: Text, attribute: str = "") -> str:

@@ -13,6 +13,15 @@ class Text(NamedTuple):
     zh: str
 
 
+class Drawing(NamedTuple):
+    """A small drawing, of the parts that `drawing.py` makes."""
+
+    height: float
+    alt: Text
+    """What it shows, for those who cannot see it."""
+    parts: Sequence[str]
+
+
 class Formula(NamedTuple):
     """A formula in LaTeX, and what its symbols stand for."""
 
@@ -56,6 +65,7 @@ class Teaching(NamedTuple):
     builds_on: Sequence[str]
     """Names of the lessons that come before it."""
     idea: Text
+    drawing: Drawing
     formulas: Sequence[Formula]
     code: Sequence[Callable[..., Any]]
     """The functions that compute the formulas; the page shows their source."""

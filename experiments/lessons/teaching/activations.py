@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
-from experiments.lessons.teaching import Exercise, Formula, Mistake, Question, Teaching, Text
+from experiments.lessons.teaching import Drawing, Exercise, Formula, Mistake, Question, Teaching, Text
+from experiments.lessons.teaching import drawing as draw
 from jaxnn import inspect as look
 
 
@@ -39,6 +42,30 @@ TEACHING = Teaching(
         "乘二十次不到四分之一的数，前面的层几乎学不到东西，这就是梯度消失。一个乘积里只要有一个因子很小就够了：x W1 "
         "W2 W3 W4 中若 W3 = 0，结果全为 0，W1、W2、W4 的梯度也全为 0。ReLU 即 max(0, z)，对所有正数斜率都是 1，梯度能"
         "原样通过。代价是：如果一个神经元对所有样本都是负的，斜率就总是 0，它就“死亡”了；学习率过大会造成这种情况。",
+    ),
+    drawing=Drawing(
+        142,
+        Text(
+            "Sigmoid and ReLU with their slopes. The sigmoid is flat on both sides and its slope is at most 1/4; ReLU "
+            "has the slope 1 for every positive value and 0 for negative ones.",
+            "Sigmoid 与 ReLU 及其斜率。Sigmoid 两侧平坦，斜率最大为 1/4；ReLU 在正数处斜率为 1，在负数处为 0。",
+        ),
+        [
+            *(draw.line(((x - 80, 112), (x + 80, 112)), "soft") for x in (90, 270)),
+            draw.line(draw.places(lambda z: 1 / (1 + math.exp(-z)), -5, 5, (90, 112), (16, 80)), "a"),
+            draw.line(
+                draw.places(lambda z: math.exp(-z) / (1 + math.exp(-z)) ** 2, -5, 5, (90, 112), (16, 80)), "b dashed"
+            ),
+            draw.line(((190, 112), (270, 112), (350, 14)), "a"),
+            draw.line(((190, 110), (269, 110)), "b dashed"),
+            draw.line(((271, 32), (350, 32)), "b dashed"),
+            draw.words(140, 22, "Sigmoid", "a"),
+            draw.words(150, 86, Text("slope, up to 1/4", "斜率，最大 1/4"), "b"),
+            draw.words(218, 22, "ReLU", "a"),
+            draw.words(226, 104, Text("slope 0: dead", "斜率 0：死亡"), "b"),
+            draw.words(288, 26, Text("slope 1", "斜率 1"), "b"),
+            *(draw.words(x, 130, "z = 0", "soft") for x in (90, 270)),
+        ],
     ),
     formulas=(
         Formula(

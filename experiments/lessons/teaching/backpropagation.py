@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from experiments.lessons.teaching import Exercise, Formula, Mistake, Question, Teaching, Text
+from experiments.lessons.teaching import Drawing, Exercise, Formula, Mistake, Question, Teaching, Text
+from experiments.lessons.teaching import drawing as draw
 from jaxnn import inspect as look
 
 
@@ -51,6 +52,34 @@ TEACHING = Teaching(
         "诀窍是在局部使用链式法则。每个运算只需知道自己的斜率：梯度从后面传来，乘以这个斜率，再传给它的输入。加法原样"
         "传递，乘法乘以另一个因子，ReLU 要么放行要么截断；两条路径汇合的地方，梯度相加。它做的仅此而已：反向传播只计"
         "算梯度，不改变任何参数。怎样使用梯度是优化器的事，同样的梯度，两种优化器会走出不同的一步。",
+    ),
+    drawing=Drawing(
+        140,
+        Text(
+            "The graph of f = (x + y) z. Forward: x = -2 and y = 5 are added to 3, times z = -4 is -12. Backward, "
+            "below each line: 1 at f, -4 at the sum, x and y, and 3 at z.",
+            "f = (x + y) z 的计算图。前向：x = -2 与 y = 5 相加得 3，再乘以 z = -4 得 -12。反向（每条线下方）：f 处为"
+            " 1，和、x、y 处为 -4，z 处为 3。",
+        ),
+        [
+            *(draw.arrow(a, b) for a, b in (((36, 18), (126, 46)), ((36, 92), (126, 63)), ((158, 57), (240, 74)))),
+            draw.arrow((36, 126), (241, 88)),
+            draw.arrow((276, 79), (334, 79)),
+            *(draw.circle(center, 16, "paper") for center in ((142, 54), (258, 79))),
+            draw.words(142, 59, "+"),
+            draw.words(258, 84, "×"),
+            *(draw.words(x, y, name) for x, y, name in ((22, 22, "x"), (22, 97, "y"), (22, 131, "z"), (347, 83, "f"))),
+            *(
+                draw.words(x, y, value, "a")
+                for x, y, value in ((86, 27, "-2"), (76, 72, "5"), (198, 59, "3"), (130, 101, "-4"), (304, 71, "-12"))
+            ),
+            *(
+                draw.words(x, y, value, "b")
+                for x, y, value in ((72, 46, "-4"), (98, 88, "-4"), (188, 82, "-4"), (150, 127, "3"), (304, 96, "1"))
+            ),
+            draw.words(284, 18, Text("forward: values", "前向：数值"), "a"),
+            draw.words(284, 36, Text("backward: gradients", "反向：梯度"), "b"),
+        ],
     ),
     formulas=(
         Formula(

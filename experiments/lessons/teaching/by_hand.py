@@ -7,7 +7,8 @@ import math
 import numpy as np
 
 from experiments.lessons import bare
-from experiments.lessons.teaching import Exercise, Formula, Mistake, Question, Teaching, Text
+from experiments.lessons.teaching import Drawing, Exercise, Formula, Mistake, Question, Teaching, Text
+from experiments.lessons.teaching import drawing as draw
 
 
 def steps_of(examples, batch_size, epochs):
@@ -58,6 +59,26 @@ TEACHING = Teaching(
         "三个词在这里有了确切的含义。循环转一圈、用一个批次，叫一次迭代；所有样本都用过一遍，叫一轮（epoch），共 N / "
         "B 次迭代。`training.fit` 里也没有别的东西：它在一个编译好的程序里做同样的事。由于两者以同样的顺序取同样的批"
         "次，最后得到的权重也相同，只差舍入误差。",
+    ),
+    drawing=Drawing(
+        132,
+        Text(
+            "A row of examples divided into five batches. Each batch is one iteration: gradient, then update. All "
+            "five together are one epoch; then it starts again.",
+            "一行样本分成五个批次。每个批次一次迭代：求梯度，再更新。五个批次合起来是一轮，然后从头再来。",
+        ),
+        [
+            *(
+                draw.box(4 + 70 * i, 40, 66, 26, Text(f"batch {i + 1}", f"批次 {i + 1}"), "a" if i == 1 else "")
+                for i in range(5)
+            ),
+            draw.line(((4, 30), (4, 24), (350, 24), (350, 30)), "soft"),
+            draw.words(177, 16, Text("one epoch: all N examples once", "一轮：N 个样本各用一次")),
+            draw.arrow((107, 68), (107, 92), "a"),
+            draw.box(20, 95, 174, 28, Text("gradient, then update", "求梯度，再更新"), "a"),
+            draw.words(276, 106, Text("one iteration:", "一次迭代："), "a"),
+            draw.words(276, 122, Text("one batch, one update", "一个批次，一次更新"), "a"),
+        ],
     ),
     formulas=(
         Formula(

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
-from experiments.lessons.teaching import Exercise, Formula, Mistake, Question, Teaching, Text
+from experiments.lessons.teaching import Drawing, Exercise, Formula, Mistake, Question, Teaching, Text
+from experiments.lessons.teaching import drawing as draw
 from jaxnn import inspect
 
 
@@ -45,6 +48,39 @@ TEACHING = Teaching(
         "理论上，隐藏层足够宽时，可以任意逼近任何连续函数。实际上有两个限制：一是每个神经元都要花内存和时间，单隐藏层"
         "网络的宽度加倍，参数加倍，计算量也大约加倍；二是能画出任何边界，也就包括能画出很荒唐的边界。训练能不能找到好"
         "的边界还与初始值有关，所以评判一个宽度之前，应多看几个随机种子。",
+    ),
+    drawing=Drawing(
+        136,
+        Text(
+            "A disc inside a ring, twice. One line, from one neuron, cuts through both; three lines, from three "
+            "neurons, form a triangle around the disc.",
+            "圆环中的圆盘，画了两次。一个神经元的一条直线把两者都切开；三个神经元的三条直线围成三角形，把圆盘包在里面"
+            "。",
+        ),
+        [
+            part
+            for x, lines, name in (
+                (90, (((20, 88), (160, 30)),), Text("1 neuron: one line", "1 个神经元：一条直线")),
+                (
+                    270,
+                    (((208, 92), (332, 92)), ((222, 108), (281, 6)), ((259, 6), (318, 108))),
+                    Text("3 neurons: a triangle", "3 个神经元：三角形"),
+                ),
+            )
+            for part in (
+                *(
+                    draw.circle((x + 50 * math.cos(i * 0.31), 62 + 50 * math.sin(i * 0.31)), 3, "b dot")
+                    for i in range(20)
+                ),
+                *(
+                    draw.circle((x + r * math.cos(i * 2.4), 66 + r * math.sin(i * 2.4)), 3, "a dot")
+                    for i in range(12)
+                    for r in [5 * math.sqrt(i)]
+                ),
+                *(draw.line(one) for one in lines),
+                draw.words(x, 132, name),
+            )
+        ],
     ),
     formulas=(
         Formula(

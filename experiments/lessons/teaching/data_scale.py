@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from experiments.lessons.teaching import Exercise, Formula, Mistake, Question, Teaching, Text
+from experiments.lessons.teaching import Drawing, Exercise, Formula, Mistake, Question, Teaching, Text
+from experiments.lessons.teaching import drawing as draw
 from jaxnn.data import preprocess
 
 
@@ -51,6 +52,32 @@ TEACHING = Teaching(
         "这种自由是有代价的：要确定的参数很多，因此需要大量样本、内存和算力。只有几百个样本时，k 近邻、随机森林或 "
         "SVM 的效果差不多，而且几乎不用调参；有几万个样本时，网络就会超过它们。所以选方法之前先看数据有多少；而且总要"
         "先试一个简单的方法，才知道复杂的方法值不值得。",
+    ),
+    drawing=Drawing(
+        124,
+        Text(
+            "Two ways from a picture to the answer cat. Above: a person decides on the features, a classifier is "
+            "trained. Below: a hidden layer and a classifier are both trained.",
+            "从图片到答案“猫”的两条路。上：特征由人决定，只训练分类器。下：隐藏层和分类器都由训练得到。",
+        ),
+        [
+            part
+            for y, middle, note, kind in (
+                (6, Text("features", "特征"), Text("a person decides", "由人决定"), "b"),
+                (70, Text("hidden layer", "隐藏层"), Text("training decides", "由训练决定"), "a"),
+            )
+            for part in (
+                draw.box(2, y, 62, 28, Text("picture", "图片")),
+                draw.arrow((66, y + 14), (90, y + 14)),
+                draw.box(93, y, 94, 28, middle, kind),
+                draw.words(140, y + 45, note, kind),
+                draw.arrow((189, y + 14), (213, y + 14)),
+                draw.box(216, y, 82, 28, Text("classifier", "分类器"), "a"),
+                draw.words(257, y + 45, Text("trained", "训练得到"), "a"),
+                draw.arrow((300, y + 14), (324, y + 14)),
+                draw.words(343, y + 19, Text("cat", "猫")),
+            )
+        ],
     ),
     formulas=(
         Formula(

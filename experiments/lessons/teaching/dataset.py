@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from experiments.lessons.teaching import Exercise, Formula, Mistake, Question, Teaching, Text
+from experiments.lessons.teaching import Drawing, Exercise, Formula, Mistake, Question, Teaching, Text
+from experiments.lessons.teaching import drawing as draw
 from jaxnn.data import preprocess
 
 
@@ -44,6 +45,22 @@ TEACHING = Teaching(
         "\n\n"
         "CIFAR-10 有 6 万张 32 × 32 像素的图片，普通笔记本电脑就放得下；ImageNet 有一百多万张、一千个类别。在我们眼里"
         "是图片，在网络看来只是一行数。别的数据也一样：把一行文字变成各个字符出现的次数，就可以交给同一个函数去分类。",
+    ),
+    drawing=Drawing(
+        72,
+        Text(
+            "All examples in a row, divided into a large part for training, and two small ones for validation and "
+            "test.",
+            "所有样本排成一行，分成三份：大的一份用于训练，两份小的分别用于验证和测试。",
+        ),
+        [
+            draw.box(2, 22, 208, 30, Text("training: learn", "训练集：学习"), "a"),
+            draw.box(212, 22, 80, 30, Text("validation", "验证集")),
+            draw.box(294, 22, 62, 30, Text("test", "测试集"), "b"),
+            draw.words(106, 14, Text("all examples", "全部样本"), "soft"),
+            draw.words(252, 68, Text("choose", "挑选设置"), "soft"),
+            draw.words(325, 68, Text("once", "只用一次"), "soft"),
+        ],
     ),
     formulas=(
         Formula(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from experiments.lessons.teaching import Exercise, Formula, Mistake, Question, Teaching, Text
+from experiments.lessons.teaching import Drawing, Exercise, Formula, Mistake, Question, Teaching, Text
+from experiments.lessons.teaching import drawing as draw
 from jaxnn import layers
 
 
@@ -38,6 +39,20 @@ TEACHING = Teaching(
         "丢弃的是激活值，不是参数：所有权重都保留原值，下一步照常参与。留下的值要除以 1 - rate，使下一层收到的总和平"
         "均不变；这样预测时什么都不用改，直接不用 Dropout 即可。这时的完整网络相当于训练过的所有“瘦身”网络的平均，而"
         "平均通常比其中大多数都好。",
+    ),
+    drawing=Drawing(
+        150,
+        Text(
+            "A fully connected net; beside it the same net in a training step with dropout: half of the hidden "
+            "neurons are crossed out, and their lines are gone.",
+            "全连接网络；旁边是同一网络在某一训练步使用 Dropout 的样子：一半隐藏神经元被划去，它们的连线也消失。",
+        ),
+        [
+            draw.layers(((20, (32, 68, 104)), (88, (14, 50, 86, 122)), (152, (50, 86)))),
+            draw.layers(((214, (32, 68, 104)), (282, (14, 50, 86, 122)), (346, (50, 86))), ((282, 14), (282, 86))),
+            draw.words(86, 146, Text("prediction: all neurons", "预测：全部参与")),
+            draw.words(280, 146, Text("one training step", "一个训练步")),
+        ],
     ),
     formulas=(
         Formula(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from experiments.lessons.teaching import Exercise, Formula, Mistake, Question, Teaching, Text
+from experiments.lessons.teaching import Drawing, Exercise, Formula, Mistake, Question, Teaching, Text
+from experiments.lessons.teaching import drawing as draw
 from jaxnn import inspect as look
 
 
@@ -50,6 +51,23 @@ TEACHING = Teaching(
         "失取平均，权重的惩罚项只加一次。\n\n"
         "把每一级的形状写下来，是防止出错的最好办法：3072 个像素，W1 为 64 × 3072，64 个隐藏值，W2 为 10 × 64，10 个"
         "得分。这个过程并不学习任何东西，它只告诉我们当前权重好不好；要改动权重，还得反向走回来，那就是反向传播。",
+    ),
+    drawing=Drawing(
+        88,
+        Text(
+            "The stages from left to right: x with 3,072 numbers, W1, ReLU, h with 64, W2, s with 10, softmax, one "
+            "loss L.",
+            "各级从左到右：3072 个数的 x、W1、ReLU、64 个数的 h、W2、10 个数的 s、softmax、一个损失 L。",
+        ),
+        [
+            *(draw.box(x, 36 - h / 2, 22, h, kind="a") for x, h in ((18, 68), (132, 44), (226, 28), (326, 14))),
+            *(draw.words(x, 86, name) for x, name in ((29, "x [3072]"), (143, "h [64]"), (237, "s [10]"), (337, "L"))),
+            *(draw.arrow((a, 36), (b, 36)) for a, b in ((43, 128), (157, 222), (251, 322))),
+            draw.words(85, 28, "W₁, ReLU"),
+            draw.words(189, 28, "W₂"),
+            draw.words(286, 28, "softmax"),
+            draw.words(286, 52, "-log"),
+        ],
     ),
     formulas=(
         Formula(

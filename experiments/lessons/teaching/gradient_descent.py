@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from experiments.lessons.teaching import Exercise, Formula, Mistake, Question, Teaching, Text
+from experiments.lessons.teaching import Drawing, Exercise, Formula, Mistake, Question, Teaching, Text
+from experiments.lessons.teaching import drawing as draw
 from jaxnn import inspect
 
 
@@ -49,6 +50,28 @@ TEACHING = Teaching(
         "一步都越过谷底，落到比原来更高的地方。分界线是 2 / L，其中 L 是二阶导数。此外，梯度下降只能找到出发点所在的"
         "那个谷：在 `x sin x` 上，多数起点都走不到最低的极小值，唯一的办法是多试几个起点。有多个变量时，每个变量各有"
         "自己的偏导数，合在一起就是梯度。",
+    ),
+    drawing=Drawing(
+        166,
+        Text(
+            "A parabola with four points that descend toward its minimum. At the first point one arrow leads uphill, "
+            "the derivative, and a shorter one back, the step. The steps become shorter.",
+            "一条抛物线，四个点依次向最低点移动。第一个点处，一个箭头指向上坡，即导数；另一个较短的箭头指向相反方向，"
+            "即下一步。步子越来越短。",
+        ),
+        [
+            draw.line(draw.places(lambda x: x * x, -4.2, 5.4, (140, 146), (30, 4.2))),
+            *(
+                draw.arrow((140 + 30 * x, 146 - 4.2 * x * x), (140 + 22.5 * x, 146 - 4.2 * x * x), "a")
+                for x in (5, 3.75, 2.8)
+            ),
+            draw.arrow((290, 41), (336, 41), "b"),
+            *(draw.circle((140 + 30 * x, 146 - 4.2 * x * x), 4.5, "a dot") for x in (5, 3.75, 2.8, 2.1)),
+            draw.words(322, 64, Text("derivative", "导数"), "b"),
+            draw.words(176, 34, Text("step: eta times the", "步子：eta 乘以"), "a"),
+            draw.words(176, 50, Text("derivative, backward", "导数，方向相反"), "a"),
+            draw.words(140, 164, Text("minimum: slope 0", "极小值：斜率为 0"), "soft"),
+        ],
     ),
     formulas=(
         Formula(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 
-from experiments.lessons.teaching import Exercise, Formula, Mistake, Question, Teaching, Text
+from experiments.lessons.teaching import Drawing, Exercise, Formula, Mistake, Question, Teaching, Text
+from experiments.lessons.teaching import drawing as draw
 from jaxnn import initializers
 
 
@@ -38,6 +39,28 @@ TEACHING = Teaching(
         "randn，每层的倍数远小于 1，十层之后信号就没有了；若是 1.0 * randn，倍数远大于 1，所有 tanh 都会饱和。Xavier "
         "把方差取为 2 / (in + out)，使倍数约为 1。ReLU 会丢掉一半信号，He 用方差 2 / in 补回来。只有一个隐藏层时，"
         "0.01 * randn 够用；有十层时就不行了。",
+    ),
+    drawing=Drawing(
+        150,
+        Text(
+            "The spread of the signal in six tanh layers as bars: with 0.01 randn it shrinks to nothing, with Xavier "
+            "it stays, with 1.0 randn all values sit at the ends, -1 and 1.",
+            "信号在六个 tanh 层中的大小（柱状图）：0.01 randn 时逐层缩小到零，Xavier 时保持不变，1.0 randn 时所有值都"
+            "挤在 -1 与 1 两端。",
+        ),
+        [
+            part
+            for x, name, sizes, kind, note in (
+                (2, "0.01 randn", [44 * 0.5**i for i in range(6)], "b", Text("dies out", "逐层消失")),
+                (126, "Xavier", [44, 40, 38, 36, 35, 34], "a", Text("stays", "保持不变")),
+                (250, "1.0 randn", [88] * 6, "b", Text("saturated", "饱和")),
+            )
+            for part in (
+                *(draw.box(x + 18 * i, 64 - size / 2, 13, size, kind=kind + " full") for i, size in enumerate(sizes)),
+                draw.words(x + 52, 127, name, kind),
+                draw.words(x + 52, 145, note, "soft"),
+            )
+        ],
     ),
     formulas=(
         Formula(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from experiments.lessons.teaching import Exercise, Formula, Mistake, Question, Teaching, Text
+from experiments.lessons.teaching import Drawing, Exercise, Formula, Mistake, Question, Teaching, Text
+from experiments.lessons.teaching import drawing as draw
 from jaxnn import losses
 
 
@@ -45,6 +46,37 @@ TEACHING = Teaching(
         "足，损失恰好为零，这个样本就不再提供任何信息。softmax 损失先把得分变成概率：对每个得分取 e 的幂，使其全为"
         "正，再除以总和；损失是正确类别概率的负对数。它永远不会等于零，因为 0.9 的概率还可以变成 0.99。这里的对数是自"
         "然对数，所以 `-log 0.13` 等于 2.04；若以 10 为底则是 0.89，只是换了个单位。",
+    ),
+    drawing=Drawing(
+        98,
+        Text(
+            "The scores of the cat picture on a line: frog -1.7, cat 3.2, car 5.1. All wrong classes should stay left "
+            "of 2.2, a margin of 1 below the cat. The frog does; the car lies 2.9 too far right.",
+            "猫图片的得分画在数轴上：青蛙 -1.7，猫 3.2，车 5.1。错误类别都应在 2.2 左侧，即比猫低一个间隔 1。青蛙满足"
+            "；车超出了 2.9。",
+        ),
+        [
+            draw.arrow((6, 70), (356, 70), "soft"),
+            draw.box(205, 40, 44, 30, kind="fill"),
+            draw.line(((205, 26), (205, 76)), "dashed"),
+            *(
+                draw.circle((108 + 44 * s, 70), 6, f"{kind} dot")
+                for s, kind in ((-1.7, "plain"), (3.2, "a"), (5.1, "b"))
+            ),
+            *(
+                draw.words(108 + 44 * s, 92, name, kind)
+                for s, name, kind in (
+                    (-1.7, Text("frog -1.7", "青蛙 -1.7"), ""),
+                    (3.2, Text("cat 3.2", "猫 3.2"), "a"),
+                    (5.1, Text("car 5.1", "车 5.1"), "b"),
+                )
+            ),
+            draw.arrow((205, 33), (332, 33), "b"),
+            draw.words(272, 26, Text("the car's loss: 2.9", "车的损失：2.9"), "b"),
+            draw.words(253, 59, Text("margin 1", "间隔 1"), "start"),
+            draw.words(100, 50, Text("no loss on this side", "这一侧没有损失"), "soft"),
+            draw.words(205, 92, "2.2", "soft"),
+        ],
     ),
     formulas=(
         Formula(

@@ -6,7 +6,8 @@ import itertools
 
 import numpy as np
 
-from experiments.lessons.teaching import Exercise, Formula, Mistake, Question, Teaching, Text
+from experiments.lessons.teaching import Drawing, Exercise, Formula, Mistake, Question, Teaching, Text
+from experiments.lessons.teaching import drawing as draw
 from jaxnn import inspect, layers
 
 
@@ -41,6 +42,34 @@ TEACHING = Teaching(
         "为什么要有非线性函数？没有它，第二个矩阵乘第一个矩阵还是一个矩阵：两层等于一个线性函数，一百层也一样。有了"
         "它，每个神经元可以让平面沿一条直线弯折，几个神经元合起来就能围出一块区域。“神经”二字来自大脑，但这个比喻到此"
         "为止。",
+    ),
+    drawing=Drawing(
+        146,
+        Text(
+            "A net of three inputs, four hidden neurons and two scores, all joined; beside it one hidden neuron: it "
+            "adds three weighted inputs and a bias, and passes the sum through max(0, z).",
+            "一个网络：三个输入、四个隐藏神经元、两个得分，全部相连。旁边放大一个隐藏神经元：把三个输入加权求和，加上"
+            "偏置，再通过 max(0, z)。",
+        ),
+        [
+            draw.layers(((28, (34, 68, 102)), (90, (17, 51, 85, 119)), (152, (51, 85)))),
+            *(
+                draw.words(x, 143, name, "soft")
+                for x, name in (
+                    (28, Text("features", "特征")),
+                    (90, Text("hidden", "隐藏层")),
+                    (152, Text("scores", "得分")),
+                )
+            ),
+            *(draw.arrow((214, y), (251, z), "a") for y, z in ((16, 54), (66, 66), (116, 78))),
+            *(draw.words(204, y, f"x{i}") for i, y in zip("₁₂₃", (19, 70, 121), strict=True)),
+            *(draw.words(x, y, f"w{i}", "a") for i, x, y in (("₁", 242, 30), ("₂", 228, 61), ("₃", 242, 112))),
+            draw.circle((271, 66), 18, "paper a"),
+            draw.words(271, 71, "z"),
+            draw.arrow((290, 66), (352, 66), "b"),
+            draw.words(322, 58, "max(0, z)", "b"),
+            draw.words(272, 143, "z = w · x + b"),
+        ],
     ),
     formulas=(
         Formula(

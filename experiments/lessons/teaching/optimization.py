@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
-from experiments.lessons.teaching import Exercise, Formula, Mistake, Question, Teaching, Text
+from experiments.lessons.teaching import Drawing, Exercise, Formula, Mistake, Question, Teaching, Text
+from experiments.lessons.teaching import drawing as draw
 from jaxnn import inspect
 
 
@@ -56,6 +59,23 @@ TEACHING = Teaching(
         "最重要的设置是学习率。太低，损失降得极慢；太高，损失上下跳动甚至发散；合适的范围往往只有十倍宽。它受损失最陡"
         "的方向限制，上限仍是 2 / L，其中 L 是 Hessian 的最大特征值。各种优化器的区别在于怎样使用梯度：动量对过去的步"
         "子求平均，Adam 把每个分量除以它平时的大小。它们各有合适的学习率，用同一个学习率去比较没有意义。",
+    ),
+    drawing=Drawing(
+        160,
+        Text(
+            "Three curves of the loss against the steps: a learning rate too low falls slowly, a good one falls fast "
+            "and far, one too high jumps up and down above both.",
+            "三条损失随步数变化的曲线：学习率太低时下降缓慢，合适时降得又快又低，太高时在上方来回跳动。",
+        ),
+        [
+            draw.axes(10, 140, 250, 118, Text("steps", "步数"), Text("loss", "损失")),
+            draw.line(draw.places(lambda x: 90 - 14 * x, 0, 3.9, (12, 138), (60, 1)), "soft"),
+            draw.line(draw.places(lambda x: 12 + 78 * math.exp(-1.6 * x), 0, 3.9, (12, 138), (60, 1)), "a"),
+            draw.line([(12 + 16 * i, 138 - (90 if i == 0 else 78 + (26 if i % 2 else -20))) for i in range(15)], "b"),
+            draw.words(264, 40, Text("too high", "太高"), "b start"),
+            draw.words(264, 104, Text("too low", "太低"), "soft start"),
+            draw.words(264, 130, Text("good", "合适"), "a start"),
+        ],
     ),
     formulas=(
         Formula(

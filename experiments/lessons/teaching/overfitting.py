@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
-from experiments.lessons.teaching import Exercise, Formula, Mistake, Question, Teaching, Text
+from experiments.lessons.teaching import Drawing, Exercise, Formula, Mistake, Question, Teaching, Text
+from experiments.lessons.teaching import drawing as draw
 from jaxnn import training
 
 
@@ -56,6 +59,29 @@ TEACHING = Teaching(
         "过拟合可以从差距看出来：训练准确率升到 100 %，测试准确率停滞不前，测试损失反而上升，因为网络对自己的错误越来"
         "越有把握。办法有：增加样本；减少特征（人工挑选，或按验证集上的作用挑选）；对权重加惩罚项；Dropout；在验证损"
         "失最低时停止训练。死记硬背也有一个用处，就是检查程序：一个连 50 张图片都记不住的网络，代码里一定有错。",
+    ),
+    drawing=Drawing(
+        158,
+        Text(
+            "Training loss and validation loss against epochs. The training loss falls all the time; the validation "
+            "loss falls, reaches its minimum, where one should stop, and rises again. The distance between the curves "
+            "is the gap.",
+            "训练损失与验证损失随训练轮数的变化。训练损失一直下降；验证损失先降到最低点（应在此停止），然后回升。两条"
+            "曲线之间的距离就是差距。",
+        ),
+        [
+            draw.axes(10, 136, 260, 114, Text("epochs", "训练轮数"), Text("loss", "损失")),
+            draw.line(draw.places(lambda x: 4 + 92 * math.exp(-1.1 * x), 0, 4, (12, 134), (62, 1)), "a"),
+            draw.line(draw.places(lambda x: 26 + 74 * math.exp(-1.8 * x) + 3.4 * x * x, 0, 4, (12, 134), (62, 1)), "b"),
+            draw.line(((95, 22), (95, 136)), "soft dashed"),
+            draw.words(95, 16, Text("stop here", "在此停止"), "soft"),
+            draw.words(53, 128, Text("underfit", "欠拟合"), "soft"),
+            draw.arrow((225, 92), (225, 74)),
+            draw.arrow((225, 104), (225, 128)),
+            draw.words(225, 103, Text("gap", "差距")),
+            draw.words(266, 52, Text("validation", "验证集"), "b start"),
+            draw.words(278, 132, Text("training", "训练集"), "a start"),
+        ],
     ),
     formulas=(
         Formula(

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
-from experiments.lessons.teaching import Exercise, Formula, Mistake, Question, Teaching, Text
+from experiments.lessons.teaching import Drawing, Exercise, Formula, Mistake, Question, Teaching, Text
+from experiments.lessons.teaching import drawing as draw
 from jaxnn.data import preprocess
 
 
@@ -44,6 +47,44 @@ TEACHING = Teaching(
         "数据预处理的作用就是把谷变圆。零中心化减去每个特征的均值；归一化再除以标准差，使各特征处在同一尺度；PCA 旋转"
         "数据，使各方向不再相关；白化再把每个方向缩放为方差 1，点云就成了圆的。对图片来说，减去均值、除以标准差通常就"
         "够了。所有统计量只能在训练样本上计算，再用到其他样本上，否则就等于提前看了测试样本。",
+    ),
+    drawing=Drawing(
+        132,
+        Text(
+            "A cloud of points four times: off the center and oblique; zero-centered; rotated by PCA so that it lies "
+            "along the axes; whitened, round.",
+            "同一点云的四种样子：偏离中心且倾斜；零中心化；经 PCA 旋转后与坐标轴对齐；白化后变圆。",
+        ),
+        [
+            part
+            for k, (name, dx, dy, turn, wide, high) in enumerate(
+                (
+                    (Text("original", "原始"), 12, -14, -0.6, 22, 8),
+                    (Text("centered", "零中心化"), 0, 0, -0.6, 22, 8),
+                    ("PCA", 0, 0, 0.0, 22, 8),
+                    (Text("whitened", "白化"), 0, 0, 0.0, 15, 15),
+                )
+            )
+            for x in [46 + 90 * k]
+            for part in (
+                draw.line(((x - 40, 58), (x + 40, 58)), "soft"),
+                draw.line(((x, 18), (x, 98)), "soft"),
+                *(
+                    draw.circle(
+                        (
+                            x + dx + u * math.cos(turn) - v * math.sin(turn),
+                            58 + dy + u * math.sin(turn) + v * math.cos(turn),
+                        ),
+                        2.2,
+                        "a dot",
+                    )
+                    for i in range(40)
+                    for r in [math.sqrt((i + 0.5) / 20)]
+                    for u, v in [(wide * r * math.cos(2.4 * i), high * r * math.sin(2.4 * i))]
+                ),
+                draw.words(x, 122, name),
+            )
+        ],
     ),
     formulas=(
         Formula(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from experiments.lessons.teaching import Exercise, Formula, Mistake, Question, Teaching, Text
+from experiments.lessons.teaching import Drawing, Exercise, Formula, Mistake, Question, Teaching, Text
+from experiments.lessons.teaching import drawing as draw
 from jaxnn import losses
 
 
@@ -37,6 +38,29 @@ TEACHING = Teaching(
         "因此我们在损失里加上一项，它完全不看数据，只看权重：l2 乘以权重的平方和。前者为 1，后者为 1/4，于是训练会偏"
         "向后者。系数 l2 决定这一项有多重要：取 0 时，网络会让边界绕着个别点弯曲；取得合适时，边界变得平滑，新样本分"
         "得更准；取得过大时，所有权重都被压小，什么也学不到。",
+    ),
+    drawing=Drawing(
+        124,
+        Text(
+            "Two bar charts of four weights: 1, 0, 0, 0 with penalty 1, and four times a quarter with penalty 1/4. "
+            "Both give the score 1.",
+            "两组权重的柱状图：1、0、0、0，惩罚项为 1；四个 1/4，惩罚项为 1/4。得分都是 1。",
+        ),
+        [
+            part
+            for x, weights, kind, penalty in ((26, (1, 0, 0, 0), "b", "1"), (206, (0.25,) * 4, "a", "1/4"))
+            for part in (
+                *(
+                    draw.box(x + 34 * i, 82 - 64 * w, 26, 64 * w, kind=kind + " full")
+                    for i, w in enumerate(weights)
+                    if w
+                ),
+                draw.line(((x - 6, 82), (x + 136, 82))),
+                *(draw.words(x + 34 * i + 13, 76 - 64 * w, f"{w:g}") for i, w in enumerate(weights)),
+                draw.words(x + 64, 102, Text("score 1", "得分 1")),
+                draw.words(x + 64, 119, Text(f"sum of squares {penalty}", f"平方和 {penalty}"), kind),
+            )
+        ],
     ),
     formulas=(
         Formula(

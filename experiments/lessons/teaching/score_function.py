@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from experiments.lessons.teaching import Exercise, Formula, Mistake, Question, Teaching, Text
+from experiments.lessons.teaching import Drawing, Exercise, Formula, Mistake, Question, Teaching, Text
+from experiments.lessons.teaching import drawing as draw
 from jaxnn import layers
 
 
@@ -40,6 +41,39 @@ TEACHING = Teaching(
         "把三个类别的权重排成三行，就得到 3 × 3072 的矩阵 W，三个得分只需一次乘法 W x + b。正因为得分是一个和，它可以"
         "再拆开，把每个像素的贡献画回图片上；也正因为是一个和，它的能力有限：输入加倍，得分（不计偏置）也加倍，而且两"
         "个类别的分界总是直的。",
+    ),
+    drawing=Drawing(
+        128,
+        Text(
+            "W with 3 rows of 4 weights, times x with 4 pixels, plus b with 3 numbers, gives 3 scores.",
+            "W 有 3 行，每行 4 个权重；乘以含 4 个像素的 x，再加上含 3 个数的 b，得到 3 个得分。",
+        ),
+        [
+            *(
+                draw.box(x + 26 * c, y + 22 * r, 26, 22, kind="a" if r == 0 and name in "Ws" else "")
+                for name, x, y, rows, columns in (
+                    ("W", 2, 29, 3, 4),
+                    ("x", 146, 18, 4, 1),
+                    ("b", 214, 29, 3, 1),
+                    ("s", 282, 29, 3, 1),
+                )
+                for r in range(rows)
+                for c in range(columns)
+            ),
+            *(draw.words(x, 66, sign) for x, sign in ((127, "·"), (193, "+"), (261, "="))),
+            *(
+                draw.words(x, y, name)
+                for x, y, name in ((54, 22, "W"), (159, 11, "x"), (227, 22, "b"), (295, 22, Text("scores", "得分")))
+            ),
+            *(
+                draw.words(332, 45 + 22 * r, name, "a" if r == 0 else "")
+                for r, name in enumerate((Text("cat", "猫"), Text("dog", "狗"), Text("ship", "船")))
+            ),
+            *(
+                draw.words(x, 122, shape, "soft")
+                for x, shape in ((54, "[3, 4]"), (159, "[4]"), (227, "[3]"), (295, "[3]"))
+            ),
+        ],
     ),
     formulas=(
         Formula(
