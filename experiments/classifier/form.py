@@ -61,10 +61,11 @@ def measure(inputs: Any) -> Form:
     height, spread, middle, ink = 1.0, 1.0, np.full(2, 0.5), 0.0
     if drawn:
         figures = np.abs(images[..., 0] - background)
-        found = np.array([[*_extent(figure), figure.mean()] for figure in figures if figure.max() > INK])
-        top, bottom, center, deviation, amount = np.median(found, axis=0)
+        figures = figures[figures.max((1, 2)) > INK]
+        top, bottom, center, deviation = np.median(_extent(figures), axis=0)
+        amount = np.median(figures.mean((1, 2)))
         height, spread, middle, ink = bottom - top, deviation, np.array([(top + bottom) / 2, center]), amount
-    reduced = np.stack([_reduced(image) for image in images])
+    reduced = _reduced(images)
     chosen = np.random.default_rng(0).permutation(len(reduced))
     kept = min(KEPT, -(-len(chosen) // 2))
     examples = reduced[chosen[:kept]]
@@ -117,7 +118,7 @@ def fit(
 
 def beyond(form: Form, image: np.ndarray) -> float:
     """The fraction of training images at least as far as this one, f[H, W, C] from 0 to 1, from the nearest example."""
-    distance = _distance(form.examples.astype(np.float32), _reduced(image))
+    distance = _distance(form.examples.astype(np.float32), _reduced(image[None])[0])
     return float((form.distances >= distance).mean())
 
 
@@ -125,14 +126,15 @@ def _border(gray: np.ndarray) -> np.ndarray:
     return np.concatenate([gray[[0, -1]].ravel(), gray[:, [0, -1]].ravel()])
 
 
-def _extent(ink: np.ndarray) -> tuple[float, float, float, float]:
-    """Top and bottom of the ink, and mean and standard deviation of its horizontal positions, as fractions."""
-    rows = np.flatnonzero((ink > INK * ink.max()).any(1))
-    columns = ink.sum(0)
-    at = (np.arange(len(columns)) + 0.5) / len(columns)
-    center = float((columns * at).sum() / columns.sum())
-    deviation = float(np.sqrt((columns * np.square(at - center)).sum() / columns.sum()))
-    return rows[0] / len(ink), (rows[-1] + 1) / len(ink), center, deviation
+def _extent(ink: np.ndarray) -> np.ndarray:
+    """f[N, 4] of ink [N, H, W]: its top and bottom, mean and deviation of its horizontal positions, as fractions."""
+    _, high, wide = ink.shape
+    rows = (ink > INK * ink.max((1, 2), keepdims=True)).any(2)
+    top, bottom = rows.argmax(1), high - rows[:, ::-1].argmax(1)
+    columns, at = ink.sum(1), (np.arange(wide) + 0.5) / wide
+    center = columns @ at / columns.sum(1)
+    deviation = np.sqrt((columns * np.square(at - center[:, None])).sum(1) / columns.sum(1))
+    return np.stack([top / high, bottom / high, center, deviation], axis=1)
 
 
 def _crop(ink: np.ndarray, form: Form, size: tuple[int, int]) -> Image.Image:
@@ -143,10 +145,10 @@ def _crop(ink: np.ndarray, form: Form, size: tuple[int, int]) -> Image.Image:
     cut = np.where(on, ink, 0)[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     tall = max(1, round(float(form.height) * high))
     broad = cut.shape[1] * tall / cut.shape[0]
-    *_, deviation = _extent(cut)
+    [[*_, deviation]] = _extent(cut[None])
     broad = min(broad, float(form.spread) * wide / max(deviation, 1e-6), wide)
     scaled = Image.fromarray(np.round(255 * cut).astype(np.uint8)).resize((max(1, round(broad)), tall))
-    *_, center, _ = _extent(np.asarray(scaled, np.float32) + 1e-6)
+    [[*_, center, _]] = _extent(np.asarray(scaled, np.float32)[None] + 1e-6)
     middle = form.middle.tolist()
     canvas = Image.new("L", (wide, high))
     left = min(max(0, round(middle[1] * wide - center * scaled.width)), wide - scaled.width)
@@ -167,13 +169,14 @@ def _stroke(figure: Image.Image, small: np.ndarray, ink: float) -> tuple[np.ndar
     return best, change
 
 
-def _reduced(image: np.ndarray) -> np.ndarray:
-    """An image [H, W, C] as means over at most `SIDE` x `SIDE` places, flat."""
-    high, wide, _ = image.shape
+def _reduced(images: np.ndarray) -> np.ndarray:
+    """Images [N, H, W, C] as means over at most `SIDE` x `SIDE` places, f32[N, D]."""
+    _, high, wide, _ = images.shape
     rows = np.array_split(np.arange(high), min(SIDE, high))
     columns = np.array_split(np.arange(wide), min(SIDE, wide))
-    lines = np.stack([image[row].mean(0) for row in rows])
-    return np.stack([lines[:, column].mean(1) for column in columns], axis=1).astype(np.float32).ravel()
+    lines = np.stack([images[:, row].mean(1) for row in rows], axis=1)
+    places = np.stack([lines[:, :, column].mean(2) for column in columns], axis=2)
+    return places.astype(np.float32).reshape(len(images), -1)
 
 
 def _distance(examples: np.ndarray, image: np.ndarray) -> float:

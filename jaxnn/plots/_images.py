@@ -2,10 +2,10 @@
 
 import textwrap
 from collections.abc import Sequence
+from typing import Any
 
 import matplotlib
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
@@ -37,7 +37,7 @@ def templates(
     Example:
         >>> params = models.linear((8, 8, 1), 3).init(jax.random.key(0))
         >>> figure = plots.templates(params[0]["w"].reshape(3, 8, 8, 1), ["cat", "car", "frog"])
-        >>> [axes.get_title() for axes in figure.axes if axes.images]
+        >>> [text.get_text() for text in figure.axes[0].texts]
         ['cat', 'car', 'frog']
     """
     w = np.asarray(weights, np.float64)
@@ -60,15 +60,15 @@ def templates(
     columns = min(8, max(5, len(order))) if len(order) > 10 else 5
     w = visible_channels(w)
     footer = 0.4 if w.shape[-1] == 3 else 0.8
-    figure, grid = _image_grid(title or some, len(order), columns, caption=1, footer=footer)
-    shown = None
-    for axes, index in zip(grid, order.tolist(), strict=False):
+    captions = [literal(names[i], 26) if names is not None else f"{i}" for i in order.tolist()]
+    axes, boxes = _image_grid(title or some, captions, w.shape[1:3], columns, footer=footer)
+    figure, shown = axes.figure, None
+    for box, index in zip(boxes, order.tolist(), strict=True):
         scaled = w[index] / (np.abs(w[index]).max() or 1.0)
         if w.shape[-1] == 1:
-            shown = show_signed(axes, scaled[..., 0], 1)
+            shown = show_signed(axes, scaled[..., 0], 1, extent=box, aspect="auto")
         else:
-            axes.imshow(0.5 + 0.5 * scaled, interpolation="nearest")
-        _caption(axes, literal(names[index], 26) if names is not None else f"{index}")
+            axes.imshow(0.5 + 0.5 * scaled, interpolation="nearest", extent=box, aspect="auto")
     if shown is not None:
         height = figure.get_figheight()
         place = figure.add_axes((0.02, 0.55 / height, 0.96, 0.15 / height))
@@ -99,7 +99,7 @@ def mistakes(
     Example:
         >>> images = np.zeros((2, 8, 8), np.uint8)
         >>> figure = plots.mistakes(images, [0, 1], [1, 0], [0.98, 0.51], ["cat", "dog"])
-        >>> len([axes for axes in figure.axes if axes.images])
+        >>> len(figure.axes[0].images)
         2
     """
     x, true, taken, sure = (np.asarray(values) for values in (images, labels, predictions, probabilities))
@@ -134,13 +134,12 @@ def mistakes(
         for i, j in zip(true[:shown], taken[:shown], strict=True)
     ]
     captions = [textwrap.fill(f"{text}, {100 * p:.0f}\u00a0%", 26) for text, p in zip(captions, sure, strict=False)]
-    lines = max(2, *(text.count("\n") + 1 for text in captions))
-    figure, grid = _image_grid(title, shown, columns=5, caption=lines, footer=0.0)
     x = visible_channels(unit_range(x[:shown].astype(np.float64)))
-    for axes, image, caption in zip(grid, x, captions, strict=True):
-        show_image(axes, image, vmin=0, vmax=1)
-        _caption(axes, caption)
-    return figure
+    lines = max(2, *(text.count("\n") + 1 for text in captions))
+    axes, boxes = _image_grid(title, captions, x.shape[1:3], columns=5, lines=lines)
+    for image, box in zip(x, boxes, strict=True):
+        show_image(axes, image, vmin=0, vmax=1, extent=box, aspect="auto")
+    return axes.figure
 
 
 @matplotlib.rc_context(STYLE)
@@ -307,23 +306,21 @@ def image_table(
     return figure
 
 
-def _image_grid(title: str, count: int, columns: int, caption: int, footer: float) -> tuple[Figure, list[Axes]]:
-    """Axes for `count` images, placed without a slow layout engine; `caption` in lines, `footer` in inches."""
+def _image_grid(
+    title: str, captions: Sequence[str], shape: tuple[int, ...], columns: int, lines: int = 1, footer: float = 0.0
+) -> tuple[Any, list[tuple[float, float, float, float]]]:
+    """One axes in inches, since axes take Matplotlib longer than images; captions, and the extents of the images."""
     side, line, top = WIDTH / columns, 0.18, 0.45  # inches
-    height = top + -(-count // columns) * (side + line * caption) + footer
-    figure = bare_figure(title, height)
-    margin = 0.04 * side
-    grid = []
-    for i in range(count):
+    step = side + line * lines
+    height = top + -(-len(captions) // columns) * step + footer
+    axes = bare_figure(title, height).add_axes((0, 0, 1, 1))
+    axes.set_axis_off()
+    axes.set(xlim=(0, WIDTH), ylim=(0, height))
+    high, wide = (0.92 * side * pixels / max(shape) for pixels in shape)
+    boxes = []
+    for i, caption in enumerate(captions):
         row, column = divmod(i, columns)
-        left, bottom = column * side + margin, height - top - (row + 1) * (side + line * caption) + margin
-        size = side - 2 * margin
-        axes = figure.add_axes((left / WIDTH, bottom / height, size / WIDTH, size / height))
-        axes.set_axis_off()
-        grid.append(axes)
-    return figure, grid
-
-
-def _caption(axes: Axes, text: str) -> None:
-    """A title at a fixed place: finding one would take Matplotlib half of the drawing time."""
-    axes.set_title(text, fontsize=9, loc="center", y=1.0, pad=3)
+        x, y = (column + 0.5) * side, height - top - (row + 1) * step + 0.5 * side
+        boxes.append((x - wide / 2, x + wide / 2, y - high / 2, y + high / 2))
+        axes.text(x, y + high / 2 + 0.04, caption, fontsize=9, ha="center", va="bottom")
+    return axes, boxes

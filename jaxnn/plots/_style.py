@@ -3,6 +3,7 @@
 import functools
 import io
 import os
+import re
 import warnings
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.text import Text
+from matplotlib.ticker import LogFormatterSciNotation
 
 from jaxnn import _files as files
 
@@ -104,6 +106,29 @@ def add_chinese(figure: Figure, text: str) -> bool:
     return True
 
 
+class _PlainPowers(LogFormatterSciNotation):
+    """Powers of ten as plain text: Matplotlib takes longer to parse a formula than to draw a panel."""
+
+    def __call__(self, x: float, pos: int | None = None) -> str:
+        found = re.fullmatch(r"\$\\mathdefault\{(?:(.+)\\times)?10\^\{(-?\d+)\}\}\$", text := super().__call__(x, pos))
+        if found is None:
+            return text
+        return (f"{found[1]}×" if found[1] else "") + "10" + found[2].translate(_SUPERSCRIPTS)
+
+
+_SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+def _label_powers_plainly(figure: Figure) -> None:
+    for axis in (axis for axes in figure.axes for axis in (axes.xaxis, axes.yaxis)):
+        for formatter, replace in (
+            (axis.get_major_formatter(), axis.set_major_formatter),
+            (axis.get_minor_formatter(), axis.set_minor_formatter),
+        ):
+            if type(formatter) is LogFormatterSciNotation:
+                replace(_PlainPowers())
+
+
 def save(figure: Figure, path: str | os.PathLike[str], *, svg: bool = True) -> tuple[Path, ...]:
     """Write a figure as PNG, 1000 pixels wide, and as SVG; each file is written atomically and reproducibly.
 
@@ -125,6 +150,7 @@ def save(figure: Figure, path: str | os.PathLike[str], *, svg: bool = True) -> t
     with matplotlib.rc_context(STYLE), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph", UserWarning)  # a missing one is drawn as a box
         figure.set_dpi(PIXELS / figure.get_figwidth())
+        _label_powers_plainly(figure)
         if (layout := figure.get_layout_engine()) is not None and figure.axes:
             layout.execute(figure)  # once, not for each file
             figure.set_layout_engine("none")
