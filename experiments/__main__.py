@@ -22,6 +22,7 @@ GROUPS = {
         "predict": "classify images with a trained classifier and show which pixels decided",
         "export": "write a trained classifier as a serialized JAX program or as ONNX",
         "sweep": "train every setting of a grid with several seeds at once and choose by validation",
+        "verify": "replay a finished run from its folder and certify it bit for bit",
     },
     "See and learn": {
         "playground": "train 2-D classifiers live in the browser; `jaxnn play` for short",

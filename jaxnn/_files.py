@@ -104,19 +104,29 @@ def verify(folder: Path) -> None:
     """Compare a folder with its checksums; DamagedError names a file that is missing, left over or changed."""
     if not (folder / SUMS).is_file():
         raise DamagedError(f"{folder / SUMS} is missing")
-    written = (folder / SUMS).read_bytes()
-    now = _sums(folder)
-    if written == now.encode():
-        return
-    before, after = (
-        {line[66:]: line[:64] for line in sums.splitlines()} for sums in (written.decode(errors="replace"), now)
-    )
-    for name in before.keys() - after.keys():
-        raise DamagedError(f"{folder / name} is missing")
-    for name in after.keys() & before.keys():
-        if before[name] != after[name]:
-            raise DamagedError(f"{folder / name} is damaged: its content is not what was written")
-    raise DamagedError(f"{folder / SUMS} is damaged")
+    for name, what in damage(folder):
+        raise DamagedError(f"{folder / name} {what}")
+    if (folder / SUMS).read_bytes() != _sums(folder).encode():
+        raise DamagedError(f"{folder / SUMS} is damaged")
+
+
+def damage(folder: Path) -> Iterator[tuple[str, str]]:
+    """The files that are not as when the checksums of a folder were written, and why; others may have been added."""
+    before, after = read_sums(folder), _by_name(_sums(folder))
+    for name, digest in before.items():
+        if name not in after:
+            yield name, "is missing"
+        elif after[name] != digest:
+            yield name, "is damaged: its content is not what was written"
+
+
+def read_sums(folder: Path) -> dict[str, str]:
+    """The checksums of a folder by file name, as they were written."""
+    return _by_name((folder / SUMS).read_text("utf-8", errors="replace"))
+
+
+def _by_name(sums: str) -> dict[str, str]:
+    return {line[66:]: line[:64] for line in sums.splitlines()}
 
 
 def _sums(folder: Path) -> str:

@@ -14,7 +14,7 @@ import nbformat
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-SCRIPT = ROOT / "experiments" / "quick_start.py"
+SCRIPT = ROOT / "experiments" / "notebooks" / "quick_start.py"
 
 
 @pytest.fixture
@@ -27,11 +27,11 @@ def contents(notebook):
 
 
 def test_the_notebook_is_what_the_script_gives(notebook):
-    make, execute = "jupytext --to ipynb experiments/quick_start.py", "jupyter execute --inplace"
+    make, execute = "jupytext --to ipynb experiments/notebooks/quick_start.py", "jupyter execute --inplace"
     assert contents(notebook) == contents(jupytext.read(SCRIPT)), f"run: {make}, {execute}"
     page = (ROOT / "experiments" / "README.md").read_text()
     assert make in page
-    assert f"{execute} experiments/quick_start.ipynb" in page
+    assert f"{execute} experiments/notebooks/quick_start.ipynb" in page
     assert notebook.metadata.kernelspec.name == "python3"
     assert len({cell.id for cell in notebook.cells}) == len(notebook.cells) > 15
 

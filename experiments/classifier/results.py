@@ -134,7 +134,7 @@ def write(folder: Path, job: Job, found: Found, started: float) -> None:
 
 
 def draw(folder: Path, makers: Mapping[str, Callable[[], Figure]], warn: Warn, *, svg: bool = False) -> None:
-    """Draw every figure; one that cannot be drawn or written becomes a warning that names it."""
+    """Draw every figure, and write the checksums of all files; a figure that fails is a warning with its name."""
     from jaxnn import plots
 
     for name, make in makers.items():
@@ -144,6 +144,7 @@ def draw(folder: Path, makers: Mapping[str, Callable[[], Figure]], warn: Warn, *
             warn(f"the figure {name} was not drawn ({error}); the other results are complete")
     with contextlib.suppress(OSError):
         (folder / resume.DRAWING).unlink(missing_ok=True)
+        files.write_sums(folder)
 
 
 def figures(job: Job, found: Found) -> dict[str, Callable[[], Figure]]:

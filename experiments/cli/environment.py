@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import importlib.metadata
 import os
 import platform
 import resource
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import jax
 
+import experiments
 import jaxnn
 from jaxnn.data import _tfds as tfds
 
-PACKAGES = ("jax", "jaxlib", "optax", "flax", "numpy", "tensorflow-datasets", "scikit-learn")
+PACKAGES = ("jax", "jaxlib", "optax", "flax", "numpy", "tensorflow-datasets", "scikit-learn", "matplotlib", "pillow")
+INSTRUCTIONS = {"amx_tile": "AMX", "avx512f": "AVX512", "avx2": "AVX2", "avx": "AVX", "sse4_2": "SSE4_2"}
+"""Flags of processors, from the most able, by what XLA calls them."""
+OPTIONS = ("jax_enable_x64", "jax_default_matmul_precision", "jax_default_prng_impl", "jax_disable_most_optimizations")
+"""Options of JAX that change results."""
 
 
 def enable_compilation_cache() -> None:
@@ -43,15 +49,29 @@ def fast_compilation() -> Iterator[None]:
 
 
 def environment() -> dict[str, Any]:
-    """Versions, processor, cores and device, as stored with every result."""
+    """Versions, code, processor, cores, device and compiler options, as stored with every result."""
     device = jax.devices()[0]
     return {
         "python": platform.python_version(),
         "versions": {"jaxnn": jaxnn.__version__} | {name: _version(name) for name in PACKAGES},
+        "code": _digest_of_code(),
         "machine": f"{_processor()}, {os.cpu_count()} cores",
+        "instructions": _instructions(),
         "system": f"{platform.system()} {platform.machine()}",
         "device": f"{device.platform}: {device.device_kind} x {jax.device_count()}",
+        "options": {"XLA_FLAGS": os.getenv("XLA_FLAGS", "")} | {name: jax.config.values[name] for name in OPTIONS},
     }
+
+
+def changes(there: Mapping[str, Any], here: Mapping[str, Any]) -> Iterator[str]:
+    """The entries of two environments that differ and can change results: "jax 0.10.2 there, 0.11.0 here"."""
+    for name in ("versions", "options", "code", "instructions", "machine", "device", "system"):
+        if name not in there:
+            continue
+        of = [each[name] if isinstance(each[name], dict) else {name: each[name]} for each in (there, here)]
+        for key in of[0] | of[1]:
+            if of[0].get(key) != of[1].get(key):
+                yield f"{key} {of[0].get(key)!r} there, {of[1].get(key)!r} here"
 
 
 def peak_memory_mib() -> float:
@@ -74,3 +94,19 @@ def _processor() -> str:
             if line.startswith("model name"):
                 return line.split(":", 1)[1].strip()
     return platform.processor() or platform.machine()
+
+
+def _instructions() -> str:
+    """The widest vector instructions of the processor."""
+    cpuinfo = Path("/proc/cpuinfo")
+    flags = cpuinfo.read_text().split() if cpuinfo.exists() else []
+    return next((name for flag, name in INSTRUCTIONS.items() if flag in flags), platform.machine())
+
+
+def _digest_of_code() -> str:
+    """The start of the SHA-256 of all Python files of the library and of the commands."""
+    found = hashlib.sha256()
+    for package in (jaxnn, experiments):
+        for path in sorted(Path(package.__path__[0]).rglob("*.py")):
+            found.update(path.read_bytes())
+    return found.hexdigest()[:16]

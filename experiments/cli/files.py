@@ -14,21 +14,25 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxnn._files import leaves_by_name, remove_unfinished, write, write_arrays
+from jaxnn._files import SUMS, damage, leaves_by_name, read_sums, remove_unfinished, write, write_arrays, write_sums
 from jaxnn._files import read_arrays as read_flat
 
 __all__ = [
+    "SUMS",
     "as_json",
     "check_folder",
+    "damage",
     "read_arrays",
     "read_flat",
     "read_sealed",
+    "read_sums",
     "remove_unfinished",
     "short_name",
     "write",
     "write_arrays",
     "write_json",
     "write_sealed",
+    "write_sums",
 ]
 
 

@@ -16,7 +16,7 @@ def test_every_command_and_every_lesson_is_listed_on_a_line_of_its_own(capsys):
     assert front_door.main([]) == 0
     lines = capsys.readouterr().out.splitlines()
     listed = {line.split()[0] for line in lines if line.startswith("  ")}
-    commands = {path.stem for path in ROOT.glob("*.py")} - {"__init__", "__main__", "quick_start"}
+    commands = {path.stem for path in ROOT.glob("*.py")} - {"__init__", "__main__"}
     packages = {path.parent.name for path in ROOT.glob("*/__main__.py")}
     assert listed == commands | packages | set(NAMES) | {name for name in listed if "." in name}
     assert all(len(line.split(maxsplit=1)) == 2 for line in lines if line.startswith("  "))
