@@ -14,10 +14,8 @@ Expected on 2 CPU cores: 75 models of the digits in about half a minute.
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 import functools
-import io
 import json
 import math
 import shutil
@@ -31,10 +29,8 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from matplotlib.figure import Figure
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
 
 from experiments.classifier import compiling, multihost, resume
 from experiments.classifier.config import Config, Settings
@@ -44,10 +40,11 @@ from experiments.classifier.presets import defaults, resolve
 from experiments.classifier.results import draw
 from experiments.classifier.task import task_maker
 from experiments.cli import command, environment, files, parser, rescue
+from experiments.sweeps import results
 from experiments.sweeps.grid import NAMES, SweepConfig, check_values, hparams_of, on_border, tried_values
 from experiments.sweeps.store import ChunkStore
 from experiments.train import train
-from jaxnn import inspect, plots, sharding, training
+from jaxnn import inspect, sharding, training
 from jaxnn.data import Dataset
 
 PROGRAM = "jaxnn sweep"
@@ -197,15 +194,15 @@ def _sweep(config: SweepConfig, console: Console, device: str) -> dict[str, Any]
 
     def write(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        _write_csv(folder / "sweep.csv", hparams, values, found, scores, config)
+        results.write_csv(folder / "sweep.csv", hparams, values, found, scores, config)
         if config.final and "final" not in summary:
             summary["final"] = _train_best(config, settings, chosen, epochs, folder, console)
         summary["seconds_total"] = time.perf_counter() - started
         files.write_json(folder / "summary.json", summary | environment.environment())
 
     rescue.write_or_rescue(write, config.rescue, out)
-    draw(out, _figures(values, hparams, scores, mean, best, config.random is not None), warn, svg=config.svg)
-    console.print(_table(summary, out))
+    draw(out, results.figures(values, hparams, scores, mean, best, config.random is not None), warn, svg=config.svg)
+    console.print(results.table(summary, out))
     for warning in warnings:
         warn(warning)
     return summary
@@ -254,68 +251,6 @@ def _folder(config: SweepConfig, dataset: Dataset, chunk: tuple[int, int]) -> Pa
     return out
 
 
-def _write_csv(
-    path: Path,
-    hparams: Mapping[str, np.ndarray],
-    values: Mapping[str, Any],
-    found: Mapping[str, np.ndarray],
-    scores: np.ndarray,
-    config: SweepConfig,
-) -> None:
-    """One row per model: setting, seed and results."""
-    table = io.StringIO()
-    rows = csv.writer(table, lineterminator="\n")
-    names = [NAMES[axis] for axis in values]
-    measures = ["epochs", "validation_loss", "training_accuracy"]
-    rows.writerow([*names, "seed", "validation_accuracy", *measures, "diverged"])
-    for i, j in np.ndindex(scores.shape):
-        setting = [f"{hparams[name][i].item():.6g}" for name in names]
-        numbers = [found[name][i, j].item() for name in measures]
-        rows.writerow([*setting, config.seed + j, scores[i, j], *numbers, int(found["bad_step"][i, j] >= 0)])
-    files.write(path, table.getvalue())
-
-
-def _figures(
-    values: Mapping[str, tuple[float, ...]],
-    hparams: Mapping[str, np.ndarray],
-    scores: np.ndarray,
-    mean: np.ndarray,
-    best: int,
-    random: bool,
-) -> dict[str, Callable[[], Figure]]:
-    """Functions that draw a heat map over the two widest hyper-parameters (best over the rest), or a curve of each."""
-    measure = "mean validation accuracy, %"
-    if random or len(values) == 1:
-        return {
-            f"by_{NAMES[axis]}": functools.partial(
-                plots.spread_line,
-                100 * scores[(order := np.argsort(hparams[NAMES[axis]]))],
-                (NAMES[axis], hparams[NAMES[axis]][order].tolist()),
-                "validation accuracy, %",
-                best=int(np.flatnonzero(order == best)[0]),
-                log=axis != "dropouts" and bool(hparams[NAMES[axis]].min() > 0),
-            )
-            for axis in values
-        }
-    grid = mean.reshape([len(tried) for tried in values.values()])
-    first, second = sorted(range(len(values)), key=lambda i: -len(list(values.values())[i]))[:2]
-    first, second = min(first, second), max(first, second)
-    others = tuple(i for i in range(len(values)) if i not in (first, second))
-    shown = np.where(np.isfinite(grid), grid, -np.inf).max(axis=others)
-    place = np.unravel_index(best, grid.shape)
-    names = list(values)
-    return {
-        "heat_map": functools.partial(
-            plots.heat_map,
-            np.where(np.isfinite(shown), 100 * shown, np.nan),
-            (NAMES[names[first]], values[names[first]]),
-            (NAMES[names[second]], values[names[second]]),
-            measure,
-            best=(int(place[first]), int(place[second])),
-        )
-    }
-
-
 def _train_best(
     config: SweepConfig, settings: Settings, chosen: Mapping[str, Any], epochs: int, out: Path, console: Console
 ) -> dict[str, Any]:
@@ -339,22 +274,6 @@ def _train_best(
             f"{resume.resume_command('sweep', out)}",
         ) from None
     return {name: summary[name] for name in ("test_accuracy", "test_loss", "epochs")}
-
-
-def _table(summary: Mapping[str, Any], out: Path) -> Table:
-    table = Table(title=command.literal(f"{summary['dataset']}, {summary['model']}: sweep"), show_header=False)
-    table.add_row("models", f"{summary['settings']} settings x {summary['seeds']} seeds")
-    table.add_row("time", f"{summary['seconds']:.1f} s")
-    for name, value in summary["best"].items():
-        table.add_row(f"best {name}", f"{value:.3g}")
-    std = summary["validation_accuracy_std"]
-    spread = f" (std {100 * std:.2f})" if std is not None else ""
-    table.add_row("validation accuracy", f"{100 * summary['validation_accuracy_mean']:.2f} %{spread}")
-    table.add_row("diverged", f"{summary['diverged']}")
-    if "final" in summary:
-        table.add_row("test accuracy, trained on all", f"{summary['final']['test_accuracy']:.2%}")
-    table.add_row("results", command.literal(out))
-    return table
 
 
 def main(arguments: list[str] | None = None) -> int:
