@@ -34,7 +34,7 @@ from experiments.classifier.config import Config
 from experiments.cli import command, environment, files, parser
 from experiments.leaderboards.recipes import RECIPES, epochs_of, spread
 from experiments.train import train
-from jaxnn import plots
+from jaxnn import plots, training
 from jaxnn.plots import curves
 
 RESULTS = Path("experiments", "results")
@@ -235,7 +235,7 @@ def main(arguments: list[str] | None = None) -> int:
     the same command then resumes.
     """
     options = parser.parse(Options, prog="jaxnn leaderboard", description=__doc__, args=arguments)
-    environment.enable_compilation_cache()
+    training.enable_compilation_cache()
     return command.run(run, options, Console())
 
 

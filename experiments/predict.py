@@ -30,9 +30,9 @@ from rich.table import Table
 from experiments.classifier import form
 from experiments.classifier.form import Form
 from experiments.classifier.saved import describe, read_classifier
-from experiments.cli import command, environment, parser
+from experiments.cli import command, parser
 from experiments.cli.files import short_name
-from jaxnn import plots
+from jaxnn import plots, training
 from jaxnn.data._images import read_image
 from jaxnn.inspect import Attribution, attribution
 from jaxnn.plots import overlay
@@ -211,7 +211,7 @@ def predict(config: Config, console: Console) -> list[Prediction]:
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; exit status 0, or 2 for bad input."""
     config = parser.parse(Config, prog="jaxnn predict", description=__doc__, args=arguments)
-    environment.enable_compilation_cache()
+    training.enable_compilation_cache()
     return command.run(predict, config, Console())
 
 

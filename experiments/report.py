@@ -20,9 +20,10 @@ from typing import Any
 
 from rich.console import Console
 
-from experiments.cli import command, environment, files, parser
+from experiments.cli import command, files, parser
 from experiments.lessons import NAMES, lesson
 from experiments.lessons.page import Ran, single_page, write_folder
+from jaxnn import training
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,7 +87,7 @@ def read_summary(folder: Path) -> dict[str, Any]:
 def main(arguments: list[str] | None = None) -> int:
     """The command: exit status 0 when every claim held, 1 when one did not, 2 for wrong input."""
     config = parser.parse(Config, prog="jaxnn report", description=__doc__, args=arguments)
-    environment.enable_compilation_cache()
+    training.enable_compilation_cache()
     return command.run(build, config)
 
 

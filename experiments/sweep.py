@@ -281,7 +281,7 @@ def main(arguments: list[str] | None = None) -> int:
     after Control-C or SIGTERM.
     """
     config = parser.parse(SweepConfig, prog=PROGRAM, description=__doc__, args=arguments, known=defaults)
-    environment.enable_compilation_cache()
+    training.enable_compilation_cache()
     return command.run(_run, config, Console(), arguments)
 
 

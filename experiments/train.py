@@ -72,10 +72,9 @@ def main(arguments: list[str] | None = None) -> int:
     # What follows takes a while to load: not for --help.
     from rich.console import Console
 
-    from experiments.cli import environment
-    from jaxnn import distributed
+    from jaxnn import distributed, training
 
-    environment.enable_compilation_cache()
+    training.enable_compilation_cache()
     return distributed.exit_on_failure(command.run(_run, config, Console(), arguments))
 
 

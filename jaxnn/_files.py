@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
+import os
 import secrets
 import shutil
 import zipfile
@@ -20,6 +21,13 @@ SUMS = "SHA256SUMS"
 
 class DamagedError(ValueError):
     """A file does not hold what was written."""
+
+
+def cache_dir(chosen: str | os.PathLike[str] | None = None) -> Path:
+    """The folder for what can be made again: decoded data sets, compiled programs."""
+    if chosen := chosen or os.environ.get("JAXNN_CACHE_DIR"):
+        return Path(chosen).expanduser()
+    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "jaxnn"
 
 
 def write(path: Path, content: bytes | str) -> None:

@@ -9,7 +9,6 @@ import sys
 import jax
 import optax
 
-from experiments.cli import environment
 from jaxnn import losses, metrics, models, training
 from jaxnn.data import load, preprocess
 
@@ -17,7 +16,7 @@ from jaxnn.data import load, preprocess
 def main(given: str) -> None:
     """Train, then print the training and test accuracy as JSON."""
     settings = json.loads(given)
-    environment.enable_compilation_cache()
+    training.enable_compilation_cache()
     digits = load("digits")
     statistics = preprocess.fit_moments(digits.train.inputs, "global")
     steps = len(digits.train.labels) // settings["batch_size"] * settings["epochs"]

@@ -92,7 +92,7 @@ def stages_of(summary: dict[str, Any], written: float, seconds: float) -> dict[s
 
 
 def _cache_in(folder: Path) -> dict[str, str]:
-    """Environment variables that cache compiled programs in a folder, as `environment.enable_compilation_cache`."""
+    """Environment variables that cache compiled programs in a folder, as `training.enable_compilation_cache`."""
     return {"JAX_COMPILATION_CACHE_DIR": str(folder), "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.05"}
 
 

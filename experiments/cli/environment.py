@@ -1,4 +1,4 @@
-"""The environment of a result (versions, machine, memory), and the cache of compiled programs."""
+"""The environment of a result (versions, machine, memory), and compiling in haste."""
 
 from __future__ import annotations
 
@@ -17,24 +17,12 @@ import jax
 
 import experiments
 import jaxnn
-from jaxnn.data import _tfds as tfds
 
 PACKAGES = ("jax", "jaxlib", "optax", "flax", "numpy", "tensorflow-datasets", "scikit-learn", "matplotlib", "pillow")
 INSTRUCTIONS = {"amx_tile": "AMX", "avx512f": "AVX512", "avx2": "AVX2", "avx": "AVX", "sse4_2": "SSE4_2"}
 """Flags of processors, from the most able, by what XLA calls them."""
 OPTIONS = ("jax_enable_x64", "jax_default_matmul_precision", "jax_default_prng_impl", "jax_disable_most_optimizations")
 """Options of JAX that change results."""
-
-
-def enable_compilation_cache() -> None:
-    """Store compiled programs in `compiled` below the cache folder, so that the next start is faster.
-
-    The cache folder is `JAXNN_CACHE_DIR`, by default `~/.cache/jaxnn`. `JAX_COMPILATION_CACHE_DIR` takes precedence;
-    `JAX_ENABLE_COMPILATION_CACHE=0` switches the cache off.
-    """
-    if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
-        jax.config.update("jax_compilation_cache_dir", str(tfds.cache_dir() / "compiled"))
-        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.05)
 
 
 @contextlib.contextmanager

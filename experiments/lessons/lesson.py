@@ -24,7 +24,7 @@ from experiments.cli import command, environment, files, parser
 from experiments.lessons import exercises
 from experiments.lessons.live import Live, encode
 from experiments.lessons.teaching import Teaching, Text
-from jaxnn import plots
+from jaxnn import plots, training
 from jaxnn.plots import _style as style
 
 
@@ -134,7 +134,7 @@ def main(lesson: Lesson, doc: str | None, arguments: list[str] | None = None) ->
         return command.run(_write_exercise, lesson, options)
     if options.check is not None:
         return command.run(_check_exercise, lesson, options.check)
-    environment.enable_compilation_cache()
+    training.enable_compilation_cache()
     return command.run(_show, lesson, options, Console())
 
 

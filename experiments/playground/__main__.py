@@ -16,8 +16,9 @@ from typing import Literal
 
 import jax
 
-from experiments.cli import command, environment, parser
+from experiments.cli import command, parser
 from experiments.playground.engine.compiler import Compiler
+from jaxnn import training
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,7 +69,7 @@ def _loopback(host: str) -> bool:
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; exit status 0, or 2 for a wrong option."""
     options = parser.parse(Options, prog="jaxnn playground", description=__doc__, args=arguments)
-    environment.enable_compilation_cache()
+    training.enable_compilation_cache()
     return command.run(serve, options)
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from jaxnn import _files as files
 from jaxnn.data import toy
 from jaxnn.data._memory import memory
 from jaxnn.data._read import ReadResult
@@ -117,7 +118,7 @@ def load(
     elif name == "digits":
         dataset = _digits()
     else:
-        dataset = _tfds(name, _source.data_dir(data_dir), _cache.cache_dir(cache_dir), memory_share)
+        dataset = _tfds(name, _source.data_dir(data_dir), files.cache_dir(cache_dir), memory_share)
     if validation_share:
         dataset = _with_validation(dataset, validation_share, seed)
     if own is not None:

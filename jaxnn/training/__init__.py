@@ -10,6 +10,7 @@ Examples start from:
     >>> key, h = jax.random.key(0), {"rate": 0.5}
 """
 
+from jaxnn.training._compile import enable_compilation_cache
 from jaxnn.training._evaluate import evaluate
 from jaxnn.training._fit import fit
 from jaxnn.training._history import per_epoch
@@ -36,9 +37,9 @@ __all__ = [
     "Data",
     "NonFiniteError",
     "Run",
-    "State",
     "Stream",
     "Task",
+    "enable_compilation_cache",
     "evaluate",
     "fit",
     "init_state",

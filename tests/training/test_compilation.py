@@ -138,16 +138,32 @@ def test_a_mask_is_made_where_it_is_used():
     assert "random_bits" not in jaxpr
 
 
-def test_compiled_programs_are_kept_in_the_cache_folder(run_python, tmp_path):
+def test_compiled_programs_are_kept_and_found_again_by_a_function_defined_anew(run_python, tmp_path):
+    """In a fresh process, which has no cache before it asks for one."""
     code = f"""
 import os
-os.environ["JAXNN_CACHE_DIR"] = {str(tmp_path)!r}
+os.environ["JAXNN_CACHE_DIR"] = {str(tmp_path / "own")!r}
 del os.environ["JAX_COMPILATION_CACHE_DIR"]
-import jax, jax.numpy as jnp
-from experiments.cli import environment
-environment.enable_compilation_cache()
+import jax, numpy as np, optax
+from jaxnn import losses, models, training
+chosen = {str(tmp_path / "chosen")!r}
+training.enable_compilation_cache(chosen)
+training.enable_compilation_cache()
+print(jax.config.jax_compilation_cache_dir == chosen)
+jax.config.update("jax_compilation_cache_dir", None)
+training.enable_compilation_cache()
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
-jax.jit(lambda x: jnp.sin(x) @ x)(jnp.ones((9, 9))).block_until_ready()
+hits = []
+jax.monitoring.register_event_listener(lambda event, **_: hits.append(event) if event.endswith("cache_hits") else None)
+data = training.Data(np.ones((4, 2), np.float32), np.zeros(4, np.int32))
+for _ in range(2):
+    task = lambda h: training.Task(models.linear(2, 2), losses.softmax, optax.sgd(h["rate"]))
+    hits.clear()
+    training.fit(task, {{"rate": 0.1}}, jax.random.key(0), data, epochs=1, batch_size=2)
+    print(len(hits))
 """
-    run_python(code)
-    assert list((tmp_path / "compiled").iterdir())
+    kept, first, second = run_python(code).split()
+    assert kept == "True"
+    assert first == "0"
+    assert int(second) >= 2  # the start and the training
+    assert len(list((tmp_path / "own" / "compiled").iterdir())) >= 2

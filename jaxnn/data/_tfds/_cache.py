@@ -14,7 +14,6 @@ even on processors without SHA-256 instructions. It does not protect against del
 import contextlib
 import errno
 import json
-import os
 import re
 import shutil
 import time
@@ -32,13 +31,6 @@ FORMAT = 1
 MANIFEST = "manifest.json"
 BLOCK = 8 << 20  # bytes per checksum
 FILES = ("train_inputs.npy", "train_labels.npy", "test_inputs.npy", "test_labels.npy")
-
-
-def cache_dir(chosen: str | os.PathLike[str] | None = None) -> Path:
-    """The folder of decoded data sets."""
-    if chosen := chosen or os.environ.get("JAXNN_CACHE_DIR"):
-        return Path(chosen).expanduser()
-    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "jaxnn"
 
 
 def cache_entries(cache: Path, name: str) -> list[Path]:
