@@ -306,3 +306,10 @@ def test_a_run_of_another_training_is_refused():
             fit(noisy, HPARAMS, KEY, of_data, epochs=3, progress=run, batch_size=8, select=select)
     with pytest.raises(ValueError, match="chunk_ends must be at least 1, got 0"):
         fit(noisy, HPARAMS, KEY, data, epochs=3, chunk_ends=0, **SETTINGS)
+
+
+def test_checkpoints_are_in_the_order_of_epochs_and_steps(tmp_path):
+    names = ["000001-000000900", "000002", *(f"000002-{step:09d}" for step in range(1, 12)), "000010"]
+    for name in sorted(names, key=lambda name: hashlib.sha256(name.encode()).digest()):
+        (tmp_path / name).mkdir()
+    assert [path.name for path in checkpoint.list_checkpoints(tmp_path)] == names[::-1]

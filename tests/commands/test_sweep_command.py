@@ -72,6 +72,7 @@ def test_every_model_has_a_row_and_the_best_mean_is_chosen(finished, sketched):
     assert summary["final"]["test_accuracy"] > 0.8
     assert json.loads((finished / "best" / "config.json").read_text())["validation_share"] == 0.0
     axes = sketched[finished / "heat_map.png"].axes[0]
+    assert (axes.get_ylabel(), axes.get_xlabel()) == ("learning_rate", "width")
     shown = [float(text.get_text()) for text in axes.texts]
     assert shown == pytest.approx(
         [100 * np.mean(means[rate, width]) for rate in (0.01, 0.1) for width in (1, 8)], rel=6e-3
@@ -233,6 +234,7 @@ def test_what_diverged_is_not_chosen(tmp_path):
     assert summary["best"]["learning_rate"] == pytest.approx(0.1)
     assert summary["diverged"] == 1
     assert [row["diverged"] for row in read_csv(out)] == ["0", "1"]
+    assert [row["validation_accuracy"] == "nan" for row in read_csv(out)] == [False, True]
 
 
 def test_pictures_of_grids():
