@@ -35,7 +35,8 @@ def enable_compilation_cache(folder: str | os.PathLike[str] | None = None) -> No
     Example:
         >>> training.enable_compilation_cache()  # once, at the start of a script or notebook
     """
-    if folder is None and jax.config.read("jax_compilation_cache_dir") is not None:
+    config: Any = jax.config  # its type does not know its values
+    if folder is None and config.jax_compilation_cache_dir is not None:
         return
     folder = files.cache_dir() / "compiled" if folder is None else folder
     jax.config.update("jax_compilation_cache_dir", os.fspath(folder))
