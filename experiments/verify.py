@@ -36,7 +36,7 @@ from experiments.cli import command, environment, files, parser
 from experiments.sweep import sweep
 from experiments.sweeps.grid import SweepConfig
 from experiments.train import train
-from jaxnn import checkpoint
+from jaxnn import checkpoint, training
 
 NOT_COMPARED = ("checkpoints", "tensorboard")
 """Folders of a run with files of their own checksums, or that hold times."""
@@ -227,7 +227,7 @@ def _decided(values: Mapping[str, Any]) -> dict[str, Any]:
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; exit status 0 if certified, 1 if something differs, 2 for bad input."""
     options = parser.parse(Options, prog="jaxnn verify", description=__doc__, args=arguments)
-    environment.enable_compilation_cache()
+    training.enable_compilation_cache()
     return command.run(verify, options, Console())
 
 
