@@ -104,6 +104,7 @@ def evaluate(job: Job, run: training.Run, timing: training.Timing) -> Found:
         "parameters": sum(leaf.size for leaf in jax.tree.leaves(classifier.params)),
         "examples_per_second": job.examples_per_epoch * len(seconds) / sum(seconds),
         "seconds_compile": timing.compile,
+        "short_training": timing.short,
         "seconds_per_epoch": seconds,
         "seed": settings.seed,
     }

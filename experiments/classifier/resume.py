@@ -161,6 +161,7 @@ class CheckpointCallback:
         self.out, self.settings, self.dataset, self.start = settings.out, settings, dataset, start
         self.signalled, self.warn = signalled, warn
         self.data: str | None = None
+        self.compared = False
         self.checkpointer = Checkpointer(
             self.out / FOLDER,
             epochs=settings.checkpoint_every,
@@ -171,6 +172,10 @@ class CheckpointCallback:
 
     def __call__(self, run: training.Run, timing: training.Timing) -> None:
         """Write a checkpoint if one is due; after a signal, write one and raise `command.Interrupted`."""
+        if self.start.short not in (None, timing.short) and not self.compared:
+            kind = "short training, and is no longer" if self.start.short else "long training, and is no longer"
+            self.warn(f"the run was compiled as a {kind}: its last digits may differ")
+        self.compared = True
         epoch, signum = int(run.epoch), int(distributed.broadcast_scalar(self.signalled() or 0)) or None
         step = run.steps_into_epoch
         if int(run.bad_step) >= 0 or (signum is None and not self.checkpointer.due(epoch, step)):
@@ -182,6 +187,7 @@ class CheckpointCallback:
             "seconds": self.start.seconds + timing.epochs,
             "partial_epoch": timing.partial_epoch,
             "versions": versions(),
+            "short": timing.short,
         }
         tree = {"run": run, "statistics": self.start.statistics}
         quality = math.nan
@@ -229,6 +235,8 @@ class StartPoint(NamedTuple):
     """Of each finished epoch."""
     partial_epoch: float = 0.0
     """Seconds spent in the interrupted epoch."""
+    short: bool | None = None
+    """Whether the compiler took it for a short training; None if that is not known."""
 
     def describe(self) -> str:
         """The epoch a resumed run continues after; "" for a new run."""
@@ -243,7 +251,7 @@ def start_from(stored: SavedRun | None, start_run: Callable[[], training.Run], s
     like = {"run": jax.eval_shape(start_run), "statistics": statistics}
     found = checkpoint.restore(stored.checkpoint, like)
     partial_epoch = about["partial_epoch" if "partial_epoch" in about else "under_way"]  # its name before
-    return StartPoint(found["run"], found["statistics"], about["seconds"], partial_epoch)
+    return StartPoint(found["run"], found["statistics"], about["seconds"], partial_epoch, about.get("short"))
 
 
 def _reached(run: training.Run) -> str:

@@ -117,7 +117,7 @@ def fit(
         like = jax.eval_shape(functools.partial(new_run, *first))
         now = sharding.replicate(pad_history(progress, like))
     now = trainer.compile(now)
-    timing = Timing(time.perf_counter() - clock, [], partial_epoch)
+    timing = Timing(time.perf_counter() - clock, [], partial_epoch, short)
 
     chunk, ends = 1, of_stream or chunk_ends or epochs
     while int(now.epoch) < epochs and _should_continue(now, patience):
@@ -130,7 +130,8 @@ def fit(
         elapsed = distributed.broadcast_scalar(time.perf_counter() - clock)
         spent, ended = timing.partial_epoch + elapsed, int(now.epoch) - int(before.epoch)
         of_epochs = [spent / ended] * ended if ended else []
-        timing = Timing(timing.compile, [*timing.epochs, *of_epochs], 0.0 if ended else spent)
+        partial_epoch = 0.0 if ended else spent
+        timing = timing._replace(epochs=[*timing.epochs, *of_epochs], partial_epoch=partial_epoch)
         if on_chunk is not None:
             on_chunk(trim_history(now), timing)
         if int(now.bad_step) >= 0:

@@ -202,6 +202,8 @@ class Timing(NamedTuple):
     """Each epoch; the time of a chunk is divided evenly among its epochs."""
     partial_epoch: float = 0.0
     """The epoch that a training from a `Stream` is in the middle of."""
+    short: bool = False
+    """Whether it was compiled as a short training, with less optimization, which decides its last digits."""
 
 
 OnChunk = Callable[[Run, Timing], None]
