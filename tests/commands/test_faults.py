@@ -195,7 +195,7 @@ def test_a_damaged_checkpoint_is_passed_over_and_the_end_is_the_same(copy, never
     assert "continuing after epoch 1" in said
     assert_same_results(copy, never_stopped)
     for path in checkpoint.list_checkpoints(copy / "checkpoints"):
-        checkpoint.load(path)
+        assert len(checkpoint.load(path).about["seconds"]) == int(path.name)  # of all epochs, also the earlier run's
 
 
 def test_without_a_good_checkpoint_it_is_an_error(copy, capsys):
