@@ -14,6 +14,7 @@ import difflib
 import runpy
 import sys
 
+from experiments.cli import command
 from experiments.lessons import LESSONS
 
 GROUPS = {
@@ -57,7 +58,8 @@ def main(arguments: list[str] | None = None) -> int:
     """Print the overview, or run the named command with the remaining arguments."""
     arguments = sys.argv[1:] if arguments is None else arguments
     if not arguments or arguments[0] in ("-h", "--help"):
-        print(overview())
+        with command.printing():
+            print(overview())
         return 0
     typed, *options = arguments
     short = {name.rpartition(".")[2]: name for name in MODULES} | {"play": "playground"}

@@ -5,7 +5,8 @@
 
 Renders each digit in ten fonts that come with Matplotlib, four times: dark on bright and bright on dark, in three
 sizes, off the center, with thin and thick strokes, rotated by up to 10 degrees; and classifies the pictures as
-`experiments.predict` does, with all of its steps and without each. A few seconds.
+`experiments.predict` does, with all of its steps and without each. Done for several seeds of the drawing; a few seconds
+each.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from rich.table import Table
 
 from experiments import predict
 from experiments.classifier.form import STEPS
+from experiments.classifier.saved import describe
 from experiments.cli import command, environment, files, parser
 
 FONTS = (
@@ -38,10 +40,10 @@ class Options:
 
     run: Path | None = None
     """Run folder of experiments.train on digits; by default the newest finished run in runs/."""
-    out: Path = Path("runs", "drawings.json")
+    out: Path = Path(__file__).resolve().parents[1] / "results" / "drawings.json"
     """Where the numbers are written."""
-    seed: int = 0
-    """Seed of sizes, places, strokes and rotations."""
+    seeds: tuple[int, ...] = (0, 1, 2)
+    """Seeds of sizes, places, strokes and rotations; 400 drawings for each."""
 
 
 def draw(seed: int) -> tuple[list[Image.Image], np.ndarray]:
@@ -67,28 +69,32 @@ def draw(seed: int) -> tuple[list[Image.Image], np.ndarray]:
     return pictures, np.array(digits)
 
 
-def measure(options: Options, console: Console) -> dict[str, float]:
-    """Classify the drawings and write and print the share of right ones, with all steps and without each."""
+def measure(options: Options, console: Console) -> dict[str, list[float]]:
+    """Classify the drawings; write and print the fraction of right ones per seed, with all steps and without each."""
     folder = options.run or predict.newest_run()
     trained = predict.read_run(folder)
     if trained.names != tuple("0123456789"):
         raise ValueError(f"--run {folder} was not trained on digits: its classes are {', '.join(trained.names)}")
-    pictures, digits = draw(options.seed)
+    if not options.seeds:
+        raise ValueError("--seeds needs at least one number")
+    drawn = [draw(seed) for seed in options.seeds]
+    pictures, digits = [picture for each, _ in drawn for picture in each], np.concatenate([truth for _, truth in drawn])
     ways = {"all steps": STEPS, "no step": ()}
     ways |= {f"without {step}": tuple(other for other in STEPS if other != step) for step in STEPS}
-    right, classes = {}, {}
+    right, by_digit = {}, {}
     for name, steps in ways.items():
         seen = np.stack([predict.fit_image(picture, trained, steps)[0] for picture in pictures])
-        guesses = np.asarray(trained.score(jnp.asarray(seen))).argmax(1)
-        right[name] = float((guesses == digits).mean())
-        classes[name] = [float((guesses[digits == digit] == digit).mean()) for digit in range(10)]
-    table = Table("steps", "right", title=f"{len(pictures)} drawn digits")
-    for name, share in right.items():
-        table.add_row(name, f"{share:.1%}")
+        hits = np.asarray(trained.score(jnp.asarray(seen))).argmax(1) == digits
+        right[name] = hits.reshape(len(drawn), -1).mean(1).tolist()
+        by_digit[name] = [float(hits[digits == digit].mean()) for digit in range(10)]
+    table = Table("steps", *(f"seed {seed}" for seed in options.seeds), title=f"{len(pictures)} drawn digits, right")
+    for name, fractions in right.items():
+        table.add_row(name, *(f"{fraction:.1%}" for fraction in fractions))
     console.print(table)
-    each = ", ".join(f"{digit}: {share:.0%}" for digit, share in enumerate(classes["all steps"]))
+    each = ", ".join(f"{digit}: {fraction:.0%}" for digit, fraction in enumerate(by_digit["all steps"]))
     command.say(console, f"with all steps, by digit: {each}")
-    found = {"pictures": len(pictures), "right": right, "right_by_digit": classes["all steps"], "seed": options.seed}
+    found = {"pictures": len(digits) // len(drawn), "seeds": options.seeds, "right": right}
+    found |= {"right_by_digit": by_digit["all steps"], "classifier": vars(describe(folder).settings)}
     options.out.parent.mkdir(parents=True, exist_ok=True)
     files.write_json(options.out, found | environment.environment())
     return right

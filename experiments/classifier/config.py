@@ -8,7 +8,7 @@ from typing import Literal
 
 Preprocessing = Literal["none", "center", "standardize", "standardize-channel", "standardize-global", "pca", "whiten"]
 ModelName = Literal["linear", "mlp", "cnn", "cnn-large"]
-ImageChange = Literal["flip", "crop", "cutout", "mixup"]
+ImageChange = Literal["flip", "crop", "cutout", "affine", "mixup"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -120,7 +120,7 @@ class AugmentationOptions:
     """Augmentation of images."""
 
     augment: tuple[ImageChange, ...] = ()
-    """Random changes of the training images, applied in this order: flip, crop, cutout, mixup."""
+    """Random changes of the training images, applied in the order given, mixup last."""
     mirror: bool = False
     """Test-time augmentation: average the scores of each image and its mirror image."""
 

@@ -76,6 +76,7 @@ AUGMENTATIONS: dict[str, Callable[[Array, Array], Array]] = {
     "flip": augment.flip,
     "crop": augment.crop,
     "cutout": augment.cutout,
+    "affine": augment.affine,
 }
 
 

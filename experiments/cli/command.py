@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -53,6 +54,40 @@ def catch_signals() -> Iterator[Callable[[], int | None]]:
             signal.signal(each, handler)
 
 
+class _Output:
+    """Standard output; what is printed after its reader has gone, as of `| head`, is dropped."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        self._unless_closed(lambda: self._stream.write(text))
+        return len(text)
+
+    def flush(self) -> None:
+        self._unless_closed(self._stream.flush)
+
+    def _unless_closed(self, act: Callable[[], object]) -> None:
+        try:
+            act()
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
+
+
+@contextlib.contextmanager
+def printing() -> Iterator[None]:
+    """Within, a reader of standard output that goes away stops neither the work nor the end of the process."""
+    output: Any = _Output(sys.stdout)
+    with contextlib.redirect_stdout(output):
+        try:
+            yield
+        finally:
+            output.flush()
+
+
 def say(console: Console, message: str) -> None:
     """Print a line literally, whatever characters it holds."""
     console.print(literal(message), highlight=False, soft_wrap=True)
@@ -78,7 +113,8 @@ def run(work: Callable[..., object], *arguments: object) -> int:
     cannot be read or written; 128 + N: stopped by signal N. Every failure prints one line on standard error.
     """
     try:
-        return 1 if work(*arguments) is False else 0
+        with printing():
+            return 1 if work(*arguments) is False else 0
     except FloatingPointError as error:
         return _report(error, 1)
     except (ValueError, OSError, ImportError) as error:

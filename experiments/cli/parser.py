@@ -19,6 +19,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NoReturn, TypeVar
 
+from experiments.cli import command
+
 Options = TypeVar("Options")
 _COLUMN = 30
 """Where the texts of the options begin."""
@@ -55,7 +57,8 @@ def parse(
             given = parser.read(rest, default)
             shown = {name: value for name, value in vars(given).items() if value is not None}
             shown = {**known(given), **shown}
-        print("\n".join(_help(kind, prog, description or "", shown)))
+        with command.printing():
+            print("\n".join(_help(kind, prog, description or "", shown)))
         sys.exit(0)
     return parser.read(words, default)
 

@@ -9,7 +9,7 @@ import dataclasses
 import importlib
 import sys
 
-from experiments.cli import parser
+from experiments.cli import command, parser
 from experiments.lessons import NAMES
 
 
@@ -30,8 +30,7 @@ def show() -> None:
 def main(arguments: list[str] | None = None) -> int:
     """The command."""
     parser.parse(Options, prog="jaxnn lessons", description=__doc__, args=arguments)
-    show()
-    return 0
+    return command.run(show)
 
 
 if __name__ == "__main__":

@@ -224,6 +224,13 @@ def speed_summary() -> str:
     return table(["work", "compared with", "jaxnn", "peer", "ratio", "goal"], rows)
 
 
+def drawings() -> str:
+    """Drawn digits that the default classifier recognizes, with all steps of `predict` and without each."""
+    found = _read("drawings.json")
+    rows = [[steps, *(f"{100 * fraction:.1f} %" for fraction in right)] for steps, right in found["right"].items()]
+    return table(["steps", *(f"drawing seed {seed}" for seed in found["seeds"])], rows)
+
+
 def api() -> str:
     """Every public name: one row per public module, with its purpose and the line that imports it."""
     rows, exported = [], set[str]()
@@ -264,6 +271,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "leaderboard": leaderboard,
     "ablation": ablation,
     "budget": budget,
+    "drawings": drawings,
     "api": api,
 }
 

@@ -82,7 +82,9 @@ def test_the_newest_run_is_taken_and_drawings_are_counted(tmp_path, monkeypatch)
         form.write(tmp_path / "runs" / name, form.measure(load("digits").train.inputs))
     assert predict.newest_run().name == "newer"
     monkeypatch.setattr(drawings, "FONTS", ("DejaVuSans",))
-    assert drawings.main(["--out", "found.json"]) == 0
+    assert drawings.main(["--out", "found.json", "--seeds", "0", "7"]) == 0
     found = json.loads((tmp_path / "found.json").read_text())
     assert found["pictures"] == 40
     assert set(found["right"]) == {"all steps", "no step", "without polarity", "without crop", "without stroke"}
+    assert all(len(fractions) == 2 for fractions in found["right"].values())
+    assert np.mean(found["right"]["all steps"]) == pytest.approx(np.mean(found["right_by_digit"]))

@@ -1,12 +1,17 @@
 """`python -m experiments`: every command and lesson in one list, and names that were mistyped."""
 
+import contextlib
+import os
 import pkgutil
 import tomllib
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from experiments import __main__ as front_door
+from experiments.cli import command, parser
+from experiments.export import Config
 from experiments.lessons import NAMES
 
 ROOT = Path(front_door.__file__).parent
@@ -50,3 +55,35 @@ def test_a_name_starts_its_command_with_the_remaining_options(monkeypatch):
 def test_the_script_is_this_list():
     scripts = tomllib.loads((ROOT.parent / "pyproject.toml").read_text())["project"]["scripts"]
     assert pkgutil.resolve_name(scripts["jaxnn"]) is front_door.main
+
+
+@contextlib.contextmanager
+def closed_pipe():
+    """Standard output whose reader has gone, as of `| head`."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w") as stream, contextlib.redirect_stdout(stream):
+        yield
+
+
+def test_a_command_goes_on_to_its_end_when_nobody_reads_its_output():
+    done = []
+
+    def work():
+        for i in range(3):
+            print("line", flush=True)
+            Console().print("line")
+            done.append(i)
+
+    with closed_pipe():
+        assert command.run(work) == 0
+        print("after", flush=True)
+    assert done == [0, 1, 2]
+
+
+def test_help_into_a_closed_pipe_is_no_error():
+    with closed_pipe():
+        assert front_door.main([]) == 0
+    with closed_pipe(), pytest.raises(SystemExit) as ended:
+        parser.parse(Config, prog="p", description=None, args=["--help"])
+    assert ended.value.code == 0

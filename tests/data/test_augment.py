@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import ndimage
 
 from jaxnn.data import augment
 
@@ -29,8 +30,8 @@ def mixed_images(key: jax.Array, images: np.ndarray) -> jax.Array:
     return augment.mixup(key, images).images
 
 
-FUNCTIONS = (augment.flip, augment.crop, augment.cutout, mixed_images)
-SAME_DTYPE = FUNCTIONS[:3]
+FUNCTIONS = (augment.flip, augment.crop, augment.cutout, augment.affine, mixed_images)
+SAME_DTYPE = FUNCTIONS[:4]
 COMPILED = {function: jax.jit(function) for function in FUNCTIONS}
 
 
@@ -158,6 +159,51 @@ def test_cutout_fill(fill, dtype, expected):
     np.testing.assert_array_equal(cut[hidden], np.tile(np.asarray(expected, dtype), (int(hidden.sum()), 1)))
 
 
+def transforms(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """M [N, 2, 2] and t [N, 2] of images whose channels 0 and 1 were the row and the column of each pixel."""
+    side = images.shape[1]
+    place = np.moveaxis(np.mgrid[:side, :side], 0, -1) - (side - 1) / 2
+    found = []
+    for image in images[..., :2].astype(np.float64):
+        inside = ((image > 1e-3) & (image < side - 1 - 1e-3)).all(-1)  # there, bilinear values of a plane are exact
+        design = np.concatenate([place[inside], np.ones((inside.sum(), 1))], axis=1)
+        found.append(np.linalg.lstsq(design, image[inside] - (side - 1) / 2, rcond=None)[0].T)
+    return np.array(found)[..., :2], np.array(found)[..., 2]
+
+
+def test_affine_is_scipys_transform_by_a_drawn_rotation_scale_shear_and_shift():
+    side, count = 16, 400
+    rows, columns = np.mgrid[:side, :side].astype(np.float32)
+    noise = np.random.default_rng(0).uniform(0, 1, (side, side)).astype(np.float32)
+    images = np.tile(np.stack([rows, columns, noise], -1), (count, 1, 1, 1))
+    moved = np.asarray(augment.affine(jax.random.key(0), images, degrees=20, zoom=0.2, shear=0.15, shift=0.1))
+    matrices, shifts = transforms(moved)
+    middle = np.full(2, (side - 1) / 2)
+    for image, matrix, shift in zip(moved[:50], matrices, shifts, strict=False):
+        offset = middle + shift - matrix @ middle
+        expected = ndimage.affine_transform(noise.astype(np.float64), matrix, offset, order=1, mode="nearest")
+        np.testing.assert_allclose(image[..., 2], expected, atol=1e-4)
+    angle = np.arctan2(-matrices[:, 0, 1], matrices[:, 1, 1])
+    stretch = np.linalg.norm(matrices[:, :, 1], axis=1)
+    turned = np.stack([np.cos(angle), np.sin(angle), -np.sin(angle), np.cos(angle)], -1).reshape(-1, 2, 2)
+    shear = turned @ matrices / stretch[:, None, None]
+    np.testing.assert_allclose(shear[:, 0], np.tile([1.0, 0.0], (count, 1)), atol=1e-4)
+    drawn = [np.rad2deg(angle) / 20, np.log(stretch) / np.log(1.2), shear[:, 1, 0] / 0.15, *(shifts.T / 1.6)]
+    for values in drawn:
+        assert np.abs(values).max() < 1 + 1e-3
+        assert values.min() < -0.9
+        assert values.max() > 0.9
+        assert abs(values.mean()) < 4 / np.sqrt(3 * count)
+    assert np.abs(np.corrcoef(drawn) - np.eye(5)).max() < 4 / np.sqrt(count)
+
+
+def test_affine_without_amounts_is_the_identity_and_rounds_bytes():
+    images = random_images((6, 8, 7, 3))
+    np.testing.assert_array_equal(augment.affine(jax.random.key(0), images, 0, 0, 0, 0), images)
+    exact = np.asarray(augment.affine(jax.random.key(0), images.astype(np.float32)))
+    np.testing.assert_array_equal(augment.affine(jax.random.key(0), images), np.round(exact))
+
+
 def test_mixup_is_the_formula_in_float64_for_any_alpha():
     images = random_images((9, 4, 3, 2))
     traces = []
@@ -220,6 +266,10 @@ def test_bad_images(compiled, function, shape, dtype, error, message):
         (augment.cutout, {"size": "4"}, TypeError, "size is '4'"),
         (augment.cutout, {"size": 4, "fill": np.zeros(4)}, ValueError, r"fill has shape \(4,\), expected .*\(3,\)"),
         (augment.cutout, {"size": 4, "fill": np.zeros((7, 8, 3))}, ValueError, r"fill has shape \(7, 8, 3\)"),
+        (augment.affine, {"degrees": -1}, ValueError, "degrees is -1, expected a finite number"),
+        (augment.affine, {"zoom": np.inf}, ValueError, "zoom is inf"),
+        (augment.affine, {"shear": np.nan}, ValueError, "shear is nan"),
+        (augment.affine, {"shift": -0.1}, ValueError, r"shift is -0\.1"),
         (augment.mixup, {"alpha": 0.0}, ValueError, r"alpha is 0\.0, expected one finite number above 0"),
         (augment.mixup, {"alpha": -1}, ValueError, "alpha is -1"),
         (augment.mixup, {"alpha": np.nan}, ValueError, "alpha is nan"),

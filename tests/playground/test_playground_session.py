@@ -6,6 +6,7 @@ import math
 import jax
 import numpy as np
 import pytest
+from bokeh.document import Document
 
 from experiments.playground.engine import points as data
 from experiments.playground.engine import programs
@@ -13,6 +14,7 @@ from experiments.playground.engine.compiler import Compiler, hparams
 from experiments.playground.engine.probe import COARSE, FINE, LEVELS
 from experiments.playground.engine.session import HISTORY, Playground
 from experiments.playground.engine.settings import Settings, change
+from experiments.playground.page.page import Page
 
 
 @pytest.fixture(scope="module")
@@ -271,3 +273,13 @@ def test_without_points_nothing_is_trained_and_a_new_point_is_learned(compiler):
     frame = playground.frame()
     assert frame is not None
     assert np.isfinite(frame.snapshot.losses[0])
+
+
+def test_pictures_of_a_closed_tab_are_dropped_and_its_loop_ends(compiler):
+    document = Document()
+    page = Page(document, compiler)
+    document.callbacks.destroy()  # as Bokeh does when the tab is gone
+    page.report("drawn too late")
+    page.loop.start()
+    page.loop.join(timeout=20)
+    assert not page.loop.is_alive()

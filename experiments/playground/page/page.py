@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -55,11 +56,21 @@ class Page:
 
     def deliver(self, frame: Frame) -> None:
         """Draw a picture."""
-        self.document.add_next_tick_callback(partial(self.screen.show, frame))
+        self.later(partial(self.screen.show, frame))
 
     def report(self, message: str) -> None:
         """Show a message."""
-        self.document.add_next_tick_callback(partial(self.screen.say, message))
+        self.later(partial(self.screen.say, message))
+
+    def later(self, work: Callable[[], None]) -> None:
+        """Run it in the server's thread; if the tab has been closed, stop the loop instead."""
+        context = self.document.session_context
+        try:
+            self.document.add_next_tick_callback(work)
+        except (AttributeError, RuntimeError):  # of a document that Bokeh has taken apart
+            if context is not None and not context.destroyed:
+                raise
+            self.loop.stop()
 
     # ------------------------------------------------------------ from the browser
 
@@ -162,12 +173,12 @@ class Page:
         self.stamp += 1
         if kind in ("link", "link_weights"):
             shown = {"link": links.to_link(saved), "message": "", "copied": self.stamp}
-            self.document.add_next_tick_callback(lambda: self.screen.channel.update(**shown))
+            self.later(lambda: self.screen.channel.update(**shown))
             return
         text = links.to_file(saved) if kind == "save" else data.to_csv(playground.points)
         name, form = ("model.json", "application/json") if kind == "save" else ("points.csv", "text/csv")
         download = json.dumps([self.stamp, name, form, text])
-        self.document.add_next_tick_callback(lambda: self.screen.channel.update(download=download))
+        self.later(lambda: self.screen.channel.update(download=download))
 
     def points_edited(self, attribute: str, old: Any, new: dict[str, Any]) -> None:
         """Handle points edited in the browser; ignore those set by this program."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 from bokeh.application import Application
 from bokeh.application.handlers.function import FunctionHandler
 from bokeh.document import Document
@@ -16,6 +18,7 @@ MAX_MESSAGE = 4_000_000
 
 def start(host: str, port: int, compiler: Compiler) -> Server:
     """A listening server, whose `io_loop` is still to be started; port 0 takes a free one."""
+    logging.getLogger("bokeh.server.views.ws").setLevel(logging.ERROR)  # a tab that is closed is no reason to warn
 
     def open_page(document: Document) -> None:
         Page(document, compiler)
