@@ -335,7 +335,11 @@ def test_a_recipe_is_taken_whole_where_nothing_is_given_in_its_place():
     assert "--epochs" not in told
     assert "--mirror " in told
     assert "--mirror True" not in told
-    for other in (Config(dataset="digits"), Config(dataset="cifar10", model="linear"), Config("cifar10", dropout=0.5)):
+    for other in (
+        Config(dataset="digits", model="linear"),
+        Config(dataset="cifar10", model="linear"),
+        Config("cifar10", dropout=0.5),
+    ):
         assert apply_preset(other) == (other, "")
 
 
