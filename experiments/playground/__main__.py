@@ -18,6 +18,7 @@ import jax
 
 from experiments.cli import command, parser
 from experiments.playground.engine.compiler import Compiler
+from experiments.playground.engine.settings import Settings, shape_of
 from jaxnn import training
 
 
@@ -42,6 +43,7 @@ def serve(options: Options) -> None:
     if options.device == "cpu":
         jax.config.update("jax_platforms", "cpu")
     compiler = Compiler()
+    compiler.prepare(shape_of(Settings()))  # while the library of the page is imported, and the browser started
     try:
         from experiments.playground.page import server
     except ModuleNotFoundError as error:

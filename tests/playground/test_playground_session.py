@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from concurrent.futures import Future, wait
 
 import jax
 import numpy as np
@@ -184,6 +185,24 @@ def test_the_curves_cover_the_whole_training_in_bounded_memory(compiler):
 
 
 # ---------------------------------------------------------------- changes while it trains
+
+
+def test_the_untrained_network_is_drawn_before_its_training_is_compiled(compiler):
+    playground = Playground(compiler)
+    assert playground._pending is not None
+    shape, programs = playground._pending
+    wait([program for program in programs if program is not None])
+    compiling = Future()
+    playground._pending = shape, programs._replace(train=compiling)
+    frame = playground.frame()
+    assert frame is not None
+    assert (frame.step, frame.compiling) == (0, True)
+    assert playground.train(5) == 0
+    compiling.set_result(programs.train.result())
+    assert playground.train(5) == 5
+    frame = playground.frame()
+    assert frame is not None
+    assert (frame.step, frame.compiling) == (5, False)
 
 
 def test_weights_are_kept_where_the_shapes_stay_the_same(compiler):

@@ -31,9 +31,9 @@ class Programs(NamedTuple):
     small_pictures: Future[Any] | None
     """None for one network."""
 
-    def ready(self) -> bool:
-        """Whether all are compiled."""
-        return all(program.done() for program in self if program is not None)
+    def can_draw(self) -> bool:
+        """Whether those are compiled that draw an untrained network."""
+        return all(program.done() for program in self if program not in (None, self.train))
 
 
 def hparams(settings: Settings) -> dict[str, Any]:
@@ -106,11 +106,11 @@ class Compiler:
         def small_pictures() -> Any:
             return _compile(functools.partial(probe.small_pictures, shape), like.result().state.params, h, table)
 
-        return Programs(
-            train=submit(train),
-            snapshot=submit(take_snapshot),
+        return Programs(  # what draws the first picture is compiled first
             begin=submit(_compile, begin, h, key, quick=True),
+            snapshot=submit(take_snapshot),
             small_pictures=None if shape.many == "one" else submit(small_pictures),
+            train=submit(train),
         )
 
 

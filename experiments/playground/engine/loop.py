@@ -65,8 +65,7 @@ class Loop(threading.Thread):
                 room = self._sent - self._seen < _MAX_IN_FLIGHT or now - last > 1.0  # a hidden tab draws nothing
                 if changed and now - last >= 1 / _MAX_RATE and room:
                     fraction = min(fraction * 1.05, 1.0) if now - last < 1 / _MIN_RATE else max(fraction * 0.95, 0.3)
-                    changed, last = False, now
-                    self._draw()
+                    changed, last = not self._draw(), now
             except Exception as error:  # report it and stay ready for the next command
                 traceback.print_exc()
                 playground.playing = False
@@ -74,11 +73,12 @@ class Loop(threading.Thread):
                 steps = 0
             time.sleep(_TRAINING_SECONDS * (1 / fraction - 1) if steps else 0.004)
 
-    def _draw(self) -> None:
+    def _draw(self) -> bool:
         frame = self._playground.frame()
         if frame is not None:
             self._sent += 1
             self._deliver(frame)
+        return frame is not None
 
     def _execute(self, *, wait: bool) -> bool:
         """Execute the queued commands; True if there were any."""

@@ -46,7 +46,7 @@ class Frame(NamedTuple):
     own_points: bool
     playing: bool
     compiling: bool
-    """Whether the programs of the settings are still being compiled; until then the previous network is shown."""
+    """Whether programs of the settings are still being compiled; the previous network is shown, or an untrained one."""
     message: str
     history: tuple[CurvePoint, ...]
     number: int
@@ -168,12 +168,14 @@ class Playground:
     # ------------------------------------------------------------ work
 
     def ready(self, *, wait: bool = False) -> bool:
-        """Whether the programs of the settings are compiled (`wait`: wait for them); if so, switches to them."""
-        if self._pending is None:
-            return True
-        shape, programs = self._pending
-        if not wait and not programs.ready():
-            return False
+        """Whether the programs of the settings are compiled (`wait`: wait for it); switches to them once they draw."""
+        if self._pending is not None and (wait or self._pending[1].can_draw()):
+            self._switch(*self._pending)
+        if wait:
+            self._programs.train.result()
+        return self._pending is None and self._programs.train.done()
+
+    def _switch(self, shape: Shape, programs: Programs) -> None:
         before, learner = self.shape, self.learner
         self.shape, self._programs, self._pending = shape, programs, None
         fresh, self._fresh = self._fresh, False
@@ -182,7 +184,6 @@ class Playground:
         if learner is not None and self.learner is not None and same:
             self.learner = _with(learner, opt_state=self.learner.state.opt_state)
         self.number = min(self.number, networks(shape) - 1)
-        return True
 
     def _begin(self) -> None:
         begin = self._programs.begin.result()
@@ -227,7 +228,7 @@ class Playground:
 
     def frame(self) -> Frame | None:
         """The frame to draw, None until there is a network; also adds a point to the curves."""
-        self.ready()
+        ready = self.ready()
         if self.learner is None:
             return None
         h = hparams(self.settings)
@@ -243,7 +244,7 @@ class Playground:
         if not np.isfinite(seen.losses[0]) and self.playing:
             self.playing, self.message = False, "diverged" if self._table.train else "empty"
         epoch = int(self.learner.epoch) + int(self.learner.place) / self.steps_per_epoch()
-        state = (self.settings, self.points, self.own_points, self.playing, self._pending is not None, self.message)
+        state = (self.settings, self.points, self.own_points, self.playing, not ready, self.message)
         step = int(self.learner.state.step)
         return Frame(
             *state, tuple(self.history), self.number, seen, self.shape, _as_numpy(params), step, epoch, planes, means
