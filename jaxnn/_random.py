@@ -36,8 +36,8 @@ def permutation(key: Array, n: int) -> Array:
 
     def shuffle(cell: tuple[Array, Array], shifts: tuple[Array, Array]) -> tuple[tuple[Array, Array], None]:
         row, column = cell
-        row = shift(row, shifts[0].at[column].get(mode="promise_in_bounds"), rows)
-        column = shift(column, shifts[1].at[row].get(mode="promise_in_bounds"), columns)
+        row = shift(row, rows_of(shifts[0], column), rows)
+        column = shift(column, rows_of(shifts[1], row), columns)
         return (row, column), None
 
     def send(x_outside: tuple[Array, Array]) -> tuple[Array, Array]:
@@ -49,6 +49,11 @@ def permutation(key: Array, n: int) -> Array:
 
     start = jnp.arange(n, dtype=jnp.int32), jnp.ones(n, bool)
     return jax.lax.while_loop(lambda x_outside: x_outside[1].any(), send, start)[0]
+
+
+def rows_of(a: Array, rows: Array) -> Array:
+    """`a[rows]` of rows that are known to be in range: nothing in the program looks for others."""
+    return a.at[rows].get(mode="promise_in_bounds", wrap_negative_indices=False)
 
 
 def epoch_key(key: Array, epoch: ArrayLike) -> Array:

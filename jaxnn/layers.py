@@ -52,6 +52,26 @@ def _gradients(inputs: tuple[Array, Array], of_product: Array) -> tuple[Array, A
 _narrow_product.defvjp(lambda x, w: (_narrow_product(x, w), (x, w)), _gradients)
 
 
+def _add(scores: Array, b: Array) -> Array:
+    """The scores plus the bias."""
+    if b.dtype != scores.dtype and jnp.finfo(b.dtype).bits < 32:
+        return _add_narrow(scores, b)
+    return scores + jnp.broadcast_to(b.astype(scores.dtype), scores.shape)
+
+
+@jax.custom_vjp
+def _add_narrow(scores: Array, b: Array) -> Array:
+    """The scores plus a 16-bit bias, whose gradient is summed in float32, over devices too."""
+    return scores + jnp.broadcast_to(b.astype(scores.dtype), scores.shape)
+
+
+def _gradients_of_sum(b: Array, of_sum: Array) -> tuple[Array, Array]:
+    return of_sum, jax.lax.optimization_barrier(of_sum.sum(range(of_sum.ndim - 1))).astype(b.dtype)
+
+
+_add_narrow.defvjp(lambda scores, b: (_add_narrow(scores, b), b), _gradients_of_sum)
+
+
 def _contract(a: Array, b: Array, of_a: Sequence[int], of_b: Sequence[int]) -> Array:
     return jax.lax.dot_general(a, b, ((of_a, of_b), ((), ())), preferred_element_type=_sum_dtype(a, b))
 
@@ -104,7 +124,7 @@ def linear(params: Weights, x: Array, *, dot: Dot = dot_general) -> Array:
             f"linear: x{list(x.shape)} does not fit w{list(w.shape)}: the last axis of x must have {w.shape[1]} values"
         )
     scores = dot(x, w)
-    return (scores + jnp.broadcast_to(b.astype(scores.dtype), scores.shape)).astype(jnp.result_type(x, w))
+    return _add(scores, b).astype(jnp.result_type(x, w))
 
 
 def normalize(x: Array) -> Array:

@@ -39,27 +39,54 @@ class Device(NamedTuple):
     source: str
 
 
-_TPU: dict[str, Any] = {"launch": 5e-7, "hop": 1e-6, "network": 25e9 / 8}
+_TPU: dict[str, Any] = {"launch": 5e-7, "hop": 1e-6}
 _GPU: dict[str, Any] = {"launch": 3e-6, "hop": 2e-6, "domain": 8}
-_CLOUD = "https://cloud.google.com/tpu/docs/"
+_CLOUD = "https://docs.cloud.google.com/tpu/docs/"
+# TPUs: half of the "bidirectional" bandwidth between chips, which older pages give in Gbit/s; the network of v5e and of
+# v6e is that of a host of eight chips (2 x 100, 4 x 200 Gbit/s). GPUs: rates without sparsity, one direction of NVLink,
+# and of the network one adapter for each GPU (400 and 200 Gbit/s; docs.nvidia.com/dgx-basepod).
 DEVICES = {
     "v5e": Device(
-        "TPU v5e", 16 * 2.0**30, {"f32": 197e12, "bf16": 197e12}, 819e9, 200e9, 256, source=f"{_CLOUD}v5e", **_TPU
+        "TPU v5e",
+        16 * 2.0**30,
+        {"f32": 197e12, "bf16": 197e12},
+        819e9,
+        200e9,
+        256,
+        network=25e9 / 8,
+        source="https://cloud.google.com/tpu/docs/v6e (compares the two)",
+        **_TPU,
     ),
     "v5p": Device(
-        "TPU v5p", 95 * 2.0**30, {"f32": 459e12, "bf16": 459e12}, 2765e9, 600e9, 8960, source=f"{_CLOUD}v5p", **_TPU
+        "TPU v5p",
+        95 * 2.0**30,
+        {"f32": 459e12, "bf16": 459e12},
+        2765e9,
+        600e9,
+        8960,
+        network=50e9 / 8,
+        source=f"{_CLOUD}v5p",
+        **_TPU,
     ),
     "v6e": Device(
-        "TPU v6e", 32 * 2.0**30, {"f32": 918e12, "bf16": 918e12}, 1600e9, 400e9, 256, source=f"{_CLOUD}v6e", **_TPU
+        "TPU v6e",
+        32 * 2.0**30,
+        {"f32": 918e12, "bf16": 918e12},
+        1600e9,
+        400e9,
+        256,
+        network=100e9 / 8,
+        source=f"{_CLOUD}v6e",
+        **_TPU,
     ),
     "h100": Device(
         "H100 SXM 80 GB",
         84_978_434_048,
-        {"f32": 495e12, "bf16": 989e12},
+        {"f32": 494.7e12, "bf16": 989.4e12},
         3350e9,
         450e9,
         network=50e9,
-        source="https://resources.nvidia.com/en-us-tensor-core/nvidia-tensor-core-gpu-datasheet (dense rates)",
+        source="https://glennklockwood.com/garden/processors/h100 (after NVIDIA's H100 architecture paper)",
         **_GPU,
     ),
     "a100": Device(
@@ -69,7 +96,7 @@ DEVICES = {
         2039e9,
         300e9,
         network=25e9,
-        source="https://www.nvidia.com/content/dam/en-zz/Solutions/Data-Center/a100/pdf/nvidia-a100-datasheet.pdf",
+        source="https://glennklockwood.com/garden/processors/A100 (after NVIDIA's A100 data sheet)",
         **_GPU,
     ),
 }

@@ -32,14 +32,20 @@ def empty_run(state: State, splits: Iterable[str], steps: int | None, epochs: in
 
 def record_epoch(run: Run, state: State, metrics: dict[str, Array], bad_step: Array, select: str | None) -> Run:
     """The run with one more epoch in its history; `state` is the state after it."""
-    history = {name: values.at[run.epoch].set(metrics[name]) for name, values in run.history.items()}
+    history = {name: _set(values, run.epoch, metrics[name]) for name, values in run.history.items()}
     best = run.best
     if best is not None and select is not None:
         value = metrics[select].astype(jnp.float32)
         better = value < best.value if lower_is_better(select) else value > best.value
         now = Best(eval_params(state), value, run.epoch, state.model_state)
-        best = jax.tree.map(lambda new, old: jnp.where(better, new, old), now, best)
+        best = jax.lax.cond(better, lambda now, before: now, lambda now, before: before, now, best)
     return run._replace(state=state, history=history, best=best, epoch=run.epoch + 1, bad_step=bad_step)
+
+
+def _set(values: Array, place: Array, value: Array) -> Array:
+    return jax.lax.dynamic_update_index_in_dim(
+        values, value.astype(values.dtype), place, 0, allow_negative_indices=False
+    )
 
 
 def should_continue(run: Run, patience: int | None, task: Task | None = None) -> Array:
@@ -65,13 +71,15 @@ def epoch_metrics(of_steps: Array, absent: set[str]) -> tuple[dict[str, Array], 
     if "skipped" in at:
         taken = of_steps[:, at["skipped"], None] == 0
         finite |= ~taken[:, 0]
-    finite = finite.at[-1].set(finite[-1] & jnp.isfinite(of_steps[-1, at["update_norm"]]))
+    step = jnp.arange(len(of_steps), dtype=jnp.int32)
+    finite &= jnp.isfinite(of_steps[:, at["update_norm"]]) | (step < len(of_steps) - 1)
     metrics = dict(zip(names, of_steps[-1], strict=True))
     means = of_steps[:, :3].mean(0, where=taken)
     metrics |= {"loss": means[0], "penalty": means[1], "accuracy": means[2]}
     if "skipped" in at:
         metrics["skipped"] = of_steps[:, at["skipped"]].sum()
-    return metrics, jnp.where(finite.all(), -1, jnp.argmin(finite).astype(jnp.int32))
+    first = jnp.where(finite, len(of_steps), step).min()
+    return metrics, jnp.where(first == len(of_steps), -1, first)
 
 
 def lower_is_better(metric: str) -> bool:

@@ -14,7 +14,7 @@ from jax.sharding import AbstractMesh, NamedSharding, PartitionSpec
 from jaxnn import sharding
 from jaxnn.training._fit import compiled_train_until
 from jaxnn.training._flat import flatten_data
-from jaxnn.training._run import check_data, check_options, new_run
+from jaxnn.training._run import check_data, check_options, init_run
 from jaxnn.training._stream import stream_step
 from jaxnn.training._sweep import compiled_grid
 from jaxnn.training._task import Data, Hparams, MakeTask, Options, Stream
@@ -33,9 +33,9 @@ def program(
 ) -> tuple[Any, ...]:
     """The compiled function that `fit` calls, or with key[S] and hyper-parameters [H] `sweep`, and its arguments."""
     check_options(epochs, 1 if isinstance(data, Stream) else batch_size, select, patience)
-    hparams, splits = jax.tree.map(jnp.asarray, hparams), tuple(data.evaluate or ())
+    hparams = jax.tree.map(jnp.asarray, hparams)
+    start = functools.partial(init_run, make_task, hparams, key, data, epochs=epochs, select=select)
     if isinstance(data, Stream):
-        start = functools.partial(new_run, make_task, hparams, key, splits, data.steps, epochs, select)
         split = NamedSharding(AbstractMesh((1,), (sharding.DATA,)), PartitionSpec(sharding.DATA))
         parts = next(iter(data.batches(0)))[:2]
         batch = tuple(jax.ShapeDtypeStruct(part.shape, part.dtype, sharding=split) for part in parts)
@@ -46,5 +46,4 @@ def program(
     options = Options(make_task, batch_size, select, patience)
     if key.ndim:
         return compiled_grid, options, hparams, key, data, epochs
-    start = functools.partial(new_run, make_task, hparams, key, splits, None, epochs, select)
     return compiled_train_until[False], options, hparams, key, data, jax.eval_shape(start), np.int32(epochs)

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from jaxnn import sharding
-from jaxnn._random import shuffled_rows
+from jaxnn._random import rows_of, shuffled_rows
 from jaxnn.training._evaluate import Splits, evaluate_splits, join_splits
 from jaxnn.training._flat import flatten_data
 from jaxnn.training._history import empty_run, epoch_metrics, record_epoch, should_continue, step_metrics
@@ -112,7 +112,7 @@ def train_epoch(task: Task, options: Options, key: Array, data: Data, splits: Sp
     def step(state: State, rows_and_keys: tuple[Array, StepKeys], measure: Array | bool = False) -> tuple[State, Array]:
         rows, keys = rows_and_keys
         examples = (data.inputs, data.labels, data.weights)
-        batch = jax.tree.map(lambda a: a.at[rows].get(mode="promise_in_bounds"), examples)
+        batch = jax.tree.map(lambda a: rows_of(a, rows), examples)
         state, metrics = train_step(task, data.statistics, state, sharding.shard(batch), keys, measure)
         return state, step_metrics(metrics)
 

@@ -226,8 +226,7 @@ def predict_scores(
         return score_batch(task, params, unflatten(x), statistics, model_state=model_state)
 
     count = jax.tree.leaves(examples)[0].shape[0]
-    batches = max(1, -(-count // batch_size))
-    size = -(-count // batches)
+    batches, size = batches_of(count, batch_size)
     if batches == 1:
         return sharding.replicate_inside(some(examples))
 
@@ -242,6 +241,12 @@ def predict_scores(
 
     empty = sharding.replicate_inside(jnp.zeros((count, *shape.shape[1:]), shape.dtype))
     return sharding.replicate_inside(jax.lax.fori_loop(0, batches, score, empty))
+
+
+def batches_of(count: int, most: int = 1000) -> tuple[int, int]:
+    """How many batches of equal size hold so many examples, and that size."""
+    batches = max(1, -(-count // most))
+    return batches, -(-count // batches)
 
 
 def score_batch(

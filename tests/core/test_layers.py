@@ -180,18 +180,19 @@ def test_sums_of_16_bits_are_held_in_32():
     assert float(layers.linear(params, jnp.ones(3000, jnp.bfloat16))[0]) == 3008.0  # the nearest of 8 bits
 
 
-def test_gradients_of_16_bit_products_are_products_of_16_bit_numbers_with_wide_sums():
+def test_gradients_of_16_bits_are_products_of_16_bit_numbers_with_wide_sums():
     x, w, of_scores = (
         jax.random.normal(key, shape, jnp.bfloat16)
         for key, shape in zip(jax.random.split(jax.random.key(5), 3), [(2, 300, 6), (4, 6), (2, 300, 4)], strict=True)
     )
 
     def pull_back(x, w, of_scores):
-        return jax.vjp(lambda x, w: layers.linear({"w": w, "b": jnp.zeros(4, w.dtype)}, x), x, w)[1](of_scores)
+        b = jnp.zeros(4, w.dtype)
+        return jax.vjp(lambda x, w, b: layers.linear({"w": w, "b": b}, x), x, w, b)[1](of_scores)
 
     found = pull_back(x, w, of_scores)
     wide = [np.asarray(a, np.float64) for a in (x, w, of_scores)]
-    expected = [wide[2] @ wide[1], np.einsum("abo,abi->oi", wide[2], wide[0])]
+    expected = [wide[2] @ wide[1], np.einsum("abo,abi->oi", wide[2], wide[0]), wide[2].sum((0, 1))]
     for one, other in zip(found, expected, strict=True):
         assert one.dtype == jnp.bfloat16
         np.testing.assert_allclose(np.asarray(one, np.float64), other, rtol=2**-8, atol=1e-4)

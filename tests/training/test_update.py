@@ -9,7 +9,8 @@ import references
 from small_tasks import KEY, RATE, batches, linear_task
 
 from jaxnn import losses, models
-from jaxnn.training import State, init_state, make_train_step, predict_scores
+from jaxnn.training import Data, State, init_state, make_train_step, predict_scores
+from jaxnn.training._evaluate import evaluate_splits, join_splits
 
 L2 = 0.05
 
@@ -204,6 +205,22 @@ def test_every_example_gets_its_scores(count, size):
     np.testing.assert_allclose(scores[-50:], np.reshape(expected, (-1, 3)), rtol=1e-4, atol=1e-5)
     first = [references.mlp(state.params, one, np.tanh) for one in x[:50]]
     np.testing.assert_allclose(scores[:50], np.reshape(first, (-1, 3)), rtol=1e-4, atol=1e-5)
+
+
+def test_the_metrics_of_each_split_are_the_means_over_its_examples():
+    """In two batches of which the second begins earlier, so as not to end too late."""
+    random, sizes = np.random.default_rng(0), {"many": 1300, "few": 38, "one": 1}
+    splits = {name: (random.normal(size=(n, 4)), random.integers(0, 3, n)) for name, n in sizes.items()}
+    data = Data(*splits["many"], evaluate={name: (x.astype(np.float32), y) for name, (x, y) in splits.items()})
+    task = linear_task()
+    state = init_state(task, KEY)
+    found = evaluate_splits(task, state, None, join_splits(data))
+    assert len(found) == 2 * len(sizes)
+    for name, (x, labels) in splits.items():
+        scores = [references.linear(state.params[0]["w"], state.params[0]["b"], one) for one in x]
+        expected = np.mean([references.softmax(*pair) for pair in zip(scores, labels, strict=True)])
+        np.testing.assert_allclose(found[f"{name}_loss"], expected, rtol=1e-5)
+        assert float(found[f"{name}_accuracy"]) == np.float32(np.mean(np.argmax(scores, 1) == labels))
 
 
 def test_with_mirror_the_scores_are_the_mean_over_the_image_and_its_mirror_image():
