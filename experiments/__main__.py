@@ -21,7 +21,7 @@ GROUPS = {
     "Train and use classifiers": {
         "train": "train a classifier: digits, CIFAR-10, 2-D points, or your own images and tables",
         "predict": "classify images with a trained classifier and show which pixels decided",
-        "export": "write a trained classifier as a serialized JAX program or as ONNX",
+        "export": "write a trained classifier as a serialized JAX program, as ONNX or as a short script",
         "sweep": "train every setting of a grid with several seeds at once and choose by validation",
         "verify": "replay a finished run from its folder and certify it bit for bit",
     },

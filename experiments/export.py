@@ -1,7 +1,8 @@
-"""Export a trained classifier, preprocessing included, as a serialized JAX program and as ONNX.
+"""Export a trained classifier, preprocessing included, as a serialized JAX program, as ONNX, or as a short script.
 
     python -m experiments.train --out runs/digits
     python -m experiments.export --run runs/digits --formats jax onnx
+    python -m experiments.export --run runs/digits --formats script --library torch
 
 writes `classifier.jax`, `classifier.onnx` and `classifier.json` (version, classes, shape and type of the examples, a
 digest of each file) to the folder `export` of the run. They run with JAX or an ONNX runtime, without this package; both
@@ -13,6 +14,9 @@ take any number of examples f32[B, ...], in the units of the training examples, 
 
     import onnxruntime
     [scores] = onnxruntime.InferenceSession("classifier.onnx").run(None, {"examples": examples})
+
+`script` writes `classifier.py`: about 40 lines of NumPy, JAX or PyTorch to read, run and change, weights included. It is
+for linear classifiers and fully connected networks; `from classifier import scores` uses it.
 """
 
 from __future__ import annotations
@@ -28,6 +32,7 @@ import jax
 import numpy as np
 from rich.console import Console
 
+from experiments.classifier import script
 from experiments.classifier.saved import describe, read_classifier
 from experiments.cli import command, files, parser
 from jaxnn.interop import export
@@ -44,22 +49,26 @@ class Config:
     """Run folder of experiments.train."""
     out: Path | None = None
     """Folder for the files, existing ones are replaced; by default `export` in the run folder."""
-    formats: tuple[Literal["jax", "onnx"], ...] = ("jax",)
-    """jax, onnx, or both; needs the extra "export"."""
+    formats: tuple[Literal["jax", "onnx", "script"], ...] = ("jax",)
+    """One or more; jax and onnx need the extra "export"."""
+    library: script.Library = "numpy"
+    """Library of the script."""
 
 
 def write(config: Config, console: Console) -> dict[str, Any]:
     """Read the classifier, write its files, and return their description."""
     if not config.formats:
-        raise ValueError("--formats needs jax, onnx, or both")
+        raise ValueError("--formats needs jax, onnx or script")
     described = describe(config.run)
-    score = read_classifier(config.run, described).score
+    saved = read_classifier(config.run, described)
+    score = saved.score
     shape, dtype = described.shape, np.dtype(np.float32)
     makers: dict[str, Callable[[], bytes]] = {
         "jax": lambda: export.to_jax(score, shape, dtype),
         "onnx": lambda: export.to_onnx(score, shape, dtype, f"{described.settings.dataset}_{described.settings.model}"),
     }
-    contents = {f"classifier.{name}": makers[name]() for name in config.formats}
+    makers["script"] = lambda: script.write(script.from_run(described, saved), config.library).encode()
+    contents = {f"classifier.{name.replace('script', 'py')}": makers[name]() for name in config.formats}
     about = {
         "version": VERSION,
         "classes": described.names,
@@ -74,7 +83,7 @@ def write(config: Config, console: Console) -> dict[str, Any]:
         files.write(out / name, content)
     files.write_json(out / "classifier.json", about)
     for name, content in contents.items():
-        console.print(f"{out / name}: {len(content):,} bytes", highlight=False)
+        command.say(console, f"{out / name}: {len(content):,} bytes")
     return about
 
 

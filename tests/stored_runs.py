@@ -31,7 +31,8 @@ def store(
     if how in ("pca", "whiten"):
         statistics, inputs = preprocess.fit_pca(pixels, 10), 10
     else:
-        statistics, inputs = preprocess.fit_moments(pixels, "pixel" if how == "standardize" else "global"), 64
+        axes = "pixel" if how in ("standardize", "center") else "global"
+        statistics, inputs = None if how == "none" else preprocess.fit_moments(pixels, axes), 64
     sizes = [inputs, *hidden, 10]
     generator = np.random.default_rng(seed)
     params = [

@@ -1,10 +1,13 @@
 """A classifier taken elsewhere: the same scores from JAX without this package, and from an ONNX runtime."""
 
+import dataclasses
 import hashlib
 import json
+import runpy
 import subprocess
 import sys
 import warnings
+from typing import get_args
 
 import jax
 import jax.numpy as jnp
@@ -14,6 +17,10 @@ import pytest
 from stored_runs import store
 
 from experiments import export
+from experiments.classifier import script
+from experiments.classifier.config import Settings
+from experiments.classifier.results import Classifier
+from experiments.classifier.saved import Described, SavedClassifier, describe, read_classifier
 from jaxnn import models
 from jaxnn.interop.export import to_jax, to_onnx
 
@@ -154,3 +161,45 @@ def test_onnx_takes_weights_stored_in_bfloat16_that_are_cast_first():
         session = onnxruntime.InferenceSession(to_onnx(score, (4,), np.float32, "cast"))
     x = RNG.normal(size=(2, 4)).astype(np.float32)
     np.testing.assert_allclose(np.asarray(session.run(None, {"examples": x})[0]), score(x), rtol=1e-6, atol=1e-6)
+
+
+RUNS = {
+    "linear": {},
+    "mlp": {"hidden": (16, 8), "how": "standardize", "activation": "leaky_relu"},
+    "none": {"hidden": (5,), "how": "none", "activation": "gelu", "mirror": True},
+    "center": {"hidden": (5,), "how": "center", "activation": "sigmoid", "normalize_inputs": True},
+    "pca": {"hidden": (16,), "how": "pca", "activation": "tanh", "normalize": True},
+    "whiten": {"hidden": (300,), "how": "whiten", "whiten_epsilon": 3.0},
+}
+
+
+@pytest.mark.parametrize("library", get_args(script.Library))
+@pytest.mark.parametrize("name", RUNS)
+def test_a_script_gives_the_scores_of_the_run(tmp_path, capsys, library, name):
+    pytest.importorskip(library)
+    store(tmp_path / "run", **RUNS[name])
+    assert export.main(["--run", str(tmp_path / "run"), "--formats", "script", "--library", library]) == 0
+    path = tmp_path / "run" / "export" / "classifier.py"
+    made = runpy.run_path(str(path))
+    described = describe(tmp_path / "run")
+    expected = read_classifier(tmp_path / "run", described).score(jnp.asarray(DIGITS))
+    np.testing.assert_allclose(np.asarray(made["scores"](DIGITS)), expected, rtol=1e-5, atol=1e-5)
+    assert made["classes"] == list(described.names)
+    assert path.read_text().count("\n") < 60
+    runpy.run_path(str(path), run_name="__main__")
+    assert "[[" in capsys.readouterr().out
+
+
+def test_a_script_of_a_convolutional_network_is_refused(tmp_path):
+    settings = dataclasses.replace(Settings(), model="cnn")
+    with pytest.raises(ValueError, match="not --model cnn: use --formats jax or onnx"):
+        script.from_run(Described(settings, ("a", "b"), (8, 8, 1)), SavedClassifier(Classifier(None, {}), abs))
+
+
+def test_names_from_the_data_cannot_leave_their_strings():
+    hostile = 'a"""\nimport os\n\\" \udce4 \u202e'
+    layers = [{"w": np.ones((2, 3), np.float32), "b": np.zeros(2, np.float32)}]
+    scope = {"__name__": "made"}
+    exec(script.write(script.Network(hostile, (3,), layers, "relu", [hostile, "b"]), "numpy").encode(), scope)
+    assert scope["classes"] == [hostile, "b"]
+    assert "os" not in scope

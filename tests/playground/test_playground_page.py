@@ -1,5 +1,8 @@
 """The page in a real browser: training, points, links, files, keys, languages."""
 
+from typing import Any
+
+import numpy as np
 import pytest
 
 from experiments.playground.engine.links import from_link
@@ -139,3 +142,31 @@ def test_sessions_are_independent(open_tab):
     one.until_status("s.step > 30")
     assert two.status()["step"] == 0
     assert not two.status()["playing"]
+
+
+def test_the_code_of_the_network_is_shown_runs_and_gives_its_scores(open_tab, tmp_path):
+    tab = open_tab("#data=hills&hidden=5,3&activation=sigmoid&features=x1,x1^2,x1*x2,sin(x2)")
+    tab.until_status("s.ready")
+    tab.press("Epoch")
+    tab.until_status("s.step == 15")
+    tab.press("Show the code")
+    tab.until("document.querySelector('#code pre').textContent.includes('numpy')")
+    made: dict[str, Any] = {"__name__": "made"}
+    exec(tab.page.locator("#code pre").text_content(), made)
+    tab.page.keyboard.press("s")  # a letter in the dialog is no step
+    tab.page.locator("#code select").select_option("jax")
+    tab.until("document.querySelector('#code pre').textContent.includes('jnp.sin')")
+    with tab.page.expect_download() as download:
+        tab.press("Save")
+    download.value.save_as(tmp_path / "network.py")
+    assert "import jax" in (tmp_path / "network.py").read_text()
+    tab.page.keyboard.press("Escape")
+    tab.press("Link with weights")
+    tab.until("location.hash.includes('weights=')")
+    assert tab.status()["step"] == 15
+    x = np.random.default_rng(0).uniform(-6, 6, (20, 2))
+    h = np.stack([x[:, 0], x[:, 0] ** 2, x[:, 0] * x[:, 1], np.sin(x[:, 1])], axis=1)
+    *hidden, last = from_link(tab.page.evaluate("location.hash")).weights or []
+    for layer in hidden:
+        h = 1 / (1 + np.exp(-(h @ layer["w"].T + layer["b"])))
+    np.testing.assert_allclose(made["scores"](x), h @ last["w"].T + last["b"], atol=1e-5, rtol=1e-5)

@@ -1,4 +1,7 @@
-"""The whole state as the fragment of a link (after "#") and as a model file. Nothing that is read is evaluated."""
+"""The whole state as the fragment of a link (after "#"), as a model file, and its network as a script.
+
+Nothing that is read is evaluated.
+"""
 
 from __future__ import annotations
 
@@ -14,9 +17,18 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from experiments.classifier import script
 from experiments.playground.engine.points import GRAIN, Points, checked
 from experiments.playground.engine.session import Weights, check_weights
-from experiments.playground.engine.settings import MAX_LAYERS, MAX_NEURONS, MAX_POINTS, Settings, change, shape_of
+from experiments.playground.engine.settings import (
+    MAX_LAYERS,
+    MAX_NEURONS,
+    MAX_POINTS,
+    Settings,
+    Shape,
+    change,
+    shape_of,
+)
 
 MAX_LINK = 100_000
 MAX_FILE = 2_000_000
@@ -127,6 +139,16 @@ def from_file(content: bytes) -> Saved:
     except (TypeError, KeyError, AttributeError, OverflowError) as error:
         raise ValueError(f"the points or the weights of the file cannot be read ({error})") from error
     return Saved(settings, points, weights)
+
+
+def to_script(shape: Shape, weights: Weights, data: str, library: script.Library) -> str:
+    """The network as a runnable script in a library; `data` is the name of its set of points."""
+    expressions = {name: name.replace("^", "**").replace("sin", "xp.sin") for name in shape.features}
+    inputs = ", ".join(expressions.values())
+    prepare = [] if inputs == "x1, x2" else ["x1, x2 = x[:, 0], x[:, 1]", f"x = xp.stack([{inputs}], 1)"]
+    names = [] if shape.loss == "value" else list(map(str, range(shape.outputs)))
+    title = f"jaxnn playground, {data}"
+    return script.write(script.Network(title, (2,), weights, shape.activation, names, prepare=prepare), library)
 
 
 def _as_text(name: str, value: Any) -> str:

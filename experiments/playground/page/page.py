@@ -129,6 +129,8 @@ class Page:
                     self.take(links.from_file(text.encode())._replace(view=self.screen.view))
                 case "hidden":
                     self.change("hidden", json.loads(text))
+                case "code":
+                    self.show_code(text)
                 case "parameter":
                     self.edit_parameter(*json.loads(text))
                 case "key":
@@ -179,6 +181,14 @@ class Page:
         name, form = ("model.json", "application/json") if kind == "save" else ("points.csv", "text/csv")
         download = json.dumps([self.stamp, name, form, text])
         self.later(lambda: self.screen.channel.update(download=download))
+
+    def show_code(self, library: Any) -> None:
+        """Pass the drawn network to the page as a script."""
+        frame = self.screen.frame
+        if frame is not None:
+            self.stamp += 1
+            text = links.to_script(frame.shape, frame.params, frame.settings.data, library)
+            self.screen.channel.update(code=json.dumps([self.stamp, text]))
 
     def points_edited(self, attribute: str, old: Any, new: dict[str, Any]) -> None:
         """Handle points edited in the browser; ignore those set by this program."""

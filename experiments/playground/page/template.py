@@ -50,7 +50,9 @@ kbd { border: 1px solid #bbb; border-radius: 3px; padding: 0 4px; background: #f
 footer { margin-top: 8px; font-size: 12px; color: #555; }
 #files { display: flex; flex-wrap: wrap; gap: 4px 12px; font-size: 13px; }
 #files input { max-width: 190px; font-size: 12px; }
-#picture { font: inherit; padding: 5px 12px; border: 1px solid #ccc; border-radius: 4px; background: white; }
+#picture, #show-code, dialog button, dialog select { font: inherit; font-size: 13px; padding: 6px 10px; margin: 2px; border: 1px solid #ccc; border-radius: 4px; background: white; }
+dialog { width: min(860px, 96vw); max-height: 92vh; border: 1px solid #888; border-radius: 6px; padding: 10px; }
+dialog pre { font-size: 12px; max-height: 68vh; overflow: auto; background: #f4f4f4; padding: 8px; margin: 8px 0; }
 :focus-visible { outline: 2px solid #0072B2; outline-offset: 1px; }
 @media (max-width: 1100px) {
   main { grid-template-columns: repeat(2, minmax(0, 1fr)); }
@@ -109,13 +111,23 @@ footer { margin-top: 8px; font-size: 12px; color: #555; }
         <div id="busy"><span class="en">compiling …</span><span class="zh">编译中……</span></div></div>
       {{ embed(roots.legend) }}
       <div id="under"><div>{{ embed(roots.plane_controls) }}</div>
-        <button id="picture"><span class="en">Save picture</span><span class="zh">保存图片</span></button></div>
+        <button id="picture"><span class="en">Save picture</span><span class="zh">保存图片</span></button>
+        <button id="show-code"><span class="en">Show the code</span><span class="zh">显示代码</span></button></div>
       {{ embed(roots.status) }}</section>
     <section id="warped"><h2><span class="en">The plane as a layer sees it</span>
       <span class="zh">某一层眼中的平面</span></h2>
       {{ embed(roots.warp_controls) }}{{ embed(roots.warp) }}</section>
   </div>
 </main>
+<dialog id="code" aria-labelledby="code-title">
+  <label><span id="code-title"><span class="en">This network in</span><span class="zh">此网络的代码：</span></span>
+    <select><option value="numpy">NumPy</option><option value="jax">JAX</option>
+      <option value="torch">PyTorch</option></select></label>
+  <button id="copy-code"><span class="en">Copy</span><span class="zh">复制</span></button>
+  <button id="save-code"><span class="en">Save</span><span class="zh">保存</span></button>
+  <button id="close-code"><span class="en">Close</span><span class="zh">关闭</span></button>
+  <pre tabindex="0"></pre>
+</dialog>
 <div id="card"><label><span></span> <input type="number" step="any"></label></div>
 <footer>
   <span class="en">Click the plane: add a point; drag: move; click a point, then Backspace: delete; a white dot marks
@@ -170,6 +182,20 @@ channel.properties.download.change.connect(() => {
   if (!channel.download) return;
   const [, name, kind, text] = JSON.parse(channel.download);
   save(new Blob([text], {type: kind}), name);
+});
+const code = place("code"), library = code.querySelector("select"), source = code.querySelector("pre");
+place("show-code").addEventListener("click", () => { send("code", library.value); code.showModal() });
+library.addEventListener("change", () => send("code", library.value));
+channel.properties.code.change.connect(() => { source.textContent = JSON.parse(channel.code)[1] });
+place("close-code").addEventListener("click", () => code.close());
+place("save-code").addEventListener("click", () =>
+  save(new Blob([source.textContent], {type: "text/x-python"}), "network.py"));
+place("copy-code").addEventListener("click", async () => {
+  try {
+    await navigator.clipboard.writeText(source.textContent);
+  } catch {  // not allowed: select it instead
+    getSelection().selectAllChildren(source);
+  }
 });
 const save = (blob, name) => {
   const link = document.createElement("a");
@@ -334,7 +360,7 @@ window.addEventListener("hashchange", () => send("link", location.hash.slice(1))
 document.addEventListener("keydown", event => {
   const target = event.composedPath()[0];
   const tag = target.tagName || "";
-  if (event.ctrlKey || event.altKey || event.metaKey || ["INPUT", "SELECT", "TEXTAREA"].includes(tag)) return;
+  if (code.open || event.ctrlKey || event.altKey || event.metaKey || ["INPUT", "SELECT", "TEXTAREA"].includes(tag)) return;
   if (tag === "BUTTON" && event.key === " ") return;
   if ([" ", "s", "e", "r", "1", "2", "3", "4", "5"].includes(event.key)) {
     event.preventDefault();

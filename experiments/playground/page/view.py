@@ -43,6 +43,7 @@ class Channel(DataModel):
     layers = String(default="{}", help="JSON of the wanted and the drawn layers")
     link = String(default="")
     copied = Int(default=0, help="counts the links that were asked for")
+    code = String(default="", help="JSON [stamp, text], the network as a script")
     download = String(default="", help="JSON [stamp, name, type, text]")
     limit = Int(default=links.MAX_FILE, help="bytes of an uploaded file")
     status = String(default="{}", help="JSON of the state in numbers")
