@@ -15,8 +15,8 @@ take any number of examples f32[B, ...], in the units of the training examples, 
     import onnxruntime
     [scores] = onnxruntime.InferenceSession("classifier.onnx").run(None, {"examples": examples})
 
-`script` writes `classifier.py`: about 40 lines of NumPy, JAX or PyTorch to read, run and change, weights included. It is
-for linear classifiers and fully connected networks; `from classifier import scores` uses it.
+`script` writes `classifier.py`: about 40 lines of NumPy, JAX or PyTorch to read, run and change, weights included. It
+is for linear classifiers and fully connected networks; `from classifier import scores` uses it.
 """
 
 from __future__ import annotations

@@ -6,12 +6,13 @@ import base64
 import textwrap
 import zlib
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
-from experiments.classifier.config import Settings
-from experiments.classifier.saved import Described, SavedClassifier
+if TYPE_CHECKING:
+    from experiments.classifier.config import Settings
+    from experiments.classifier.saved import Described, SavedClassifier
 
 Library = Literal["numpy", "jax", "torch"]
 LITERAL = 200

@@ -50,7 +50,8 @@ kbd { border: 1px solid #bbb; border-radius: 3px; padding: 0 4px; background: #f
 footer { margin-top: 8px; font-size: 12px; color: #555; }
 #files { display: flex; flex-wrap: wrap; gap: 4px 12px; font-size: 13px; }
 #files input { max-width: 190px; font-size: 12px; }
-#picture, #show-code, dialog button, dialog select { font: inherit; font-size: 13px; padding: 6px 10px; margin: 2px; border: 1px solid #ccc; border-radius: 4px; background: white; }
+#picture, #show-code, dialog button, dialog select { font: inherit; font-size: 13px; padding: 6px 10px; margin: 2px;
+  border: 1px solid #ccc; border-radius: 4px; background: white; }
 dialog { width: min(860px, 96vw); max-height: 92vh; border: 1px solid #888; border-radius: 6px; padding: 10px; }
 dialog pre { font-size: 12px; max-height: 68vh; overflow: auto; background: #f4f4f4; padding: 8px; margin: 8px 0; }
 :focus-visible { outline: 2px solid #0072B2; outline-offset: 1px; }
@@ -360,7 +361,8 @@ window.addEventListener("hashchange", () => send("link", location.hash.slice(1))
 document.addEventListener("keydown", event => {
   const target = event.composedPath()[0];
   const tag = target.tagName || "";
-  if (code.open || event.ctrlKey || event.altKey || event.metaKey || ["INPUT", "SELECT", "TEXTAREA"].includes(tag)) return;
+  if (event.ctrlKey || event.altKey || event.metaKey || ["INPUT", "SELECT", "TEXTAREA"].includes(tag)) return;
+  if (code.open) return;
   if (tag === "BUTTON" && event.key === " ") return;
   if ([" ", "s", "e", "r", "1", "2", "3", "4", "5"].includes(event.key)) {
     event.preventDefault();
