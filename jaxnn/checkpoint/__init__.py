@@ -14,4 +14,4 @@ from jaxnn._files import DamagedError
 from jaxnn.checkpoint._checkpointer import Checkpointer
 from jaxnn.checkpoint._store import Checkpoint, latest, list_checkpoints, load, restore, save
 
-__all__ = ["Checkpointer", "latest", "list_checkpoints", "load", "restore", "save"]
+__all__ = ["Checkpointer", "latest", "load", "restore", "save"]
