@@ -15,8 +15,9 @@ from rich.table import Table
 
 from experiments.benchmark.limits import Limits
 from experiments.benchmark.process import usable_cores
+from experiments.benchmark.workloads import BARE, ONE_BY_ONE
 from experiments.cli import environment
-from jaxnn.plots._style import BLUE, GREEN, ORANGE, PURPLE, SKY, STYLE, VERMILION, new_figure
+from jaxnn.plots._style import BLUE, GRAY, GREEN, ORANGE, PURPLE, SKY, STYLE, VERMILION, new_figure
 
 _PACKAGES = ("torch", "keras", "flax", "joblib")
 _FLAGS = ("XLA_FLAGS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "TORCHINDUCTOR_CACHE_DIR")
@@ -27,7 +28,8 @@ _COLORS = {
     "scikit-learn": ORANGE,
     "Keras": PURPLE,
     "Flax": GREEN,
-    "jaxnn one by one": SKY,
+    ONE_BY_ONE: SKY,
+    BARE: GRAY,
 }
 
 

@@ -97,6 +97,8 @@ WORKLOADS = {
 """By the name on the command line, which is also the `key` of a row of the results."""
 
 ONE_BY_ONE = "jaxnn one by one"
+BARE = "bare loop"
+"""A loop of nothing but gradient and update: the bound of what any of these libraries can do with XLA's products."""
 _OF_LINEAR = {"PyTorch": 4.0, "scikit-learn": 10.0, "Keras": 6.0, "Flax": 6.0}
 _OF_MLP = {"PyTorch": 1.4, "Keras": 1.5, "Flax": 1.5}
 GOALS: dict[str, dict[str, float]] = {

@@ -9,9 +9,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from experiments.benchmark import workloads
 from experiments.benchmark.peers import ours
 from experiments.benchmark.workloads import Workload
-from jaxnn import training
+from jaxnn import layers, training
 
 TINY = Workload("tiny", "circle", (5,), learning_rate=0.1, l2=0.02, batch_size=8)
 SVM = TINY._replace(name="tiny SVM", hidden=(), loss="svm")
@@ -135,3 +136,19 @@ def test_scikit_learn_mlp_takes_the_same_step():
     _, expected = trained_by_us(workload, [(x, y)], start)
     model.partial_fit(x, y)
     assert_close([(w.T, b) for w, b in zip(model.coefs_, model.intercepts_, strict=True)], expected)
+
+
+@pytest.mark.usefixtures("default_promotion")
+def test_the_bare_loop_is_training_without_order_momentum_and_penalty(tmp_path):
+    plain = Workload("plain", "digits", (5,), learning_rate=0.1, momentum=0.0, l2=0.0, batch_size=64)
+    workloads.write("digits", tmp_path)
+    bare = ours.bare_loop(plain, tmp_path)
+    bare.train(3)
+    data = ours.on_device(plain, workloads.read(plain, tmp_path))
+    make_task, h = ours.task_maker(plain, data, layers.dot_as_sum), ours.hyperparameters(plain)
+    params = training.run(
+        lambda h: make_task(h)._replace(shuffle=False), h, jax.random.key(0), data, epochs=3, batch_size=64
+    ).state.params
+    found, expected = bare.accuracies()[0], float(ours.accuracy(make_task, h, params, data))
+    assert 0.3 < found < 1
+    assert found == pytest.approx(expected, abs=2e-3)

@@ -6,7 +6,7 @@ import importlib.util
 from collections.abc import Callable
 from typing import NamedTuple
 
-from experiments.benchmark.workloads import ONE_BY_ONE
+from experiments.benchmark.workloads import BARE, ONE_BY_ONE
 
 
 class Peer(NamedTuple):
@@ -55,6 +55,12 @@ _SGD = Entry("scikit-learn", "SGDClassifier", "scikit_learn:sgd", _ONE_EXAMPLE_S
 _MLP = Entry("scikit-learn", "MLPClassifier", "scikit_learn:mlp")
 _SAGA = "variance-reduced steps of one example (SAGA): other mathematics; time of a pass"
 _SVC = "liblinear's dual coordinate descent, one class against the rest: other mathematics; time of a pass"
+_LOOP_BOUND = Entry(
+    BARE,
+    "",
+    "ours:bare_loop",
+    "the same float32 batches every epoch; no order, momentum, penalty or measures",
+)
 _LINEAR = [_BYTES, _FLOATS, _COMPILED, _COMPILED_BYTES, _LOADER, _SGD]
 _LOOPS = [*_KERAS, *_FLAX]
 PEERS: dict[str, list[Entry]] = {
@@ -62,12 +68,13 @@ PEERS: dict[str, list[Entry]] = {
         *_LINEAR,
         Entry("scikit-learn", "LogisticRegression", "scikit_learn:logistic_regression", _SAGA),
         *_LOOPS,
+        _LOOP_BOUND,
     ],
-    "linear-svm": [*_LINEAR, Entry("scikit-learn", "LinearSVC", "scikit_learn:linear_svc", _SVC), *_LOOPS],
-    "mlp": [_BYTES, _FLOATS, _COMPILED, _COMPILED_BYTES, *_LOOPS, _MLP],
-    "mlp-dropout": [_BYTES, _FLOATS, _COMPILED, _COMPILED_BYTES, *_LOOPS],
-    "mlp-64": [_BYTES, _FLOATS, _COMPILED, _COMPILED_BYTES],
-    "digits": [_FLOATS, _COMPILED, _KERAS[1], _MLP],
+    "linear-svm": [*_LINEAR, Entry("scikit-learn", "LinearSVC", "scikit_learn:linear_svc", _SVC), *_LOOPS, _LOOP_BOUND],
+    "mlp": [_BYTES, _FLOATS, _COMPILED, _COMPILED_BYTES, *_LOOPS, _MLP, _LOOP_BOUND],
+    "mlp-dropout": [_BYTES, _FLOATS, _COMPILED, _COMPILED_BYTES, *_LOOPS, _LOOP_BOUND],
+    "mlp-64": [_BYTES, _FLOATS, _COMPILED, _COMPILED_BYTES, _LOOP_BOUND],
+    "digits": [_FLOATS, _COMPILED, _KERAS[1], _MLP, _LOOP_BOUND],
     "digits-whole": [_FLOATS, _KERAS[0], *_FLAX, _MLP],
     "digits-again": [Entry("scikit-learn", "MLPClassifier", "scikit_learn:mlp_again", "a new estimator fits again")],
     "toy": [_FLOATS, _COMPILED, _MLP],

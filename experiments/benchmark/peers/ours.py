@@ -55,6 +55,33 @@ def training_run(workload: Workload, folder: Path) -> Peer:
     return Peer(train, lambda: [float(accuracy(make_task, h, progress.state.params, data))], warm)
 
 
+def bare_loop(workload: Workload, folder: Path) -> Peer:
+    """The bound of a training loop: gradient and step on float32 batches that lie ready, and nothing else."""
+    examples = read(workload, folder)
+    data = on_device(workload, examples)
+    make_task, h = task_maker(workload, data, layers.dot_as_sum), hyperparameters(workload)
+    task, size = make_task(h), workload.batch_size
+    rate = workload.learning_rate / (1 - workload.momentum)  # as far as with momentum
+    steps = len(examples.labels) // size
+    x = jax.jit(task.transform)(data.statistics, data.inputs[: steps * size]).reshape(steps, size, -1)
+    y = jnp.asarray(data.labels)[: steps * size].reshape(steps, size)
+    params = training.init_state(task, jax.random.fold_in(jax.random.key(0), 0)).params  # those of `training_run`
+
+    @functools.partial(jax.jit, donate_argnums=0)
+    def advance(params: Any, epochs: Array) -> Any:
+        def step(params: Any, batch: tuple[Array, Array]) -> tuple[Any, None]:
+            gradient = jax.grad(lambda p: task.loss(task.model.apply(p, batch[0]), batch[1]).mean())(params)
+            return jax.tree.map(lambda p, g: p - rate * g, params, gradient), None
+
+        return jax.lax.fori_loop(0, epochs, lambda _, p: jax.lax.scan(step, p, (x, y))[0], params)
+
+    def train(units: int) -> None:
+        nonlocal params
+        params = jax.block_until_ready(advance(params, jnp.int32(units * workload.epochs)))
+
+    return Peer(train, lambda: [float(accuracy(make_task, h, params, data))])
+
+
 def whole_call(workload: Workload, folder: Path) -> Peer:
     """One call of `training.fit`, compilation included."""
     examples = read(workload, folder)
