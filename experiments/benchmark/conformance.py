@@ -16,6 +16,8 @@ from sklearn.utils.metaestimators import available_if
 
 from jaxnn.interop import sklearn as ours
 
+SAME_MINIMUM = ("newton-cg", "newton-cholesky", "sag", "saga")
+
 
 class Borrowed(NamedTuple):
     """A test file, and what stands in it for which name of scikit-learn."""
@@ -38,7 +40,7 @@ def _with_their_parameters(theirs: type, arguments: Callable[[Any], dict[str, An
 
         def _adopt(self, model: Any) -> Any:
             self._model = model
-            for name in ("coef_", "intercept_", "classes_", "n_features_in_", "feature_names_in_"):
+            for name in ("coef_", "intercept_", "classes_", "n_features_in_", "feature_names_in_", "t_"):
                 with contextlib.suppress(AttributeError):
                     setattr(self, name, getattr(model, name))
             self.n_iter_ = np.array([model.n_iter_])
@@ -46,7 +48,8 @@ def _with_their_parameters(theirs: type, arguments: Callable[[Any], dict[str, An
 
     class Stepping(Fitted):
         def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Any:
-            self._validate_params(for_partial_fit=True)
+            self._validate_params()
+            self._more_validate_params(for_partial_fit=True)
             model = getattr(self, "_model", None) or ours.LinearClassifier()
             return self._adopt(model.set_params(**arguments(self)).partial_fit(X, y, classes, sample_weight))
 
@@ -62,28 +65,31 @@ def _refuse(**options: Any) -> None:
 
 
 def _logistic(theirs: Any) -> dict[str, Any]:
-    _refuse(solver=(theirs.solver, ("lbfgs",)), l1_ratio=(theirs.l1_ratio, (0, 0.0)), dual=(theirs.dual, (False,)))
-    _refuse(penalty=(theirs.penalty, ("deprecated", "l2", None)))
-    free = theirs.penalty is None or np.isinf(theirs.C)
-    names = ("tol", "fit_intercept", "class_weight", "random_state", "max_iter", "verbose", "warm_start")
-    return {"C": None if free else theirs.C, "l2": 0.0} | {name: getattr(theirs, name) for name in names}
+    _refuse(solver=(theirs.solver, ("lbfgs", *SAME_MINIMUM)), dual=(theirs.dual, (False,)))
+    ratio = theirs.l1_ratio or 0.0
+    if theirs.penalty != "deprecated":
+        ratio = {"l1": 1.0, "elasticnet": ratio}.get(theirs.penalty, 0.0)
+    names = ("C", "tol", "fit_intercept", "class_weight", "random_state", "max_iter", "verbose", "warm_start", "n_jobs")
+    penalty = None if theirs.penalty is None else "elasticnet" if ratio else "l2"
+    options = {name: getattr(theirs, name) for name in (*names, "solver")}
+    return options | {"penalty": penalty, "l1_ratio": ratio if penalty == "elasticnet" else None}
 
 
 def _svc(theirs: Any) -> dict[str, Any]:
-    _refuse(penalty=(theirs.penalty, ("l2",)))
-    names = ("C", "tol", "fit_intercept", "class_weight", "random_state", "max_iter", "verbose")
+    names = ("C", "tol", "fit_intercept", "class_weight", "random_state", "max_iter", "verbose", "penalty")
     return {"loss": "svm"} | {name: getattr(theirs, name) for name in names}
 
 
 def _sgd(theirs: Any) -> dict[str, Any]:
     _refuse(loss=(theirs.loss, ("hinge", "log_loss")), penalty=(theirs.penalty, ("l2", None)))
-    _refuse(average=(theirs.average, (False, 0)))
-    names = ("fit_intercept", "class_weight", "random_state", "max_iter", "verbose", "warm_start", "shuffle")
-    names += ("early_stopping", "validation_fraction", "n_iter_no_change", "power_t")
+    _refuse(learning_rate=(theirs.learning_rate, ("constant", "optimal", "invscaling", "adaptive")))
+    names = ("fit_intercept", "class_weight", "random_state", "max_iter", "verbose", "warm_start", "shuffle", "penalty")
+    names += ("early_stopping", "validation_fraction", "n_iter_no_change", "power_t", "n_jobs")
     rate = theirs.learning_rate if theirs.learning_rate in ("invscaling", "adaptive") else "constant"
     return {name: getattr(theirs, name) for name in names} | {
         "loss": "svm" if theirs.loss == "hinge" else "softmax",
-        "l2": 0.0 if theirs.penalty is None else theirs.alpha / 2,
+        "l2": theirs.alpha / 2,
+        "average": bool(theirs.average) and theirs.average,
         "solver": "sgd",
         "batch_size": 8,
         "momentum": 0.0,

@@ -57,6 +57,16 @@ def test_alpha_is_the_penalty_of_their_network():
     np.testing.assert_array_equal(first.coefs_[0], second.coefs_[0])
 
 
+@pytest.mark.parametrize("solver", ["adam", "sgd"])
+@pytest.mark.parametrize("network", [MLPClassifier, MLPRegressor])
+def test_a_weight_of_2_is_the_example_twice(network, solver):
+    rows, weight = np.arange(0, 150, 5), np.arange(30) % 4  # also examples of weight 0, and a penalty that counts
+    options = {"hidden_layer_sizes": (4,), "solver": solver, "alpha": 10.0, "max_iter": 4, "random_state": 0}
+    weighted = network(**options).fit(X[rows], Y[rows], weight)
+    repeated = network(**options).fit(X[np.repeat(rows, weight)], Y[np.repeat(rows, weight)])
+    np.testing.assert_array_equal(weighted.coefs_[0], repeated.coefs_[0])
+
+
 @pytest.mark.parametrize("early_stopping", [False, True])
 def test_training_ends_after_more_than_so_many_epochs_without_an_improvement(early_stopping):
     options: dict[str, Any] = {"learning_rate_init": 0.05, "n_iter_no_change": 3, "tol": 5e-3, "random_state": 0}
@@ -77,7 +87,7 @@ def test_training_ends_after_more_than_so_many_epochs_without_an_improvement(ear
 
 def test_a_training_that_has_not_converged_says_so():
     for solver in ("adam", "sgd"):
-        with pytest.warns(ConvergenceWarning, match=f"{solver} ended after 3 iterations before it had converged"):
+        with pytest.warns(ConvergenceWarning, match=f"{solver} failed to converge to tol=0.0001 in 3 iterations"):
             MLPClassifier((3,), solver=solver, max_iter=3).fit(X, Y)
     with pytest.warns(ConvergenceWarning, match="raise max_fun=5"):
         LinearClassifier(max_fun=5).fit(X, Y)

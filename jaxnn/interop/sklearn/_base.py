@@ -32,8 +32,8 @@ ROWS = 4096
 
 
 def by_steps(estimator: Any) -> bool:
-    if estimator.solver == "lbfgs":
-        raise AttributeError("partial_fit needs solver='adam' or 'sgd': 'lbfgs' needs all examples at once")
+    if estimator._method == "lbfgs":
+        raise AttributeError(f"partial_fit needs solver='adam' or 'sgd': {estimator.solver!r} needs all examples")
     return True
 
 
@@ -99,7 +99,7 @@ class BaseNetwork(Parameters):
         self._adopt(run, job, X)
         if not run.history["converged"]:
             limit = f"max_iter={job.epochs}" if self.n_iter_ >= job.epochs else f"max_fun={self.max_fun}"
-            wrong = f"{self.solver} ended after {self.n_iter_} iterations before it had converged to tol={self.tol}: "
+            wrong = f"{self.solver} failed to converge to tol={self.tol} in {self.n_iter_} iterations: "
             wrong += f"raise {limit}, or scale the inputs"
             if run.bad_step >= 0:
                 wrong = f"{self.solver} diverged after {self.n_iter_} iterations, and the best parameters were kept: "
@@ -121,7 +121,9 @@ class BaseNetwork(Parameters):
         same = not first and self.random_state == self._random_state
         seed = self._seed if same else self._draw_seed()
         job = self._job(X, targets, y, sample_weight, seed, 1, keep_scale=True)
-        kinds = [(spec.solver, spec.schedule) for spec in (job.spec, self._spec if not first else job.spec)]
+        kinds = [
+            (spec.solver, spec.schedule, spec.average) for spec in (job.spec, self._spec if not first else job.spec)
+        ]
         state = None if first else self._state(self._opt_state if kinds[0] == kinds[1] else None)
         job = job._replace(state=state, call=0 if first else self._calls)
         self._adopt(self._execute(job), job, X, 0 if first else self.n_iter_)
@@ -135,8 +137,8 @@ class BaseNetwork(Parameters):
                 f"hidden_layer_sizes was {self._spec.hidden} when the weights were made, and is now {sizes}: training "
                 f"cannot continue from these weights; set it back, or fit with warm_start=False"
             )
-        params = self._params
-        if self.solver != "lbfgs":
+        params = self._reached
+        if self._method != "lbfgs":
             params = jax.tree.map(lambda leaf: np.asarray(leaf, np.float32), params)
         return params, opt_state, self._step
 
@@ -168,7 +170,7 @@ class BaseNetwork(Parameters):
         """The job for examples X with labels or targets y; `raw` are the labels as given."""
         self._check()
         p, features = self._parameters, X.shape[1]
-        hidden, bias, full = _sizes(p["hidden_layer_sizes"]), bool(p["fit_intercept"]), self.solver == "lbfgs"
+        hidden, bias, full = _sizes(p["hidden_layer_sizes"]), bool(p["fit_intercept"]), self._method == "lbfgs"
         weights = _check_sample_weight(weight, X, dtype=np.float64, ensure_non_negative=True)
         if p["class_weight"] is not None:
             weights = weights * self._class_weights(p["class_weight"], y, raw, keep_scale)
@@ -189,17 +191,22 @@ class BaseNetwork(Parameters):
             raise ValueError("sample_weight and class_weight together leave no example with positive weight")
         scale = weights.sum() / np.count_nonzero(weights) if keep_scale else 1.0
         at_most = len(X) if full else BATCH if self.batch_size == "auto" else int(self.batch_size)
+        l1 = 0.0
         if self.l2 is not None and p["C"] is None:
-            l2 = float(self.l2)
+            l1, l2 = 2.0 * float(self.l2), float(self.l2)
         elif p["C"] is not None:  # of two classes scikit-learn penalizes the difference of our two rows
-            l2 = (1.0 if self._outputs() == 2 else 0.5) / (float(p["C"]) * weights.sum())
+            l1 = 1.0 / (float(p["C"]) * weights.sum())
+            l2 = l1 if self._outputs() == 2 else l1 / 2.0
         else:
-            l2 = float(p["alpha"]) / (2.0 * (weights.sum() if full else min(at_most, len(X))))
+            share = min(1.0, at_most / len(X))  # a weight of 2 counts as two examples of the batch
+            l2 = float(p["alpha"]) / (2.0 * share * weights.sum() / scale)
+        ratio = p["l1_ratio"] if p["penalty"] == "elasticnet" else float(p["penalty"] == "l1")
+        l1, l2 = (0.0, 0.0) if p["penalty"] is None else (l1 * ratio, l2 * (1.0 - ratio))
         if len(X) <= at_most:
             X, y, weights = _merge_equal(X, y, weights)
         coordinates = None
         if full and not hidden:
-            coordinates = Coordinates.fitted(X, weights, l2, bias)
+            coordinates = Coordinates.fitted(X, weights, l2, bias, rotated=not l1)
             X = coordinates.inputs(X)
             held = held and (coordinates.inputs(held[0]), held[1])
         kind = np.float64 if full else np.float32
@@ -212,10 +219,10 @@ class BaseNetwork(Parameters):
             targets = (y if held is None else np.concatenate([y, held[1]])).astype(kind)
             held = held and (held[0], np.arange(len(y), len(targets), dtype=np.int32))
             y = np.arange(len(y), dtype=np.int32)
-        schedule = self.learning_rate if self.solver == "sgd" else "constant"
+        schedule = self.learning_rate if self._method == "sgd" else "constant"
         spec = ProgramSpec(
             loss=self.loss if (y.ndim == 1 and targets is None) or not is_classifier(self) else "logistic",
-            solver=self.solver,
+            solver=self._method,
             features=features,
             hidden=hidden,
             outputs=self._outputs(),
@@ -228,12 +235,13 @@ class BaseNetwork(Parameters):
             wait=int(self.n_iter_no_change) if np.isfinite(self.n_iter_no_change) else None,
             monitor="validation_accuracy" if held else "objective",
             plateau=(rows // batch_size, float(self.tol)) if schedule == "adaptive" else None,
+            average=int(p["average"]),
         )
         select = "validation_accuracy" if held and not full else None
         return TrainingJob(
             training.Options(spec, batch_size, select),
             epochs,
-            hparams={**{name: p[name] for name in HPARAMS}, "l2": l2 * scale, "batch_size": batch_size},
+            hparams={**{name: p[name] for name in HPARAMS}, "l2": l2 * scale, "l1": l1, "batch_size": batch_size},
             seed=seed,
             data=training.Data(
                 np.pad(X, [*fill, (0, 0)]), np.pad(y, fill), targets, held and {"validation": held}, weights
@@ -251,8 +259,9 @@ class BaseNetwork(Parameters):
 
     def _adopt(self, run: training.Run, job: TrainingJob, X: Any, epochs_before: int = 0) -> None:
         epochs = int(run.epoch)
-        best = run.state.params if run.best is None else run.best.params
+        best = training.eval_params(run.state) if run.best is None else run.best.params
         self._params = jax.tree.map(lambda leaf: np.asarray(leaf, X.dtype), best)
+        self._reached = run.state.params if job.spec.average else self._params
         self._opt_state, self._step = run.state.opt_state, run.state.step
         self._spec, self._seed, self._calls, self._random_state = job.spec, job.seed, job.call + 1, self.random_state
         curve = ((run.history["loss"] + run.history["penalty"])[:epochs] / job.scale).tolist()

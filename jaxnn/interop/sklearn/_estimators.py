@@ -27,14 +27,21 @@ class LinearClassifier(BaseClassifier):
         loss: "softmax" (cross-entropy), or "svm" (hinge, summed over the wrong classes), which has no `predict_proba`.
         l2: factor of the sum of the squared weights.
         C: if given, decides the penalty in place of `l2`; not in `partial_fit`.
+        penalty: "l2"; "elasticnet", which is `l2 * sum((1 - r) * W**2 + 2 * r * |W|)` with `l1_ratio` r, and with `C`
+            the penalty of `LogisticRegression(C=C, l1_ratio=r)`; "l1", which is r = 1; or None. Those with |W| need
+            lbfgs, which finds exact zeros.
+        l1_ratio: of "elasticnet", from 0 to 1.
         fit_intercept: whether there is a bias b.
         solver: "lbfgs" (all examples at once, in float64), or "adam" or "sgd" (batches), which have `partial_fit`.
+            scikit-learn's "newton-cg", "newton-cholesky", "sag" and "saga" seek the same minimum: lbfgs is run.
+        average: of adam and sgd: the mean of the parameters after each step is kept, from the first step on, or for a
+            whole number n from the step on that has seen n examples.
         max_iter: number of epochs at most; None is 3000 for lbfgs and 200 for adam and sgd. lbfgs takes one step in
             each. If training has not converged by then, `fit` gives a `sklearn.exceptions.ConvergenceWarning`.
         max_fun: of lbfgs: evaluations of the objective at most.
         tol: lbfgs has converged when no entry of the gradient exceeds `tol`, or `tol` times the objective where that is
-            below 1 (for "svm", 100 times that); adam and sgd when `n_iter_no_change` epochs in a row have not improved
-            by `tol` what was best before: the objective, with `early_stopping` the accuracy on the held-out examples.
+            below 1; adam and sgd when `n_iter_no_change` epochs in a row have not improved by `tol` what was best
+            before: the objective, with `early_stopping` the accuracy on the held-out examples.
         n_iter_no_change: so many epochs; `np.inf` trains for `max_iter` epochs.
         learning_rate: of sgd: "constant", "invscaling" (`learning_rate_init / t**power_t` after t examples) or
             "adaptive" (a fifth whenever `n_iter_no_change` epochs have not improved the objective, to the end at 1e-6).
@@ -48,6 +55,7 @@ class LinearClassifier(BaseClassifier):
         class_weight: {class: weight}, or "balanced" (inversely proportional to the class frequencies).
         warm_start: start `fit` from the parameters of the last one.
         random_state: a number makes the training repeatable.
+        n_jobs: taken, without effect: all classes are trained together, on all cores.
         verbose: whether the objective of each epoch is printed after the training.
 
     Attributes:
@@ -69,14 +77,18 @@ class LinearClassifier(BaseClassifier):
     _: dataclasses.KW_ONLY
     l2: float | None = 1e-3
     C: float | None = None
+    penalty: Literal["l2", "l1", "elasticnet"] | None = "l2"
+    l1_ratio: float | None = None
     fit_intercept: bool = True
-    solver: Literal["lbfgs", "adam", "sgd"] = "lbfgs"
+    solver: Literal["lbfgs", "adam", "sgd", "newton-cg", "newton-cholesky", "sag", "saga"] = "lbfgs"
+    average: bool | int = False
     learning_rate_init: float = 0.01
     max_iter: int | None = None
     tol: float = 1e-6
+    n_jobs: int | None = None
 
     def _epochs(self) -> int:
-        default = 3000 if self.solver == "lbfgs" else 200
+        default = 3000 if self._method == "lbfgs" else 200
         return default if self.max_iter is None else self.max_iter
 
     @property

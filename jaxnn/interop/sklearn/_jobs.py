@@ -27,7 +27,7 @@ class TrainingJob(NamedTuple):
 
     Attributes:
         options, epochs: decide the program; see `training.run`.
-        hparams: the values of `HPARAMS`.
+        hparams: the values of `HPARAMS`; of lbfgs also `l1`, the factor of the sum of the absolute weights.
         seed: of the run's key.
         data: NumPy arrays, weights included; `statistics` are the targets, where labels are their rows.
         coordinates: of the data; None if these are as given.
@@ -118,7 +118,7 @@ def train(job: TrainingJob) -> training.Run:
     """The run of one job, as NumPy arrays and without `state.key`; FloatingPointError if it diverged."""
     if job.spec.solver == "lbfgs":
         return finished(job, _lbfgs.minimize(job))
-    hparams = {name: np.float32(value) for name, value in job.hparams.items()}
+    hparams = {name: np.float32(job.hparams[name]) for name in HPARAMS}
     start = job.options, hparams, np.uint32(job.seed), np.uint32(job.call), job.data, job.state
     return finished(job, jax.tree.map(np.asarray, _compiled_run[job.is_short()](*start, epochs=job.epochs)))
 
@@ -170,7 +170,8 @@ def _program(program: tuple[Any, ...], settings: int, short: bool) -> Callable[.
         runs = training.run_grid(options._replace(make_task=make_task), hparams, key[None], data, epochs)
         runs = jax.tree.map(lambda a: a[:, 0], runs._replace(state=runs.state._replace(key=None)))
         runs = jax.vmap(options.make_task.judged)(hparams, runs)
-        return runs._replace(state=runs.state._replace(opt_state=None))  # large, and not needed any more
+        state = runs.state._replace(params=training.eval_params(runs.state), opt_state=None)
+        return runs._replace(state=state)  # the optimizer's state is large, and not needed any more
 
     hparams = dict.fromkeys(HPARAMS, jax.ShapeDtypeStruct((settings,), np.float32))
     data = structure.unflatten([jax.ShapeDtypeStruct(*shape) for shape in shapes])

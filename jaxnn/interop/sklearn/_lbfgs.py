@@ -50,8 +50,8 @@ class Coordinates(NamedTuple):
     """f64[D, D], or f64[D], `v = w @ back`."""
 
     @classmethod
-    def fitted(cls, x: np.ndarray, weights: np.ndarray, l2: float, bias: bool) -> Coordinates:
-        """The coordinates for examples x[N, D] with these weights [N], in float64."""
+    def fitted(cls, x: np.ndarray, weights: np.ndarray, l2: float, bias: bool, rotated: bool) -> Coordinates:
+        """The coordinates for examples x[N, D] with these weights [N], in float64; `rotated` may rotate the axes."""
         share = weights / weights.sum()
         x = x.astype(np.float64)
         center = share @ x * bias
@@ -60,7 +60,7 @@ class Coordinates(NamedTuple):
         constant = variance <= 1e-24 * (share @ x**2)  # but rounding: left out
         spread = np.sqrt(np.where(constant, 1.0, variance + 2.0 * l2))
         scale = np.where(constant, 0.0, 1.0 / spread)
-        if not 1 < x.shape[1] <= ROTATED:
+        if not rotated or not 1 < x.shape[1] <= ROTATED:
             return cls(center, scale, spread)
         centred *= scale
         curvature, axes = np.linalg.eigh((centred.T * share) @ centred + np.diag(2.0 * l2 * scale**2))
@@ -144,27 +144,39 @@ def minimize(job: Any) -> training.Run:
     It has converged when no entry of the gradient exceeds `tol` (of a linear classifier `tol` times the objective, if
     that is below 1), or when float64 resolves no further decrease. The hinge is rounded, less and less: each width
     starts from the parameters of the last. With held-out examples the parameters are the best on them. The history
-    gets `converged`, 1 or 0.
+    gets `converged`, 1 or 0. A penalty of absolute weights is linear in two variables of a weight, its positive and
+    its negative part, each at least 0, of which one is 0 at the minimum.
     """
-    spec, tol, l2 = job.spec, float(job.hparams["tol"]), np.float64(job.hparams["l2"])
-    exact = tol * 100 if spec.loss == "svm" else tol  # rounding hides more than that
+    spec, tol, l1, l2 = job.spec, *(np.float64(job.hparams[name]) for name in ("tol", "l1", "l2"))
     key = jax.random.fold_in(jax.random.key(np.uint32(job.seed)), np.uint32(job.call))
     params = spec.model().init(key) if job.state is None else job.state[0]
     if job.coordinates is not None and job.state is not None:
         params = job.coordinates.inner(params)
+    bounds: Any = None
+    slopes = np.zeros(0)
     curve: list[float] = []
     scores: list[float] = []
     best, waited = (-np.inf, params), 0
 
     def evaluate(theta: np.ndarray, width: float) -> tuple[float, np.ndarray]:
-        (value, _), gradient = _evaluate(spec, theta, l2, width, to, data)
-        return float(value), np.asarray(gradient)
+        (value, _), gradient = _evaluate(spec, whole(theta), l2, width, to, data)
+        if not l1:
+            return float(value), np.asarray(gradient)
+        return float(value + slopes @ theta), slopes + np.concatenate([gradient, -gradient])
+
+    def slope_at(theta: np.ndarray, gradient: np.ndarray) -> np.ndarray:
+        """The gradient, but for what would leave the bounds."""
+        return gradient if bounds is None else theta - (theta - gradient).clip(*bounds.T)
+
+    def whole(theta: np.ndarray) -> np.ndarray:
+        """The parameters of the model."""
+        return np.subtract(*np.split(theta, 2)) if l1 else theta
 
     def after_iteration(intermediate_result: Any) -> None:
         nonlocal best, waited
         curve.append(float(intermediate_result.fun))
         for x, labels in (data.evaluate or {}).values():
-            now = _layers(spec, intermediate_result.x.copy())
+            now = _layers(spec, whole(intermediate_result.x.copy()))
             scores.append(float(_score(spec, now, x, labels, data.statistics)))
             waited = 0 if scores[-1] >= best[0] + tol else waited + 1
             if scores[-1] > best[0]:
@@ -175,23 +187,30 @@ def minimize(job: Any) -> training.Run:
     # L-BFGS-B calls BLAS for matrices so small that its threads would cost more than they do
     with _ALONE, _blas().limit(limits=1, user_api="blas"), jax.enable_x64(True):
         data, to = jax.device_put((job.data, job.coordinates and job.coordinates.to))
-        theta, width, tolerance, calls = _flat(params), 1.0, exact, 0
+        theta, width, tolerance, calls = _flat(params), 1.0, tol, 0
+        if l1:
+            of_weights = [layer | {"w": np.tile(np.abs(to), (spec.outputs, 1))} for layer in params]
+            slope = l1 * _flat([layer | {"b": np.zeros(spec.outputs)} for layer in of_weights])
+            slopes, free = np.tile(slope, 2), slope == 0.0
+            lowest, highest = np.where(free, -np.inf, 0.0), np.where(free, 0.0, np.inf)
+            bounds = np.stack([np.append(lowest, 0.0 * slope), np.append(0.0 * slope + np.inf, highest)], 1)
+            theta = np.append(theta, -theta).clip(*bounds.T)
         while True:
             options = {"maxiter": job.epochs - len(curve), "maxfun": job.max_fun - calls, "gtol": tolerance}
             options |= {"ftol": 64 * np.finfo(np.float64).eps, "maxls": 50, "maxcor": 10 if spec.hidden else 30}
             found: Any = scipy.optimize.minimize(
-                evaluate, theta, (width,), "L-BFGS-B", jac=True, callback=after_iteration, options=options
+                evaluate, theta, (width,), "L-BFGS-B", True, bounds=bounds, callback=after_iteration, options=options
             )
             theta, calls = found.x, calls + found.nfev
             stopped = spec.wait is not None and waited > spec.wait
             converged = stopped or found.status == 0
-            needed = exact if spec.hidden else exact * min(1.0, found.fun)
-            wide = spec.loss == "svm" and float(_evaluate(spec, theta, l2, width, to, data)[0][1])
+            needed = tol if spec.hidden else tol * min(1.0, found.fun)
+            wide = spec.loss == "svm" and float(_evaluate(spec, whole(theta), l2, width, to, data)[0][1])
             if stopped or not converged:
                 break
             if wide > GAP * found.fun and width > 1e-12:
                 width *= NARROWER
-            elif tolerance < exact or np.abs(found.jac).max() <= needed:
+            elif tolerance < tol or np.abs(slope_at(theta, found.jac)).max() <= needed:
                 break
             tolerance = min(tolerance, needed)
             if len(curve) >= job.epochs or calls >= job.max_fun:
@@ -205,5 +224,5 @@ def minimize(job: Any) -> training.Run:
     done: Any = np.int32(len(curve))
     bad: Any = np.int32(-1 if finite else 0)
     return training.Run(
-        training.State(best[1] if scores else _layers(spec, theta), None, done, key), history, None, done, bad
+        training.State(best[1] if scores else _layers(spec, whole(theta)), None, done, key), history, None, done, bad
     )

@@ -13,7 +13,7 @@ import numpy as np
 import optax
 from jax import Array
 
-from jaxnn import initializers, losses, metrics, models, training
+from jaxnn import initializers, losses, metrics, models, optimizers, training
 
 TARGETS = {
     "logistic": lambda scores, targets: (jax.nn.softplus(scores) - targets * scores).sum(-1),
@@ -54,6 +54,8 @@ class ProgramSpec:
     """What is to improve: "objective", or a metric of the history that is better when it is higher."""
     plateau: tuple[int, float] | None
     """Of the schedule "adaptive", steps of an epoch and `tol`."""
+    average: int
+    """The parameters are averaged over the steps once so many examples have been seen; 0: not."""
 
     def model(self, dropout: Any = 0.0) -> models.Model:
         """The model, with this dropout rate in training."""
@@ -95,6 +97,10 @@ class ProgramSpec:
         return (1.0 - left / jnp.square(targets - targets.mean(0, keepdims=True)).sum(0)).mean()
 
     def _optimizer(self, h: Mapping[str, Any]) -> optax.GradientTransformation:
+        steps = self._steps(h)
+        return _averaging(steps, jnp.ceil(self.average / h["batch_size"])) if self.average else steps
+
+    def _steps(self, h: Mapping[str, Any]) -> optax.GradientTransformation:
         if self.solver == "adam":
             return optax.adam(h["learning_rate_init"], b1=h["beta_1"], b2=h["beta_2"], eps=h["epsilon"])
         rate: Any = h["learning_rate_init"]
@@ -128,6 +134,23 @@ class ProgramSpec:
         """The run with `converged` and `waited` in its history."""
         found = {"converged": self._converged(h, run), "waited": self.waited(h, run)}
         return run._replace(history=run.history | {name: value.astype(jnp.float32) for name, value in found.items()})
+
+
+def _averaging(optimizer: optax.GradientTransformation, first: Any) -> optax.GradientTransformationExtraArgs:
+    """The optimizer, with the mean of the parameters after step `first` and each later one."""
+    inner = optax.with_extra_args_support(optimizer)
+
+    def init(params: Any) -> optimizers.EmaState:
+        return optimizers.EmaState(inner.init(params), params, jnp.int32(0))
+
+    def update(updates: Any, state: Any, params: Any = None, **extra: Any) -> tuple[Any, optimizers.EmaState]:
+        updates, of_inner = inner.update(updates, state.inner, params, **extra)
+        share = 1.0 / jnp.maximum(2.0 + state.steps.astype(jnp.float32) - first, 1.0)
+        after = optax.apply_updates(params, updates)
+        mean = jax.tree.map(lambda old, new: old + share * (new - old), state.averaged_params, after)
+        return updates, optimizers.EmaState(of_inner, mean, state.steps + 1)
+
+    return optax.GradientTransformationExtraArgs(init, update)
 
 
 def packed(x: Any) -> np.ndarray:
