@@ -178,7 +178,8 @@ def _in_memory(given: Any, options: dict[str, Any]) -> tuple[str, ReadResult]:
         return "arrays", _arrays.read_arrays(given)
     if not isinstance(given, dict) and not any(hasattr(given, protocol) for protocol in _tables.PROTOCOLS):
         raise TypeError(
-            f"name must be a string such as 'cifar10', a table, or a pair of arrays (inputs, labels), got {given!r}"
+            f"name must be a string such as 'cifar10', a table in memory, or a pair of arrays (inputs, labels), got "
+            f"{given!r}" + (": collect() it first" if hasattr(given, "collect") else "")
         )
     return "table", _tables.read_table(given, options["label"], options["drop"])
 

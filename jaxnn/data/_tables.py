@@ -115,23 +115,37 @@ def read_parquet(file: Path, label: str | None, drop: Sequence[str] = ()) -> Rea
 
 def read_table(table: Any, label: str | None, drop: Sequence[str] = (), name: str = "the table") -> ReadResult:
     """Read a table in memory, of pandas, Polars, Arrow, Hugging Face Datasets, ..., or a mapping, as `read_parquet`."""
-    import pyarrow as pa
-
+    parts = table.values() if issubclass(type(table), dict) else ()
+    if any(hasattr(part, "column_names") for part in parts):
+        raise TypeError(f"{name} consists of the tables {', '.join(map(str, table))}: hand over one of them")
     named: dict[str, Sequence[str]] = {}
-    if hasattr(table, "with_format") and hasattr(table, "features"):  # Hugging Face Datasets
+    if hasattr(table, "with_format") and hasattr(table, "num_rows"):  # Hugging Face Datasets
         named = {key: kind.names for key, kind in table.features.items() if hasattr(kind, "names")}
         table = table.with_format("arrow")[:]
     elif hasattr(table, "reset_index"):  # pandas, whose index is no input
         table = table.reset_index(drop=True)
-    if not isinstance(table, pa.Table):
-        if hasattr(table, "__arrow_c_stream__") or isinstance(table, dict):
-            table = pa.table(table)
-        else:
-            import pyarrow.interchange
-
-            table = pyarrow.interchange.from_dataframe(table)
+    label, drop, table = None if label is None else str(label), [str(each) for each in drop], _to_arrow(table)
     columns = {str(key): _values(name, str(key), table[key], named.get(key)) for key in table.column_names}
     return _to_examples(name, columns, label, drop, np.arange(table.num_rows), [], [])
+
+
+def _to_arrow(table: Any) -> Any:
+    """The table as a `pyarrow.Table`; columns of types that Arrow lacks, and of several types, as text."""
+    import pyarrow as pa
+    import pyarrow.interchange
+
+    if hasattr(table, "__dataframe__") and not hasattr(table, "__arrow_c_stream__"):
+        return pyarrow.interchange.from_dataframe(table)
+    if not issubclass(type(table), dict) and not hasattr(table, "__arrow_c_stream__"):
+        raise TypeError(f"{type(table).__name__} is no table in memory: collect its rows first")
+    try:
+        return pa.table(table)
+    except (pa.ArrowException, TypeError) as error:
+        if not hasattr(table, "columns"):
+            raise TypeError(f"{type(table).__name__} is no table with columns ({error})") from error
+    columns = {str(name): np.asarray(table[name]) for name in table.columns}
+    texts = {name: [text_of(value) for value in values.tolist()] for name, values in columns.items()}
+    return pa.table({name: each if each.dtype.kind in "fiubM" else texts[name] for name, each in columns.items()})
 
 
 def _header(file: Path, text: str, label: str | None) -> tuple[list[str], str, int]:
@@ -161,10 +175,12 @@ def _values(table: str, name: str, column: Any, names: Sequence[str] | None) -> 
 
     kind, types = column.type, pa.types
     if types.is_dictionary(kind):
-        column = column.cast(kind.value_type)
-        kind = column.type
+        column = pa.chunked_array([pa.array(column.to_pylist())])
+    elif isinstance(kind, pa.BaseExtensionType):  # such as the arrays of Hugging Face Datasets
+        column = pa.chunked_array([chunk.storage for chunk in column.chunks], kind.storage_type)
+    kind = column.type
     if names is not None:
-        return np.array([None if at is None else names[at] for at in column.to_pylist()], dtype=object)
+        return np.array([None if at in (None, -1) else names[at] for at in column.to_pylist()], dtype=object)
     if types.is_boolean(kind) or types.is_null(kind):
         column = column.cast(pa.float64())
     elif types.is_temporal(kind):
@@ -176,7 +192,7 @@ def _values(table: str, name: str, column: Any, names: Sequence[str] | None) -> 
         return np.asarray(column.to_numpy(), np.float64)
     values = column.to_pylist()
     if types.is_struct(kind) and "bytes" in [field.name for field in kind]:
-        return np.array([None if value is None else value["bytes"] for value in values], dtype=object)
+        return np.array([None if value is None else _file(**value) for value in values], dtype=object)
     if types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind):
         try:
             return np.array([np.ravel(np.array(value, np.float64)) for value in values], np.float64)
@@ -187,6 +203,11 @@ def _values(table: str, name: str, column: Any, names: Sequence[str] | None) -> 
     if types.is_struct(kind) or types.is_map(kind):
         raise ValueError(f"{table}: column {name} holds {kind}, no numbers or text; {_drop(name)}")
     return np.array(values, dtype=object)
+
+
+def _file(bytes: bytes | None = None, path: str | None = None, **_: Any) -> bytes | None:
+    """The content of an image in a table, which is there or in a file."""
+    return Path(path).read_bytes() if bytes is None and path and Path(path).is_file() else bytes
 
 
 def _to_examples(

@@ -110,6 +110,67 @@ def assert_same_training_in_nnx(task, module):
     np.testing.assert_allclose(found, module(x), **ROUNDED)
 
 
+HAND = (
+    ("Dense_0", "kernel"),
+    ("BatchNorm_0", "scale"),
+    ("BatchNorm_0", "bias"),
+    ("Dense_1", "kernel"),
+    ("Dense_1", "bias"),
+)
+
+
+class Normed(linen.Module):
+    """A layer, its normalization over the batch, and the scores."""
+
+    @linen.compact
+    def __call__(self, x, train: bool):
+        x = linen.Dense(5, use_bias=False)(x.reshape(len(x), -1))
+        return linen.Dense(CLASSES)(linen.BatchNorm(use_running_average=not train, momentum=0.8, epsilon=1e-4)(x))
+
+
+@pytest.mark.portable
+@enabled()
+def test_batch_normalization_is_trained_as_by_the_loop_by_hand():
+    """NumPy alone: forward, backward, momentum, and the running averages."""
+    task = in_float64(task_of(linen_model(Normed(), SHAPE)))(H)
+    state = training.init_state(task, KEY)
+    update = jax.jit(training.make_train_step(task))
+    k1, scale, offset, k2, b2 = (np.asarray(state.params[layer][name]) for layer, name in HAND)
+    traces, mean, var = [0.0] * 5, np.zeros(5), np.ones(5)
+    for x, y in widen(batches(6)):
+        state, metrics = update(state, (x, y))
+        x, size = np.asarray(x).reshape(len(x), -1), len(x)
+        h = x @ k1
+        deviation = np.sqrt(h.var(0) + 1e-4)
+        normal = (h - h.mean(0)) / deviation
+        z = normal * scale + offset
+        share = np.exp(z @ k2 + b2)
+        share /= share.sum(1, keepdims=True)
+        loss = -np.log(share[np.arange(size), y]).mean()
+        np.testing.assert_allclose(metrics.loss, loss, **ROUNDED)
+        np.testing.assert_allclose(metrics.penalty, H["l2"] * (np.square(k1).sum() + np.square(k2).sum()), **ROUNDED)
+        of_scores = (share - np.eye(CLASSES)[y]) / size
+        of_z = of_scores @ k2.T
+        of_normal = of_z * scale
+        of_h = (of_normal - of_normal.mean(0) - normal * (of_normal * normal).mean(0)) / deviation
+        slopes = [x.T @ of_h + 2 * H["l2"] * k1, (of_z * normal).sum(0), of_z.sum(0)]
+        slopes += [z.T @ of_scores + 2 * H["l2"] * k2, of_scores.sum(0)]
+        traces = [0.9 * trace + slope for trace, slope in zip(traces, slopes, strict=True)]
+        k1, scale, offset, k2, b2 = (
+            value - H["rate"] * trace for value, trace in zip((k1, scale, offset, k2, b2), traces, strict=True)
+        )
+        mean, var = 0.8 * mean + 0.2 * h.mean(0), 0.8 * var + 0.2 * h.var(0)
+    for (layer, name), value in zip(HAND, (k1, scale, offset, k2, b2), strict=True):
+        np.testing.assert_allclose(state.params[layer][name], value, **ROUNDED)
+    running = state.model_state["batch_stats"]["BatchNorm_0"]
+    np.testing.assert_allclose(running["mean"], mean, **ROUNDED)
+    np.testing.assert_allclose(running["var"], var, **ROUNDED)
+    x = widen(examples(9, 99)[0])
+    found = training.predict_scores(task, state.params, x, model_state=state.model_state)
+    z = (np.asarray(x).reshape(9, -1) @ k1 - mean) / np.sqrt(var + 1e-4) * scale + offset
+    np.testing.assert_allclose(found, z @ k2 + b2, **ROUNDED)
+
+
 @pytest.mark.parametrize("kind", MODELS)
 def test_it_is_inspected_like_any_model(kind):
     model = MODELS[kind]()

@@ -33,7 +33,9 @@ ROWS = 4096
 
 def by_steps(estimator: Any) -> bool:
     if estimator._method == "lbfgs":
-        raise AttributeError(f"partial_fit needs solver='adam' or 'sgd': {estimator.solver!r} needs all examples")
+        raise AttributeError(
+            f"partial_fit needs solver='adam' or 'sgd': {estimator.solver!r} needs all examples at once"
+        )
     return True
 
 
