@@ -25,14 +25,14 @@ from experiments.lessons.lesson import Claim, Findings, Lesson, Options, ResultT
 from experiments.lessons.live import Control, Live, Numbers, Plot, Readout, Series
 from experiments.lessons.teaching.capacity import TEACHING
 from jaxnn import initializers, losses, models, plots, training
-from jaxnn.data import Dataset, load
+from jaxnn.data import Dataset, Split, load
 from jaxnn.inspect import trajectory
 
 WIDTHS = (1, 2, 3, 6, 20)
 EVERY = tuple(range(1, 21))
 """The widths that are trained; claims and figures are about `WIDTHS`."""
 SETS: dict[str, dict[str, Any]] = {"circle": {}, "moons": {}, "spiral": {"classes": 5}}
-CLASSES = 5
+CLASSES, BATCH = 5, 40
 LIMIT = 1.2
 
 
@@ -41,9 +41,35 @@ def network(width: Any) -> models.Model:
     return models.mlp(2, (max(WIDTHS),), CLASSES, activation=jnp.tanh, init=initializers.xavier, width=(width,))
 
 
-def task(h: dict[str, Any]) -> training.Task:
-    """The same task for every set, so that one program serves them all."""
-    return training.Task(network(h["width"]), losses.softmax, optax.adam(0.03))
+def train(widths: Array, keys: Array, x: Array, y: Array, order: Array) -> Any:
+    """Every width with every seed on every set: parameters [sets, widths, seeds, ...].
+
+    x[sets, N, 2] and y[sets, N] are the examples, order[steps, B] the rows of each batch, the same for all networks.
+    """
+
+    def loss(width: Array, params: Any, x: Array, y: Array) -> Array:
+        return losses.softmax(network(width).apply(params, x), y).mean()
+
+    slopes = jax.grad(loss, argnums=1)
+    for axes in ((None, 0, None, None), (0, 0, None, None), (None, 0, 0, 0)):  # seeds, widths, sets
+        slopes = jax.vmap(slopes, axes)
+    init = jax.vmap(jax.vmap(lambda width, key: network(width).init(key), (None, 0)), (0, None))
+    params = jax.tree.map(lambda leaf: jnp.stack([leaf] * len(x)), init(widths, keys))
+    optimizer = optax.adam(0.03)
+
+    def step(carry: Any, rows: Array) -> tuple[Any, None]:
+        params, state = carry
+        updates, state = optimizer.update(slopes(widths, params, x[:, rows], y[:, rows]), state)
+        return (optax.apply_updates(params, updates), state), None
+
+    return jax.lax.scan(step, (params, optimizer.init(params)), order)[0][0]
+
+
+@jax.jit
+def score(widths: Array, params: Any, x: Array) -> Array:
+    """Scores [widths, seeds, N, classes] for x[N, 2]."""
+    each = jax.vmap(lambda width, params: network(width).apply(params, x), (None, 0))
+    return jax.vmap(each)(widths, params)
 
 
 def folding_task(h: dict[str, Any]) -> training.Task:
@@ -61,22 +87,21 @@ def study(options: Options) -> Findings:
     datasets = {
         name: load(name, validation_share=0, size=1000, seed=options.seed, **more) for name, more in SETS.items()
     }
-    keys = jax.random.split(jax.random.key(options.seed), seeds)
-    trained = {}
-    for name, dataset in datasets.items():
-        data = training.Data(*dataset.train, evaluate={"test": dataset.test})
-        widths = {"width": np.array(EVERY)}
-        trained[name] = lesson.in_background(training.sweep, task, widths, keys, data, epochs=epochs, batch_size=40)
+    keys, count = jax.random.split(jax.random.key(options.seed), seeds), len(EVERY) * seeds * len(SETS)
+    random, n = np.random.default_rng(options.seed), len(datasets["circle"].train.labels)
+    order = np.concatenate([random.permutation(n)[: n // BATCH * BATCH].reshape(-1, BATCH) for _ in range(epochs)])
+    x, y = (np.stack([dataset.train[i] for dataset in datasets.values()]) for i in range(2))
+    # the short form too trains hundreds of networks, which is worth some compiling
+    compiled = jax.jit(train, compiler_options={"xla_backend_optimization_level": 1} if options.quick else None)
+    wait = lesson.in_background(compiled, np.array(EVERY), keys, x, y, order)
     bent, learning = learning_network(options, datasets["circle"])
-    found = {name: wait() for name, wait in trained.items()}
-    runs, seconds = {name: run for name, (run, _) in found.items()}, sum(took for _, took in found.values())
-    live = live_regions(datasets, runs, len(EVERY) * seeds * len(SETS), seconds)
+    trained, seconds = wait()
+    params = {name: jax.tree.map(lambda leaf, i=i: np.asarray(leaf[i]), trained) for i, name in enumerate(SETS)}
+    every = {name: accuracies(params[name], dataset.test) for name, dataset in datasets.items()}
+    live = live_regions(datasets, params, every, count, seconds)
     kept = np.array([EVERY.index(width) for width in WIDTHS])
-    runs = {
-        name: jax.tree.map(lambda leaf: np.asarray(leaf)[kept], run._replace(state=run.state._replace(key=None)))
-        for name, run in runs.items()
-    }
-    test = {name: run.history["test_accuracy"][..., -1] for name, run in runs.items()}
+    params = {name: jax.tree.map(lambda leaf: leaf[kept], of_set) for name, of_set in params.items()}
+    test = {name: accuracy[kept] for name, accuracy in every.items()}
     one, three = (round(float(test["circle"][i].max()), 4) for i in (0, 2))
     mean = test["spiral"].mean(1)
     claims = [
@@ -102,12 +127,17 @@ def study(options: Options) -> Findings:
     columns = ["data set", "hidden neurons", "worst seed", "median", "best seed"]
     return Findings(
         claims,
-        {"regions": draw_best(datasets, runs, test, seeds), "widths": draw_widths(test, seeds), "bent": bent},
+        {"regions": draw_best(datasets, params, test, seeds), "widths": draw_widths(test, seeds), "bent": bent},
         [ResultTable(f"Test accuracy of {seeds} seeds after {epochs} epochs", columns, rows)],
         [live, learning],
-        models=len(EVERY) * seeds * len(SETS),
+        models=count,
         training_seconds=seconds,
     )
+
+
+def accuracies(params: Any, points: Split) -> np.ndarray:
+    """The accuracy of every width and seed on the points of a set."""
+    return (np.asarray(score(np.array(EVERY), params, points.inputs)).argmax(-1) == points.labels).mean(-1)
 
 
 def costs() -> Claim:
@@ -132,22 +162,20 @@ def costs() -> Claim:
     )
 
 
-def live_regions(datasets: dict[str, Dataset], runs: dict[str, Any], count: int, seconds: float) -> Live:
+def live_regions(
+    datasets: dict[str, Dataset], params: dict[str, Any], test: dict[str, np.ndarray], count: int, seconds: float
+) -> Live:
     """The regions of every width with every seed on every set."""
-    size, shown = 44, min(20, runs["circle"].history["loss"].shape[1])
-    places = jnp.asarray(plots.plane(LIMIT, size))
-    each = jax.vmap(lambda width, params: network(width).apply(params, places), (None, 0))
-    score = jax.jit(jax.vmap(each))
-    found, accuracy, points, labels = [], [], [], []
+    size, shown = 44, min(20, test["circle"].shape[1])
+    found = []
     for name, dataset in datasets.items():
-        params = jax.tree.map(lambda leaf: jnp.asarray(leaf)[:, :shown], runs[name].state.params)
-        scores = np.asarray(score(jnp.array(EVERY), params))[..., : len(dataset.classes)]
+        some = jax.tree.map(lambda leaf: leaf[:, :shown], params[name])
+        scores = np.asarray(score(np.array(EVERY), some, plots.plane(LIMIT, size)))[..., : len(dataset.classes)]
         found.append(scores.argmax(-1).reshape(len(EVERY), shown, size, size).astype(np.uint8))
-        accuracy.append(100 * runs[name].history["test_accuracy"][:, :shown, -1])
-        points.append(dataset.test.inputs[:150])
-        labels.append(dataset.test.labels[:150].astype(np.uint8))
-    every, inputs = (0, 1, 2), np.stack(points)
-    best = np.stack(accuracy)
+    inputs, labels = (np.stack([dataset.test[i][:150] for dataset in datasets.values()]) for i in range(2))
+    widths = np.array(EVERY)
+    place = Numbers(widths[:, None], (1,))
+    best, every = 100 * np.stack([accuracy[:, :shown] for accuracy in test.values()]), (0, 1, 2)
     return Live(
         Text(
             f"Networks with one hidden layer of 1 to 20 neurons, from {shown} different starts each. Look at several "
@@ -177,7 +205,7 @@ def live_regions(datasets: dict[str, Dataset], runs: dict[str, Any], count: int,
                         Numbers(inputs[..., 0], (0,)),
                         Numbers(inputs[..., 1], (0,)),
                         "points",
-                        labels=Numbers(np.stack(labels), (0,)),
+                        labels=Numbers(labels.astype(np.uint8), (0,)),
                     )
                 ],
                 picture=Numbers(np.stack(found), every),
@@ -190,16 +218,8 @@ def live_regions(datasets: dict[str, Dataset], runs: dict[str, Any], count: int,
                 (0, 21),
                 (0, 102),
                 [
-                    Series(
-                        Text("median", "中位数"), Numbers(np.array(EVERY)), Numbers(np.median(best, 2), (0,)), "line", 6
-                    ),
-                    Series(
-                        Text("this network", "当前网络"),
-                        Numbers(np.array(EVERY)[:, None], (1,)),
-                        Numbers(best[..., None], every),
-                        "points",
-                        1,
-                    ),
+                    Series(Text("median", "中位数"), Numbers(widths), Numbers(np.median(best, 2), (0,)), "line", 6),
+                    Series(Text("this network", "当前网络"), place, Numbers(best[..., None], every), "points", 1),
                 ],
                 square=True,
             ),
@@ -210,15 +230,14 @@ def live_regions(datasets: dict[str, Dataset], runs: dict[str, Any], count: int,
     )
 
 
-def draw_best(datasets: dict[str, Dataset], runs: dict[str, Any], test: dict[str, Any], seeds: int) -> Figure:
+def draw_best(datasets: dict[str, Dataset], params: dict[str, Any], test: dict[str, Any], seeds: int) -> Figure:
     """The regions of the best seed of every width on every set."""
     places = plots.plane(LIMIT, 121)
-    score = jax.jit(jax.vmap(lambda width, params: network(width).apply(params, places)))
     panels = []
     for name, dataset in datasets.items():
         best = test[name].argmax(1)
-        chosen = jax.tree.map(lambda leaf, best=best: leaf[np.arange(len(WIDTHS)), best], runs[name].state.params)
-        scores = np.asarray(score(jnp.array(WIDTHS), chosen))[..., : len(dataset.classes)]
+        chosen = jax.tree.map(lambda leaf, best=best: leaf[np.arange(len(WIDTHS)), best][:, None], params[name])
+        scores = np.asarray(score(np.array(WIDTHS), chosen, places))[:, 0, ..., : len(dataset.classes)]
         for i, width in enumerate(WIDTHS):
             caption = f"{name}, {width}: {100 * test[name][i, best[i]]:.0f} %"
             panels.append(plots.Regions(scores[i], *dataset.test, caption))

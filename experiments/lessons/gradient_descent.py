@@ -11,7 +11,6 @@ figures.
 from __future__ import annotations
 
 import sys
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -20,8 +19,8 @@ from jax import Array
 from matplotlib.figure import Figure
 
 from experiments.lessons import lesson
+from experiments.lessons.descents import curve, grid, on_curve, on_surface
 from experiments.lessons.lesson import Claim, Findings, Lesson, Options, ResultTable, Text
-from experiments.lessons.live import Control, Live, Numbers, Plot, Readout, Series, as_levels
 from experiments.lessons.teaching.gradient_descent import TEACHING
 from jaxnn import inspect, plots
 
@@ -58,151 +57,33 @@ def study(options: Options) -> Findings:
     parts.append(_valley(random, options.quick))
     return lesson.join(parts)._replace(
         live=[
-            _live_curve(
-                parabola, (-5.0, 7.0), (0.0, 40.0), np.linspace(-5, 7, 25), np.linspace(0.05, 1.1, 22), 30, 6.0
+            on_curve(
+                parabola,
+                "(x - 1)² + 1",
+                (-5.0, 7.0),
+                (0.0, 40.0),
+                np.linspace(-5, 7, 25),
+                np.linspace(0.05, 1.1, 22),
+                30,
+                START,
+                RATE,
+                2,
             ),
-            _live_curve(
-                waves, (-14.0, 14.0), (-14.0, 14.0), np.linspace(-14, 14, 57), np.geomspace(0.01, 1, 21), 30, 2.0
+            on_curve(
+                waves,
+                "x sin x",
+                (-14.0, 14.0),
+                (-14.0, 14.0),
+                np.linspace(-14, 14, 57),
+                np.geomspace(0.01, 1, 21),
+                30,
+                2.0,
+                0.063,
+                8,
             ),
-            _live_surface(),
+            on_surface(two_valleys),
         ]
     )
-
-
-def _live_curve(
-    function: inspect.Function,
-    x_range: tuple[float, float],
-    y_range: tuple[float, float],
-    starts: np.ndarray,
-    rates: np.ndarray,
-    steps: int,
-    start: float,
-) -> Live:
-    """Descents from every start with every step size, one step after the other."""
-    paths, seconds = lesson.timed(inspect.descend_many, function, starts, rates, steps=steps)
-    points, values, slopes = (np.asarray(a, np.float64) for a in (paths.points, paths.values, paths.gradients))
-    gone = np.abs(points) > 50
-    points, values, slopes = (np.where(gone, np.nan, a) for a in (points, values, slopes))
-    level = np.stack([values, values], -1)
-    uphill = np.stack([points, points + 0.1 * slopes], -1)
-    step = np.stack([points, points - rates[None, :, None] * slopes], -1)
-    curve = _curve(function, *x_range)
-    name = "(x - 1)² + 1" if function is parabola else "x sin x"
-    everywhere = (0, 1, 2)
-    return Live(
-        Text(
-            f"Descent on {name}. One arrow points where the derivative points, uphill; the other is the next step: "
-            "against it, eta times as long.",
-            f"{name} 上的梯度下降。一个箭头是导数的方向（上坡），另一个是下一步：方向相反，长度是导数的 eta 倍。",
-        ),
-        [
-            Control(Text("start", "起点"), np.round(starts, 2).tolist(), int(np.abs(starts - start).argmin())),
-            Control(
-                Text("step size eta", "步长 eta"),
-                [float(f"{rate:.3g}") for rate in rates],
-                0 if function is parabola else 8,
-            ),
-            Control(Text("steps done", "已走步数"), list(range(steps + 1)), 2 if function is parabola else 8),
-        ],
-        [
-            Plot(
-                f"f(x) = {name}",
-                "x",
-                "f(x)",
-                x_range,
-                y_range,
-                [
-                    Series("f", Numbers(curve[0]), Numbers(curve[1]), color=6),
-                    Series(Text("points", "走过的点"), Numbers(points, (0, 1)), Numbers(values, (0, 1)), "path", 1, 2),
-                    Series(
-                        Text("derivative (a tenth of it)", "导数（画出十分之一）"),
-                        Numbers(uphill, everywhere),
-                        Numbers(level, everywhere),
-                        "arrow",
-                        4,
-                    ),
-                    Series(
-                        Text("next step", "下一步"), Numbers(step, everywhere), Numbers(level, everywhere), "arrow", 7
-                    ),
-                ],
-            )
-        ],
-        [
-            Readout("x", [Numbers(points, everywhere)]),
-            Readout("f(x)", [Numbers(values, everywhere)]),
-            Readout("f'(x)", [Numbers(slopes, everywhere)]),
-        ],
-        models=points.shape[0] * points.shape[1],
-        seconds=seconds,
-    )
-
-
-def _live_surface() -> Live:
-    """Descents on the surface with two valleys, with both partial steps and their parallelogram."""
-    x1, x2, rates = np.linspace(-2.2, 2.2, 23), np.linspace(-1.5, 1.5, 21), np.linspace(0.02, 0.4, 20)
-    starts = np.stack(np.meshgrid(x1, x2, indexing="ij"), -1).reshape(-1, 2)
-    paths, seconds = lesson.timed(inspect.descend_many, two_valleys, starts, rates, steps=12)
-    grid = (len(x1), len(x2), len(rates))
-    points = np.asarray(paths.points, np.float64).reshape(*grid, 13, 2)
-    points = np.where(np.abs(points) > 4, np.nan, points)
-    first = np.asarray(paths.points, np.float64).reshape(*grid, 13, 2)[..., :2, :]
-    (a, b), (c, d) = np.moveaxis(first[..., 0, :], -1, 0), np.moveaxis(first[..., 1, :], -1, 0)
-    every = (0, 1, 2)
-
-    def line(name: Text | str, x: list[np.ndarray], y: list[np.ndarray], kind: Any, color: int) -> Series:
-        return Series(name, Numbers(np.stack(x, -1), every), Numbers(np.stack(y, -1), every), kind, color)
-
-    places = np.linspace(-2.4, 2.4, 97), np.linspace(-1.8, 1.8, 73)
-    z = _grid(two_valleys, *places).T
-    return Live(
-        Text(
-            "A surface with two valleys, seen from above: darker is higher. Each variable steps against its own "
-            "partial derivative; the two steps are the sides of a parallelogram, its diagonal is the step of both.",
-            "有两个谷的曲面（俯视，颜色越深越高）。每个变量各自沿自己偏导数的反方向走；这两步是平行四边形的两条边，对角线就是合在一起的一步。",
-        ),
-        [
-            Control(Text("start x1", "起点 x1"), np.round(x1, 2).tolist(), 20),
-            Control(Text("start x2", "起点 x2"), np.round(x2, 2).tolist(), 17),
-            Control(Text("step size eta", "步长 eta"), np.round(rates, 3).tolist(), 5),
-        ],
-        [
-            Plot(
-                Text("Twelve steps on the surface", "曲面上的十二步"),
-                "x1",
-                "x2",
-                (-2.4, 2.4),
-                (-1.8, 1.8),
-                [
-                    Series(
-                        Text("descent", "下降路径"),
-                        Numbers(points[..., 0], every),
-                        Numbers(points[..., 1], every),
-                        "path",
-                        1,
-                    ),
-                    line("", [c, c], [b, d], "dashed", 6),
-                    line("", [a, c], [d, d], "dashed", 6),
-                    line(Text("step of x1 alone", "只更新 x1"), [a, c], [b, b], "arrow", 7),
-                    line(Text("step of x2 alone", "只更新 x2"), [a, a], [b, d], "arrow", 4),
-                    line(Text("both", "两者合成"), [a, c], [b, d], "arrow", 0),
-                ],
-                picture=Numbers(as_levels(np.sqrt(z - z.min()), 0, float(np.sqrt(z.max() - z.min())), 20)),
-                colors="levels",
-            )
-        ],
-        models=len(starts) * len(rates),
-        seconds=seconds,
-    )
-
-
-def _curve(function: inspect.Function, low: float, high: float) -> np.ndarray:
-    x = jnp.linspace(low, high, 600)
-    return np.stack([x, jax.vmap(function)(x)])
-
-
-def _grid(function: inspect.Function, x1: np.ndarray, x2: np.ndarray) -> np.ndarray:
-    grid = jnp.stack(jnp.meshgrid(jnp.asarray(x1), jnp.asarray(x2), indexing="ij"), -1)
-    return np.asarray(jax.vmap(jax.vmap(function))(grid))
 
 
 def _one_curve() -> Findings:
@@ -228,15 +109,14 @@ def _one_curve() -> Findings:
             bool((shrink < 1).all()),
         ),
     ]
-    curve = _curve(parabola, -5.0, 7.0)
     shown = (path.points[:101], path.values[:101], path.gradients[:101])
-    figures = {"path": plots.descent_path(curve, *shown, RATE)}
+    figures = {"path": plots.descent_path(curve(parabola, -5.0, 7.0), *shown, RATE)}
     return Findings(claims, figures, models=1, training_seconds=seconds)
 
 
 def _step_sizes() -> Findings:
     """The same start with step sizes up to and beyond 2/L."""
-    curvature = float(jax.grad(jax.grad(parabola))(1.0))
+    curvature = float(jax.jit(jax.grad(jax.grad(parabola)))(1.0))
     best, bound = 1.0 / curvature, 2.0 / curvature
     kinds = {
         "slow": 0.1 * best,
@@ -270,7 +150,7 @@ def _step_sizes() -> Findings:
         f"{name}: {rate:.3g}": np.stack([points[i, :21], np.asarray(paths.values[0, i, :21])])
         for i, (name, rate) in enumerate(kinds.items())
     }
-    figure = plots.step_sizes(_curve(parabola, -6.0, 8.0), titles, rates, factors[5:], curvature)
+    figure = plots.step_sizes(curve(parabola, -6.0, 8.0), titles, rates, factors[5:], curvature)
     rows = [
         (name, f"{rate:.3g}", f"{factors[i]:.3f}", f"{after[name]:.3g}") for i, (name, rate) in enumerate(kinds.items())
     ]
@@ -283,8 +163,9 @@ def _step_sizes() -> Findings:
 def _many_starts(quick: bool, random: np.random.Generator) -> Findings:
     """Every start with every step size on x sin x, as one program."""
     minima = inspect.local_minima(waves, -14.0, 14.0)
-    bounds = 2.0 / np.asarray(jax.vmap(jax.grad(jax.grad(waves)))(minima))
-    depth = np.asarray(jax.vmap(waves)(minima))
+    look = jax.jit(lambda x: (jax.vmap(jax.grad(jax.grad(waves)))(x), jax.vmap(waves)(x)))
+    curvature, depth = map(np.asarray, look(minima))
+    bounds = 2.0 / curvature
     size = 120 if quick else 400  # even: no start lies in the minimum at 0
     starts, rates = np.linspace(-14.0, 14.0, size), np.geomspace(0.01, 1.2, size)
     found, seconds = lesson.timed(inspect.basins, waves, starts, rates, minima, steps=600, tolerance=1e-4)
@@ -327,7 +208,7 @@ def _many_starts(quick: bool, random: np.random.Generator) -> Findings:
             max(abs(tries[k] - expected[k]) for k in tries) < 0.04 and tries[20] > 0.95 > tries[1],
         )
     )
-    figure = plots.basin_map(_curve(waves, -14.0, 14.0), minima, starts, rates, found, bounds, "x sin x")
+    figure = plots.basin_map(curve(waves, -14.0, 14.0), minima, starts, rates, found, bounds, "x sin x")
     return Findings(claims, {"basins": figure}, models=found.size, training_seconds=seconds)
 
 
@@ -337,10 +218,9 @@ def _surface(random: np.random.Generator) -> Findings:
     found, seconds = lesson.timed(inspect.descend_many, two_valleys, starts, np.array([RATE]), steps=120)
     paths: inspect.Descent = jax.tree.map(np.asarray, found)
     ends, values = paths.end[:, 0], paths.values[:, 0, -1]
-    gradient = np.asarray(jax.grad(two_valleys)(jnp.asarray(starts[0], jnp.float32)))
-    alone = [float(jax.grad(two_valleys)(jnp.asarray(starts[0], jnp.float32))[i]) for i in range(2)]
+    gradient = np.asarray(jax.jit(jax.grad(two_valleys))(starts[0].astype(np.float32)))
     move = paths.points[0, 0, 1] - paths.points[0, 0, 0]
-    error = float(np.abs(move + RATE * np.array(alone)).max())
+    error = float(np.abs(move + RATE * gradient).max())
     claims = [
         Claim(
             "In two dimensions each coordinate moves against its own partial derivative, and two starts may lead to "
@@ -355,7 +235,7 @@ def _surface(random: np.random.Generator) -> Findings:
         )
     ]
     x1, x2 = np.linspace(-2.4, 2.4, 81), np.linspace(-1.8, 1.8, 61)
-    z = _grid(two_valleys, x1, x2)
+    z = grid(two_valleys, x1, x2)
     tracks = {
         f"to y = {values[i]:.2f}": np.concatenate([paths.points[i, 0], paths.values[i, 0, :, None]], 1)
         for i in range(2)
@@ -375,8 +255,8 @@ def _cross_term() -> Findings:
     found, seconds = {}, 0.0
     for name, cross in (("without", 0.0), ("with", 1.8)):
         path, took = lesson.timed(inspect.descend_many, bowl(cross), start, rate, steps=40)
-        found[name], seconds = float(jnp.linalg.norm(path.end[0, 0])), seconds + took
-    hessian = np.asarray(jax.hessian(bowl(1.8))(jnp.zeros(2)), np.float64)
+        found[name], seconds = float(np.linalg.norm(path.end[0, 0])), seconds + took
+    hessian = np.asarray(jax.jit(jax.hessian(bowl(1.8)))(np.zeros(2, np.float32)), np.float64)
     alone, together = 2.0 / hessian[0, 0], 2.0 / float(np.linalg.eigvalsh(hessian).max())
     claim = Claim(
         "The variables are updated separately, but they are not independent: with a cross term, a step size that is "
@@ -423,7 +303,7 @@ def _valley(random: np.random.Generator, quick: bool) -> Findings:
         )
     ]
     x1, x2 = np.linspace(-3, 12, 121), np.linspace(-1.9, 1.9, 61)
-    z = _grid(narrow, x1, x2)
+    z = grid(narrow, x1, x2)
     tracks = {name: paths.points[0, i, :200] for name, i in chosen.items()}
     values = {name: np.asarray(paths.values[0, i, : plain + 20]) for name, i in chosen.items()}
     figure: Figure = plots.valley(x1, x2, z, tracks, values, rates, momenta, steps, limit, ARRIVED)

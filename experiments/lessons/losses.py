@@ -61,20 +61,20 @@ def _live_losses() -> Live:
     names = [Text("cat (correct)", "猫（正确）"), Text("car", "车"), Text("frog", "青蛙")]
     every = np.stack(np.meshgrid(scores, scores, scores, indexing="ij"), -1).astype(np.float32)
 
-    @jax.jit
-    def look(s: Array) -> tuple[Array, Array]:
-        return jax.nn.softmax(s), losses.softmax(s, jnp.zeros(s.shape[:-1], jnp.int32))
-
     def lacks(cat: Array, other: Array, margin: Any) -> Array:
         return losses.svm(jnp.stack([cat, other]), jnp.int32(0), margin=margin)
 
     over_all = lacks
     for axes in ((None, None, 0), (None, 0, None), (0, None, None)):
         over_all = jax.vmap(over_all, axes)
-    (p, softmax), first = lesson.timed(look, jnp.asarray(every))
-    axes = (jnp.asarray(a, jnp.float32) for a in (scores, scores, margin))
-    svm, second = lesson.timed(jax.jit(over_all), *axes)
-    svm, car, frog = np.asarray(svm), np.eye(3)[1], np.eye(3)[2]
+
+    @jax.jit
+    def look(s: Array, cat: Array, margin: Array) -> tuple[Array, ...]:
+        softmax = losses.softmax(s, jnp.zeros(s.shape[:-1], jnp.int32))
+        return jax.nn.softmax(s), softmax, over_all(cat, cat, margin)
+
+    found, seconds = lesson.timed(look, every, *(a.astype(np.float32) for a in (scores, margin)))
+    (p, softmax, svm), car, frog = (np.asarray(a) for a in found), np.eye(3)[1], np.eye(3)[2]
     shown = [Control(name, np.round(scores, 1).tolist(), at) for name, at in zip(names, (14, 18, 5), strict=True)]
     return Live(
         Text(
@@ -97,15 +97,20 @@ def _live_losses() -> Live:
             Readout(Text("softmax loss", "softmax 损失"), [Numbers(softmax, (0, 1, 2))]),
         ],
         models=0,
-        seconds=first + second,
+        seconds=seconds,
     )
+
+
+def _tempered(temperature: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Probabilities of the cat's scores divided by temperatures, and their entropy."""
+    p = np.asarray(jax.jit(jax.nn.softmax)((SCORES[0] / temperature[:, None]).astype(np.float32)), np.float64)
+    return p, -np.sum(p * np.log(np.maximum(p, 1e-300)), axis=1)
 
 
 def _live_temperature() -> Live:
     """Probabilities of the cat's scores at many temperatures."""
     temperature = np.geomspace(0.1, 100, 31)
-    p = np.asarray(jax.nn.softmax(jnp.asarray(SCORES[0] / temperature[:, None], jnp.float32)), np.float64)
-    entropy = -np.sum(p * np.log(np.maximum(p, 1e-300)), axis=1)
+    p, entropy = _tempered(temperature)
     chosen = Numbers(temperature[:, None], (0,))
     return Live(
         Text(
@@ -139,9 +144,11 @@ def _live_temperature() -> Live:
 
 
 def _worked() -> tuple[list[Claim], list[ResultTable], dict]:
-    svm = np.asarray(losses.svm(jnp.asarray(SCORES), jnp.asarray(LABELS)), np.float64)
-    probabilities = np.asarray(jax.nn.softmax(jnp.asarray(SCORES[0])), np.float64)
-    loss = float(losses.softmax(jnp.asarray(SCORES[0]), jnp.int32(0)))
+    @jax.jit
+    def both(scores: Array, labels: Array) -> tuple[Array, ...]:
+        return losses.svm(scores, labels), jax.nn.softmax(scores[0]), losses.softmax(scores[0], labels[0])
+
+    svm, probabilities, loss = (np.asarray(a, np.float64) for a in both(SCORES, LABELS))
     captions = [f"a {CLASSES[y]}: loss {v:.1f}" for y, v in zip(LABELS, svm, strict=True)]
     exponentials = np.exp(SCORES[0].astype(np.float64))
     claims = [
@@ -156,7 +163,7 @@ def _worked() -> tuple[list[Claim], list[ResultTable], dict]:
             "Softmax turns the cat's scores into the probabilities 0.130, 0.869, 0.001, and the loss is 2.040",
             "softmax 把猫的得分变为概率 0.130、0.869、0.001，损失为 2.040",
             {f"probability of {name}": float(p) for name, p in zip(CLASSES, probabilities, strict=True)}
-            | {"loss": loss},
+            | {"loss": float(loss)},
             bool(np.abs(probabilities - PROBABILITIES).max() < 5e-4 and abs(loss - 2.040) < 5e-4),
         ),
     ]
@@ -177,13 +184,13 @@ def _start(options: Options) -> tuple[Claim, dict]:
     """The loss of untrained networks for many numbers of classes, scales of the weights and seeds, in one program."""
     seeds = 8 if options.quick else 32
     scales = np.geomspace(1e-3, 1.0, 13).astype(np.float32)
-    x = jax.random.normal(jax.random.key(options.seed), (100, 64))
+    x = np.random.default_rng(options.seed).normal(size=(100, 64)).astype(np.float32)
     most = max(COUNTS)
 
     def loss(count: Array, scale: Array, key: Array) -> tuple[Array, Array]:
         """The mean losses of a linear classifier of which `count` classes are in use: the other scores are -inf."""
         w = scale * initializers.normal(1.0)(key, (most, 64), jnp.float32)
-        scores = layers.linear({"w": w, "b": jnp.zeros(most)}, x)
+        scores = layers.linear({"w": w, "b": jnp.zeros(most)}, jnp.asarray(x))
         used = jnp.broadcast_to(jnp.arange(most) < count, scores.shape)
         labels = jax.random.randint(jax.random.fold_in(key, 1), (100,), 0, count)
         scores = jnp.where(used, scores, -jnp.inf)
@@ -239,7 +246,8 @@ def _lead(options: Options) -> tuple[Claim, dict]:
         scores = jnp.stack([lead, jnp.zeros_like(lead)])
         return jnp.stack([losses.svm(scores, jnp.int32(0)), losses.softmax(scores, jnp.int32(0))])
 
-    values, slopes = (np.asarray(f(lead)) for f in (jax.jit(jax.vmap(both)), jax.jit(jax.vmap(jax.jacfwd(both)))))
+    with_slopes = jax.jit(jax.vmap(lambda lead: (both(lead), jax.jacfwd(both)(lead))))
+    values, slopes = (np.asarray(a) for a in with_slopes(lead))
     content = lead > 1
     claim = Claim(
         "Once the lead exceeds the margin, the SVM loss and its slope are exactly 0; softmax always wants more",
@@ -266,8 +274,7 @@ def _lead(options: Options) -> tuple[Claim, dict]:
 def _temperature(options: Options) -> tuple[Claim, dict]:
     """Probabilities of the cat's scores divided by a temperature."""
     temperature = np.geomspace(0.05, 100, 200)
-    p = np.asarray(jax.nn.softmax(jnp.asarray(SCORES[0] / temperature[:, None], jnp.float32)), np.float64)
-    entropy = -np.sum(p * np.log(np.maximum(p, 1e-300)), axis=1)
+    p, entropy = _tempered(temperature)
     cold, hot = float(p[0].max()), float(np.abs(p[-1] - 1 / 3).max())
     claim = Claim(
         "Dividing the scores by a temperature moves softmax between a single winner (cold) and a uniform "
@@ -293,14 +300,17 @@ def _stability(options: Options) -> tuple[Claim, dict]:
     scores = scale[:, None] * np.array([0.5, 1.0, -1.0], np.float32)
     labels = np.zeros(len(scale), np.int32)
 
-    def textbook(scores: Array, labels: Array) -> Array:
+    def textbook(scores: Array) -> Array:
         p = jnp.exp(scores) / jnp.exp(scores).sum(-1, keepdims=True)
         return -jnp.log(p[..., 0])
 
+    @jax.jit
+    def compare(scores: Array, labels: Array) -> tuple[Array, ...]:
+        stable = losses.softmax(scores, labels)
+        return stable, textbook(scores), jax.grad(lambda s: losses.softmax(s, labels).sum())(scores)
+
+    stable, naive, slope = (np.asarray(a, np.float64) for a in compare(scores, labels))
     exact = np.logaddexp.reduce(scores.astype(np.float64), axis=1) - scores[:, 0].astype(np.float64)
-    stable = np.asarray(losses.softmax(jnp.asarray(scores), jnp.asarray(labels)), np.float64)
-    naive = np.asarray(jax.vmap(textbook)(jnp.asarray(scores), jnp.asarray(labels)), np.float64)
-    slope = np.asarray(jax.grad(lambda s: losses.softmax(s, jnp.asarray(labels)).sum())(jnp.asarray(scores)))
     error = np.abs(stable / exact - 1)
     broken = scale[~np.isfinite(naive)]
     claim = Claim(

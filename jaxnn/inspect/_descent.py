@@ -145,16 +145,16 @@ def local_minima(function: Function, low: float, high: float, *, samples: int = 
         raise ValueError(f"local_minima: expected low < high and samples >= 2, got {low}, {high} and {samples}")
     slope = jax.jit(jax.vmap(jax.grad(function)))
     # an odd shift: a minimum at a round number does not fall on a sample, where its derivative is neither - nor +
-    places = jnp.linspace(low, high, samples) + (high - low) / samples * 0.0123
+    places = np.linspace(low, high, samples) + (high - low) / samples * 0.0123
     rising = np.asarray(slope(places)) > 0
     first = np.flatnonzero(~rising[:-1] & rising[1:])
     left, right = places[first], places[first + 1]
     if first.size:
         for _ in range(30):
             middle = (left + right) / 2
-            up = slope(middle) > 0
-            left, right = jnp.where(up, left, middle), jnp.where(up, middle, right)
-    return (left + right) / 2
+            up = np.asarray(slope(middle)) > 0
+            left, right = np.where(up, left, middle), np.where(up, middle, right)
+    return jnp.asarray((left + right) / 2)
 
 
 def steps_to_reach(values: ArrayLike, target: ArrayLike) -> np.ndarray:

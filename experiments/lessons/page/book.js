@@ -90,7 +90,13 @@ for (const form of document.querySelectorAll("form.question")) {
   form.addEventListener("submit", event => { event.preventDefault(); open(null); });
 }
 
-// ---------------------------------------------------------------- live figures
+// ---------------------------------------------------------------- figures
+
+for (const figure of document.querySelectorAll("figure.still")) {
+  const enlarge = () => figure.classList.toggle("large");
+  figure.addEventListener("click", enlarge);
+  figure.addEventListener("keydown", event => { if (event.key === "Enter") enlarge(); });
+}
 
 const LIGHT = ["#0072B2", "#D55E00", "#009E73", "#A5497F", "#B07800", "#2E86C1", "#666666", "#000000"];
 const DARK = ["#56B4E9", "#FF8C42", "#3DDBA7", "#E59CC5", "#F0C050", "#9AD0F5", "#AAAAAA", "#FFFFFF"];

@@ -209,7 +209,7 @@ def live_figure(live: Mapping[str, Any]) -> str:
     controls = "".join(_control(control) for control in live["controls"])
     readouts = "".join(f"<div><dt>{_words(one['label'])}</dt><dd></dd></div>" for one in live["readouts"])
     caption = both(Text(**live["caption"]))
-    if live["models"]:
+    if live["models"] > 1:
         count, seconds = live["models"], live["seconds"]
         both_counts = Text(
             f" One program computed all {count:,} in {seconds:.1f} s.",
