@@ -7,8 +7,10 @@ same examples with the same batch size, rate, momentum, penalty and number of ep
 count, and the training accuracies are compared. Where the mathematics of a peer differ, its row says so.
 
 Writes a JSON file, a chart of the best form of each family and a chart of how the time of jaxnn grows. Everything takes
-about 25 minutes on 2 cores; `--only` merges its rows into the file of an earlier run with the same machine, versions
-and flags, and refuses any other.
+about 25 minutes on 2 cores; `--only` merges its rows into the file of an earlier run. Rows measured on another machine
+or with other versions or flags than the file's carry their own, and the tables say so. Only the time to a first result:
+
+    python -m experiments.benchmark --only process digits-whole digits-again startup --repetitions 3
 """
 
 from __future__ import annotations
@@ -32,7 +34,7 @@ from experiments.benchmark.workloads import WORKLOADS, Workload, read, shortened
 from experiments.cli import command, files, parser
 from jaxnn import plots
 
-_NAMES = (*WORKLOADS, "growth")
+_NAMES = (*WORKLOADS, startup.ALONE, "growth")
 _QUICK_EXAMPLES = 2560
 
 
@@ -71,10 +73,13 @@ def run(options: Options, console: Console) -> dict[str, Any]:
 
     rows: list[dict[str, Any]] = []
     grown: dict[str, Any] = {}
+    alone: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         data_names = {
-            WORKLOADS[name].data if name in WORKLOADS else "cifar10" for name in options.only if name != "process"
+            WORKLOADS[name].data if name in WORKLOADS else "cifar10"
+            for name in options.only
+            if name not in ("process", startup.ALONE)
         }
         for data in sorted(data_names):
             most = _QUICK_EXAMPLES if options.quick else None
@@ -91,11 +96,16 @@ def run(options: Options, console: Console) -> dict[str, Any]:
                 rows += found
                 for shown in dict.fromkeys(row["work"] for row in found):
                     console.print(report.table([row for row in found if row["work"] == shown]))
+        if startup.ALONE in options.only:
+            say("time to a first result")
+            alone = startup.measure_alone(min(repetitions, 3), options.quick, say)
+            console.print(report.table_alone(alone))
         if "growth" in options.only:
             say("growth")
             grown = run_alone(growth.measure, folder, options.quick)
         step_us = _step_us(rows, workloads["toy"], folder)
-    new = {**now, "limits": report.plain_limits(machine, step_us), "growth": grown, "rows": rows}
+    of_machine = {"limits": report.plain_limits(machine, step_us), "growth": grown}
+    new = {**now, **of_machine, "rows": rows, startup.ALONE: {**now, "rows": alone} if alone else None}
     results = report.merge(earlier, new, list(WORKLOADS))
     files.write_json(out, results)
     if results["rows"]:

@@ -21,8 +21,8 @@ from jaxnn.plots._style import BLUE, GRAY, GREEN, ORANGE, PURPLE, SKY, STYLE, VE
 
 _PACKAGES = ("torch", "keras", "flax", "joblib")
 _FLAGS = ("XLA_FLAGS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "TORCHINDUCTOR_CACHE_DIR")
-_SAME = ("machine", "versions", "flags", "threads", "quick")
-"""Conditions in which two runs must agree for their rows to be mixed."""
+_SAME = ("machine", "versions", "flags", "threads")
+"""Conditions; rows measured under others than those of the file carry their own."""
 _COLORS = {
     "PyTorch": VERMILION,
     "scikit-learn": ORANGE,
@@ -52,31 +52,40 @@ def conditions(quick: bool) -> dict[str, Any]:
 
 
 def read_earlier(path: Path, now: dict[str, Any]) -> dict[str, Any] | None:
-    """The file into which rows will be merged, if there is one; refuses one measured under other conditions."""
+    """The file into which rows will be merged, if there is one; refuses that of a trial, and one in another form."""
     if not path.exists():
         return None
     try:
         earlier = json.loads(path.read_text())
-        differing = [name for name in _SAME if earlier.get(name) != now[name]]
-    except (json.JSONDecodeError, AttributeError) as error:
+        rows, trial = earlier["rows"], earlier["quick"]
+    except (json.JSONDecodeError, TypeError, KeyError) as error:
         raise ValueError(f"{path} is not a result of this command ({error}): choose another file with --out") from error
-    if differing or not all("key" in row for row in earlier["rows"]):
+    if trial != now["quick"] or not all("key" in row for row in rows):
         raise ValueError(
-            f"{path} was measured with other {', '.join(differing) or 'rows'}: --only would mix the two; "
+            f"{path} was measured with other {'rows' if trial == now['quick'] else 'quick'}: --only would mix the two; "
             "measure everything, or choose another file with --out"
         )
     return earlier
 
 
 def merge(earlier: dict[str, Any] | None, new: dict[str, Any], order: Sequence[str]) -> dict[str, Any]:
-    """Replace the earlier rows of the same workloads; limits that were not measured and growth are kept."""
+    """Replace the earlier rows of the same workloads; limits that were not measured and growth are kept.
+
+    Rows measured under other conditions than those at the head of the file have their own, as `measured`.
+    """
     if earlier is None:
         return new
-    replaced = {row["key"] for row in new["rows"]}
+    replaced, here = {row["key"] for row in new["rows"]}, {name: new[name] for name in _SAME}
     kept = [row for row in earlier["rows"] if row["key"] not in replaced]
+    alone = new.get("startup") or earlier.get("startup")
+    if any(earlier.get(name) != value for name, value in here.items()):
+        if new.get("growth"):
+            raise ValueError("growth belongs to the machine at the head of the file: choose another file with --out")
+        new = earlier | {"rows": [row | {"measured": here} for row in new["rows"]], "limits": {}}
     rows = sorted(kept + new["rows"], key=lambda row: order.index(row["key"]) if row["key"] in order else len(order))
     limits = earlier.get("limits", {}) | {k: v for k, v in new["limits"].items() if v is not None}
-    return new | {"rows": rows, "limits": limits, "growth": new.get("growth") or earlier.get("growth", {})}
+    growth = new.get("growth") or earlier.get("growth", {})
+    return new | {"rows": rows, "limits": limits, "growth": growth, "startup": alone}
 
 
 def plain_limits(machine: Limits, step_us: float | None) -> dict[str, Any]:
@@ -106,6 +115,15 @@ def table(rows: Sequence[dict[str, Any]]) -> Table:
             goal,
             f"{accuracy} DIFFER" if row["accuracy_differs"] else accuracy,
         )
+    return shown
+
+
+def table_alone(rows: Sequence[dict[str, Any]]) -> Table:
+    """A table of what has no peer."""
+    shown = Table("work", "seconds", "spread", "goal", title="time to a first result")
+    for row in rows:
+        goal = f"{row['goal_s']:g} s {'met' if row['met'] else 'missed'}"
+        shown.add_row(row["work"], f"{row['seconds']:.3g}", "-".join(f"{end:.3g}" for end in row["spread"]), goal)
     return shown
 
 

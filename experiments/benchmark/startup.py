@@ -1,4 +1,4 @@
-"""From process start to a trained digits classifier: a jaxnn script and `experiments.train` against a Keras script."""
+"""Time to a first result: digits from process start beside a Keras script; and what has no peer, beside its goal."""
 
 from __future__ import annotations
 
@@ -19,12 +19,22 @@ from experiments.benchmark.measure import Rounds, make_row, mark_best
 from experiments.benchmark.peers import Entry, missing
 from experiments.classifier.config import Config
 from experiments.classifier.presets import DEFAULTS
+from experiments.lessons import NAMES
+from experiments.playground.measure import page_to_first_picture
+
+ALONE = "startup"
+"""What has no peer, by its name on the command line and in the result file."""
+_IMPORT = "import time, jax; clock = time.perf_counter(); import jaxnn; print(time.perf_counter() - clock)"
+_COMMAND_GOALS = {"cold": (1.6, 6.0), "warm": (1.8, 3.0)}
+"""Of the training command: times as fast as the Keras script, and seconds."""
+_LESSON_SECONDS, _PICTURE_SECONDS, _IMPORT_SECONDS = 5.0, 1.5, 0.003
 
 
 class Finished(NamedTuple):
-    """A process that has ended: its seconds, its peak memory and what it printed."""
+    """A process that has ended: its seconds, those of all cores, its peak memory and what it printed."""
 
     seconds: float
+    cpu_seconds: float
     peak_mib: float
     output: str
     stages: dict[str, float] | None = None
@@ -43,7 +53,8 @@ def run_process(command: list[str], environment: dict[str, str]) -> Finished:
         text = output.read().decode(errors="replace")
     if process.returncode != 0:
         raise RuntimeError(f"{' '.join(command)} failed:\n{text}")
-    return Finished(seconds, usage.ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10), text)
+    cpu_seconds = usage.ru_utime + usage.ru_stime
+    return Finished(seconds, cpu_seconds, usage.ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10), text)
 
 
 def measure(repetitions: int, quick: bool, say: Callable[[str], None]) -> list[dict[str, Any]]:
@@ -75,8 +86,38 @@ def measure(repetitions: int, quick: bool, say: Callable[[str], None]) -> list[d
             ("command", "command, digits", "ours is experiments.train, with its figures and files"),
         )
         for state in ("cold", "warm")
-        for row in mark_best([_row(f"{workload}, {state}", note, done[who, state], done["keras", state])])
+        for row in mark_best([_row(workload, state, note, done[who, state], done["keras", state])])
     ]
+
+
+def measure_alone(repetitions: int, quick: bool, say: Callable[[str], None]) -> list[dict[str, Any]]:
+    """Time what has no peer: `import jaxnn`, every lesson with `--quick` and an empty cache, the playground's page."""
+    rows = []
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        imports = [run_process([sys.executable, "-c", _IMPORT], dict(os.environ)) for _ in range(repetitions)]
+        rows.append(_alone("import jaxnn, after jax", [float(done.output) for done in imports], _IMPORT_SECONDS))
+        for name in NAMES[: 1 if quick else None]:
+            command = [sys.executable, "-m", f"experiments.lessons.{name}", "--quick", "--out", str(folder / name)]
+            try:
+                done = run_process(command, os.environ | _cache_in(folder / "compiled" / name))
+            except RuntimeError as error:
+                say(f"{name} is left out because it failed: {error}")
+                continue
+            row = _alone(f"lesson {name} --quick, cold", [done.seconds], _LESSON_SECONDS)
+            rows.append(row | {"cpu_s": done.cpu_seconds})
+        try:
+            seconds = page_to_first_picture(os.environ | _cache_in(folder / "playground"), repetitions)
+            rows.append(_alone("playground, page to first picture, warm", seconds, _PICTURE_SECONDS))
+        except (ImportError, FileNotFoundError) as error:
+            say(f"the playground is left out: {error}")
+    return rows
+
+
+def _alone(work: str, seconds: list[float], goal: float) -> dict[str, Any]:
+    median = statistics.median(seconds)
+    spread = [min(seconds), max(seconds)]
+    return {"work": work, "seconds": median, "spread": spread, "goal_s": goal, "met": median <= goal}
 
 
 def stages_of(summary: dict[str, Any], written: float, seconds: float) -> dict[str, float]:
@@ -96,14 +137,21 @@ def _cache_in(folder: Path) -> dict[str, str]:
     return {"JAX_COMPILATION_CACHE_DIR": str(folder), "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.05"}
 
 
-def _row(workload: str, note: str, ours: list[Finished], keras: list[Finished]) -> dict[str, Any]:
+def _row(workload: str, state: str, note: str, ours: list[Finished], keras: list[Finished]) -> dict[str, Any]:
     note = f"from process start, {note}; Keras on JAX, with the same compilation cache"
-    row = make_row("process", workload, Entry("Keras", "script", "", note), _as_rounds(ours), _as_rounds(keras))
-    if workload.startswith("command"):  # not the same job: Keras draws nothing
-        row |= {"goal": None, "met": None}
+    entry = Entry("Keras", "script", "", note)
+    row = make_row("process", f"{workload}, {state}", entry, _as_rounds(ours), _as_rounds(keras))
+    row |= {"ours_cpu_s": _cpu_seconds(ours), "peer_cpu_s": _cpu_seconds(keras)}
+    if workload.startswith("command"):
+        goal, most = _COMMAND_GOALS[state]
+        row |= {"goal": goal, "met": row["ratio"] >= goal, "goal_s": most, "met_s": row["ours_s"] <= most}
         measured = [one.stages for one in ours if one.stages]
         row["stages"] = {name: statistics.median(one[name] for one in measured) for name in measured[0]}
     return row
+
+
+def _cpu_seconds(finished: list[Finished]) -> float:
+    return statistics.median(one.cpu_seconds for one in finished)
 
 
 def _as_rounds(finished: list[Finished]) -> Rounds:

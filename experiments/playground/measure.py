@@ -11,6 +11,7 @@ browser). Needs the extra `dev` and Chromium; takes 90 s with the defaults.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import re
@@ -19,6 +20,7 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -130,26 +132,21 @@ def measure(options: Options) -> None:
         raise ValueError(f"--seconds and --minutes must be positive; got {options.seconds} and {options.minutes}")
     from playwright.sync_api import sync_playwright
 
-    path = shutil.which("chromium") or shutil.which("google-chrome")
-    if path is None:
-        raise FileNotFoundError("no chromium is installed; on Debian: apt-get install chromium")
+    path = _chromium()
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
         blank = browser.new_page()
         rule = blank.evaluate(_RULE.replace("SECONDS", str(options.seconds)))
         blank.close()
         started = time.perf_counter()
-        serve = [sys.executable, "-m", "experiments.playground", "--no-show", "--port", "0"]
-        with subprocess.Popen(serve, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as server:
-            assert server.stdout is not None
-            found = re.search(r"http://\S+", server.stdout.readline())
-            assert found
-            page = _open(browser, found[0])
-            start = time.perf_counter() - started
+        with _served() as (server, url):
+            opened = time.perf_counter()
+            page = _open(browser, url)
+            start, of_page = time.perf_counter() - started, time.perf_counter() - opened
             page.keyboard.press("Space")
             page.wait_for_timeout(1000 * _WARM_UP)
             default = _speed([page], options.seconds)[0]
-            others = [_open(browser, found[0]) for _ in range(3)]
+            others = [_open(browser, url) for _ in range(3)]
             for other in others:
                 other.keyboard.press("Space")
             page.wait_for_timeout(1000 * _WARM_UP)
@@ -158,13 +155,13 @@ def measure(options: Options) -> None:
                 other.close()
             compile_seconds = _recompile(page)
             page.keyboard.press("Space")
-            memory = _memory(page, server.pid, options.minutes)
-            server.terminate()
+            memory = _memory(page, server, options.minutes)
         browser.close()
     result: dict[str, Any] = {
         "default": default,
         "convnetjs_rule": rule,
         "seconds_to_first_picture": start,
+        "seconds_from_page_to_first_picture": of_page,
         "seconds_to_first_picture_of_another_network": compile_seconds,
         "memory": memory,
         "four_sessions": four,
@@ -174,6 +171,46 @@ def measure(options: Options) -> None:
     result |= environment.environment()
     files.write_json(options.out, result)
     print(files.as_json(result))
+
+
+def page_to_first_picture(environment: Mapping[str, str], repetitions: int) -> list[float]:
+    """Seconds from opening the page to its first picture, of servers that find their programs in the cache."""
+    from playwright.sync_api import sync_playwright
+
+    path, found = _chromium(), []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        for _ in range(1 + repetitions):
+            with _served(environment) as (_, url):
+                started = time.perf_counter()
+                page = _open(browser, url)
+                found.append(time.perf_counter() - started)
+                page.wait_for_function("JSON.parse(playground.status).ready", timeout=60_000)
+                page.close()
+        browser.close()
+    return found[1:]
+
+
+def _chromium() -> str:
+    path = shutil.which("chromium") or shutil.which("google-chrome")
+    if path is None:
+        raise FileNotFoundError("no chromium is installed; on Debian: apt-get install chromium")
+    return path
+
+
+@contextlib.contextmanager
+def _served(environment: Mapping[str, str] | None = None) -> Iterator[tuple[int, str]]:
+    """A server of the page: the number of its process, and its address."""
+    serve = [sys.executable, "-m", "experiments.playground", "--no-show", "--port", "0"]
+    pipe, nothing = subprocess.PIPE, subprocess.DEVNULL
+    with subprocess.Popen(serve, stdout=pipe, stderr=nothing, text=True, env=environment) as server:
+        assert server.stdout is not None
+        found = re.search(r"http://\S+", server.stdout.readline())
+        assert found
+        try:
+            yield server.pid, found[0]
+        finally:
+            server.terminate()
 
 
 def _open(browser: Any, url: str) -> Any:

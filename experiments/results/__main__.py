@@ -68,12 +68,39 @@ def lessons() -> str:
 
 def speed() -> str:
     """All speed ratios, each library in its best form."""
+    measured = [row for row in _read("benchmark.json")["rows"] if row["best_form"]]
     rows = [
-        [row["work"], row["peer"], *_times(row), f"{row['spread'][0]:.1f}-{row['spread'][1]:.1f}"]
-        for row in _read("benchmark.json")["rows"]
-        if row["best_form"]
+        [_work(row), row["peer"], *_times(row), f"{row['spread'][0]:.1f}-{row['spread'][1]:.1f}"] for row in measured
     ]
-    return table(["work", "peer", "jaxnn", "peer's time", "ratio", "goal", "range"], rows)
+    return table(["work", "peer", "jaxnn", "peer's time", "ratio", "goal", "range"], rows) + _elsewhere(measured)
+
+
+def _work(row: dict[str, Any]) -> str:
+    """The work of a speed row, marked if it was measured under other conditions than the rest of the file."""
+    return row["work"] + (" \\*" if "measured" in row else "")
+
+
+def _elsewhere(rows: list[dict[str, Any]]) -> str:
+    """The line that names those conditions."""
+    found = [row["measured"] for row in rows if "measured" in row]
+    named = dict.fromkeys(_conditions(one) for one in found)
+    return f"\n\\* measured later on {' and '.join(named)}\n" if named else ""
+
+
+def _conditions(found: dict[str, Any]) -> str:
+    return f"{found['machine']}, with JAX {found['versions']['jax']}"
+
+
+def startup() -> str:
+    """What has no peer: seconds to a first result, beside the goal."""
+    found = _read("benchmark.json").get("startup")
+    if found is None:
+        return "Not measured yet.\n"
+    rows = [
+        [row["work"], _seconds(row["seconds"]), f"{row['goal_s']:g} s", "yes" if row["met"] else "no"]
+        for row in found["rows"]
+    ]
+    return table(["work", "seconds", "goal", "met"], rows) + f"\nMeasured on {_conditions(found)}.\n"
 
 
 def leaderboard() -> str:
@@ -219,17 +246,9 @@ def speed_summary() -> str:
     """The speed table in short: one row per workload and library, misses and bounds included."""
     every = _read("benchmark.json")["rows"]
     bare = {row["work"]: row["peer_s"] for row in every if row["family"] == BARE}
-    rows = [
-        [
-            row["work"],
-            row["family"],
-            *_times(row),
-            f"{row['peer_s'] / bare[row['work']]:.1f}x" if row["work"] in bare else "",
-        ]
-        for row in every
-        if row["best_form"] and row["family"] in SUMMARY.get(row["work"], ())
-    ]
-    return table(["work", "compared with", "jaxnn", "peer", "ratio", "goal", "bound"], rows)
+    measured = [row for row in every if row["best_form"] and row["family"] in SUMMARY.get(row["work"], ())]
+    rows = [[_work(row), row["family"], *_times(row), _bound(row, bare)] for row in measured]
+    return table(["work", "compared with", "jaxnn", "peer", "ratio", "goal", "bound"], rows) + _elsewhere(measured)
 
 
 def _bound(row: dict[str, Any], bare: dict[str, float]) -> str:
@@ -277,6 +296,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "lessons": lessons,
     "drop_in": drop_in,
     "speed": speed,
+    "startup": startup,
     "streaming": streaming,
     "accelerators": accelerators,
     "conformance": conformance,

@@ -157,9 +157,27 @@ def test_only_replaces_the_earlier_rows_of_its_workloads(tmp_path):
     assert merged["growth"] == {"examples": 1}
 
 
+def test_rows_of_another_machine_say_so(tmp_path):
+    here = report.conditions(quick=True)
+    there = here | {"machine": "another, 64 cores"}
+    first = {**here, "limits": {"sgemm_gflops": 1}, "growth": {}, "rows": [row_of("linear", 2.0), row_of("toy", 4.0)]}
+    later = {**there, "limits": {"sgemm_gflops": 9}, "growth": {}, "rows": [row_of("toy", 5.0)]}
+    later["startup"] = {**there, "rows": [{"work": "import"}]}
+    merged = report.merge(first, later, list(WORKLOADS))
+    assert merged["machine"] == here["machine"]
+    assert merged["limits"] == {"sgemm_gflops": 1}
+    assert [row.get("measured", here)["machine"] for row in merged["rows"]] == [here["machine"], "another, 64 cores"]
+    assert merged["startup"]["machine"] == "another, 64 cores"
+    again = report.merge(merged, first, list(WORKLOADS))
+    assert not any("measured" in row for row in again["rows"])
+    assert again["startup"] == merged["startup"]
+    with pytest.raises(ValueError, match="growth belongs"):
+        report.merge(first, later | {"growth": {"examples": 1}}, list(WORKLOADS))
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
-    [({"machine": "another"}, "with other machine"), ({"quick": False}, "with other quick"), (None, "not a result")],
+    [({"rows": [{}]}, "with other rows"), ({"quick": False}, "with other quick"), (None, "not a result")],
 )
 def test_only_refuses_to_mix(tmp_path, capsys, content, message):
     path = tmp_path / "benchmark.json"
@@ -240,5 +258,5 @@ def test_the_command_end_to_end(tmp_path, monkeypatch, capsys, sketched):
 
 def test_wrong_options_end_with_one_line(tmp_path, capsys):
     assert main(["--only", "lineal", "--out", str(tmp_path / "b.json")]) == 2
-    assert f"choose from {', '.join([*WORKLOADS, 'growth'])}" in capsys.readouterr().err
+    assert f"choose from {', '.join([*WORKLOADS, 'startup', 'growth'])}" in capsys.readouterr().err
     assert main(["--repetitions", "0", "--out", str(tmp_path / "b.json")]) == 2
