@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import pickle
+import re
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Mapping
@@ -74,8 +75,11 @@ def _read(file: str, names: Iterable[str], load: Callable[[str], np.ndarray]) ->
     """The examples among arrays by name; only those that are needed are loaded."""
     found: dict[str, list[dict[str, str]]] = {"train": [], "test": []}
     roles: dict[str, dict[str, str]] = {}
+    names = list(names)
+    if sorted(names) == ["arr_0", "arr_1"]:  # of numpy.savez without names
+        roles[""] = {"inputs": "arr_0", "labels": "arr_1"}
     for name in names:
-        words = name.lower().replace("-", "_").split("_")
+        words = re.sub("([a-z])([A-Z])", r"\1_\2", name).lower().replace("-", "_").split("_")
         part = next((word for word in words if word in PARTS), "")
         rest = [word for word in words if word not in PARTS]
         if len(rest) == 1 and rest[0] in INPUTS | LABELS:
@@ -88,6 +92,8 @@ def _read(file: str, names: Iterable[str], load: Callable[[str], np.ndarray]) ->
             f"{file} must have the arrays inputs and labels, x and y, or x_train and y_train; it has {sorted(names)}"
         )
     notes, skipped, total = [], [], 0
+    if "arr_0" in roles.get("", {}).values():
+        notes.append("arr_0 is taken as the inputs and arr_1 as the labels")
     if joined := [pair["inputs"] for pair in found["train"]][1:]:
         notes.append(f"{', '.join(joined)} are taken as more training examples; validation examples are drawn from all")
     parts: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {"train": [], "test": []}
@@ -141,6 +147,9 @@ def _inputs(file: str, name: str, inputs: np.ndarray, notes: list[str]) -> np.nd
             inputs = np.array([np.asarray(row, np.float64) for row in inputs])
         except (ValueError, TypeError):
             inputs = np.empty(0, object)
+    if inputs.ndim == 1 and inputs.dtype.kind in "fiub":
+        inputs = inputs[:, None]
+        notes.append(f"{name} is taken as one number for each example")
     if inputs.dtype.kind not in "fiub" or inputs.ndim not in (2, 3, 4) or 0 in inputs.shape[1:]:
         raise ValueError(
             f"{file}: {name} must be numbers [N, D], or images [N, H, W], [N, H, W, C] or [N, C, H, W]; "

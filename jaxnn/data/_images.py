@@ -66,7 +66,9 @@ def read_folder(folder: Path, size: int | None = None, progress: Progress | None
             else:
                 skipped.append(f"{path} (in no class's folder)")
     if len(names) < 2:
-        raise ValueError(f"{folder} must hold a folder for each class, at least two; it has {len(names)}")
+        inner = [path for path in _visible(folder) if path.is_dir() and sum(p.is_dir() for p in _visible(path)) > 1]
+        hint = f"; did you mean {inner[0]}?" if inner else ""
+        raise ValueError(f"{folder} must hold a folder for each class, at least two; it has {len(names)}{hint}")
     total = len(files) + len(skipped)
     with warnings.catch_warnings():  # here, since filters belong to all threads
         warnings.simplefilter("ignore")

@@ -73,7 +73,7 @@ def text_of(value: Any) -> str:
 def number_of(text: str) -> float:
     """The number that a text stands for, NaN if for none, infinity beyond the range of float32."""
     try:
-        value = math.nan if "_" in text else float(text)
+        value = math.nan if "_" in text else float(text.replace("\N{MINUS SIGN}", "-"))
     except ValueError:
         return math.nan
     return value if abs(value) <= float(np.finfo(np.float32).max) or math.isnan(value) else math.inf

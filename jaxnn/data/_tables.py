@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import collections
+import contextlib
 import csv
+import gzip
 import io
 import re
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -21,6 +24,8 @@ PROTOCOLS = ("__arrow_c_stream__", "__dataframe__", "with_format")
 MOST_VALUES = 20
 """A column of text with at most so many different values is encoded as one input for each."""
 _EUROPEAN = re.compile(r"[+-]?(\d+|\d{1,3}(\.\d{3})+),\d+([eE][+-]?\d+)?")
+_DATE = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d{1,6})?)?)?")
+_WITH_UNIT = re.compile(r"[+-]?[$€£¥] ?[\d.,]+|[+-]?[\d.,]+ ?[%€£]")
 _THOUSANDS = re.compile(r"[+-]?\d{1,3}(,\d{3})+(\.\d*)?")
 
 
@@ -28,11 +33,12 @@ def read_csv(file: Path, label: str | None, drop: Sequence[str] = ()) -> ReadRes
     """Read a table with a column of classes; the other columns hold numbers, or text with few different values.
 
     Commas, semicolons, tabs or bars separate the columns; numbers may have decimal commas and thousands separators. A
-    column of text becomes one input of 0 or 1 for each of its values. Numbers so far from zero that float32 would lose
+    column of text becomes one input of 0 or 1 for each of its values, one of dates (2024-12-31, also with a time) the
+    seconds since 1970; signs of a unit ($, €, £, ¥, %) are left out. Numbers so far from zero that float32 would lose
     their differences are shifted.
 
     Args:
-        file: UTF-8, with a header line.
+        file: UTF-8, also compressed by gzip, with a header line, before which there may be comments (#).
         label: the name of the column of the classes.
         drop: columns to leave out.
 
@@ -50,6 +56,10 @@ def read_csv(file: Path, label: str | None, drop: Sequence[str] = ()) -> ReadRes
 
     content = file.read_bytes()
     try:
+        content = gzip.decompress(content) if content[:2] == b"\x1f\x8b" else content
+    except (OSError, EOFError, zlib.error) as error:
+        raise ValueError(f"{file} is damaged ({error})") from error
+    try:
         text = content.decode("utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
     except UnicodeDecodeError as error:
         raise ValueError(f"{file} is not a CSV table in UTF-8 ({error}): save it as one") from error
@@ -57,6 +67,10 @@ def read_csv(file: Path, label: str | None, drop: Sequence[str] = ()) -> ReadRes
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     if re.match(r'"?sep=.', text):  # a hint that Excel writes
         text, first = text.partition("\n")[2], 1
+    while text.startswith("#") and label not in re.split(
+        r"[,;\t|]", text.partition("\n")[0]
+    ):  # comments before the header
+        text, first = text.partition("\n")[2], first + 1
     names, separator, used = _header(file, text, label)
     if separator != ",":
         notes.append(f"{file.name} is separated by {SEPARATORS[separator]}")
@@ -100,11 +114,11 @@ def read_csv(file: Path, label: str | None, drop: Sequence[str] = ()) -> ReadRes
 
 
 def read_parquet(file: Path, label: str | None, drop: Sequence[str] = ()) -> ReadResult:
-    """Read a Parquet file as `read_csv` reads a table; a column of images as files (bytes) gives images."""
+    """Read a Parquet file, or a folder of these, as `read_csv` reads a table; images as files (bytes) are images."""
     import pyarrow as pa
     import pyarrow.parquet
 
-    if not file.is_file():
+    if not file.exists():
         raise FileNotFoundError(f"{file}: there is no such file")
     try:
         table = pyarrow.parquet.read_table(file)
@@ -115,6 +129,8 @@ def read_parquet(file: Path, label: str | None, drop: Sequence[str] = ()) -> Rea
 
 def read_table(table: Any, label: str | None, drop: Sequence[str] = (), name: str = "the table") -> ReadResult:
     """Read a table in memory, of pandas, Polars, Arrow, Hugging Face Datasets, ..., or a mapping, as `read_parquet`."""
+    import pyarrow as pa
+
     parts = table.values() if issubclass(type(table), dict) else ()
     if any(hasattr(part, "column_names") for part in parts):
         raise TypeError(f"{name} consists of the tables {', '.join(map(str, table))}: hand over one of them")
@@ -126,6 +142,8 @@ def read_table(table: Any, label: str | None, drop: Sequence[str] = (), name: st
         table = table.reset_index(drop=True)
     label, drop, table = None if label is None else str(label), [str(each) for each in drop], _to_arrow(table)
     columns = {str(key): _values(name, str(key), table[key], named.get(key)) for key in table.column_names}
+    if label in columns and (pa.types.is_boolean(table[label].type) or pa.types.is_temporal(table[label].type)):
+        columns[label] = np.array(table[label].to_pylist(), dtype=object)  # as text, such as True
     return _to_examples(name, columns, label, drop, np.arange(table.num_rows), [], [])
 
 
@@ -316,7 +334,18 @@ def _numbers(texts: list[str]) -> tuple[np.ndarray, str]:
     elif european and all(re.fullmatch(r"[+-]?\d{1,3}(\.\d{3})+", text) for text in points):
         how = "decimal commas"
         texts = [text.replace(".", "").replace(",", ".") if text in {*european, *points} else text for text in texts]
-    return np.array([number_of(text) for text in texts]), how
+    numbers = np.array([number_of(text) for text in texts])
+    given = [text for text in texts if text]
+    if not given or not np.isnan(numbers).all():
+        return numbers, how
+    if all(_WITH_UNIT.fullmatch(text) for text in given):
+        found, more = _numbers([re.sub("[$€£¥% ]", "", text) for text in texts])
+        return found, " and ".join(filter(None, ["signs of a unit", more]))
+    if all(_DATE.fullmatch(text) for text in given):
+        with contextlib.suppress(ValueError):  # no such day
+            seconds = [np.datetime64(text, "us").astype(np.int64) / 1e6 if text else np.nan for text in texts]
+            return np.array(seconds), "the form of dates: seconds since 1970"
+    return numbers, how
 
 
 def _is_images(column: np.ndarray) -> bool:

@@ -1,8 +1,10 @@
 """The user's own tables and arrays as people have them: separators, missing values, text, and objects in memory."""
 
+import gzip
 import io
 import os
 import warnings
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -70,6 +72,45 @@ def test_differences_of_large_numbers_survive(values, tmp_path):
     for found, name in ((inputs, "t"), (arrays, "x[:, 0]")):
         np.testing.assert_array_equal(found.examples.inputs[:, 0] + np.float64(found.about["offsets"][name]), values)
         assert name in told(found)
+
+
+@pytest.mark.parametrize(
+    ("cells", "numbers", "note"),
+    [
+        (["5%", "12.5 %", ""], [5, 12.5], "have signs of a unit"),
+        (["$1,200.50", "-$3", "$0.25"], [1200.5, -3, 0.25], "signs of a unit and thousands separators"),
+        (["2024-01-31", "1970-01-02T00:00:01", "1969-12-31"], [1706659200, 86401, -86400], "seconds since 1970"),
+        (["\N{MINUS SIGN}2", "3", "+4\N{NO-BREAK SPACE}"], [-2, 3, 4], ""),
+    ],
+)
+def test_numbers_with_units_and_dates_are_numbers(cells, numbers, note, tmp_path):
+    rows = "".join(f'"{cell}",{"ab"[at % 2]}\n' for at, cell in enumerate(cells * 3))
+    content = f"# exported, by hand\n#\nv,y\n{rows}".encode()
+    for name, form in (("t.csv", content), ("t.csv.gz", gzip.compress(content))):
+        (tmp_path / name).write_bytes(form)
+        found = read_csv(tmp_path / name, "y")
+        values = found.examples.inputs[:, 0] + np.float64(found.about.get("offsets", {}).get("v", 0.0))
+        np.testing.assert_allclose(values, numbers * 3, rtol=1e-7)
+        assert found.about["columns"] == ["v"]
+        assert note in told(found)
+        assert len(found.skipped) == (3 if "" in cells else 0)
+        assert "" not in cells or found.skipped[0] == "row 6 (no number in v)"
+
+
+@pytest.mark.parametrize("cells", [["100%", "cotton"], ["2024-02-31", "2024-01-01"], ["$10_$20", "$20_$30"]])
+def test_what_only_resembles_them_is_text(cells, tmp_path):
+    (tmp_path / "t.csv").write_text("v,y\n" + "".join(f"{cells[at % 2]},{'ab'[at // 4]}\n" for at in range(8)))
+    assert read_csv(tmp_path / "t.csv", "y").about["columns"] == sorted(f"v={cell}" for cell in cells)
+
+
+def test_a_folder_of_parquet_files_and_labels_as_they_read(tmp_path):
+    for at in range(2):
+        table = pa.table({"a": [1.0 + at, 3.0], "y": [True, False], "day": [date(2024, 1, 2), date(2024, 1, 1)]})
+        pyarrow.parquet.write_table(table, tmp_path / f"{at}.parquet")
+    found = read_parquet(tmp_path, "y", ["day"])
+    assert (found.classes, found.examples.labels.tolist()) == (("False", "True"), [1, 0, 1, 0])
+    assert found.examples.inputs[:, 0].tolist() == [1, 3, 2, 3]
+    assert read_parquet(tmp_path, "day", ["y"]).classes == ("2024-01-01", "2024-01-02")
 
 
 class Stream:
@@ -148,6 +189,19 @@ def test_labels_of_any_form_are_classes(labels, classes, note, tmp_path):
     assert found.classes == classes
     assert found.examples.labels.tolist() == Y.tolist()
     assert note in told(found)
+
+
+def test_arrays_without_a_name_in_camel_case_and_of_one_number(tmp_path):
+    np.savez(tmp_path / "a.npz", np.arange(4.0), [0, 1, 0, 1])
+    found = read_npz(tmp_path / "a.npz")
+    assert found.examples.inputs.tolist() == [[0], [1], [2], [3]]
+    assert "arr_0 is taken as the inputs and arr_1 as the labels" in told(found)
+    assert "one number for each example" in told(found)
+    ones = np.ones((2, 3))
+    np.savez(tmp_path / "b.npz", trainX=ones, trainY=[0, 1], testX=2 * ones, testY=[1, 0])
+    found = read_npz(tmp_path / "b.npz")
+    assert found.test is not None
+    assert (found.test.inputs.max(), found.test.labels.tolist()) == (2, [1, 0])
 
 
 def test_channels_first_are_recognized_and_told_and_parts_by_their_names(tmp_path):
