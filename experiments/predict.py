@@ -2,22 +2,26 @@
 
     python -m experiments.train --out runs/digits
     python -m experiments.predict --run runs/digits photo.png another.jpg
+    python -m experiments.predict --run runs/digits --draw
 
 Accepts any image that Pillow opens, of any size and mode. An image is rotated according to its EXIF data, put on white
 where it is transparent, cropped to its central square, resized to the training images and standardized with their
 statistics. If the training images are figures on a uniform background, as digits are, a drawing on any background is
 given their form: polarity, height, place and stroke width, each of which can be switched off. An image far from all
 training images is said to be so. Expected result: a table of scores and probabilities, and a figure per image, in a few
-seconds.
+seconds. `--draw` opens a page to draw on with mouse, pen or finger, where all of this follows the pen; Ctrl+C ends it.
 """
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import math
 import sys
+import webbrowser
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -27,7 +31,7 @@ from PIL import Image, ImageOps
 from rich.console import Console
 from rich.table import Table
 
-from experiments.classifier import form
+from experiments.classifier import drawing, form
 from experiments.classifier.form import Form
 from experiments.classifier.saved import describe, read_classifier
 from experiments.cli import command, parser
@@ -42,7 +46,7 @@ from jaxnn.plots import overlay
 class Config:
     """Which classifier, and which images."""
 
-    images: tuple[Path, ...] = dataclasses.field(metadata={"positional": True})
+    images: tuple[Path, ...] = dataclasses.field(default=(), metadata={"positional": True})
     """Image files."""
     run: Path | None = None
     """Run folder of experiments.train; by default the newest finished one in runs/."""
@@ -57,6 +61,12 @@ class Config:
     """Drawn figures: crop to the ink, and give it the height, width and place that it has in the training images."""
     stroke: bool = True
     """Drawn figures: make strokes as thick as in the training images."""
+    draw: bool = False
+    """Open a page to draw on, in place of image files."""
+    port: int = 5101
+    """Port of that page, which is served to this computer only; 0 takes a free one."""
+    show: bool = True
+    """Open that page in the browser."""
 
 
 FAR = 0.01
@@ -88,7 +98,8 @@ class Prediction(NamedTuple):
     winner: int
     rival: int
     beyond: float
-    """The fraction of training images that are at least as far from the nearest training example."""
+    """The fraction of training images that are at least as far from the nearest training example; NaN if the run, of an
+    earlier version, does not say."""
     parts: np.ndarray
     """f32[2, H, W]: attribution of the winner's and the rival's score to the pixels, relative to the mean image."""
 
@@ -145,23 +156,81 @@ def classify(trained: Trained, image: np.ndarray) -> Prediction:
     winner, rival = int(order[0]), int(order[min(1, len(order) - 1)])
     parts = np.asarray(found.inputs)[[winner, rival]].sum(-1)
     measured = trained.form
-    beyond = form.beyond(measured, image / float(measured.white)) if len(measured.distances) else 1.0
+    beyond = form.beyond(measured, image / float(measured.white)) if len(measured.distances) else math.nan
     return Prediction(scores, np.asarray(jax.nn.softmax(found.scores)), winner, rival, beyond, parts)
+
+
+def distance(found: Prediction, picture: Image.Image, trained: Trained) -> tuple[bool, str]:
+    """Whether a picture is far from the training images, and that in words."""
+    warning = "the probabilities say little about such an image"
+    if trained.form.drawn and not form.has_plain_border(picture):
+        return True, f"no figure on a plain background, as the training images are: {warning}"
+    if math.isnan(found.beyond):
+        return False, "the run, of an earlier version, does not say how far an image is from the training images"
+    share = f"{100 * found.beyond:.0f} % of them are at least as far from the nearest other"
+    if found.beyond < FAR:
+        return True, f"far from the training images: {share}; {warning}"
+    return False, f"within the training images: {share}"
+
+
+def draw(config: Config, console: Console) -> None:
+    """Serve a page to draw on until interrupted."""
+    if config.images:
+        raise ValueError(f"--draw takes drawings in place of {config.images[0]}: leave out one of the two")
+    if not 0 <= config.port <= 65535:
+        raise ValueError(f"--port must be from 0 to 65535; got {config.port}")
+    folder, trained, steps = _prepared(config, console)
+
+    def answer(image: Image.Image) -> dict[str, Any]:
+        picture = image.convert("RGB")
+        seen, done = fit_image(ImageOps.invert(picture) if config.invert else picture, trained, steps)
+        found = classify(trained, seen)
+        order = np.argsort(-found.scores, kind="stable")[:10].tolist()
+        most = float(np.abs(found.parts).max())
+        pair = [(drawing.heat(found.parts[i], most), c) for i, c in enumerate((found.winner, found.rival))]
+        far, words = distance(found, picture, trained)
+        size = f"{trained.shape[1]} x {trained.shape[0]}"
+        return {
+            "result": f"{trained.names[found.winner]}, {100 * found.probabilities[found.winner]:.1f} %"
+            + ("" if far else f"; {words}"),
+            "far": words if far else "",
+            "classes": [(trained.names[c], float(found.scores[c]), float(found.probabilities[c])) for c in order],
+            "pictures": [
+                (
+                    drawing.picture(seen / float(trained.form.white)),
+                    f"as the model sees it, {size}: {done or 'as drawn'}",
+                ),
+                *((url, f"orange speaks for {trained.names[c]}, blue against it") for url, c in pair),
+            ],
+        }
+
+    answer(Image.new("RGB", (8, 8), "white"))  # compiles
+    with drawing.serve(answer, config.port) as server:
+        url = f"http://127.0.0.1:{server.server_port}/"
+        command.say(console, f"draw for {folder} at {url} (Ctrl+C ends it)")
+        if config.show:
+            webbrowser.open(url)
+        with contextlib.suppress(KeyboardInterrupt):
+            server.serve_forever()
+
+
+def _prepared(config: Config, console: Console) -> tuple[Path, Trained, tuple[str, ...]]:
+    """The run folder, its classifier, and the steps that bring a picture into the form of its training images."""
+    folder = config.run or newest_run()
+    if config.run is None:
+        command.say(console, f"with {folder}, the newest run; --run takes another")
+    wanted = {"polarity": config.polarity and not config.invert, "crop": config.crop, "stroke": config.stroke}
+    return folder, read_run(folder), tuple(step for step in form.STEPS if wanted[step])
 
 
 def predict(config: Config, console: Console) -> list[Prediction]:
     """Classify every image, print its table and write its figure."""
     if not config.images:
-        raise ValueError("no image files: give one or more, such as photo.png")
-    folder = config.run or newest_run()
-    if config.run is None:
-        command.say(console, f"with {folder}, the newest run; --run takes another")
-    trained = read_run(folder)
+        raise ValueError("no image files: give one or more, such as photo.png, or --draw")
+    _, trained, steps = _prepared(config, console)
     pictures = [read_image(path) for path in config.images]
     if config.invert:
         pictures = [ImageOps.invert(picture) for picture in pictures]
-    wanted = {"polarity": config.polarity and not config.invert, "crop": config.crop, "stroke": config.stroke}
-    steps = tuple(step for step in form.STEPS if wanted[step])
     predictions = []
     for i, (path, picture) in enumerate(zip(config.images, pictures, strict=True), start=1):
         seen, done = fit_image(picture, trained, steps)
@@ -174,13 +243,8 @@ def predict(config: Config, console: Console) -> list[Prediction]:
             name = command.literal(trained.names[c])
             table.add_row(name, f"{found.scores[c]:.3f}", f"{100 * found.probabilities[c]:.2f} %")
         console.print(table)
-        distant = found.beyond < FAR
-        if distant:
-            command.say(
-                console,
-                f"far from the training images: {100 * found.beyond:.0f} % of them are as far from the nearest other; "
-                f"the probabilities say little about such an image",
-            )
+        distant, words = distance(found, picture, trained)
+        command.say(console, words)
         picture.thumbnail((400, 400))
         pair = [
             trained.names[c] if len(trained.names[c]) < 24 else f"{trained.names[c][:22]}…"
@@ -212,7 +276,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command; exit status 0, or 2 for bad input."""
     config = parser.parse(Config, prog="jaxnn predict", description=__doc__, args=arguments)
     training.enable_compilation_cache()
-    return command.run(predict, config, Console())
+    return command.run(draw if config.draw else predict, config, Console())
 
 
 if __name__ == "__main__":

@@ -122,6 +122,12 @@ def beyond(form: Form, image: np.ndarray) -> float:
     return float((form.distances >= distance).mean())
 
 
+def has_plain_border(picture: Image.Image) -> bool:
+    """Whether nine tenths of the outermost pixels are about equally bright, as around a figure on paper."""
+    border = _border(np.asarray(picture.convert("L"), np.float32) / 255)
+    return float((np.abs(border - np.median(border)) < 0.15).mean()) >= 0.9
+
+
 def _border(gray: np.ndarray) -> np.ndarray:
     return np.concatenate([gray[[0, -1]].ravel(), gray[:, [0, -1]].ravel()])
 

@@ -72,6 +72,19 @@ def test_an_image_like_none_of_the_training_images_is_beyond_them():
     assert form.beyond(measured, 1 - figures(1)[0] / 255) == 0.0
 
 
+@pytest.mark.parametrize(
+    ("picture", "plain"),
+    [
+        (bar("black", "white"), True),
+        (bar("#ddd", "#334"), True),
+        (Image.fromarray(np.random.default_rng(0).integers(0, 256, (60, 60, 3), dtype=np.uint8)), False),
+        (Image.fromarray(np.tile(np.arange(256, dtype=np.uint8), (256, 1))), False),
+    ],
+)
+def test_a_photo_is_told_from_a_figure_by_its_border(picture, plain):
+    assert form.has_plain_border(picture) == plain
+
+
 def test_the_newest_run_is_taken_and_drawings_are_counted(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ValueError, match="no finished run"):
