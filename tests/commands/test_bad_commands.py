@@ -62,6 +62,7 @@ WRONG = {
     "sweep: unknown data": ("sweep", "--dataset spirl", "did you mean 'spiral'"),
     "predict: no run": ("predict", "{file} --run {folder}", "not a finished run"),
     "predict: run is a file": ("predict", "{file} --run {file}", "not a finished run"),
+    "predict: no image": ("predict", "", "no image files: give one or more, such as photo.png, or --draw"),
     "report: unknown lesson": ("report", "--lessons losses drop_out", "--lessons drop_out.*dropout"),
     "benchmark: unknown work": ("benchmark.__main__", "--only lineal", "lineal.*linear"),
     "benchmark: no repetition": ("benchmark.__main__", "--repetitions 0", "0"),
@@ -78,7 +79,7 @@ UNPARSED = {
         "--none-such",
     ),
     "sweep": ("--seeds many", "--widths 1.5"),
-    "predict": ("", "--run"),
+    "predict": ("--run",),
     "report": ("--quik",),
     "lessons.losses": ("--seed one", "--slow"),
 }
