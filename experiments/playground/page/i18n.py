@@ -95,7 +95,7 @@ _WORDS = {
 _TIPS = {
     "preset": ("Settings that show one thing; a line above says what", "展示某一现象的设置，上方有说明"),
     "play": ("Train, or pause (Space)", "训练或暂停（空格）"),
-    "step": ("One batch (s)", "训练一个批量（s）"),
+    "step": ("One batch (s)", "训练一个批次（s）"),
     "epoch": ("Once through the training points (e)", "遍历训练点一次（e）"),
     "reset": ("Back to the initial weights of the seed (r)", "回到该种子的初始权重（r）"),
     "speed": ("At most so many steps a second; max is as fast as this computer can", "每秒最多训练的步数"),
@@ -121,7 +121,7 @@ _TIPS = {
     "l1": ("Penalty on the absolute weights", "权重绝对值之和的惩罚系数"),
     "l2": ("Penalty on the squared weights", "权重平方和的惩罚系数"),
     "dropout": ("Fraction of hidden values dropped in training", "训练时丢弃的隐藏值比例"),
-    "seed": ("Of the initial weights, the batches and dropout", "初始权重、批量与 Dropout 的种子"),
+    "seed": ("Of the initial weights, the batches and dropout", "初始权重、批次与 Dropout 的种子"),
     "warp_layer": ("The layer whose neurons are the axes", "以其神经元为坐标轴的层"),
     "axis_1": ("Neuron along the horizontal axis", "横轴的神经元"),
     "axis_2": ("Neuron along the vertical axis", "纵轴的神经元"),
