@@ -7,11 +7,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 from jax import Array
 
 from experiments.lessons.lesson import Claim
-from jaxnn import layers, losses, models, training
+from jaxnn import layers, losses, models
 
 
 def leaf(seed: int) -> Claim:
@@ -59,7 +58,7 @@ def leaf(seed: int) -> Claim:
 
 
 def fewer_features(seed: int) -> Claim:
-    """30 features of which two matter: all, chosen by hand or on validation examples, dropout, L2; in one sweep."""
+    """30 features of which two matter: all, chosen by hand or on validation examples, dropout, L2; in one program."""
     random, count, features = np.random.default_rng(seed), 40, 30
 
     def examples(size: int) -> tuple[np.ndarray, np.ndarray]:
@@ -76,25 +75,23 @@ def fewer_features(seed: int) -> Claim:
     masks += [np.ones(features)] * 7
     l2 = np.concatenate([np.zeros(plain + 3), [0.03, 0.1, 0.3, 1.0]])
     rate = np.concatenate([np.zeros(plain), [0.3, 0.5, 0.7], np.zeros(4)])
-    base = models.linear(features, 2)
+    model = models.linear(features, 2)
 
-    def chosen(h: dict[str, Any]) -> training.Task:
-        def apply(params: Any, x: Array, *, key: Array | None = None) -> Array:
-            x = x * jnp.broadcast_to(h["mask"], x.shape)
-            return base.apply(params, x if key is None else layers.dropout(key, x, h["dropout"]))
+    def learn(mask: Array, l2: Array, rate: Array, key: Array) -> Array:
+        def objective(params: Any, key: Array) -> Array:
+            scores = model.apply(params, layers.dropout(key, mask * train[0], rate))
+            return losses.softmax(scores, jnp.asarray(train[1])).mean() + l2 * losses.l2(params)
 
-        model = models.Model(base.init, apply)
-        return training.Task(model, losses.softmax, optax.sgd(0.3), lambda params: h["l2"] * losses.l2(params))
+        def step(params: Any, key: Array) -> tuple[Any, None]:
+            return jax.tree.map(lambda p, g: p - 0.3 * g, params, jax.grad(objective)(params, key)), None
 
-    hparams = {
-        "mask": np.stack(masks).astype(np.float32),
-        "l2": l2.astype(np.float32),
-        "dropout": rate.astype(np.float32),
-    }
-    data = training.Data(*train, evaluate={"validation": validation, "test": test})
+        params, _ = jax.lax.scan(step, model.init(key), jax.random.split(key, 300))
+        return jnp.stack([(model.apply(params, mask * x).argmax(-1) == y).mean() for x, y in (validation, test)])
+
     keys = jax.random.split(jax.random.key(seed), 3)
-    run = training.sweep(chosen, hparams, keys, data, epochs=300, batch_size=count)
-    on_validation, on_test = (run.history[f"{part}_accuracy"][..., -1].mean(1) for part in ("validation", "test"))
+    over_all = jax.jit(jax.vmap(jax.vmap(learn, (None, None, None, 0)), (0, 0, 0, None)))
+    settings = (np.asarray(values, np.float32) for values in (np.stack(masks)[:, None], l2, rate))
+    on_validation, on_test = np.asarray(over_all(*settings, keys)).mean(1).T
 
     def best(rows: range) -> int:
         return rows[int(on_validation[rows.start : rows.stop].argmax())]
@@ -113,6 +110,6 @@ def fewer_features(seed: int) -> Claim:
         "30 个特征中只有两个有用时，减少特征有帮助，无论是人工挑选还是按验证集挑选；Dropout 和 L2 保留全部特征，也有"
         "帮助",
         {f"test accuracy, {name}": float(value) for name, value in found.items()}
-        | {"features chosen": int(hparams["mask"][kept].sum())},
+        | {"features chosen": int(masks[kept].sum())},
         all(float(value) > float(found["all features"]) for name, value in found.items() if name != "all features"),
     )

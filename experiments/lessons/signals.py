@@ -54,8 +54,8 @@ def through_layers(data: Data, seed: int) -> Live:
         Text(
             "Digits through ten untrained layers of 128 neurons. Scale 1 is He's rule, 0.71 is Xavier's. ReLU keeps "
             "its signal at 1 and only there; tanh saturates above.",
-            "手写数字图像通过十层未训练的网络，每层 128 个神经元。尺度 1 是 He，0.71 是 Xavier。ReLU 只有在 1 处能保"
-            "持信号；tanh 大于 1 时饱和。",
+            "手写数字图像通过十层未训练的网络，每层 128 个神经元。尺度 1 即 He 初始化，0.71 即 Xavier。用 ReLU 时，只有"
+            "尺度为 1 才能保持信号的大小；用 tanh 时，尺度大于 1 就会饱和。",
         ),
         [
             Control(

@@ -31,8 +31,8 @@ TEACHING = Teaching(
         "A neuron adds up many products. With n inputs the variance of its sum is n times the variance of a weight "
         "times that of an input. If the weights are 0.01 * randn, this factor is far below 1, and after ten layers "
         "nothing is left of the signal. If they are 1.0 * randn, it is far above 1, and every tanh saturates. Xavier "
-        "chooses the variance 2 / (in + out), so that the factor is 1. ReLU throws away half of the signal; He makes "
-        "up for it with the variance 2 / in. For one hidden layer 0.01 * randn is good enough; for ten it is not.",
+        "chooses the variance 2 / (in + out), so that the factor is about 1. ReLU throws away half of the signal; He "
+        "makes up for it with the variance 2 / in. For one hidden layer 0.01 * randn is good enough, for ten not.",
         "第一步之前，权重总得有个值。取零看似公平，其实是致命的：同一层的神经元算出同样的值，得到同样的梯度，永远一模"
         "一样。所以权重要随机取。取多大呢？\n\n"
         "一个神经元把许多乘积加起来。有 n 个输入时，和的方差等于 n 乘以权重的方差再乘以输入的方差。权重若是 0.01 * "
