@@ -26,7 +26,7 @@ from experiments.lessons.lesson import Claim, Findings, Lesson, Options, ResultT
 from experiments.lessons.live import Bars, Control, Live, Numbers, Plot, Readout
 from experiments.lessons.teaching.forward_pass import TEACHING
 from jaxnn import initializers, losses, models, training
-from jaxnn.data import Dataset, load, preprocess
+from jaxnn.data import Dataset, Split, load, preprocess
 from jaxnn.inspect import layer_outputs, trajectory
 from jaxnn.plots import Stage, pipeline
 
@@ -40,7 +40,8 @@ def study(options: Options) -> Findings:
     moments = preprocess.fit_moments(dataset.train.inputs, "global")
     hidden = 32 if dataset.name == "digits" else 64
     make_task = functools.partial(_task, dataset.train.inputs.shape[1:], hidden, len(dataset.classes))
-    untrained = make_task({}).model.init(jax.random.key(options.seed))
+    task = make_task({})
+    untrained = jax.jit(task.model.init)(jax.random.key(options.seed))
     large = len(dataset.train.labels) > 10_000
     plan = {"epochs": 4 if large else 20, "batch_size": 256 if large else 32}
     train = jax.jit(functools.partial(training.run, make_task, {}, jax.random.key(options.seed), **plan))
@@ -49,11 +50,10 @@ def study(options: Options) -> Findings:
     image, label = dataset.test.inputs[0], int(dataset.test.labels[0])
     before, after = (_stages(image, label, params, moments) for params in (untrained, trained))
     classes = len(dataset.classes)
-    start_scores = make_task({}).model.apply(untrained, preprocess.standardize(moments, dataset.test.inputs[:200]))
-    start = float(losses.softmax(start_scores, jnp.asarray(dataset.test.labels[:200])).mean())
+    start = float(_objective(task, untrained, moments, dataset.test.take(slice(200)))[0])
     claims = [
-        _same(dataset, make_task({}), trained, moments, after),
-        _mean(dataset, make_task({}), trained, moments),
+        _same(dataset, task, trained, moments, after),
+        _mean(dataset, task, trained, moments),
         Claim(
             "Before training all classes are equally likely and the data loss is log C; training lowers it",
             "训练前各类概率相同，数据损失为 log C；训练使其降低",
@@ -146,12 +146,23 @@ def _task(shape: tuple[int, ...], hidden: int, classes: int, h: Any) -> training
     )
 
 
-def _stages(image: np.ndarray, label: int, params: Any, moments: preprocess.Moments) -> dict[str, Stage]:
-    """Every stage from one image to its objective."""
+@jax.jit
+def _forward(image: Any, label: Any, params: Any, moments: preprocess.Moments) -> tuple[Array, ...]:
     x = preprocess.standardize(moments, image).reshape(-1)
     h, scores = (a[0] for a in layer_outputs(params, x[None], jax.nn.relu))
-    p = jax.nn.softmax(scores)
-    loss, penalty = losses.softmax(scores, jnp.int32(label)), L2 * losses.l2(params)
+    return x, h, scores, jax.nn.softmax(scores), losses.softmax(scores, label), L2 * losses.l2(params)
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _objective(task: training.Task, params: Any, moments: preprocess.Moments, examples: Split) -> tuple[Array, Any]:
+    """The mean loss of some examples, and the penalty."""
+    scores = task.model.apply(params, preprocess.standardize(moments, examples.inputs))
+    return task.loss(scores, jnp.asarray(examples.labels)).mean(), task.penalty(params)
+
+
+def _stages(image: np.ndarray, label: int, params: Any, moments: preprocess.Moments) -> dict[str, Stage]:
+    """Every stage from one image to its objective."""
+    x, h, scores, p, loss, penalty = map(np.asarray, _forward(image, np.int32(label), params, moments))
     return {
         stage.name: stage._replace(values=np.asarray(stage.values))
         for stage in (
@@ -173,9 +184,8 @@ def _same(
     dataset: Dataset, task: training.Task, params: Any, moments: preprocess.Moments, stages: dict[str, Stage]
 ) -> Claim:
     """The stages, the composed functions, and loops in float64 agree."""
-    image, label = dataset.test.inputs[:1], dataset.test.labels[:1]
-    whole = task.loss(task.model.apply(params, preprocess.standardize(moments, image)), jnp.asarray(label)).mean()
-    whole = float(whole + jnp.asarray(task.penalty(params)))
+    image, label = one = dataset.test.take(slice(1))
+    whole = float(sum(_objective(task, params, moments, one)))
     x = (image[0].astype(np.float64) - np.float64(moments.mean)) / np.float64(moments.std)
     h = x.ravel()
     for i, layer in enumerate(params):

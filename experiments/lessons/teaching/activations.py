@@ -160,6 +160,7 @@ TEACHING = Teaching(
         "best learning rate": "最佳学习率",
         "validation accuracy": "验证准确率",
         "sigmoid": "Sigmoid",
+        "leaky ReLU": "Leaky ReLU",
         "functions": "激活函数及其导数",
         "gradients": "梯度与深度",
         "training": "训练曲线",
