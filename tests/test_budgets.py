@@ -42,7 +42,7 @@ def each(*budgets):
     each(
         ("h100", "linear", 15, None, 48),
         ("h100", "mlp", 25, None, 64),
-        ("4xh100", "mlp", 34, MLP, 64),
+        ("4xh100", "mlp", 33, MLP, 64),
         ("v5e", "mlp", 25, None, 40),
         ("v5e:2x2", "mlp", 29, MLP, 40),
         ("v5e:2x2", "linear", 20, LINEAR, 40),
