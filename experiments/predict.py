@@ -18,6 +18,7 @@ import contextlib
 import dataclasses
 import math
 import sys
+import textwrap
 import webbrowser
 from collections.abc import Callable
 from pathlib import Path
@@ -258,7 +259,7 @@ def predict(config: Config, console: Console) -> list[Prediction]:
             found.parts,
             [
                 "the picture",
-                f"as the model sees it, {trained.shape[1]} x {trained.shape[0]}" + (f"\n{done}" if done else ""),
+                f"as the model sees it, {trained.shape[1]} x {trained.shape[0]}\n{textwrap.fill(done, 30)}".strip(),
                 f"for {pair[0]}: score {found.scores[found.winner]:.2f}",
                 f"for {pair[1]}: score {found.scores[found.rival]:.2f}",
             ],
