@@ -53,7 +53,7 @@ TEACHING = Teaching(
         "得分。这个过程并不学习任何东西，它只告诉我们当前权重好不好；要改动权重，还得反向走回来，那就是反向传播。",
     ),
     drawing=Drawing(
-        88,
+        92,
         Text(
             "The stages from left to right: x with 3,072 numbers, W1, ReLU, h with 64, W2, s with 10, softmax, one "
             "loss L.",
