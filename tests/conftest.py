@@ -4,6 +4,7 @@ Eight simulated CPU devices; no silent promotion of types or ranks; warnings are
 are drawn without a screen; hypothesis draws the same examples every time.
 """
 
+import importlib.metadata
 import os
 import subprocess
 import sys
@@ -17,7 +18,9 @@ os.environ["JAX_COMPILATION_CACHE_DIR"] = str(ROOT / ".pytest_cache" / "compiled
 os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
 os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
 # and a test runs its programs only once: they are hardly optimized, which the compiler does four times as fast
-COMPILER = ["--xla_backend_optimization_level=0", "--xla_cpu_use_fusion_emitters=false"]
+COMPILER = ["--xla_backend_optimization_level=0"]
+if tuple(map(int, importlib.metadata.version("jax").split(".")[:3])) < (0, 11, 1):  # a later one has no such flag
+    COMPILER.append("--xla_cpu_use_fusion_emitters=false")
 DEVICES = "--xla_force_host_platform_device_count=8"
 # a worker of pytest-xdist is started with what its controller has set here, the shell was not
 of_the_shell = [flag for flag in os.environ.get("XLA_FLAGS", "").split() if flag not in (*COMPILER, DEVICES)]
