@@ -36,7 +36,7 @@ class LinearClassifier(BaseClassifier):
             scikit-learn's "newton-cg", "newton-cholesky", "sag" and "saga" seek the same minimum: lbfgs is run.
         average: of adam and sgd: the mean of the parameters after each step is kept, from the first step on, or for a
             whole number n from the step on that has seen n examples.
-        max_iter: number of epochs at most; None is 3000 for lbfgs and 200 for adam and sgd. lbfgs takes one step in
+        max_iter: number of epochs at most; None is 10,000 for lbfgs and 200 for adam and sgd. lbfgs takes one step in
             each. If training has not converged by then, `fit` gives a `sklearn.exceptions.ConvergenceWarning`.
         max_fun: of lbfgs: evaluations of the objective at most.
         tol: lbfgs has converged when no entry of the gradient exceeds `tol`, or `tol` times the objective where that is
@@ -88,7 +88,7 @@ class LinearClassifier(BaseClassifier):
     n_jobs: int | None = None
 
     def _epochs(self) -> int:
-        default = 3000 if self._method == "lbfgs" else 200
+        default = 10_000 if self._method == "lbfgs" else 200
         return default if self.max_iter is None else self.max_iter
 
     @property
