@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from jaxnn import _files
 from jaxnn.data import Dataset, Split, load
 from jaxnn.data._tfds import _cache, _records, _source
 
@@ -290,12 +291,12 @@ def test_where_the_cache_is(monkeypatch, tmp_path):
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.delenv("JAXNN_CACHE_DIR", raising=False)
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
-    assert _cache.cache_dir(None) == tmp_path / ".cache" / "jaxnn"
+    assert _files.cache_dir(None) == tmp_path / ".cache" / "jaxnn"
     monkeypatch.setenv("XDG_CACHE_HOME", "/xdg")
-    assert _cache.cache_dir(None) == Path("/xdg/jaxnn")
+    assert _files.cache_dir(None) == Path("/xdg/jaxnn")
     monkeypatch.setenv("JAXNN_CACHE_DIR", "/own")
-    assert _cache.cache_dir(None) == Path("/own")
-    assert _cache.cache_dir("~/argument") == tmp_path / "argument"
+    assert _files.cache_dir(None) == Path("/own")
+    assert _files.cache_dir("~/argument") == tmp_path / "argument"
     monkeypatch.delenv("TFDS_DATA_DIR", raising=False)
     assert _source.data_dir(None) == tmp_path / "tensorflow_datasets"
     monkeypatch.setenv("TFDS_DATA_DIR", "/prepared")

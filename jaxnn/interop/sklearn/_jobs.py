@@ -174,7 +174,9 @@ def _program(program: tuple[Any, ...], settings: int, short: bool) -> Callable[.
         return runs._replace(state=state)  # the optimizer's state is large, and not needed any more
 
     hparams = dict.fromkeys(HPARAMS, jax.ShapeDtypeStruct((settings,), np.float32))
-    data = structure.unflatten([jax.ShapeDtypeStruct(*shape) for shape in shapes])
+    data = structure.unflatten(
+        [jax.ShapeDtypeStruct(shape, jax.dtypes.canonicalize_dtype(kind)) for shape, kind in shapes]
+    )
     lowered = jax.jit(run).lower(hparams, jax.ShapeDtypeStruct((), np.uint32), data)
     return lowered.compile(compiler_options=compiler_options(short))
 
