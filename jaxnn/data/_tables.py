@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import collections
-import contextlib
 import csv
 import gzip
 import io
@@ -15,18 +14,13 @@ from typing import Any
 
 import numpy as np
 
-from jaxnn.data._read import ReadResult, as_float32, classes_of, number_of, text_of
+from jaxnn.data._columns import advice_to_drop, decode, encode, is_images, values_of
+from jaxnn.data._read import ReadResult, as_float32, classes_of, text_of
 from jaxnn.data._split import Split
 
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 PROTOCOLS = ("__arrow_c_stream__", "__dataframe__", "with_format")
 """One of these names makes an object a table."""
-MOST_VALUES = 20
-"""A column of text with at most so many different values is encoded as one input for each."""
-_EUROPEAN = re.compile(r"[+-]?(\d+|\d{1,3}(\.\d{3})+),\d+([eE][+-]?\d+)?")
-_DATE = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d{1,6})?)?)?")
-_WITH_UNIT = re.compile(r"[+-]?[$€£¥] ?[\d.,]+|[+-]?[\d.,]+ ?[%€£]")
-_THOUSANDS = re.compile(r"[+-]?\d{1,3}(,\d{3})+(\.\d*)?")
 
 
 def read_csv(file: Path, label: str | None, drop: Sequence[str] = ()) -> ReadResult:
@@ -141,7 +135,7 @@ def read_table(table: Any, label: str | None, drop: Sequence[str] = (), name: st
     elif hasattr(table, "reset_index"):  # pandas, whose index is no input
         table = table.reset_index(drop=True)
     label, drop, table = None if label is None else str(label), [str(each) for each in drop], _to_arrow(table)
-    columns = {str(key): _values(name, str(key), table[key], named.get(key)) for key in table.column_names}
+    columns = {str(key): values_of(name, str(key), table[key], named.get(key)) for key in table.column_names}
     if label in columns and (pa.types.is_boolean(table[label].type) or pa.types.is_temporal(table[label].type)):
         columns[label] = np.array(table[label].to_pylist(), dtype=object)  # as text, such as True
     return _to_examples(name, columns, label, drop, np.arange(table.num_rows), [], [])
@@ -187,47 +181,6 @@ def _header(file: Path, text: str, label: str | None) -> tuple[list[str], str, i
     return names, separator, used
 
 
-def _values(table: str, name: str, column: Any, names: Sequence[str] | None) -> np.ndarray:
-    """A column of Arrow as float64 [N] or [N, K] with NaN for missing values, or as objects: text, images as bytes."""
-    import pyarrow as pa
-
-    kind, types = column.type, pa.types
-    if types.is_dictionary(kind):
-        column = pa.chunked_array([pa.array(column.to_pylist())])
-    elif isinstance(kind, pa.BaseExtensionType):  # such as the arrays of Hugging Face Datasets
-        column = pa.chunked_array([chunk.storage for chunk in column.chunks], kind.storage_type)
-    kind = column.type
-    if names is not None:
-        return np.array([None if at in (None, -1) else names[at] for at in column.to_pylist()], dtype=object)
-    if types.is_boolean(kind) or types.is_null(kind):
-        column = column.cast(pa.float64())
-    elif types.is_temporal(kind):
-        whole = pa.int32() if kind.bit_width == 32 else pa.int64()
-        column = column.cast(whole).cast(pa.float64())
-    if types.is_integer(kind) or types.is_floating(kind) or types.is_decimal(kind):
-        column = column.cast(pa.float64(), safe=False)
-    if types.is_floating(column.type):
-        return np.asarray(column.to_numpy(), np.float64)
-    values = column.to_pylist()
-    if types.is_struct(kind) and "bytes" in [field.name for field in kind]:
-        return np.array([None if value is None else _file(**value) for value in values], dtype=object)
-    if types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind):
-        try:
-            return np.array([np.ravel(np.array(value, np.float64)) for value in values], np.float64)
-        except (ValueError, TypeError) as error:
-            raise ValueError(
-                f"{table}: the lists of column {name} are no numbers of one length; {_drop(name)}"
-            ) from error
-    if types.is_struct(kind) or types.is_map(kind):
-        raise ValueError(f"{table}: column {name} holds {kind}, no numbers or text; {_drop(name)}")
-    return np.array(values, dtype=object)
-
-
-def _file(bytes: bytes | None = None, path: str | None = None, **_: Any) -> bytes | None:
-    """The content of an image in a table, which is there or in a file."""
-    return Path(path).read_bytes() if bytes is None and path and Path(path).is_file() else bytes
-
-
 def _to_examples(
     table: str,
     columns: dict[str, np.ndarray],
@@ -250,10 +203,10 @@ def _to_examples(
     for name, column in columns.items():
         if name == label or name in drop:
             continue
-        if _is_images(column):
+        if is_images(column):
             images, missing[name] = column, np.array([value is None for value in column], bool)
             continue
-        values, titles, lost = _encode(table, name, column, notes)
+        values, titles, lost = encode(table, name, column, notes)
         inputs.append(values)
         names += titles
         missing[name] = lost
@@ -262,7 +215,7 @@ def _to_examples(
         if lost.mean() > 0.5:
             raise ValueError(
                 f"{table}: column {name} must hold numbers; {lost.sum():,} of its {len(lost):,} values are missing or "
-                f"no numbers; {_drop(name)}, or fill them in"
+                f"no numbers; {advice_to_drop(name)}, or fill them in"
             )
         wrong |= lost
     unlabeled = labels == ""
@@ -286,93 +239,9 @@ def _to_examples(
     total = len(labels) + sum(1 for at, _ in skipped if at not in set(rows.tolist()))
     left_out = tuple(text for _, text in sorted(skipped))
     if images is not None:
-        return _decode(table, images[kept], classes, numbers, left_out, total, notes)
+        return decode(table, images[kept], classes, numbers, left_out, total, notes)
     if not inputs:
         raise ValueError(f"{table} needs at least one column besides {label}")
     found, offsets, more = as_float32(np.concatenate(inputs, axis=1)[kept], names)
     about: dict[str, Any] = {"columns": names} | ({"offsets": offsets} if offsets else {})
     return ReadResult(classes, Split(found, numbers), None, left_out, total, (*notes, *more), about)
-
-
-def _encode(table: str, name: str, column: np.ndarray, notes: list[str]) -> tuple[np.ndarray, list[str], np.ndarray]:
-    """A column as inputs f64[N, K], their names, and which rows lack a value."""
-    if column.dtype == np.float64:
-        values = column if column.ndim == 2 else column[:, None]
-        titles = [name] if values.shape[1] == 1 else [f"{name}[{k}]" for k in range(values.shape[1])]
-        with np.errstate(over="ignore"):
-            return values, titles, np.any(~np.isfinite(values.astype(np.float32)), axis=1)
-    texts, places = np.unique(
-        np.array([text_of(value) for value in column.tolist()], dtype=object).astype(str), return_inverse=True
-    )
-    numbers, how = _numbers(texts.tolist())
-    count = np.bincount(places, minlength=len(texts))
-    given = texts != ""
-    if count[given & np.isnan(numbers)].sum() <= 0.5 * count[given].sum():
-        if how:
-            notes.append(f"the numbers of column {name} have {how}")
-        return numbers[places][:, None], [name], ~np.isfinite(numbers)[places]
-    kinds = texts[given]
-    if len(kinds) > MOST_VALUES or len(kinds) > 0.5 * len(column) + 1:
-        shown = ", ".join(kinds[:3].tolist())
-        raise ValueError(
-            f"{table}: column {name} must hold numbers, or text with at most {MOST_VALUES} different values for one "
-            f"input each; it has {len(kinds):,}, such as {shown}; {_drop(name)}"
-        )
-    notes.append(f"column {name} holds text: one input for each of {', '.join(kinds.tolist())}")
-    values = (texts[places][:, None] == kinds).astype(np.float64)
-    return values, [f"{name}={kind}" for kind in kinds.tolist()], texts[places] == ""
-
-
-def _numbers(texts: list[str]) -> tuple[np.ndarray, str]:
-    """The numbers that texts stand for, NaN for none, and what is unusual about how they are written."""
-    european = [text for text in texts if _EUROPEAN.fullmatch(text)]
-    thousands = [text for text in texts if _THOUSANDS.fullmatch(text)]
-    points = [text for text in texts if "." in text and "," not in text and np.isfinite(number_of(text))]
-    how = ""
-    if len(thousands) > len(european) or (thousands and points):
-        how, texts = "thousands separators", [t.replace(",", "") if _THOUSANDS.fullmatch(t) else t for t in texts]
-    elif european and all(re.fullmatch(r"[+-]?\d{1,3}(\.\d{3})+", text) for text in points):
-        how = "decimal commas"
-        texts = [text.replace(".", "").replace(",", ".") if text in {*european, *points} else text for text in texts]
-    numbers = np.array([number_of(text) for text in texts])
-    given = [text for text in texts if text]
-    if not given or not np.isnan(numbers).all():
-        return numbers, how
-    if all(_WITH_UNIT.fullmatch(text) for text in given):
-        found, more = _numbers([re.sub("[$€£¥% ]", "", text) for text in texts])
-        return found, " and ".join(filter(None, ["signs of a unit", more]))
-    if all(_DATE.fullmatch(text) for text in given):
-        with contextlib.suppress(ValueError):  # no such day
-            seconds = [np.datetime64(text, "us").astype(np.int64) / 1e6 if text else np.nan for text in texts]
-            return np.array(seconds), "the form of dates: seconds since 1970"
-    return numbers, how
-
-
-def _is_images(column: np.ndarray) -> bool:
-    first = next((value for value in column.tolist() if value is not None), None) if column.dtype == object else None
-    return isinstance(first, bytes) and not first.isascii()
-
-
-def _decode(
-    table: str,
-    images: np.ndarray,
-    classes: tuple[str, ...],
-    labels: np.ndarray,
-    skipped: tuple[str, ...],
-    total: int,
-    notes: list[str],
-) -> ReadResult:
-    from jaxnn.data._images import SIZE, read_image
-
-    read = [read_image(io.BytesIO(content)) for content in images.tolist()]
-    sizes = {image.size for image in read}
-    if len(sizes) > 1:
-        read = [read_image(io.BytesIO(content), (SIZE, SIZE)) for content in images.tolist()]
-    pixels = np.stack([np.asarray(image) for image in read])
-    if (pixels == pixels[..., :1]).all():
-        pixels = np.ascontiguousarray(pixels[..., :1])
-    return ReadResult(classes, Split(pixels, labels), None, skipped, total, tuple(notes))
-
-
-def _drop(name: str) -> str:
-    return f"leave it out with drop={name!r} (--drop {name!r})"

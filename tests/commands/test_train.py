@@ -51,9 +51,8 @@ def test_the_command_writes_every_file_and_no_other(quick_run):
     out, _ = quick_run
     names = {path.name for path in out.iterdir()}
     figures = {f"{name}.png" for name in FIGURES}
-    assert (
-        names == {"config.json", "summary.json", "history.csv", "classifier.npz", "form.npz", "tensorboard"} | figures
-    )
+    files = {"config.json", "summary.json", "history.csv", "classifier.npz", "form.npz", "SHA256SUMS", "tensorboard"}
+    assert names == files | figures
     for path in out.glob("*.png"):
         assert path.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
 
