@@ -86,6 +86,16 @@ def run(options: Options, console: Console) -> dict[str, Any]:
             run_alone(functools.partial(write, data, folder, data_dir=options.data_dir, most=most))
         say("limits of the machine")
         machine = run_alone(limits.measure, options.quick)
+
+        def save() -> dict[str, Any]:
+            """Write what has been measured so far, with what stood in the file."""
+            limit = report.plain_limits(machine, _step_us(rows, workloads["toy"], folder))
+            of_machine = {"limits": limit, "growth": grown, "rows": rows}
+            new = {**now, **of_machine, startup.ALONE: {**now, "rows": alone} if alone else None}
+            merged = report.merge(earlier, new, list(WORKLOADS))
+            files.write_json(out, merged)
+            return merged
+
         with contextlib.closing(WorkerPool(reuse=options.quick)) as pool:
             for name, workload in ((name, workloads[name]) for name in WORKLOADS if name in options.only):
                 say(workload.name)
@@ -94,6 +104,7 @@ def run(options: Options, console: Console) -> dict[str, Any]:
                 else:
                     found = measure(name, workload, folder, repetitions, pool, machine, say)
                 rows += found
+                save()
                 for shown in dict.fromkeys(row["work"] for row in found):
                     console.print(report.table([row for row in found if row["work"] == shown]))
         if startup.ALONE in options.only:
@@ -103,11 +114,7 @@ def run(options: Options, console: Console) -> dict[str, Any]:
         if "growth" in options.only:
             say("growth")
             grown = run_alone(growth.measure, folder, options.quick)
-        step_us = _step_us(rows, workloads["toy"], folder)
-    of_machine = {"limits": report.plain_limits(machine, step_us), "growth": grown}
-    new = {**now, **of_machine, "rows": rows, startup.ALONE: {**now, "rows": alone} if alone else None}
-    results = report.merge(earlier, new, list(WORKLOADS))
-    files.write_json(out, results)
+        results = save()
     if results["rows"]:
         plots.save(report.chart(results["rows"]), out.with_suffix(".png"))
     if results["growth"]:
