@@ -61,7 +61,6 @@ def bare_loop(workload: Workload, folder: Path) -> Peer:
     data = on_device(workload, examples)
     make_task, h = task_maker(workload, data, layers.dot_as_sum), hyperparameters(workload)
     task, size = make_task(h), workload.batch_size
-    rate = workload.learning_rate / (1 - workload.momentum)  # as far as with momentum
     steps = len(examples.labels) // size
     x = jax.jit(task.transform)(data.statistics, data.inputs[: steps * size]).reshape(steps, size, -1)
     y = jnp.asarray(data.labels)[: steps * size].reshape(steps, size)
@@ -71,7 +70,7 @@ def bare_loop(workload: Workload, folder: Path) -> Peer:
     def advance(params: Any, epochs: Array) -> Any:
         def step(params: Any, batch: tuple[Array, Array]) -> tuple[Any, None]:
             gradient = jax.grad(lambda p: task.loss(task.model.apply(p, batch[0]), batch[1]).mean())(params)
-            return jax.tree.map(lambda p, g: p - rate * g, params, gradient), None
+            return jax.tree.map(lambda p, g: p - workload.learning_rate * g, params, gradient), None
 
         return jax.lax.fori_loop(0, epochs, lambda _, p: jax.lax.scan(step, p, (x, y))[0], params)
 
