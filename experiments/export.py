@@ -26,16 +26,15 @@ import hashlib
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-import jax
 import numpy as np
-from rich.console import Console
 
 from experiments.classifier import script
-from experiments.classifier.saved import describe, read_classifier
 from experiments.cli import command, files, parser
-from jaxnn.interop import export
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 VERSION = 1
 """Version of the file set; increases when its meaning changes."""
@@ -57,6 +56,11 @@ class Config:
 
 def write(config: Config, console: Console) -> dict[str, Any]:
     """Read the classifier, write its files, and return their description."""
+    import jax
+
+    from experiments.classifier.saved import describe, read_classifier
+    from jaxnn.interop import export
+
     if not config.formats:
         raise ValueError("--formats needs jax, onnx or script")
     described = describe(config.run)
@@ -90,6 +94,8 @@ def write(config: Config, console: Console) -> dict[str, Any]:
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; exit status 0, or 2 for bad input."""
     config = parser.parse(Config, prog="jaxnn export", description=__doc__, args=arguments)
+    from rich.console import Console
+
     return command.run(write, config, Console())
 
 

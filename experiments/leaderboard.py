@@ -21,21 +21,19 @@ import sys
 from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import jax
 import numpy as np
-from matplotlib.figure import Figure
-from rich.console import Console
-from rich.table import Table
 
-from experiments.classifier import resume
 from experiments.classifier.config import Config
 from experiments.cli import command, environment, files, parser
 from experiments.leaderboards.recipes import RECIPES, epochs_of, spread
 from experiments.train import train
-from jaxnn import plots, training
-from jaxnn.plots import curves
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from rich.console import Console
+    from rich.table import Table
 
 RESULTS = Path("experiments", "results")
 FRACTIONS = (1 / 8, 1 / 4, 1 / 2, 1.0)
@@ -87,6 +85,8 @@ def run(options: Options, console: Console) -> dict[str, Any]:
             write(out, row)
     found = json.loads(out.read_text())
     if options.budget:
+        from jaxnn import plots
+
         plots.save(budget_figure(found["rows"]), out.with_suffix(""))
     console.print(_table(found["rows"], options))
     return found
@@ -154,12 +154,16 @@ def _validated(
 
 def budget_figure(rows: list[dict[str, Any]]) -> Figure:
     """Validation accuracy against the fraction of the epochs, relative to the whole recipe; a line per model."""
+    from jaxnn import plots
+
     found: dict[str, list[float]] = {}
     for row in rows:
         found.setdefault(row["title"], []).append(row["mean"])
     lines = {title: np.subtract(means, means[-1]) for title, means in found.items()}
     labels = "fraction of the recipe's epochs", "percentage points"
-    figure = curves(FRACTIONS, lines, "Validation accuracy relative to the whole recipe", labels, log=(True, False))
+    figure = plots.curves(
+        FRACTIONS, lines, "Validation accuracy relative to the whole recipe", labels, log=(True, False)
+    )
     figure.axes[0].set_xticks(FRACTIONS, [str(Fraction(fraction)) for fraction in FRACTIONS])
     figure.axes[0].minorticks_off()
     return figure
@@ -175,6 +179,8 @@ def _run_of(
     console: Console,
 ) -> dict[str, Any]:
     """The summary of one run; a finished one is read, an interrupted one resumed."""
+    from experiments.classifier import resume
+
     out = options.runs / name / part / str(seed)
     given = {"dataset": "cifar10", "data_dir": options.data_dir, "quick": options.quick, **recipe}
     choosing = validation_share > 0  # the test set is read only after training on all examples
@@ -208,10 +214,14 @@ def _row(
 
 
 def _has_gpu() -> bool:
+    import jax
+
     return jax.default_backend() == "gpu"
 
 
 def _table(rows: list[dict[str, Any]], options: Options) -> Table:
+    from rich.table import Table
+
     measured = "validation" if options.ablation or options.budget else "test"
     parts = ("part", "gain") if options.ablation else ("trained for",) if options.budget else ()
     columns = ("model", *parts, "accuracy", "seeds", "seconds a run")
@@ -235,6 +245,11 @@ def main(arguments: list[str] | None = None) -> int:
     the same command then resumes.
     """
     options = parser.parse(Options, prog="jaxnn leaderboard", description=__doc__, args=arguments)
+    # What follows takes a while to load: not for --help.
+    from rich.console import Console
+
+    from jaxnn import training
+
     training.enable_compilation_cache()
     return command.run(run, options, Console())
 

@@ -22,25 +22,22 @@ import textwrap
 import webbrowser
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-from jax import Array
 from PIL import Image, ImageOps
-from rich.console import Console
-from rich.table import Table
 
 from experiments.classifier import drawing, form
 from experiments.classifier.form import Form
-from experiments.classifier.saved import describe, read_classifier
 from experiments.cli import command, parser
 from experiments.cli.files import short_name
-from jaxnn import plots, training
 from jaxnn.data._images import read_image
-from jaxnn.inspect import Attribution, attribution
-from jaxnn.plots import overlay
+
+if TYPE_CHECKING:
+    from jax import Array
+    from rich.console import Console
+
+    from jaxnn.inspect import Attribution
 
 
 @dataclasses.dataclass(frozen=True)
@@ -115,6 +112,12 @@ def newest_run(parent: Path = Path("runs")) -> Path:
 
 def read_run(folder: Path) -> Trained:
     """Read the image classifier of a run folder; ValueError for a classifier of points."""
+    import jax
+    import jax.numpy as jnp
+
+    from experiments.classifier.saved import describe, read_classifier
+    from jaxnn.inspect import attribution
+
     described = describe(folder)
     settings, names, shape = described
     if len(shape) != 3:
@@ -151,7 +154,9 @@ def classify(trained: Trained, image: np.ndarray) -> Prediction:
     Attribution is gradient times difference from the mean training image; for a linear classifier it is exact and adds
     up to the score minus that of the mean image.
     """
-    found = trained.explain(jnp.asarray(image))
+    import jax
+
+    found = trained.explain(jax.numpy.asarray(image))
     scores = np.asarray(found.scores, np.float64)
     order = np.argsort(-scores, kind="stable")
     winner, rival = int(order[0]), int(order[min(1, len(order) - 1)])
@@ -226,6 +231,10 @@ def _prepared(config: Config, console: Console) -> tuple[Path, Trained, tuple[st
 
 def predict(config: Config, console: Console) -> list[Prediction]:
     """Classify every image, print its table and write its figure."""
+    from rich.table import Table
+
+    from jaxnn import plots
+
     if not config.images:
         raise ValueError("no image files: give one or more, such as photo.png, or --draw")
     _, trained, steps = _prepared(config, console)
@@ -253,7 +262,7 @@ def predict(config: Config, console: Console) -> list[Prediction]:
         ]
         how = "weight x input" if trained.exact else "gradient x input"
         sure = f"{100 * found.probabilities[found.winner]:.1f} %{', far from the training images' if distant else ''}"
-        figure = overlay(
+        figure = plots.overlay(
             np.asarray(picture) / 255,
             seen / float(trained.form.white),
             found.parts,
@@ -276,6 +285,11 @@ def predict(config: Config, console: Console) -> list[Prediction]:
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; exit status 0, or 2 for bad input."""
     config = parser.parse(Config, prog="jaxnn predict", description=__doc__, args=arguments)
+    # What follows takes a while to load: not for --help.
+    from rich.console import Console
+
+    from jaxnn import training
+
     training.enable_compilation_cache()
     return command.run(draw if config.draw else predict, config, Console())
 

@@ -16,14 +16,13 @@ import importlib
 import json
 import sys
 from pathlib import Path
-from typing import Any
-
-from rich.console import Console
+from typing import TYPE_CHECKING, Any
 
 from experiments.cli import command, files, parser
 from experiments.lessons import NAMES, lesson
-from experiments.lessons.page import Ran, single_page, write_folder
-from jaxnn import training
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,6 +47,8 @@ class Config:
 
 def report(config: Config, out: Path, console: Console) -> list[dict[str, Any]]:
     """Run or read the lessons and write the book; their summaries in the order of the course."""
+    from experiments.lessons.page import Ran, single_page, write_folder
+
     single = out.suffix == ".html"
     if config.single and not single:
         raise ValueError(f"--out {out} names a folder: with --single, name a file that ends in .html")
@@ -87,12 +88,17 @@ def read_summary(folder: Path) -> dict[str, Any]:
 def main(arguments: list[str] | None = None) -> int:
     """The command: exit status 0 when every claim held, 1 when one did not, 2 for wrong input."""
     config = parser.parse(Config, prog="jaxnn report", description=__doc__, args=arguments)
+    # What follows takes a while to load: not for --help.
+    from jaxnn import training
+
     training.enable_compilation_cache()
     return command.run(build, config)
 
 
 def build(config: Config) -> bool:
     """Make the book; whether every claim of every lesson held."""
+    from rich.console import Console
+
     out = config.out or config.folder / ("book.html" if config.single else "book")
     summaries = report(config, out, Console())
     failed = [summary["lesson"] for summary in summaries if not all(claim["held"] for claim in summary["claims"])]

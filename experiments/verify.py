@@ -23,20 +23,18 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-import jax
 import numpy as np
-from rich.console import Console
 
-from experiments.classifier import resume
 from experiments.classifier.config import Config
 from experiments.classifier.presets import NO_SETTINGS
 from experiments.cli import command, environment, files, parser
-from experiments.sweep import sweep
 from experiments.sweeps.grid import SweepConfig
 from experiments.train import train
-from jaxnn import checkpoint, training
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 NOT_COMPARED = ("checkpoints", "tensorboard")
 """Folders of a run with files of their own checksums, or that hold times."""
@@ -98,6 +96,8 @@ def verify(options: Options, console: Console) -> bool:
 
 def _finished(folder: Path) -> dict[str, Any]:
     """The summary of a finished run; ValueError if there is none."""
+    from experiments.classifier import resume
+
     file = folder / "summary.json"
     if not file.is_file() or (folder / resume.DRAWING).exists() or not _settings_file(folder).is_file():
         raise ValueError(f"{folder} holds no finished run: give the --out of train or sweep after it has ended")
@@ -122,11 +122,19 @@ def _as_many_devices(about: Mapping[str, Any]) -> None:
         and int(count) > 1
         and "device_count" not in os.getenv("XLA_FLAGS", "")
     ):
+        import jax
+
         jax.config.update("jax_num_cpu_devices", int(count))
 
 
 def _replay(folder: Path, again: Path, fast: bool) -> None:
     """Train the run again, into another folder."""
+    from rich.console import Console
+
+    from experiments.classifier import resume
+    from experiments.sweeps.running import sweep
+    from jaxnn import checkpoint
+
     console, file = Console(quiet=True), _settings_file(folder)
     settings = files.read_sealed(file)
     if file.name == "sweep.json":
@@ -227,6 +235,11 @@ def _decided(values: Mapping[str, Any]) -> dict[str, Any]:
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; exit status 0 if certified, 1 if something differs, 2 for bad input."""
     options = parser.parse(Options, prog="jaxnn verify", description=__doc__, args=arguments)
+    # What follows takes a while to load: not for --help.
+    from rich.console import Console
+
+    from jaxnn import training
+
     training.enable_compilation_cache()
     return command.run(verify, options, Console())
 

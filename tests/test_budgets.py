@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from experiments.benchmark import accelerators
+from experiments.benchmark import programs
 from jaxnn import inspect
 from jaxnn.inspect import _devices, _hlo, topology
 
@@ -28,7 +28,7 @@ def needs(name):
 
 @functools.cache
 def compiled(program, name):
-    made = accelerators.PROGRAMS[program](topology(name).chips)
+    made = programs.PROGRAMS[program](topology(name).chips)
     return inspect.describe(*made.call, topology=name, axis=made.axis)
 
 

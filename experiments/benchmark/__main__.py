@@ -22,19 +22,16 @@ import os
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import jax
-from rich.console import Console
-
-from experiments.benchmark import growth, limits, report, startup
-from experiments.benchmark.measure import WorkerPool, measure
 from experiments.benchmark.process import run_alone
-from experiments.benchmark.workloads import WORKLOADS, Workload, read, shortened, write
+from experiments.benchmark.workloads import STARTUP, WORKLOADS, Workload, read, shortened, write
 from experiments.cli import command, files, parser
-from jaxnn import plots
 
-_NAMES = (*WORKLOADS, startup.ALONE, "growth")
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_NAMES = (*WORKLOADS, STARTUP, "growth")
 _QUICK_EXAMPLES = 2560
 
 
@@ -56,6 +53,10 @@ class Options:
 
 def run(options: Options, console: Console) -> dict[str, Any]:
     """Measure the workloads, write the results and show them."""
+    from experiments.benchmark import growth, limits, report, startup
+    from experiments.benchmark.measure import WorkerPool, measure
+    from jaxnn import plots
+
     if unknown := [name for name in options.only if name not in _NAMES]:
         raise ValueError(f"--only {' '.join(unknown)}: choose from {', '.join(_NAMES)}")
     if options.repetitions < 1:
@@ -79,7 +80,7 @@ def run(options: Options, console: Console) -> dict[str, Any]:
         data_names = {
             WORKLOADS[name].data if name in WORKLOADS else "cifar10"
             for name in options.only
-            if name not in ("process", startup.ALONE)
+            if name not in ("process", STARTUP)
         }
         for data in sorted(data_names):
             most = _QUICK_EXAMPLES if options.quick else None
@@ -91,7 +92,7 @@ def run(options: Options, console: Console) -> dict[str, Any]:
             """Write what has been measured so far, with what stood in the file."""
             limit = report.plain_limits(machine, _step_us(rows, workloads["toy"], folder))
             of_machine = {"limits": limit, "growth": grown, "rows": rows}
-            new = {**now, **of_machine, startup.ALONE: {**now, "rows": alone} if alone else None}
+            new = {**now, **of_machine, STARTUP: {**now, "rows": alone} if alone else None}
             merged = report.merge(earlier, new, list(WORKLOADS))
             files.write_json(out, merged)
             return merged
@@ -107,7 +108,7 @@ def run(options: Options, console: Console) -> dict[str, Any]:
                 save()
                 for shown in dict.fromkeys(row["work"] for row in found):
                     console.print(report.table([row for row in found if row["work"] == shown]))
-        if startup.ALONE in options.only:
+        if STARTUP in options.only:
             say("time to a first result")
             alone = startup.measure_alone(min(repetitions, 3), options.quick, say)
             console.print(report.table_alone(alone))
@@ -133,6 +134,9 @@ def _step_us(rows: list[dict[str, Any]], toy: Workload, folder: Path) -> float |
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; exit status 0, or 2 for a wrong option."""
     options = parser.parse(Options, prog="jaxnn benchmark", description=__doc__, args=arguments)
+    import jax
+    from rich.console import Console
+
     os.environ["JAX_PLATFORMS"] = "cpu"  # inherited by the workers; all peers are measured on the CPU
     os.environ.pop("JAX_COMPILATION_CACHE_DIR", None)
     jax.config.update("jax_platforms", "cpu")

@@ -12,33 +12,19 @@ the time in which chips compute, not communicate, with the same number of exampl
 from __future__ import annotations
 
 import dataclasses
-import functools
 import importlib.metadata
 import json
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-import jax
-import jax.numpy as jnp
-import numpy as np
-from rich.console import Console
-
-from experiments.classifier import compiling
-from experiments.classifier.config import Config
-from experiments.classifier.preprocessing import fit_statistics
-from experiments.classifier.presets import resolve
-from experiments.classifier.task import hyperparameters, task_maker
 from experiments.cli import command, environment, files, parser
-from experiments.sweeps.grid import SweepConfig, hparams_of, tried_values
-from jaxnn import inspect, layers, plots, sharding, training
-from jaxnn.data import Dataset, Split, toy
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 TPUS = ("v5e", "v5e:2x2", "v5e:4x4", "v5e:16x16", "v5p", "v6e")
 GPUS = ("h100", "4xh100", "8xh100", "a100")
-PER_CHIP, MOST = 256, 4096
-"""Examples of a step on each chip, and on all of them."""
 KEPT = ("compile_seconds", "arguments", "outputs", "temporaries", "aliased", "peak", "kernels", "flops", "bytes")
 
 
@@ -54,88 +40,11 @@ class Options:
     """The result file; the figure is written beside it."""
 
 
-class Program(NamedTuple):
-    """A function to be compiled, with its arguments."""
-
-    call: tuple[Any, ...]
-    """The function, and its arguments."""
-    axis: str
-    batch_size: int
-    steps: int
-    """Of an epoch."""
-
-
-def images(count: int) -> Split:
-    """Arrays of the shape of CIFAR-10."""
-    return Split(np.zeros((count, 32, 32, 3), np.uint8), np.zeros(count, np.int32))
-
-
-@functools.cache
-def cifar10() -> Dataset:
-    """The shapes of CIFAR-10, without its pixels."""
-    return Dataset("cifar10", tuple("0123456789"), images(45_000), images(5_000), images(10_000))
-
-
-def single(config: Config, chips: int, *, stream: bool = False) -> Program:
-    """The training that the settings describe, over all chips."""
-    dataset = cifar10()
-    settings = resolve(dataclasses.replace(config, batch_size=min(PER_CHIP * chips, MOST)), dataset)
-    size, train = settings.batch_size, dataset.train
-    statistics = fit_statistics(settings, train.inputs[:100])
-    make_task = task_maker(settings, statistics, train.inputs, len(dataset.classes), layers.dot_as_sum)
-    evaluate = {"train": images(5_000), "validation": dataset.validation}
-    data: training.Data | training.Stream = training.Data(*train, statistics, evaluate=evaluate)
-    steps = len(train.labels) // size
-    if stream:
-        data = training.Stream(
-            lambda first: iter([(train.inputs[:size], train.labels[:size])]), steps, None, statistics
-        )
-    key = jax.random.key(0)
-    program = training.program(make_task, hyperparameters(settings), key, data, epochs=settings.epochs, batch_size=size)
-    return Program(program, sharding.DATA, size, steps)
-
-
-def grid(config: SweepConfig, dataset: Dataset) -> Program:
-    """A sweep, all of its models at once and spread over all chips."""
-    settings = resolve(Config(**{f.name: getattr(config, f.name) for f in dataclasses.fields(Config)}), dataset)
-    train = dataset.train
-    statistics = fit_statistics(settings, train.inputs[:100])
-    make_task = task_maker(settings, statistics, train.inputs, len(dataset.classes))
-    hparams = hparams_of(config, settings, tried_values(config, settings))
-    keys = jax.vmap(jax.random.key)(jnp.arange(config.seeds))
-    data = training.Data(*train, statistics, evaluate={"validation": dataset.validation})
-    size, select = settings.batch_size, "validation_accuracy"
-    program = training.program(make_task, hparams, keys, data, epochs=settings.epochs, batch_size=size, select=select)
-    return Program(program, sharding.MODELS, size, len(train.labels) // size)
-
-
-def points() -> Dataset:
-    """The data of the toy nets."""
-    train = Split(*toy.circle(200))
-    return Dataset("circle", ("0", "1"), train, Split(*toy.circle(40)), Split(*toy.circle(40)))
-
-
-_MLP = Config("cifar10", hidden=(512,), dropout=0.5)
-_RATES, _PENALTIES = tuple(0.002 * 2.0**k for k in range(-4, 4)), tuple(0.01 * 2.0**k for k in range(-4, 4))
-PROGRAMS: dict[str, Callable[[int], Program]] = {
-    "linear": lambda chips: single(Config("cifar10", "linear"), chips),
-    "mlp": lambda chips: single(_MLP, chips),
-    "mlp, bfloat16": lambda chips: single(dataclasses.replace(_MLP, precision="bfloat16"), chips),
-    "mlp, streamed": lambda chips: single(_MLP, chips, stream=True),
-    "cnn-large, bfloat16": lambda chips: single(Config("cifar10", "cnn-large", precision="bfloat16"), chips),
-    "64 linear models": lambda chips: grid(
-        SweepConfig("cifar10", "linear", learning_rates=_RATES, l2s=_PENALTIES, seeds=1), cifar10()
-    ),
-    "1,024 toy nets": lambda chips: grid(
-        SweepConfig("circle", hidden=(16,), activation="tanh", batch_size=10, widths=tuple(range(1, 17)), seeds=64),
-        points(),
-    ),
-}
-"""Settings of `experiments.train` and `experiments.sweep` by name, for so many chips."""
-
-
 def measure(name: str, topology: str) -> dict[str, Any]:
     """A row of the results."""
+    from experiments.benchmark.programs import PROGRAMS
+    from jaxnn import inspect
+
     where = inspect.topology(topology)
     program = PROGRAMS[name](where.chips)
     row = {"program": name, "topology": topology, "chips": where.chips}
@@ -156,6 +65,9 @@ def measure(name: str, topology: str) -> dict[str, Any]:
 
 def run(options: Options, console: Console) -> dict[str, Any]:
     """Compile everything, write the results and the figure, and show a table."""
+    from experiments.benchmark.programs import PROGRAMS
+    from jaxnn import inspect
+
     for name in options.programs:
         if name not in PROGRAMS:
             raise ValueError(f"--programs {name!r} is unknown: there are {', '.join(PROGRAMS)}")
@@ -184,6 +96,9 @@ def run(options: Options, console: Console) -> dict[str, Any]:
 
 def draw(rows: list[dict[str, Any]], out: Path) -> None:
     """The fraction of the time in which chips compute, against their number."""
+    from experiments.benchmark.programs import PER_CHIP
+    from jaxnn import inspect, plots
+
     sizes = (1, 4, 8, 16, 32, 64, 128, 256)
     tori = ("v5e", "v5e:2x2", "v5e:2x4", "v5e:4x4", "v5e:4x8", "v5e:8x8", "v5e:8x16", "v5e:16x16")
     panels = []
@@ -208,6 +123,8 @@ def draw(rows: list[dict[str, Any]], out: Path) -> None:
 
 def summary(row: dict[str, Any]) -> str:
     """A row in a line."""
+    from experiments.classifier import compiling
+
     return (
         f"{compiling.mib(row['peak'])}, {row['kernels']} kernels, {len(row['collectives'])} collectives, "
         f"{1e6 * row['step_seconds']:.3g} us ({row['bound']}); compiled in {row['compile_seconds']:.1f} s"
@@ -225,6 +142,9 @@ def _version(package: str) -> str:
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; exit status 0, or 2 for a wrong option or a compiler that is not installed."""
     options = parser.parse(Options, prog="jaxnn benchmark.accelerators", description=__doc__, args=arguments)
+    import jax
+    from rich.console import Console
+
     if arguments is None:  # run as a command: JAX has not started yet
         jax.config.update("jax_platforms", "cpu")
     return command.run(run, options, Console())

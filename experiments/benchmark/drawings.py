@@ -14,18 +14,17 @@ from __future__ import annotations
 import dataclasses
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import jax.numpy as jnp
-import matplotlib
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont, ImageOps
-from rich.console import Console
-from rich.table import Table
 
 from experiments import predict
 from experiments.classifier.form import STEPS
-from experiments.classifier.saved import describe
 from experiments.cli import command, environment, files, parser
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 FONTS = (
     "DejaVuSans", "DejaVuSans-Bold", "DejaVuSans-Oblique", "DejaVuSerif", "DejaVuSerif-Bold",
@@ -48,6 +47,8 @@ class Options:
 
 def draw(seed: int) -> tuple[list[Image.Image], np.ndarray]:
     """The pictures, RGB, and the digit on each."""
+    import matplotlib
+
     random = np.random.default_rng(seed)
     fonts = Path(matplotlib.get_data_path(), "fonts", "ttf")
     pictures, digits = [], []
@@ -71,6 +72,11 @@ def draw(seed: int) -> tuple[list[Image.Image], np.ndarray]:
 
 def measure(options: Options, console: Console) -> dict[str, list[float]]:
     """Classify the drawings; write and print the fraction of right ones per seed, with all steps and without each."""
+    import jax.numpy as jnp
+    from rich.table import Table
+
+    from experiments.classifier.saved import describe
+
     folder = options.run or predict.newest_run()
     trained = predict.read_run(folder)
     if trained.names != tuple("0123456789"):
@@ -103,6 +109,8 @@ def measure(options: Options, console: Console) -> dict[str, list[float]]:
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; exit status 0, or 2 for bad input."""
     options = parser.parse(Options, prog="jaxnn benchmark.drawings", description=__doc__, args=arguments)
+    from rich.console import Console
+
     return command.run(measure, options, Console())
 
 

@@ -21,30 +21,18 @@ import time
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-import sklearn
-from rich.console import Console
-from rich.table import Table
-from sklearn import datasets
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GridSearchCV, train_test_split
-from sklearn.neural_network import MLPClassifier as TheirMLP
-from sklearn.preprocessing import StandardScaler
-from sklearn.svm import LinearSVC
 
 from experiments.benchmark.process import run_alone
 from experiments.cli import command, environment, files, parser
-from jaxnn.interop.sklearn import LinearClassifier, MLPClassifier, VmapSearchCV
 
-DATASETS = {
-    "digits": datasets.load_digits,
-    "breast cancer": datasets.load_breast_cancer,
-    "wine": datasets.load_wine,
-    "iris": datasets.load_iris,
-}
+if TYPE_CHECKING:
+    from rich.console import Console
+
+DATASETS = {"digits": "load_digits", "breast cancer": "load_breast_cancer", "wine": "load_wine", "iris": "load_iris"}
+"""By name, the function of `sklearn.datasets`."""
 C, ALPHA, EPOCHS = 1.0, 1e-4, 200
 POINTS, TIMES = 1.0, 10.0
 RATES, PENALTIES = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1), (1e-6, 3e-6, 1e-5, 3e-5, 1e-4, 3e-4)
@@ -77,6 +65,12 @@ EXPECTED = {"test_mlp": 50, "test_search": 118}
 
 def pairs(seed: int) -> dict[str, tuple[Any, Any]]:
     """By name, a classifier of jaxnn and the one of scikit-learn with the same objective."""
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.neural_network import MLPClassifier as TheirMLP
+    from sklearn.svm import LinearSVC
+
+    from jaxnn.interop.sklearn import LinearClassifier, MLPClassifier
+
     network: dict[str, Any] = {
         "hidden_layer_sizes": (100,),
         "learning_rate_init": 1e-3,
@@ -96,10 +90,15 @@ def pairs(seed: int) -> dict[str, tuple[Any, Any]]:
 
 def _compare_accuracy(config: Config, console: Console) -> dict[str, Any]:
     """Compare the test accuracies: a row for each dataset and classifier."""
+    from rich.table import Table
+    from sklearn import datasets
+    from sklearn.model_selection import train_test_split
+    from sklearn.preprocessing import StandardScaler
+
     rows = []
     for name, scaled in [(name, scaled) for name in DATASETS for scaled in (True, False) if scaled or name in RAW]:
         found: dict[str, list[tuple[float, float]]] = {}
-        inputs, labels = DATASETS[name](return_X_y=True)
+        inputs, labels = getattr(datasets, DATASETS[name])(return_X_y=True)
         for seed in range(2 if config.quick else config.seeds):
             x, x_test, y, y_test = train_test_split(inputs, labels, test_size=0.25, stratify=labels, random_state=seed)
             if scaled:
@@ -127,6 +126,13 @@ def _compare_accuracy(config: Config, console: Console) -> dict[str, Any]:
 
 def _compare_search(config: Config, console: Console) -> dict[str, Any]:
     """Compare the seconds of a grid search and the scores it finds."""
+    from rich.table import Table
+    from sklearn import datasets
+    from sklearn.model_selection import GridSearchCV
+    from sklearn.neural_network import MLPClassifier as TheirMLP
+
+    from jaxnn.interop.sklearn import MLPClassifier, VmapSearchCV
+
     inputs, labels = datasets.load_digits(return_X_y=True)
     inputs = inputs / 16
     epochs = 4 if config.quick else EPOCHS
@@ -166,6 +172,9 @@ def _compare_search(config: Config, console: Console) -> dict[str, Any]:
 
 def _run_their_tests(config: Config, console: Console) -> dict[str, Any]:
     """Run the borrowed test files, each in a process of its own."""
+    import sklearn
+    from rich.table import Table
+
     from experiments.benchmark import conformance  # needs pytest
 
     if unknown := set(config.only) - set(conformance.FILES):
@@ -204,6 +213,8 @@ def _out(config: Config) -> Path:
 
 def compare(config: Config, console: Console) -> bool:
     """Make one comparison and write its file; returns whether the expectation holds."""
+    from sklearn.exceptions import ConvergenceWarning
+
     for name, value in (("seeds", config.seeds), ("every", config.every)):
         if value < 1:
             raise ValueError(f"--{name} must be at least 1; got {value}")
@@ -223,6 +234,8 @@ def compare(config: Config, console: Console) -> bool:
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; exit status 0, 1 if the expectation does not hold, 2 for a wrong option."""
     config = parser.parse(Config, prog="jaxnn benchmark.drop_in", description=__doc__, args=arguments)
+    from rich.console import Console
+
     return command.run(compare, config, Console())
 
 

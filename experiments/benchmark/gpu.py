@@ -20,18 +20,18 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-import optax
-from rich.console import Console
-from rich.table import Table
 
 from experiments.cli import command, environment, files, parser
-from jaxnn import losses, models, training
-from jaxnn.data import load, preprocess
+from jaxnn.data import load
+
+if TYPE_CHECKING:
+    import jax
+    from rich.console import Console
+
+    from jaxnn import training
 
 MOMENTUM, BATCH = 0.9, 256
 
@@ -77,6 +77,11 @@ SWEEPS = (
 
 def make_task(hidden: tuple[int, ...], h: dict[str, Any]) -> training.Task:
     """The task of all models: softmax, l2, momentum."""
+    import optax
+
+    from jaxnn import losses, models, training
+    from jaxnn.data import preprocess
+
     return training.Task(
         model=models.mlp(3072, hidden, 10),
         loss=losses.softmax,
@@ -88,6 +93,11 @@ def make_task(hidden: tuple[int, ...], h: dict[str, Any]) -> training.Task:
 
 def ours(sweep: Sweep, data: training.Data) -> Callable[[], np.ndarray]:
     """A function that trains the sweep and returns the mean loss of the last epoch, f32[models]."""
+    import jax
+    import jax.numpy as jnp
+
+    from jaxnn import training
+
     task = functools.partial(make_task, sweep.hidden)
     options = {"epochs": sweep.epochs, "batch_size": BATCH, "keep": lambda run: run.history["loss"][..., -1]}
     data = jax.tree.map(jnp.asarray, data)
@@ -148,6 +158,11 @@ def pytorch(sweep: Sweep, data: training.Data) -> Callable[[], np.ndarray]:
 
 def _step_and_products(data: training.Data, steps: int) -> tuple[Callable[[], Any], Callable[[], Any]]:
     """`steps` steps of a network 3072-1024-10, and the matrix products of as many steps alone."""
+    import jax
+    import jax.numpy as jnp
+
+    from jaxnn import training
+
     task, h = functools.partial(make_task, (1024,)), {"learning_rate": jnp.float32(0.01), "l2": jnp.float32(1e-3)}
     data = jax.tree.map(jnp.asarray, data)
     run = jax.jit(lambda h, key, data: training.run(task, h, key, data, epochs=1, batch_size=BATCH).history)
@@ -184,6 +199,11 @@ def _alternate(functions: dict[str, Callable[[], Any]], repetitions: int) -> tup
 
 def run(options: Options, console: Console) -> dict[str, Any]:
     """Measure, write the results and show a table."""
+    from rich.table import Table
+
+    from jaxnn import training
+    from jaxnn.data import preprocess
+
     dataset = load("cifar10", data_dir=options.data_dir, validation_share=0.0)
     count = min(len(dataset.train.labels), 2560) if options.quick else len(dataset.train.labels)
     images = np.array(dataset.train.inputs[:count].reshape(count, -1))
@@ -219,6 +239,8 @@ def run(options: Options, console: Console) -> dict[str, Any]:
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; exit status 0, or 2 for a wrong option."""
     options = parser.parse(Options, prog="jaxnn benchmark.gpu", description=__doc__, args=arguments)
+    from rich.console import Console
+
     return command.run(run, options, Console())
 
 

@@ -22,8 +22,6 @@ from experiments.classifier.presets import DEFAULTS
 from experiments.lessons import NAMES
 from experiments.playground.measure import page_to_first_picture
 
-ALONE = "startup"
-"""What has no peer, by its name on the command line and in the result file."""
 _IMPORT = "import time, jax; clock = time.perf_counter(); import jaxnn; print(time.perf_counter() - clock)"
 _COMMAND_GOALS = {"cold": (1.6, 6.0), "warm": (1.8, 3.0)}
 """Of the training command: times as fast as the Keras script, and seconds."""

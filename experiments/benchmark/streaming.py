@@ -25,13 +25,15 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from rich.console import Console
-from rich.table import Table
 
 from experiments.cli import command, environment, files, parser
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
 
 NAME, CLASSES, DIFFERENT = "tiles", 10, 500
 OURS = ("stream", "memory", "stream, training", "memory, training")
@@ -252,6 +254,8 @@ def _alone(reader: str, limit: Path | None, folder: str, options: Options) -> di
 
 
 def _table(rows: list[dict[str, Any]], options: Options) -> Table:
+    from rich.table import Table
+
     table = Table("reader", "limit", "examples/s", "waiting", "before the first", "memory, first tenth", "at most")
     for row in rows:
         memory = row["memory_mib"]
@@ -269,8 +273,10 @@ def _table(rows: list[dict[str, Any]], options: Options) -> Table:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; exit status 0, or 2 for a wrong option."""
-    prog = "jaxnn benchmark.streaming"
-    return command.run(run, parser.parse(Options, prog=prog, description=__doc__, args=arguments), Console())
+    options = parser.parse(Options, prog="jaxnn benchmark.streaming", description=__doc__, args=arguments)
+    from rich.console import Console
+
+    return command.run(run, options, Console())
 
 
 if __name__ == "__main__":

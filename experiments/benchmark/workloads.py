@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from jaxnn.data import load, preprocess
+from jaxnn.data import load
 
 
 class Workload(NamedTuple):
@@ -95,7 +95,8 @@ WORKLOADS = {
     "process": _DIGITS._replace(name="process, digits"),
 }
 """By the name on the command line, which is also the `key` of a row of the results."""
-
+STARTUP = "startup"
+"""What has no peer, by its name on the command line and in the result file."""
 ONE_BY_ONE = "jaxnn one by one"
 BARE = "bare loop"
 """A loop of nothing but gradient and update: the bound of what any of these libraries can do with XLA's products."""
@@ -150,6 +151,8 @@ def write(data: str, folder: Path, *, data_dir: Path | None = None, most: int | 
     inputs = np.array(train.inputs[:most]).reshape(len(train.labels[:most]), -1)
     moments = (np.float32(0), np.float32(1))
     if data != "circle":
+        from jaxnn.data import preprocess
+
         moments = preprocess.fit_moments(inputs, "global" if data == "digits" else "pixel")[:2]
     (folder / data).mkdir(parents=True, exist_ok=True)
     for name, values in zip(Examples._fields, (inputs, train.labels[:most], *moments), strict=True):

@@ -13,8 +13,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import jax
-
 import experiments
 import jaxnn
 
@@ -28,6 +26,8 @@ OPTIONS = ("jax_enable_x64", "jax_default_matmul_precision", "jax_default_prng_i
 @contextlib.contextmanager
 def fast_compilation() -> Iterator[None]:
     """Within, XLA skips its expensive optimizations: for programs that run for a second or two."""
+    import jax
+
     before = jax.config.read("jax_disable_most_optimizations")
     jax.config.update("jax_disable_most_optimizations", True)
     try:
@@ -38,6 +38,8 @@ def fast_compilation() -> Iterator[None]:
 
 def environment() -> dict[str, Any]:
     """Versions, code, processor, cores, device and compiler options, as stored with every result."""
+    import jax
+
     device = jax.devices()[0]
     return {
         "python": platform.python_version(),

@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 
 from jaxnn._files import SUMS, damage, leaves_by_name, read_sums, remove_unfinished, write, write_arrays, write_sums
@@ -88,6 +87,8 @@ def read_sealed(path: Path) -> dict[str, Any]:
 
 def read_arrays(path: Path, like: Any) -> Any:
     """Read a file of `write_arrays` into the structure of `like`; ValueError unless names and shapes agree."""
+    import jax
+
     arrays, expected = read_flat(path), leaves_by_name(like)
     if set(expected) != set(arrays):
         raise ValueError(f"{path}: expected the arrays {sorted(expected)}, found {sorted(arrays)}")

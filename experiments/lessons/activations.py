@@ -12,13 +12,17 @@ from __future__ import annotations
 import sys
 from typing import Any
 
+from experiments.lessons import lesson
+
+if __name__ == "__main__":  # before what takes a while to load
+    sys.exit(lesson.start("activations", __doc__))
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 from jax import Array
 
-from experiments.lessons import lesson
 from experiments.lessons.data import load_digits
 from experiments.lessons.lesson import Claim, Findings, Lesson, Options, ResultTable, Text
 from experiments.lessons.live import Control, Live, Numbers, Plot, Readout, Series
@@ -322,6 +326,3 @@ LESSON = Lesson(
     TEACHING,
     short=Text("Activation functions", "激活函数"),
 )
-
-if __name__ == "__main__":
-    sys.exit(lesson.main(LESSON, __doc__))

@@ -13,6 +13,11 @@ from __future__ import annotations
 import sys
 from typing import Any
 
+from experiments.lessons import lesson
+
+if __name__ == "__main__":  # before what takes a while to load
+    sys.exit(lesson.start("backpropagation", __doc__))
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -21,7 +26,6 @@ from jax import Array
 from jax.flatten_util import ravel_pytree
 from matplotlib.figure import Figure
 
-from experiments.lessons import lesson
 from experiments.lessons.lesson import Claim, Findings, Lesson, Options, ResultTable, Text
 from experiments.lessons.live import Bars, Control, Live, Numbers, Readout
 from experiments.lessons.teaching.backpropagation import TEACHING
@@ -296,6 +300,3 @@ LESSON = Lesson(
     study,
     TEACHING,
 )
-
-if __name__ == "__main__":
-    sys.exit(lesson.main(LESSON, __doc__))

@@ -12,12 +12,17 @@ from __future__ import annotations
 import inspect
 import sys
 
+from experiments.lessons import lesson
+
+if __name__ == "__main__":  # before what takes a while to load
+    sys.exit(lesson.start("by_hand", __doc__))
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 
-from experiments.lessons import bare, lesson
+from experiments.lessons import bare
 from experiments.lessons.data import load_digits
 from experiments.lessons.lesson import Claim, Findings, Lesson, Options, ResultTable, Text
 from experiments.lessons.live import Control, Live, Numbers, Plot, Readout, Series
@@ -138,6 +143,3 @@ LESSON = Lesson(
     study,
     TEACHING,
 )
-
-if __name__ == "__main__":
-    sys.exit(lesson.main(LESSON, __doc__))

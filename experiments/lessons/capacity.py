@@ -13,6 +13,11 @@ import itertools
 import sys
 from typing import Any
 
+from experiments.lessons import lesson
+
+if __name__ == "__main__":  # before what takes a while to load
+    sys.exit(lesson.start("capacity", __doc__))
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -20,7 +25,6 @@ import optax
 from jax import Array
 from matplotlib.figure import Figure
 
-from experiments.lessons import lesson
 from experiments.lessons.lesson import Claim, Findings, Lesson, Options, ResultTable, Text
 from experiments.lessons.live import Control, Live, Numbers, Plot, Readout, Series
 from experiments.lessons.teaching.capacity import TEACHING
@@ -340,6 +344,3 @@ LESSON = Lesson(
     study,
     TEACHING,
 )
-
-if __name__ == "__main__":
-    sys.exit(lesson.main(LESSON, __doc__))

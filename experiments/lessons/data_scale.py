@@ -17,6 +17,11 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+from experiments.lessons import lesson
+
+if __name__ == "__main__":  # before what takes a while to load
+    sys.exit(lesson.start("data_scale", __doc__))
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -27,7 +32,6 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.svm import SVC
 
-from experiments.lessons import lesson
 from experiments.lessons.data import load_images
 from experiments.lessons.lesson import Claim, Findings, Lesson, Options, ResultTable, Text
 from experiments.lessons.sizes import accuracy_by_size
@@ -329,6 +333,3 @@ LESSON = Lesson(
     TEACHING,
     short=Text("Deep or classical learning", "深度学习与传统方法"),
 )
-
-if __name__ == "__main__":
-    sys.exit(lesson.main(LESSON, __doc__))

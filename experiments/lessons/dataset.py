@@ -17,14 +17,27 @@ import importlib
 import inspect
 import sys
 
+from experiments.lessons import lesson
+
+
+@dataclasses.dataclass(frozen=True)
+class DatasetOptions(lesson.Options):
+    """The options of this lesson."""
+
+    dataset: str | None = None
+    """digits, cifar10, or another TFDS image set that is prepared; by default CIFAR-10 if it is, otherwise digits."""
+
+
+if __name__ == "__main__":  # before what takes a while to load
+    sys.exit(lesson.start("dataset", __doc__, DatasetOptions))
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 
-from experiments.lessons import lesson
 from experiments.lessons.data import load_images, load_named
-from experiments.lessons.lesson import Claim, Findings, Lesson, Options, ResultTable, Text
+from experiments.lessons.lesson import Claim, Findings, Lesson, ResultTable, Text
 from experiments.lessons.live import Control, Live, Numbers, Plot
 from experiments.lessons.teaching.dataset import TEACHING
 from jaxnn import losses, models, training
@@ -32,14 +45,6 @@ from jaxnn.data import Dataset, preprocess
 from jaxnn.plots import class_counts, image_table, pixel_values
 
 PER_CLASS, MOST_ROWS = 10, 12
-
-
-@dataclasses.dataclass(frozen=True)
-class DatasetOptions(Options):
-    """The options of this lesson."""
-
-    dataset: str | None = None
-    """digits, cifar10, or another TFDS image set that is prepared; by default CIFAR-10 if it is, otherwise digits."""
 
 
 def study(options: DatasetOptions) -> Findings:
@@ -290,6 +295,3 @@ LESSON = Lesson(
     TEACHING,
     DatasetOptions,
 )
-
-if __name__ == "__main__":
-    sys.exit(lesson.main(LESSON, __doc__))

@@ -12,13 +12,17 @@ from __future__ import annotations
 
 import sys
 
+from experiments.lessons import lesson
+
+if __name__ == "__main__":  # before what takes a while to load
+    sys.exit(lesson.start("gradient_descent", __doc__))
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from matplotlib.figure import Figure
 
-from experiments.lessons import lesson
 from experiments.lessons.descents import curve, grid, on_curve, on_surface
 from experiments.lessons.lesson import Claim, Findings, Lesson, Options, ResultTable, Text
 from experiments.lessons.teaching.gradient_descent import TEACHING
@@ -320,6 +324,3 @@ LESSON = Lesson(
     study,
     TEACHING,
 )
-
-if __name__ == "__main__":
-    sys.exit(lesson.main(LESSON, __doc__))

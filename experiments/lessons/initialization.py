@@ -13,13 +13,17 @@ import math
 import sys
 from typing import Any, NamedTuple
 
+from experiments.lessons import lesson
+
+if __name__ == "__main__":  # before what takes a while to load
+    sys.exit(lesson.start("initialization", __doc__))
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 from jax import Array
 
-from experiments.lessons import lesson
 from experiments.lessons.data import load_digits
 from experiments.lessons.lesson import Claim, Findings, Lesson, Options, ResultTable, Text
 from experiments.lessons.rate_search import RateSearch, curves, of_run, settings
@@ -270,6 +274,3 @@ LESSON = Lesson(
     study,
     TEACHING,
 )
-
-if __name__ == "__main__":
-    sys.exit(lesson.main(LESSON, __doc__))

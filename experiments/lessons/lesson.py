@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import importlib
 import json
 import math
 import numbers
@@ -13,19 +14,16 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
-
-import jax
-from matplotlib.figure import Figure
-from rich.console import Console
-from rich.table import Table
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from experiments.cli import command, environment, files, parser
 from experiments.lessons import exercises
 from experiments.lessons.live import Live, encode
 from experiments.lessons.teaching import Teaching, Text
-from jaxnn import plots, training
-from jaxnn.plots import _style as style
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from rich.console import Console
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,6 +94,8 @@ Result = TypeVar("Result")
 
 def timed(train: Callable[..., Result], *arguments: Any, **options: Any) -> tuple[Result, float]:
     """The result of `train(*arguments, **options)`, and the seconds until it was ready, compilation included."""
+    import jax
+
     started = time.perf_counter()
     result = jax.block_until_ready(train(*arguments, **options))
     return result, time.perf_counter() - started
@@ -124,6 +124,12 @@ class Lesson(NamedTuple):
     """The title where there is little room."""
 
 
+def start(name: str, doc: str | None, options: type[Options] = Options) -> int:
+    """Run a lesson as a command: its options are read first, then its module is imported, which takes a while."""
+    parser.parse(options, prog=f"jaxnn {name}", description=doc)  # --help and a wrong option end here
+    return main(importlib.import_module(f"experiments.lessons.{name}").LESSON, doc)
+
+
 def main(lesson: Lesson, doc: str | None, arguments: list[str] | None = None) -> int:
     """The command of a lesson.
 
@@ -134,6 +140,10 @@ def main(lesson: Lesson, doc: str | None, arguments: list[str] | None = None) ->
         return command.run(_write_exercise, lesson, options)
     if options.check is not None:
         return command.run(_check_exercise, lesson, options.check)
+    from rich.console import Console
+
+    from jaxnn import training
+
     training.enable_compilation_cache()
     return command.run(_show, lesson, options, Console())
 
@@ -155,6 +165,8 @@ def _check_exercise(lesson: Lesson, path: Path) -> bool:
 
 def _show(lesson: Lesson, options: Options, console: Console) -> bool:
     """Run the lesson and print its findings; whether every claim held."""
+    from rich.table import Table
+
     out = options.out or Path("runs", "lessons", lesson.name)
     findings, summary = run(lesson, options, out)
     console.print(f"{lesson.question.en}\n\n{lesson.teaching.idea.en}\n", highlight=False, markup=False)
@@ -174,6 +186,9 @@ def _show(lesson: Lesson, options: Options, console: Console) -> bool:
 
 def run(lesson: Lesson, options: Options, out: Path) -> tuple[Findings, dict[str, Any]]:
     """Run a lesson and write its figures, frames and `summary.json` into `out`; the findings and the summary."""
+    from jaxnn import plots
+    from jaxnn.plots import _style as style
+
     files.check_folder(out)
     started = time.perf_counter()
     with environment.fast_compilation() if options.quick else contextlib.nullcontext():

@@ -13,12 +13,16 @@ from __future__ import annotations
 import sys
 from typing import Any
 
+from experiments.lessons import lesson
+
+if __name__ == "__main__":  # before what takes a while to load
+    sys.exit(lesson.start("losses", __doc__))
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from experiments.lessons import lesson
 from experiments.lessons.lesson import Claim, Findings, Lesson, Options, ResultTable, Text
 from experiments.lessons.live import Bars, Control, Live, Numbers, Plot, Readout, Series
 from experiments.lessons.teaching.losses import TEACHING
@@ -341,6 +345,3 @@ LESSON = Lesson(
     study,
     TEACHING,
 )
-
-if __name__ == "__main__":
-    sys.exit(lesson.main(LESSON, __doc__))

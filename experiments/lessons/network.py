@@ -14,12 +14,16 @@ import itertools
 import sys
 from typing import Any
 
+from experiments.lessons import lesson
+
+if __name__ == "__main__":  # before what takes a while to load
+    sys.exit(lesson.start("network", __doc__))
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 
-from experiments.lessons import lesson
 from experiments.lessons.lesson import Claim, Findings, Lesson, Options, ResultTable, Text
 from experiments.lessons.live import Control, Live, Numbers, Plot, Readout, Series
 from experiments.lessons.teaching.network import TEACHING
@@ -209,6 +213,3 @@ LESSON = Lesson(
     study,
     TEACHING,
 )
-
-if __name__ == "__main__":
-    sys.exit(lesson.main(LESSON, __doc__))

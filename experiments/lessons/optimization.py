@@ -12,6 +12,11 @@ from __future__ import annotations
 import sys
 from typing import Any
 
+from experiments.lessons import lesson
+
+if __name__ == "__main__":  # before what takes a while to load
+    sys.exit(lesson.start("optimization", __doc__))
+
 import jax
 import jax.flatten_util
 import jax.numpy as jnp
@@ -19,7 +24,6 @@ import numpy as np
 import optax
 from jax import Array
 
-from experiments.lessons import lesson
 from experiments.lessons.curvature import around_solution
 from experiments.lessons.data import load_digits
 from experiments.lessons.lesson import Claim, Findings, Lesson, Options, ResultTable, Text
@@ -278,6 +282,3 @@ LESSON = Lesson(
     study,
     TEACHING,
 )
-
-if __name__ == "__main__":
-    sys.exit(lesson.main(LESSON, __doc__))

@@ -13,6 +13,11 @@ from __future__ import annotations
 import sys
 from typing import Any
 
+from experiments.lessons import lesson
+
+if __name__ == "__main__":  # before what takes a while to load
+    sys.exit(lesson.start("overfitting", __doc__))
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -20,7 +25,6 @@ import optax
 from jax import Array
 from matplotlib.figure import Figure
 
-from experiments.lessons import lesson
 from experiments.lessons.data import few_points, load_images
 from experiments.lessons.few_features import fewer_features, leaf
 from experiments.lessons.lesson import Claim, Findings, Lesson, Options, ResultTable, Text
@@ -278,6 +282,3 @@ LESSON = Lesson(
     study,
     TEACHING,
 )
-
-if __name__ == "__main__":
-    sys.exit(lesson.main(LESSON, __doc__))

@@ -12,13 +12,17 @@ from __future__ import annotations
 import sys
 from typing import Any
 
+from experiments.lessons import lesson
+
+if __name__ == "__main__":  # before what takes a while to load
+    sys.exit(lesson.start("regularization", __doc__))
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 from matplotlib.figure import Figure
 
-from experiments.lessons import lesson
 from experiments.lessons.data import few_points
 from experiments.lessons.lesson import Claim, Findings, Lesson, Options, ResultTable, Text
 from experiments.lessons.live import Bars, Control, Live, Numbers, Plot, Readout, Series
@@ -235,6 +239,3 @@ LESSON = Lesson(
     study,
     TEACHING,
 )
-
-if __name__ == "__main__":
-    sys.exit(lesson.main(LESSON, __doc__))

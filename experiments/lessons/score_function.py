@@ -15,13 +15,17 @@ import functools
 import sys
 from typing import Any
 
+from experiments.lessons import lesson
+
+if __name__ == "__main__":  # before what takes a while to load
+    sys.exit(lesson.start("score_function", __doc__))
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 from jax import Array
 
-from experiments.lessons import lesson
 from experiments.lessons.data import load_images
 from experiments.lessons.lesson import Claim, Findings, Lesson, Options, ResultTable, Text
 from experiments.lessons.live import Bars, Control, Live, Numbers, Readout
@@ -303,6 +307,3 @@ LESSON = Lesson(
     study,
     TEACHING,
 )
-
-if __name__ == "__main__":
-    sys.exit(lesson.main(LESSON, __doc__))

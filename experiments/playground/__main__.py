@@ -14,12 +14,7 @@ import sys
 import webbrowser
 from typing import Literal
 
-import jax
-
 from experiments.cli import command, parser
-from experiments.playground.engine.compiler import Compiler
-from experiments.playground.engine.settings import Settings, shape_of
-from jaxnn import training
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,6 +33,11 @@ class Options:
 
 def serve(options: Options) -> None:
     """Serve the page until interrupted."""
+    import jax
+
+    from experiments.playground.engine.compiler import Compiler
+    from experiments.playground.engine.settings import Settings, shape_of
+
     if not 0 <= options.port <= 65535:
         raise ValueError(f"--port must be from 0 to 65535; got {options.port}")
     if options.device == "cpu":
@@ -71,6 +71,9 @@ def _loopback(host: str) -> bool:
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; exit status 0, or 2 for a wrong option."""
     options = parser.parse(Options, prog="jaxnn playground", description=__doc__, args=arguments)
+    # What follows takes a while to load: not for --help.
+    from jaxnn import training
+
     training.enable_compilation_cache()
     return command.run(serve, options)
 

@@ -1,1 +1,1 @@
-"""What stands behind `experiments.sweep`: the grid and the store of finished chunks."""
+"""What stands behind `experiments.sweep`: its options and grid, its work, and the store of finished chunks."""

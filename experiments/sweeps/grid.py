@@ -10,7 +10,6 @@ from collections.abc import Mapping
 import numpy as np
 
 from experiments.classifier.config import Config, Settings
-from experiments.classifier.task import hyperparameters
 
 NAMES = {"learning_rates": "learning_rate", "l2s": "l2", "dropouts": "dropout", "widths": "width"}
 
@@ -77,6 +76,8 @@ def hparams_of(
     config: SweepConfig, settings: Settings, values: Mapping[str, tuple[float, ...]]
 ) -> dict[str, np.ndarray]:
     """Every hyper-parameter of the task with a value per setting, [H]."""
+    from experiments.classifier.task import hyperparameters
+
     if config.random is None:
         columns = dict(zip(values, np.array(list(itertools.product(*values.values()))).T, strict=True))
     else:

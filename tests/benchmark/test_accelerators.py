@@ -7,8 +7,9 @@ import pytest
 from rich.console import Console
 
 from experiments import sweep, train
-from experiments.benchmark import accelerators
+from experiments.benchmark import accelerators, programs
 from experiments.classifier import compiling
+from jaxnn import plots
 from jaxnn.inspect import _compiled
 
 
@@ -22,8 +23,8 @@ def row(program, topology, sent=()):
 
 def test_the_figure_shows_the_time_spent_computing(tmp_path, monkeypatch):
     drawn = []
-    monkeypatch.setattr(accelerators.plots, "study", lambda sizes, panels, *_, **__: drawn.extend(panels))
-    monkeypatch.setattr(accelerators.plots, "save", lambda figure, out: None)
+    monkeypatch.setattr(plots, "study", lambda sizes, panels, *_, **__: drawn.extend(panels))
+    monkeypatch.setattr(plots, "save", lambda figure, out: None)
     rows = [row("mlp", "v5e"), row("mlp", "v5e:2x2", [4_000_000]), row("toys", "v5e"), row("toys", "v5e:2x2")]
     accelerators.draw(rows, tmp_path / "a.png")
     [panel] = drawn  # none for the GPUs, and no line for what sends nothing
@@ -100,7 +101,7 @@ def test_what_does_not_fit_says_what_would():
 
 @pytest.mark.usefixtures("standard_promotion")
 def test_the_programs_are_those_of_the_commands():
-    program = accelerators.PROGRAMS["1,024 toy nets"](1)
+    program = programs.PROGRAMS["1,024 toy nets"](1)
     function, options, *arrays, epochs = program.call
     shapes = jax.eval_shape(lambda *arrays: function(options, *arrays, epochs), *arrays)
     assert shapes.epoch.shape == (16, 64)

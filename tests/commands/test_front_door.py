@@ -3,6 +3,7 @@
 import contextlib
 import os
 import pkgutil
+import textwrap
 import tomllib
 from pathlib import Path
 
@@ -50,6 +51,26 @@ def test_a_name_starts_its_command_with_the_remaining_options(monkeypatch):
         assert front_door.main([typed, "--quick"]) == 0
     modules = ["lessons.dropout", "lessons.dropout", "playground", "train"]
     assert started == [(f"experiments.{module}", ["--quick"]) for module in modules]
+
+
+def test_options_are_read_before_anything_is_loaded_that_takes_long(run_python):
+    code = """
+        import contextlib, io, sys
+        from experiments import __main__ as front_door
+        heavy = ("bokeh", "flax", "jax", "matplotlib", "optax", "pyarrow", "rich", "sklearn", "tensorflow_datasets")
+        sys.modules.update(dict.fromkeys(heavy))  # importing them is an error
+        for name in front_door.MODULES:
+            for option, status, begins in (("--help", 0, "usage: jaxnn "), ("--wrong", 2, "error: ")):
+                printed = io.StringIO()
+                with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
+                    try:
+                        front_door.main([name, option])
+                    except SystemExit as ended:
+                        assert ended.code == status, (name, option, ended.code)
+                assert printed.getvalue().startswith(begins), (name, option, printed.getvalue())
+        print(len(front_door.MODULES))
+    """
+    assert int(run_python(textwrap.dedent(code))) == len(front_door.MODULES)
 
 
 def test_the_script_is_this_list():
