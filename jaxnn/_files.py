@@ -103,9 +103,9 @@ def leaves_by_name(tree: Any) -> dict[str, Any]:
     return {jax.tree_util.keystr(at, simple=True, separator="/"): leaf for at, leaf in leaves}
 
 
-def write_sums(folder: Path) -> None:
-    """Write the checksums of all files in a folder and below it."""
-    (folder / SUMS).write_text(_sums(folder), encoding="utf-8")
+def write_sums(folder: Path, but: str = "") -> None:
+    """Write the checksums of all files in a folder and below it, but of one that will be removed, atomically."""
+    write(folder / SUMS, "".join(line for line in _sums(folder).splitlines(keepends=True) if line[66:-1] != but))
 
 
 def verify(folder: Path) -> None:

@@ -144,8 +144,9 @@ def draw(folder: Path, makers: Mapping[str, Callable[[], Figure]], warn: Warn, *
         except Exception as error:
             warn(f"the figure {name} was not drawn ({error}); the other results are complete")
     with contextlib.suppress(OSError):
+        files.write_sums(folder, but=resume.DRAWING)
+    with contextlib.suppress(OSError):
         (folder / resume.DRAWING).unlink(missing_ok=True)
-        files.write_sums(folder)
 
 
 def figures(job: Job, found: Found) -> dict[str, Callable[[], Figure]]:

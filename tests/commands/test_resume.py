@@ -11,6 +11,7 @@ from processes import EPOCHS, ROOT, RUN, assert_same_results, unfinished, wait_f
 
 from experiments import train
 from experiments.classifier import resume
+from experiments.cli import files
 from jaxnn import checkpoint
 
 # ---------------------------------------------------------------- killed
@@ -63,6 +64,7 @@ def test_a_run_killed_while_its_figures_are_drawn_is_not_finished(complete, undi
     (out / "templates.png").unlink()
     assert complete("--resume", out)[0] == 0
     assert not (out / resume.DRAWING).exists()
+    assert list(files.damage(out)) == []
     assert_same_results(out, undisturbed)
 
 
