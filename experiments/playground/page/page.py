@@ -118,10 +118,12 @@ class Page:
             _, kind, text = json.loads(new)
             match kind:
                 case "hello" | "link":
-                    if kind == "hello" and self.loop.ident is None:
-                        self.loop.start()
-                    if text or kind == "link":
-                        self.take(links.from_link(text))
+                    try:
+                        if text or kind == "link":
+                            self.take(links.from_link(text))
+                    finally:  # so that the first network shown is that of the link, if it is a good one
+                        if kind == "hello" and self.loop.ident is None:
+                            self.loop.start()
                 case "csv":
                     content = text.encode()
                     self.loop.send(lambda playground: playground.edit(data.from_csv(content, playground.settings)))
