@@ -15,8 +15,7 @@ from sklearn import linear_model, model_selection, neural_network, svm
 from sklearn.utils.metaestimators import available_if
 
 from jaxnn.interop import sklearn as ours
-
-SAME_MINIMUM = ("newton-cg", "newton-cholesky", "sag", "saga")
+from jaxnn.interop.sklearn._parameters import SAME_MINIMUM
 
 
 class Borrowed(NamedTuple):

@@ -118,6 +118,7 @@ def _numbers(texts: list[str]) -> tuple[np.ndarray, str]:
 
 
 def is_images(column: np.ndarray) -> bool:
+    """Whether the first value that is not missing is bytes, but no text."""
     first = next((value for value in column.tolist() if value is not None), None) if column.dtype == object else None
     return isinstance(first, bytes) and not first.isascii()
 
@@ -131,6 +132,7 @@ def decode(
     total: int,
     notes: list[str],
 ) -> ReadResult:
+    """The examples of a column of images, all of one size; labels and what was skipped are those of the table."""
     from jaxnn.data._images import SIZE, read_image
 
     read = [read_image(io.BytesIO(content)) for content in images.tolist()]
@@ -144,4 +146,5 @@ def decode(
 
 
 def advice_to_drop(name: str) -> str:
+    """The end of an error message: how to do without a column."""
     return f"leave it out with drop={name!r} (--drop {name!r})"
