@@ -70,7 +70,14 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"error: no command or lesson is called {typed!r}: {hint}", file=sys.stderr)
         return 2
     sys.argv = [f"jaxnn {name}", *options]
-    runpy.run_module(MODULES[name], run_name="__main__", alter_sys=True)
+    try:
+        runpy.run_module(MODULES[name], run_name="__main__", alter_sys=True)
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] in ("", "experiments", "jaxnn"):
+            raise
+        needed = f"{typed} needs {error.name}, which is not installed"
+        print(f"error: {needed}: pip install -e '.[commands]'", file=sys.stderr)
+        return 2
     return 0
 
 

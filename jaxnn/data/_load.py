@@ -133,7 +133,8 @@ def _with_validation(dataset: Dataset, share: float, seed: int) -> Dataset:
         share,
         seed=[VALIDATION_SEED, seed],
         classes=dataset.classes,
-        setting="validation_share",
+        setting=f"validation_share={share}",
+        advice="choose another share, or load more examples",
     )
     return dataset._replace(train=dataset.train.take(kept), validation=dataset.train.take(held))
 
@@ -242,7 +243,12 @@ def _check_draw(validation_share: float, seed: int) -> None:
 def _with_test(name: str, classes: tuple[str, ...], everything: Split) -> Dataset:
     """Splits off the fixed test split of a set that comes in one piece."""
     kept, held = stratified_split(
-        everything.labels, TEST_FRACTION, seed=[TEST_SEED], classes=classes, setting="the test fraction"
+        everything.labels,
+        TEST_FRACTION,
+        seed=[TEST_SEED],
+        classes=classes,
+        setting=f"{TEST_FRACTION} (held out for testing)",
+        advice="add examples of it, or leave the class out",
     )
     train = everything.take(kept)
     return Dataset(name, classes, train, train.take(slice(0)), everything.take(held))

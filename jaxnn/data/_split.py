@@ -46,11 +46,12 @@ class Dataset(NamedTuple):
 
 
 def stratified_split(
-    labels: np.ndarray, fraction: float, *, seed: Sequence[int], classes: Sequence[str], setting: str
+    labels: np.ndarray, fraction: float, *, seed: Sequence[int], classes: Sequence[str], setting: str, advice: str
 ) -> tuple[np.ndarray, np.ndarray]:
     """Holds out `round(fraction * n)` of the n examples of each class at random: sorted indices (kept, held).
 
-    `setting` is the user's name for the fraction, for the error raised if a class would be missing on one side.
+    `setting` is the fraction by the user's name for it, and `advice` what to do, for the error raised if a class would
+    be missing on one side.
     """
     generator = np.random.default_rng(seed)
     held = np.zeros(len(labels), dtype=bool)
@@ -59,8 +60,8 @@ def stratified_split(
         count = round(fraction * len(rows))
         if not 0 < count < len(rows):
             raise ValueError(
-                f"{setting}={fraction} of the {len(rows)} examples of class {classes[label]!r} is {count}: each class "
-                "needs at least one example on both sides; choose another fraction, or load more examples"
+                f"{setting} of the {len(rows)} examples of class {classes[label]!r} is {count}: each class "
+                f"needs at least one example on both sides; {advice}"
             )
         held[generator.permutation(rows)[:count]] = True
     return np.flatnonzero(~held), np.flatnonzero(held)

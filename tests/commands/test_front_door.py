@@ -53,6 +53,20 @@ def test_a_name_starts_its_command_with_the_remaining_options(monkeypatch):
     assert started == [(f"experiments.{module}", ["--quick"]) for module in modules]
 
 
+def test_a_package_that_is_not_installed_is_named_with_the_way_to_install_it(monkeypatch, capsys):
+    def run_module(name, **_):
+        raise ModuleNotFoundError(f"No module named {missing!r}", name=missing)
+
+    monkeypatch.setattr(front_door.runpy, "run_module", run_module)
+    monkeypatch.setattr(front_door.sys, "argv", [])
+    missing = "rich.console"
+    assert front_door.main(["train"]) == 2
+    assert "train needs rich.console, which is not installed: pip install -e '.[commands]'" in capsys.readouterr().err
+    missing = "jaxnn.absent"  # a fault of the package itself
+    with pytest.raises(ModuleNotFoundError):
+        front_door.main(["train"])
+
+
 def test_options_are_read_before_anything_is_loaded_that_takes_long(run_python):
     code = """
         import contextlib, io, sys

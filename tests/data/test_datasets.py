@@ -86,9 +86,9 @@ def test_hold_out_partitions_and_rounds(counts, share, seed):
     possible = all(n == 0 or 0 < k < n for n, k in zip(counts, expected, strict=True))
     if not possible:
         with pytest.raises(ValueError, match=r"share=.* of class 'class \d'"):
-            stratified_split(labels, share, seed=[seed], classes=names, setting="share")
+            stratified_split(labels, share, seed=[seed], classes=names, setting=f"share={share}", advice="")
         return
-    kept, held = stratified_split(labels, share, seed=[seed], classes=names, setting="share")
+    kept, held = stratified_split(labels, share, seed=[seed], classes=names, setting=f"share={share}", advice="")
     np.testing.assert_array_equal(np.sort(np.concatenate([kept, held])), np.arange(len(labels)))
     np.testing.assert_array_equal(np.bincount(labels[held], minlength=len(counts)), expected)
     np.testing.assert_array_equal(kept, np.sort(kept))
@@ -99,7 +99,7 @@ def test_hold_out_gives_every_example_the_same_chance():
     labels = np.repeat([0, 1], 10)
     held = np.zeros(20)
     for seed in range(2000):
-        held[stratified_split(labels, 0.3, seed=[seed], classes="ab", setting="share")[1]] += 1
+        held[stratified_split(labels, 0.3, seed=[seed], classes="ab", setting="share", advice="")[1]] += 1
     np.testing.assert_allclose(held / 2000, 0.3, atol=0.05)  # five standard deviations
 
 
@@ -140,7 +140,11 @@ def test_toy_options_reach_the_function():
         ({"name": "circle", "classes": 3}, TypeError, "'circle' has no option 'classes'; it has size, noise"),
         ({"name": "spiral", "size": -5}, ValueError, "size .* got -5"),
         ({"name": "spiral", "noise": -1}, ValueError, "noise .* got -1"),
-        ({"name": "spiral", "size": 6}, ValueError, r"the test fraction=0\.2 of the 2 examples .* load more"),
+        (
+            {"name": "spiral", "size": 6},
+            ValueError,
+            r"0\.2 \(held out for testing\) of the 2 examples .* leave the class out",
+        ),
         ({"name": 3}, TypeError, "name .* got 3"),
         ({"name": "cifr10"}, ValueError, "unknown data set 'cifr10'; did you mean 'cifar10'"),
         ({"name": "CIFAR10"}, ValueError, "unknown data set 'CIFAR10'; did you mean 'cifar10'"),
