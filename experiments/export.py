@@ -58,7 +58,7 @@ def write(config: Config, console: Console) -> dict[str, Any]:
     """Read the classifier, write its files, and return their description."""
     import jax
 
-    from experiments.classifier.saved import describe, read_classifier
+    from experiments.classifier.saved_classifier import describe, read_classifier
     from jaxnn.interop import export
 
     if not config.formats:

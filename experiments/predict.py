@@ -27,11 +27,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from PIL import Image, ImageOps
 
-from experiments.classifier import drawing, form
-from experiments.classifier.form import Form
+from experiments.classifier import drawing_page, picture_form
+from experiments.classifier.picture_form import Form
 from experiments.cli import command, parser
 from experiments.cli.files import short_name
-from jaxnn.data._images import read_image
+from jaxnn.data._own._images import read_image
 
 if TYPE_CHECKING:
     from jax import Array
@@ -115,7 +115,7 @@ def read_run(folder: Path) -> Trained:
     import jax
     import jax.numpy as jnp
 
-    from experiments.classifier.saved import describe, read_classifier
+    from experiments.classifier.saved_classifier import describe, read_classifier
     from jaxnn.inspect import attribution
 
     described = describe(folder)
@@ -124,10 +124,10 @@ def read_run(folder: Path) -> Trained:
         raise ValueError(f"--run {folder} was trained on points ({settings.dataset}), not on images")
     classifier, score = read_classifier(folder, described)
     mean = jnp.broadcast_to(getattr(classifier.statistics, "mean", jnp.float32(0.0)), shape)
-    measured = form.read(folder)
+    measured = picture_form.read(folder)
     if measured is None:
         scale = 16.0 if settings.dataset == "digits" else 255.0
-        measured = form.Form(scale, False, 0.0, 1.0, 1.0, (0.5, 0.5), 0.0, np.empty((0, 0)), np.empty(0))
+        measured = picture_form.Form(scale, False, 0.0, 1.0, 1.0, (0.5, 0.5), 0.0, np.empty((0, 0)), np.empty(0))
 
     @jax.jit
     def explain(image: Array) -> Attribution:
@@ -137,14 +137,16 @@ def read_run(folder: Path) -> Trained:
     return Trained(score, explain, mean, (shape[0], shape[1], shape[2]), measured, names, exact)
 
 
-def fit_image(image: Image.Image, trained: Trained, steps: tuple[str, ...] = form.STEPS) -> tuple[np.ndarray, str]:
+def fit_image(
+    image: Image.Image, trained: Trained, steps: tuple[str, ...] = picture_form.STEPS
+) -> tuple[np.ndarray, str]:
     """An image in the form, size and units of the training images, and what was done to it."""
     channels = trained.shape[2]
     if channels not in (1, 3):
         raise ValueError(
             f"--run was trained on images of {channels} channels, which no picture has: only 1 and 3 can be"
         )
-    values, done = form.fit(image, trained.form, trained.shape, steps)
+    values, done = picture_form.fit(image, trained.form, trained.shape, steps)
     return values * np.float32(trained.form.white), done
 
 
@@ -162,14 +164,14 @@ def classify(trained: Trained, image: np.ndarray) -> Prediction:
     winner, rival = int(order[0]), int(order[min(1, len(order) - 1)])
     parts = np.asarray(found.inputs)[[winner, rival]].sum(-1)
     measured = trained.form
-    beyond = form.beyond(measured, image / float(measured.white)) if len(measured.distances) else math.nan
+    beyond = picture_form.beyond(measured, image / float(measured.white)) if len(measured.distances) else math.nan
     return Prediction(scores, np.asarray(jax.nn.softmax(found.scores)), winner, rival, beyond, parts)
 
 
 def distance(found: Prediction, picture: Image.Image, trained: Trained) -> tuple[bool, str]:
     """Whether a picture is far from the training images, and that in words."""
     warning = "the probabilities say little about such an image"
-    if trained.form.drawn and not form.has_plain_border(picture):
+    if trained.form.drawn and not picture_form.has_plain_border(picture):
         return True, f"no figure on a plain background, as the training images are: {warning}"
     if math.isnan(found.beyond):
         return False, "the run, of an earlier version, does not say how far an image is from the training images"
@@ -193,7 +195,7 @@ def draw(config: Config, console: Console) -> None:
         found = classify(trained, seen)
         order = np.argsort(-found.scores, kind="stable")[:10].tolist()
         most = float(np.abs(found.parts).max())
-        pair = [(drawing.heat(found.parts[i], most), c) for i, c in enumerate((found.winner, found.rival))]
+        pair = [(drawing_page.heat(found.parts[i], most), c) for i, c in enumerate((found.winner, found.rival))]
         far, words = distance(found, picture, trained)
         size = f"{trained.shape[1]} x {trained.shape[0]}"
         return {
@@ -203,7 +205,7 @@ def draw(config: Config, console: Console) -> None:
             "classes": [(trained.names[c], float(found.scores[c]), float(found.probabilities[c])) for c in order],
             "pictures": [
                 (
-                    drawing.picture(seen / float(trained.form.white)),
+                    drawing_page.picture(seen / float(trained.form.white)),
                     f"as the model sees it, {size}: {done or 'as drawn'}",
                 ),
                 *((url, f"orange speaks for {trained.names[c]}, blue against it") for url, c in pair),
@@ -211,7 +213,7 @@ def draw(config: Config, console: Console) -> None:
         }
 
     answer(Image.new("RGB", (8, 8), "white"))  # compiles
-    with drawing.serve(answer, config.port) as server:
+    with drawing_page.serve(answer, config.port) as server:
         url = f"http://127.0.0.1:{server.server_port}/"
         command.say(console, f"draw for {folder} at {url} (Ctrl+C ends it)")
         if config.show:
@@ -226,7 +228,7 @@ def _prepared(config: Config, console: Console) -> tuple[Path, Trained, tuple[st
     if config.run is None:
         command.say(console, f"with {folder}, the newest run; --run takes another")
     wanted = {"polarity": config.polarity and not config.invert, "crop": config.crop, "stroke": config.stroke}
-    return folder, read_run(folder), tuple(step for step in form.STEPS if wanted[step])
+    return folder, read_run(folder), tuple(step for step in picture_form.STEPS if wanted[step])
 
 
 def predict(config: Config, console: Console) -> list[Prediction]:

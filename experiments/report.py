@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from experiments.cli import command, files, parser
-from experiments.lessons import NAMES, lesson
+from experiments.lessons import NAMES
+from experiments.lessons.framework import lesson
 
 if TYPE_CHECKING:
     from rich.console import Console

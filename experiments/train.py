@@ -82,9 +82,9 @@ def _run(config: Config, console: Console, arguments: list[str] | None) -> None:
     from experiments.classifier import multihost, resume
 
     if config.compile_for is not None:
-        from experiments.classifier import compiling
+        from experiments.classifier import compile_for
 
-        return compiling.compile_training(config, config.compile_for, console)
+        return compile_for.compile_training(config, config.compile_for, console)
     multihost.connect(config)
     stored = None
     if config.resume is not None:

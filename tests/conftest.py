@@ -36,6 +36,8 @@ import pytest  # noqa: E402
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
+pytest_plugins = ["browser"]
+
 hypothesis.settings.register_profile("repeatable", deadline=None, derandomize=True, database=None, max_examples=20)
 hypothesis.settings.load_profile("repeatable")
 

@@ -123,10 +123,10 @@ def draw(rows: list[dict[str, Any]], out: Path) -> None:
 
 def summary(row: dict[str, Any]) -> str:
     """A row in a line."""
-    from experiments.classifier import compiling
+    from experiments.classifier import compile_for
 
     return (
-        f"{compiling.mib(row['peak'])}, {row['kernels']} kernels, {len(row['collectives'])} collectives, "
+        f"{compile_for.mib(row['peak'])}, {row['kernels']} kernels, {len(row['collectives'])} collectives, "
         f"{1e6 * row['step_seconds']:.3g} us ({row['bound']}); compiled in {row['compile_seconds']:.1f} s"
     )
 

@@ -20,7 +20,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from experiments import predict
-from experiments.classifier.form import STEPS
+from experiments.classifier.picture_form import STEPS
 from experiments.cli import command, environment, files, parser
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def measure(options: Options, console: Console) -> dict[str, list[float]]:
     import jax.numpy as jnp
     from rich.table import Table
 
-    from experiments.classifier.saved import describe
+    from experiments.classifier.saved_classifier import describe
 
     folder = options.run or predict.newest_run()
     trained = predict.read_run(folder)

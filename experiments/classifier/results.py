@@ -122,9 +122,9 @@ def write(folder: Path, job: Job, found: Found, started: float) -> None:
     if not (folder / "classifier.npz").exists():  # `evaluate` has written it, if it could
         files.write_arrays(folder / "classifier.npz", found.classifier)
     if job.dataset.train.inputs.ndim == 4:
-        from experiments.classifier import form
+        from experiments.classifier import picture_form
 
-        form.write(folder, form.measure(job.dataset.train.inputs))
+        picture_form.write(folder, picture_form.measure(job.dataset.train.inputs))
     monitoring.write_history(folder / "history.csv", found.history, found.seconds)
     found.summary["seconds_total"] = time.perf_counter() - started
     found.summary["peak_memory_mib"] = environment.peak_memory_mib()

@@ -12,7 +12,7 @@ import numpy as np
 
 if TYPE_CHECKING:
     from experiments.classifier.config import Settings
-    from experiments.classifier.saved import Described, SavedClassifier
+    from experiments.classifier.saved_classifier import Described, SavedClassifier
 
 Library = Literal["numpy", "jax", "torch"]
 LITERAL = 200

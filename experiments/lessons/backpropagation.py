@@ -13,7 +13,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from experiments.lessons import lesson
+from experiments.lessons.framework import lesson
 
 if __name__ == "__main__":  # before what takes a while to load
     sys.exit(lesson.start("backpropagation", __doc__))
@@ -26,8 +26,8 @@ from jax import Array
 from jax.flatten_util import ravel_pytree
 from matplotlib.figure import Figure
 
-from experiments.lessons.lesson import Claim, Findings, Lesson, Options, ResultTable, Text
-from experiments.lessons.live import Bars, Control, Live, Numbers, Readout
+from experiments.lessons.framework.lesson import Claim, Findings, Lesson, Options, ResultTable, Text
+from experiments.lessons.framework.live_figure import Bars, Control, Live, Numbers, Readout
 from experiments.lessons.teaching.backpropagation import TEACHING
 from jaxnn import losses, models
 from jaxnn.inspect import check_gradient, computation_graph

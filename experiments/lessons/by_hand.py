@@ -12,7 +12,7 @@ from __future__ import annotations
 import inspect
 import sys
 
-from experiments.lessons import lesson
+from experiments.lessons.framework import lesson
 
 if __name__ == "__main__":  # before what takes a while to load
     sys.exit(lesson.start("by_hand", __doc__))
@@ -22,10 +22,10 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from experiments.lessons import bare
-from experiments.lessons.data import load_digits
-from experiments.lessons.lesson import Claim, Findings, Lesson, Options, ResultTable, Text
-from experiments.lessons.live import Control, Live, Numbers, Plot, Readout, Series
+from experiments.lessons.framework.data import load_digits
+from experiments.lessons.framework.lesson import Claim, Findings, Lesson, Options, ResultTable, Text
+from experiments.lessons.framework.live_figure import Control, Live, Numbers, Plot, Readout, Series
+from experiments.lessons.teaching import by_hand_bare
 from experiments.lessons.teaching.by_hand import TEACHING
 from jaxnn import losses, metrics, models, training
 from jaxnn.data import loader
@@ -48,7 +48,7 @@ def study(options: Options) -> Findings:
     test_x, test_y = digits.evaluate["validation"]
     start = training.init_state(task(RATE), jax.random.fold_in(key, 0)).params  # as training.fit
     batches = loader.shuffled_batches(loader.InMemory(x, y), key, batch_size=BATCH, epochs=EPOCHS, threads=1)
-    (params, history), first = lesson.timed(bare.train, start, batches, RATE)
+    (params, history), first = lesson.timed(by_hand_bare.train, start, batches, RATE)
     (run, _), second = lesson.timed(training.fit, task, RATE, key, training.Data(x, y), epochs=EPOCHS, batch_size=BATCH)
     loss = np.array([float(value) for value in history])
     steps = len(y) // BATCH
@@ -56,7 +56,7 @@ def study(options: Options) -> Findings:
     pairs = zip(jax.tree.leaves(params), jax.tree.leaves(run.state.params), strict=True)
     apart = max(float(np.abs(np.asarray(a) - np.asarray(b)).max()) for a, b in pairs)
     largest = max(float(np.abs(np.asarray(leaf)).max()) for leaf in jax.tree.leaves(params))
-    code = [line for line in inspect.getsource(bare.train).splitlines() if line.strip()]
+    code = [line for line in inspect.getsource(by_hand_bare.train).splitlines() if line.strip()]
     shown = jnp.asarray(np.asarray(test_x, np.float32).reshape(-1, 64) / np.float32(16))
     accuracy = [
         float(metrics.accuracy(task(RATE).model.apply(trained, shown), jnp.asarray(test_y)))

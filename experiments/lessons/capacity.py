@@ -13,7 +13,7 @@ import itertools
 import sys
 from typing import Any
 
-from experiments.lessons import lesson
+from experiments.lessons.framework import lesson
 
 if __name__ == "__main__":  # before what takes a while to load
     sys.exit(lesson.start("capacity", __doc__))
@@ -25,8 +25,8 @@ import optax
 from jax import Array
 from matplotlib.figure import Figure
 
-from experiments.lessons.lesson import Claim, Findings, Lesson, Options, ResultTable, Text
-from experiments.lessons.live import Control, Live, Numbers, Plot, Readout, Series
+from experiments.lessons.framework.lesson import Claim, Findings, Lesson, Options, ResultTable, Text
+from experiments.lessons.framework.live_figure import Control, Live, Numbers, Plot, Readout, Series
 from experiments.lessons.teaching.capacity import TEACHING
 from jaxnn import initializers, losses, models, plots, training
 from jaxnn.data import Dataset, Split, load

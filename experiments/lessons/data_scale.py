@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from experiments.lessons import lesson
+from experiments.lessons.framework import lesson
 
 if __name__ == "__main__":  # before what takes a while to load
     sys.exit(lesson.start("data_scale", __doc__))
@@ -32,9 +32,9 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.svm import SVC
 
-from experiments.lessons.data import load_images
-from experiments.lessons.lesson import Claim, Findings, Lesson, Options, ResultTable, Text
-from experiments.lessons.sizes import accuracy_by_size
+from experiments.lessons.framework.data import load_images
+from experiments.lessons.framework.lesson import Claim, Findings, Lesson, Options, ResultTable, Text
+from experiments.lessons.parts.data_scale_live import accuracy_by_size
 from experiments.lessons.teaching.data_scale import TEACHING
 from jaxnn import initializers, losses, metrics, models, plots, training
 from jaxnn.data import Dataset, Split, preprocess

@@ -17,7 +17,7 @@ import importlib
 import inspect
 import sys
 
-from experiments.lessons import lesson
+from experiments.lessons.framework import lesson
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,9 +36,9 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from experiments.lessons.data import load_images, load_named
-from experiments.lessons.lesson import Claim, Findings, Lesson, ResultTable, Text
-from experiments.lessons.live import Control, Live, Numbers, Plot
+from experiments.lessons.framework.data import load_images, load_named
+from experiments.lessons.framework.lesson import Claim, Findings, Lesson, ResultTable, Text
+from experiments.lessons.framework.live_figure import Control, Live, Numbers, Plot
 from experiments.lessons.teaching.dataset import TEACHING
 from jaxnn import losses, models, training
 from jaxnn.data import Dataset, preprocess

@@ -13,7 +13,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from experiments.lessons import lesson
+from experiments.lessons.framework import lesson
 
 if __name__ == "__main__":  # before what takes a while to load
     sys.exit(lesson.start("dropout", __doc__))
@@ -24,8 +24,8 @@ import numpy as np
 import optax
 from jax import Array
 
-from experiments.lessons.lesson import Claim, Findings, Lesson, Options, ResultTable, Text
-from experiments.lessons.live import Control, Live, Numbers, Plot, Readout, Series
+from experiments.lessons.framework.lesson import Claim, Findings, Lesson, Options, ResultTable, Text
+from experiments.lessons.framework.live_figure import Control, Live, Numbers, Plot, Readout, Series
 from experiments.lessons.teaching.dropout import TEACHING
 from jaxnn import layers, losses, models, plots, training
 from jaxnn.data import load, preprocess

@@ -14,7 +14,7 @@ import functools
 import sys
 from typing import Any
 
-from experiments.lessons import lesson
+from experiments.lessons.framework import lesson
 
 if __name__ == "__main__":  # before what takes a while to load
     sys.exit(lesson.start("forward_pass", __doc__))
@@ -25,9 +25,9 @@ import numpy as np
 import optax
 from jax import Array
 
-from experiments.lessons.data import load_images
-from experiments.lessons.lesson import Claim, Findings, Lesson, Options, ResultTable, Text
-from experiments.lessons.live import Bars, Control, Live, Numbers, Plot, Readout
+from experiments.lessons.framework.data import load_images
+from experiments.lessons.framework.lesson import Claim, Findings, Lesson, Options, ResultTable, Text
+from experiments.lessons.framework.live_figure import Bars, Control, Live, Numbers, Plot, Readout
 from experiments.lessons.teaching.forward_pass import TEACHING
 from jaxnn import initializers, losses, models, training
 from jaxnn.data import Dataset, Split, load, preprocess

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import sys
 
-from experiments.lessons import lesson
+from experiments.lessons.framework import lesson
 
 if __name__ == "__main__":  # before what takes a while to load
     sys.exit(lesson.start("gradient_descent", __doc__))
@@ -23,8 +23,8 @@ import numpy as np
 from jax import Array
 from matplotlib.figure import Figure
 
-from experiments.lessons.descents import curve, grid, on_curve, on_surface
-from experiments.lessons.lesson import Claim, Findings, Lesson, Options, ResultTable, Text
+from experiments.lessons.framework.lesson import Claim, Findings, Lesson, Options, ResultTable, Text
+from experiments.lessons.parts.gradient_descent_live import curve, grid, on_curve, on_surface
 from experiments.lessons.teaching.gradient_descent import TEACHING
 from jaxnn import inspect, plots
 

@@ -13,7 +13,7 @@ import math
 import sys
 from typing import Any, NamedTuple
 
-from experiments.lessons import lesson
+from experiments.lessons.framework import lesson
 
 if __name__ == "__main__":  # before what takes a while to load
     sys.exit(lesson.start("initialization", __doc__))
@@ -24,10 +24,10 @@ import numpy as np
 import optax
 from jax import Array
 
-from experiments.lessons.data import load_digits
-from experiments.lessons.lesson import Claim, Findings, Lesson, Options, ResultTable, Text
-from experiments.lessons.rate_search import RateSearch, curves, of_run, settings
-from experiments.lessons.signals import WIDTH, through_layers
+from experiments.lessons.framework.data import load_digits
+from experiments.lessons.framework.lesson import Claim, Findings, Lesson, Options, ResultTable, Text
+from experiments.lessons.framework.rate_search import RateSearch, curves, of_run, settings
+from experiments.lessons.parts.initialization_live import WIDTH, through_layers
 from experiments.lessons.teaching.initialization import TEACHING
 from jaxnn import initializers, losses, models, plots
 from jaxnn.data import preprocess

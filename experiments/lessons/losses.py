@@ -13,7 +13,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from experiments.lessons import lesson
+from experiments.lessons.framework import lesson
 
 if __name__ == "__main__":  # before what takes a while to load
     sys.exit(lesson.start("losses", __doc__))
@@ -23,8 +23,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from experiments.lessons.lesson import Claim, Findings, Lesson, Options, ResultTable, Text
-from experiments.lessons.live import Bars, Control, Live, Numbers, Plot, Readout, Series
+from experiments.lessons.framework.lesson import Claim, Findings, Lesson, Options, ResultTable, Text
+from experiments.lessons.framework.live_figure import Bars, Control, Live, Numbers, Plot, Readout, Series
 from experiments.lessons.teaching.losses import TEACHING
 from jaxnn import initializers, layers, losses
 from jaxnn.plots import curves, margins, softmax_steps

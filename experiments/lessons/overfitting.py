@@ -13,7 +13,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from experiments.lessons import lesson
+from experiments.lessons.framework import lesson
 
 if __name__ == "__main__":  # before what takes a while to load
     sys.exit(lesson.start("overfitting", __doc__))
@@ -25,10 +25,10 @@ import optax
 from jax import Array
 from matplotlib.figure import Figure
 
-from experiments.lessons.data import few_points, load_images
-from experiments.lessons.few_features import fewer_features, leaf
-from experiments.lessons.lesson import Claim, Findings, Lesson, Options, ResultTable, Text
-from experiments.lessons.live import Control, Live, Numbers, Plot, Readout, Series
+from experiments.lessons.framework.data import few_points, load_images
+from experiments.lessons.framework.lesson import Claim, Findings, Lesson, Options, ResultTable, Text
+from experiments.lessons.framework.live_figure import Control, Live, Numbers, Plot, Readout, Series
+from experiments.lessons.parts.overfitting_features import fewer_features, leaf
 from experiments.lessons.teaching.overfitting import TEACHING
 from jaxnn import losses, models, plots, training
 from jaxnn.data import Split, preprocess

@@ -12,7 +12,7 @@ from __future__ import annotations
 import sys
 from typing import Any, NamedTuple
 
-from experiments.lessons import lesson
+from experiments.lessons.framework import lesson
 
 if __name__ == "__main__":  # before what takes a while to load
     sys.exit(lesson.start("preprocessing", __doc__))
@@ -23,10 +23,10 @@ import numpy as np
 import optax
 from jax import Array
 
-from experiments.lessons.data import load_digits
-from experiments.lessons.lesson import Claim, Findings, Lesson, Options, ResultTable, Text
-from experiments.lessons.live import Control, Live, Numbers, Plot, Readout, Series, as_levels
-from experiments.lessons.rate_search import RateSearch, curves, loss_by_rate, search_rates
+from experiments.lessons.framework.data import load_digits
+from experiments.lessons.framework.lesson import Claim, Findings, Lesson, Options, ResultTable, Text
+from experiments.lessons.framework.live_figure import Control, Live, Numbers, Plot, Readout, Series, as_levels
+from experiments.lessons.framework.rate_search import RateSearch, curves, loss_by_rate, search_rates
 from experiments.lessons.teaching.preprocessing import TEACHING
 from jaxnn import inspect, losses, models, plots
 from jaxnn.data import preprocess

@@ -12,7 +12,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from experiments.lessons import lesson
+from experiments.lessons.framework import lesson
 
 if __name__ == "__main__":  # before what takes a while to load
     sys.exit(lesson.start("regularization", __doc__))
@@ -23,9 +23,9 @@ import numpy as np
 import optax
 from matplotlib.figure import Figure
 
-from experiments.lessons.data import few_points
-from experiments.lessons.lesson import Claim, Findings, Lesson, Options, ResultTable, Text
-from experiments.lessons.live import Bars, Control, Live, Numbers, Plot, Readout, Series
+from experiments.lessons.framework.data import few_points
+from experiments.lessons.framework.lesson import Claim, Findings, Lesson, Options, ResultTable, Text
+from experiments.lessons.framework.live_figure import Bars, Control, Live, Numbers, Plot, Readout, Series
 from experiments.lessons.teaching.regularization import TEACHING
 from jaxnn import layers, losses, models, plots, training
 from jaxnn.data import Split

@@ -19,7 +19,7 @@ import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from experiments.classifier import compiling, multihost, resume
+from experiments.classifier import compile_for, multihost, resume
 from experiments.classifier.config import Config, Settings
 from experiments.classifier.data import load_dataset, without_test
 from experiments.classifier.preprocessing import fit_statistics
@@ -94,7 +94,7 @@ def compile_chunk(config: SweepConfig, topology: str, console: Console) -> None:
     """Compile one chunk of the sweep for an accelerator, and train nothing."""
     multihost.choose_device("cpu")
     where = inspect.topology(topology)
-    with compiling.as_if_on(where, sharding.MODELS):
+    with compile_for.as_if_on(where, sharding.MODELS):
         plan = _plan(config, console, None if where.device is None else where.device.memory / 4)
     models, seeds = (min(size, count) for size, count in zip(plan.chunk, (_count(plan), config.seeds), strict=True))
     program = training.program(
@@ -107,10 +107,10 @@ def compile_chunk(config: SweepConfig, topology: str, console: Console) -> None:
         select="validation_accuracy",
         patience=plan.settings.early_stopping,
     )
-    compiling.show(
+    compile_for.show(
         f"{plan.dataset.name}, {plan.settings.model}, {models} settings x {seeds} seeds at a time",
         functools.partial(inspect.describe, *program, topology=topology, axis=sharding.MODELS),
-        compiling.Levers("--chunk", models * seeds, plan.data.inputs.nbytes),
+        compile_for.Levers("--chunk", models * seeds, plan.data.inputs.nbytes),
         len(plan.data.labels) // plan.settings.batch_size,
         console,
     )

@@ -16,7 +16,7 @@ import numpy as np
 from jaxnn import _files as files
 from jaxnn.data import toy
 from jaxnn.data._memory import memory
-from jaxnn.data._read import ReadResult
+from jaxnn.data._own._labels import ReadResult
 from jaxnn.data._split import Dataset, Split, stratified_split
 from jaxnn.data._tfds import _cache, _lazy, _records, _source
 
@@ -155,7 +155,7 @@ def _own_data(
         raise ValueError(f"image_size must be at least 1, got {size}")
     if not kind:
         return None
-    from jaxnn.data import _arrays, _images, _tables
+    from jaxnn.data._own import _arrays, _images, _tables
 
     place = Path(path).expanduser()
     match kind:
@@ -171,7 +171,7 @@ def _own_data(
 
 def _in_memory(given: Any, options: dict[str, Any]) -> tuple[str, ReadResult]:
     """A table, or a pair or mapping of arrays, as read."""
-    from jaxnn.data import _arrays, _tables
+    from jaxnn.data._own import _arrays, _tables
 
     if isinstance(given, tuple | list) and len(given) == 2:
         given = dict(zip(("inputs", "labels"), given, strict=True))

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from experiments import sweep, train
 from experiments.benchmark import accelerators, programs
-from experiments.classifier import compiling
+from experiments.classifier import compile_for
 from jaxnn import plots
 from jaxnn.inspect import _compiled
 
@@ -90,11 +90,11 @@ def test_what_does_not_fit_says_what_would():
     def describe():
         raise _compiled._too_large("v5e", 20 * 2**30, 16 * 2**30)
 
-    levers = compiling.Levers("--batch-size", 1024, 4 * 2**30)
+    levers = compile_for.Levers("--batch-size", 1024, 4 * 2**30)
     with pytest.raises(
         ValueError, match=r"needs 20\.00 GiB on each chip of v5e, which has 16\.00 GiB: 4\.00"
     ) as caught:
-        compiling.show("", describe, levers, 1, Console(quiet=True))
+        compile_for.show("", describe, levers, 1, Console(quiet=True))
     for lever in ("--memory-share 0", "--batch-size 691 instead of 1024", "1.5 times as many chips", "bfloat16"):
         assert lever in str(caught.value)
 

@@ -15,7 +15,7 @@ from flax import linen
 from PIL import Image
 
 from experiments import export, predict, sweep, train
-from experiments.classifier import saved
+from experiments.classifier import saved_classifier
 from experiments.classifier.cnn import CNN, Block
 from jaxnn import checkpoint
 from jaxnn.data import load
@@ -63,7 +63,7 @@ def test_the_scores_are_those_of_the_module(trained):
     assert set(variables) == {"params", "batch_stats"}
     images = load("digits").test.inputs[:50]
     expected: Any = CNN(10, (8, 16), patch=2).apply(variables, (images.astype(np.float32) - mean) / std, train=False)
-    stored = saved.read_classifier(trained, saved.describe(trained))
+    stored = saved_classifier.read_classifier(trained, saved_classifier.describe(trained))
     np.testing.assert_allclose(stored.score(jnp.asarray(images, jnp.float32)), expected, rtol=1e-5, atol=1e-5)
     summary = json.loads((trained / "summary.json").read_text())
     assert summary["test_accuracy"] > 0.5
@@ -101,7 +101,7 @@ def test_it_is_taken_elsewhere(trained, tmp_path):
         options = ["--out", str(tmp_path), "--formats", "jax", "onnx"]
         assert export.main(["--run", str(trained), *options]) == 0
     images = load("digits").test.inputs[:5].astype(np.float32)
-    expected = saved.read_classifier(trained, saved.describe(trained)).score(jnp.asarray(images))
+    expected = saved_classifier.read_classifier(trained, saved_classifier.describe(trained)).score(jnp.asarray(images))
     content = bytearray((tmp_path / "classifier.jax").read_bytes())
     np.testing.assert_allclose(jax.export.deserialize(content).call(images), expected, rtol=1e-5, atol=1e-5)
     session = onnxruntime.InferenceSession(tmp_path / "classifier.onnx")

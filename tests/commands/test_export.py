@@ -20,7 +20,7 @@ from experiments import export
 from experiments.classifier import script
 from experiments.classifier.config import Settings
 from experiments.classifier.results import Classifier
-from experiments.classifier.saved import Described, SavedClassifier, describe, read_classifier
+from experiments.classifier.saved_classifier import Described, SavedClassifier, describe, read_classifier
 from jaxnn import models
 from jaxnn.interop.export import to_jax, to_onnx
 

@@ -17,7 +17,7 @@ from prepared_sets import examples, images, prepare
 from processes import CONVEX, assert_same_results, free_port, start_python, unfinished, wait_for
 
 from experiments import export, sweep, train
-from experiments.classifier import resume, saved
+from experiments.classifier import resume, saved_classifier
 from experiments.cli import command
 from jaxnn import checkpoint, training
 from jaxnn.data import _load, load
@@ -113,8 +113,8 @@ def test_a_streamed_run_is_the_run_in_memory(changes, data_dir, tmp_path, monkey
 
 def test_predict_and_export_take_the_folder(data_dir, undisturbed, tmp_path):
     test = load("tiny", data_dir=data_dir, cache_dir=tmp_path, validation_share=0).test
-    described = saved.describe(undisturbed)
-    scores = np.asarray(saved.read_classifier(undisturbed, described).score(jnp.float32(test.inputs)))
+    described = saved_classifier.describe(undisturbed)
+    scores = np.asarray(saved_classifier.read_classifier(undisturbed, described).score(jnp.float32(test.inputs)))
     assert (scores.argmax(1) == test.labels).mean() == pytest.approx(summary(undisturbed)["test_accuracy"])
     assert export.main(["--run", str(undisturbed), "--out", str(tmp_path / "exported")]) == 0
     assert (tmp_path / "exported" / "classifier.jax").exists()

@@ -14,9 +14,9 @@ import pytest
 from PIL import Image, PngImagePlugin
 
 from jaxnn.data import load
-from jaxnn.data._arrays import read_arrays, read_npy, read_npz
-from jaxnn.data._images import read_folder
-from jaxnn.data._tables import read_csv, read_parquet, read_table
+from jaxnn.data._own._arrays import read_arrays, read_npy, read_npz
+from jaxnn.data._own._images import read_folder
+from jaxnn.data._own._tables import read_csv, read_parquet, read_table
 
 RNG = np.random.default_rng(0)
 

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from experiments.lessons import dataset, lesson
-from experiments.lessons.data import load_images
-from experiments.lessons.lesson import Options
+from experiments.lessons import dataset
+from experiments.lessons.framework import lesson
+from experiments.lessons.framework.data import load_images
+from experiments.lessons.framework.lesson import Options
 from jaxnn.plots import image_table
 from jaxnn.plots._dataset import class_counts, pixel_values
 
@@ -32,7 +33,7 @@ def test_an_unknown_set_is_named(tmp_path, capsys):
 
 
 def test_the_short_form_takes_the_digits_even_where_cifar10_is_prepared(tmp_path, monkeypatch):
-    monkeypatch.setattr("experiments.lessons.data.is_here", lambda name: True)
+    monkeypatch.setattr("experiments.lessons.framework.data.is_here", lambda name: True)
     assert load_images(Options(quick=True)).name == "digits"
 
 

@@ -7,8 +7,9 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from experiments.lessons import NAMES, dropout, exercises, lesson
-from experiments.lessons.page import parts
+from experiments.lessons import NAMES, dropout
+from experiments.lessons.framework import exercises, lesson
+from experiments.lessons.page import sections
 from experiments.lessons.teaching import Teaching
 from experiments.playground.engine import links
 
@@ -45,7 +46,7 @@ def test_every_lesson_teaches_in_two_languages(name):
     teaching = TEACHING[name]
     assert 80 <= len(re.findall(r"\S+", teaching.idea.en)) <= 200
     assert 130 <= len(re.findall("[\u4e00-\u9fff]", teaching.idea.zh)) <= 400
-    assert ElementTree.fromstring(parts.drawing(teaching.drawing)).attrib["data-zh"] == teaching.drawing.alt.zh
+    assert ElementTree.fromstring(sections.drawing(teaching.drawing)).attrib["data-zh"] == teaching.drawing.alt.zh
     texts = [teaching.idea, teaching.drawing.alt, teaching.reproduces, teaching.question.text, teaching.question.answer]
     texts += [exercise.task for exercise in teaching.exercises]
     texts += [meaning for formula in teaching.formulas for _, meaning, _ in formula.symbols]
@@ -55,7 +56,7 @@ def test_every_lesson_teaches_in_two_languages(name):
         assert not re.search("[\u4e00-\u9fff][,;?!]", text.zh), text  # punctuation of its own
     assert set(teaching.builds_on) <= set(NAMES) - {name}
     for formula in teaching.formulas:
-        assert parts.formula(formula).count("<math") == 1 + len(formula.symbols)
+        assert sections.formula(formula).count("<math") == 1 + len(formula.symbols)
     links.from_link(teaching.playground)
 
 

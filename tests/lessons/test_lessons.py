@@ -16,8 +16,8 @@ from sklearn.neighbors import KNeighborsClassifier
 
 from experiments.lessons import NAMES, capacity, losses, regularization, score_function
 from experiments.lessons import __main__ as listing
-from experiments.lessons.lesson import fill
-from experiments.lessons.page import parts
+from experiments.lessons.framework.lesson import fill
+from experiments.lessons.page import sections
 from jaxnn.data import load
 
 
@@ -101,7 +101,7 @@ def check_translations(name: str, found: Outcome) -> None:
 
 def known(label: str, chinese: Any) -> bool:
     """Whether a label has its Chinese, which may be the same word."""
-    return label in chinese or parts.translate(label, chinese).zh != label or not re.search("[a-z]{3} ", label)
+    return label in chinese or sections.translate(label, chinese).zh != label or not re.search("[a-z]{3} ", label)
 
 
 def test_the_list_has_a_line_for_each_lesson_in_order(capsys):

@@ -1,7 +1,6 @@
 """The book of all lessons: its order, its text, its pictures, and how it behaves in a browser."""
 
 import base64
-import functools
 import html.parser
 import importlib
 import json
@@ -16,8 +15,8 @@ import pytest
 from matplotlib.figure import Figure
 
 from experiments import lessons, report
-from experiments.lessons.lesson import Claim, Findings, Lesson, Options, ResultTable, Text, run
-from experiments.lessons.live import Bars, Control, Live, Numbers, Plot, Readout, Series
+from experiments.lessons.framework.lesson import Claim, Findings, Lesson, Options, ResultTable, Text, run
+from experiments.lessons.framework.live_figure import Bars, Control, Live, Numbers, Plot, Readout, Series
 
 NASTY = "<script>alert(\"x\")</script> & 'quoted'"
 NAMES = ("capacity", "dropout")
@@ -222,35 +221,23 @@ def test_the_names_are_each_a_lesson_once():
 # ---------------------------------------------------------------- in a browser
 
 
-@functools.cache
-def browser_path() -> str | None:
-    names = ("chromium", "chromium-browser", "google-chrome", "chrome")
-    return next((path for path in map(shutil.which, names) if path), None)
-
-
 @pytest.fixture(scope="module")
-def open_page() -> Iterator[Any]:
+def open_page(chromium) -> Iterator[Any]:
     """`open_page(path, width, query)`: a page in Chromium, whose console must stay silent."""
-    sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
-    if browser_path() is None:
-        pytest.skip("no Chromium is installed here")
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=browser_path(), args=["--no-sandbox"])
-        said: list[str] = []
+    said: list[str] = []
 
-        def open_one(path: Path, width: int = 1280, query: str = "") -> Any:
-            page = browser.new_page(viewport={"width": width, "height": 900})
-            page.on("console", lambda message: said.append(message.text))
-            page.on("pageerror", lambda error: said.append(str(error)))
-            page.goto(path.as_uri() + query)
-            for figure in page.locator("figure.live").all():
-                figure.scroll_into_view_if_needed()
-            page.wait_for_function("[...document.querySelectorAll('figure.live')].every(f => f.dataset.ready)")
-            return page
+    def open_one(path: Path, width: int = 1280, query: str = "") -> Any:
+        page = chromium.new_page(viewport={"width": width, "height": 900})
+        page.on("console", lambda message: said.append(message.text))
+        page.on("pageerror", lambda error: said.append(str(error)))
+        page.goto(path.as_uri() + query)
+        for figure in page.locator("figure.live").all():
+            figure.scroll_into_view_if_needed()
+        page.wait_for_function("[...document.querySelectorAll('figure.live')].every(f => f.dataset.ready)")
+        return page
 
-        yield open_one
-        browser.close()
-        assert said == []
+    yield open_one
+    assert said == []
 
 
 @pytest.fixture(scope="module")

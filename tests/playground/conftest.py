@@ -1,9 +1,7 @@
-"""The page in a real browser: Debian's Chromium without a screen, driven by Playwright."""
+"""The page of the playground in a real browser, a tab for each test."""
 
-import functools
 import json
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -16,12 +14,6 @@ ROOT = Path(__file__).resolve().parents[2]
 PLANE = "Array.from(Bokeh.documents[0].roots().find(r => r.name == 'plane').renderers[0].data_source.data.image[0])"
 
 
-@functools.cache
-def browser_path() -> str | None:
-    names = ("chromium", "chromium-browser", "google-chrome", "chrome")
-    return next((path for path in map(shutil.which, names) if path), None)
-
-
 @pytest.fixture(scope="package")
 def url() -> Iterator[str]:
     pytest.importorskip("bokeh", reason="the extra 'commands' is not installed")
@@ -32,17 +24,6 @@ def url() -> Iterator[str]:
         assert found
         yield found[0]
         server.terminate()
-
-
-@pytest.fixture(scope="package")
-def chromium() -> Iterator[Any]:
-    sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
-    if browser_path() is None:
-        pytest.skip("no Chromium is installed here")
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=browser_path(), args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 class Tab:

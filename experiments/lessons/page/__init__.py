@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from experiments.cli import files
-from experiments.lessons.lesson import Lesson
-from experiments.lessons.page import parts
+from experiments.lessons.framework.lesson import Lesson
+from experiments.lessons.page import sections
 from experiments.lessons.page.course_map import course_map
 from experiments.lessons.page.glossary import TERMS
 from experiments.lessons.teaching import Text
@@ -42,7 +42,7 @@ def write_folder(ran: Sequence[Ran], out: Path) -> None:
         return name
 
     for i, one in enumerate(ran):
-        body = parts.article(one.lesson, one.summary, one.folder, picture, out) + _neighbors(ran, i)
+        body = sections.article(one.lesson, one.summary, one.folder, picture, out) + _neighbors(ran, i)
         contents = _contents(ran, lambda name: f"{name}.html", one)
         files.write(out / f"{one.lesson.name}.html", _page(one.lesson.title, body, contents, head, tail))
     contents = _contents(ran, lambda name: f"{name}.html", None)
@@ -56,8 +56,8 @@ def single_page(ran: Sequence[Ran], out: Path) -> str:
     """The whole book as one page."""
     head = f"<style>{(HERE / 'book.css').read_text(encoding='utf-8')}</style>"
     script = _search_index(ran, single=True) + (HERE / "book.js").read_text(encoding="utf-8")
-    pictures = parts.as_data
-    articles = [parts.article(one.lesson, one.summary, one.folder, pictures, out.parent, level=2) for one in ran]
+    pictures = sections.as_data
+    articles = [sections.article(one.lesson, one.summary, one.folder, pictures, out.parent, level=2) for one in ran]
     link = "#{}".format
     body = _overview(ran, link) + "".join(articles) + _glossary(ran, link, 2)
     return _page(TITLE, body, _contents(ran, link, None), head, f"<script>{script}</script>", home="#top")
@@ -68,16 +68,16 @@ def _page(title: Text, body: str, contents: str, head: str, tail: str, home: str
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title{parts.in_both(title)}>{parts.escape(title.en)}</title>{head}</head>\n<body>"
-        f'<a class="skip" href="#main">{parts.both(Text("To the text", "跳到正文"))}</a>'
-        f'<header class="bar"><a class="home" href="{home}">{parts.both(TITLE)}</a>'
+        f"<title{sections.in_both(title)}>{sections.escape(title.en)}</title>{head}</head>\n<body>"
+        f'<a class="skip" href="#main">{sections.both(Text("To the text", "跳到正文"))}</a>'
+        f'<header class="bar"><a class="home" href="{home}">{sections.both(TITLE)}</a>'
         f'<input id="search" type="search" autocomplete="off" placeholder="{find.en}" aria-label="{find.en}"'
-        f"{parts.in_both(find, 'placeholder')}>"
+        f"{sections.in_both(find, 'placeholder')}>"
         '<button type="button" data-language="en" aria-pressed="true" lang="">English</button>'
         '<button type="button" data-language="zh" aria-pressed="false" lang="">中文</button>'
-        f'<button type="button" id="theme">{parts.both(theme)}</button>'
+        f'<button type="button" id="theme">{sections.both(theme)}</button>'
         '<ol id="found" hidden></ol></header>\n<div class="frame" id="top">'
-        f'<nav class="contents" aria-label="Lessons"{parts.in_both(Text("Lessons", "课程"), "aria-label")}>'
+        f'<nav class="contents" aria-label="Lessons"{sections.in_both(Text("Lessons", "课程"), "aria-label")}>'
         f"{contents}</nav>"
         f'\n<main id="main">{body}</main></div>\n{tail}</body></html>\n'
     )
@@ -87,15 +87,16 @@ def _contents(ran: Sequence[Ran], link: Any, here: Ran | None) -> str:
     items = []
     for one in ran:
         current = ' aria-current="page"' if one is here else ""
-        item = f'<a href="{link(one.lesson.name)}"{current}>{parts.both(one.lesson.title)}</a>'
+        item = f'<a href="{link(one.lesson.name)}"{current}>{sections.both(one.lesson.title)}</a>'
         if one is here:
             item += '<ol class="parts">' + "".join(
-                f'<li><a href="#{name}">{parts.both(title)}</a></li>' for name, title in parts.sections(one.lesson)
+                f'<li><a href="#{name}">{sections.both(title)}</a></li>'
+                for name, title in sections.sections(one.lesson)
             )
             item += "</ol>"
         items.append(f"<li>{item}</li>")
-    items.append(f'<li><a href="{link("glossary")}">{parts.both(GLOSSARY)}</a></li>')
-    summary = parts.both(Text("Contents", "目录"))
+    items.append(f'<li><a href="{link("glossary")}">{sections.both(GLOSSARY)}</a></li>')
+    summary = sections.both(Text("Contents", "目录"))
     return f"<details open><summary>{summary}</summary><ol>{''.join(items)}</ol></details>"
 
 
@@ -114,21 +115,21 @@ def _overview(ran: Sequence[Ran], link: Any) -> str:
         f"{machines}）。",
     )
     items = "".join(
-        f'<li><a href="{link(one.lesson.name)}">{parts.both(one.lesson.title)}</a><br>'
-        f"{parts.both(one.lesson.question)} <small>{_tally(one.summary)}</small></li>"
+        f'<li><a href="{link(one.lesson.name)}">{sections.both(one.lesson.title)}</a><br>'
+        f"{sections.both(one.lesson.question)} <small>{_tally(one.summary)}</small></li>"
         for one in ran
     )
     of_map = Text("What builds on what", "哪一课以哪一课为基础")
     return (
-        f'<h1>{parts.both(TITLE)}</h1><p class="lead">{parts.both(lead)}</p>'
-        f"<h2>{parts.both(of_map)}</h2>{course_map([one.lesson for one in ran], link)}"
-        f'<h2>{parts.both(Text("Lessons", "课程"))}</h2><ol class="list">{items}</ol>'
+        f'<h1>{sections.both(TITLE)}</h1><p class="lead">{sections.both(lead)}</p>'
+        f"<h2>{sections.both(of_map)}</h2>{course_map([one.lesson for one in ran], link)}"
+        f'<h2>{sections.both(Text("Lessons", "课程"))}</h2><ol class="list">{items}</ol>'
     )
 
 
 def _tally(summary: Mapping[str, Any]) -> str:
     held, count = sum(claim["held"] for claim in summary["claims"]), len(summary["claims"])
-    return parts.both(Text(f"{held} of {count} claims held", f"{count} 条结论中 {held} 条成立"))
+    return sections.both(Text(f"{held} of {count} claims held", f"{count} 条结论中 {held} 条成立"))
 
 
 def _neighbors(ran: Sequence[Ran], i: int) -> str:
@@ -136,24 +137,25 @@ def _neighbors(ran: Sequence[Ran], i: int) -> str:
     for j, word in ((i - 1, Text("Before: ", "上一课：")), (i + 1, Text("Next: ", "下一课："))):
         if 0 <= j < len(ran):
             title = ran[j].lesson.title
-            both = parts.both(Text(word.en + title.en, word.zh + title.zh))
+            both = sections.both(Text(word.en + title.en, word.zh + title.zh))
             links.append(f'<a href="{ran[j].lesson.name}.html">{both}</a>')
     label = Text("Neighboring lessons", "相邻课程")
-    return f'<nav class="next" aria-label="{label.en}"{parts.in_both(label, "aria-label")}>{"".join(links)}</nav>'
+    return f'<nav class="next" aria-label="{label.en}"{sections.in_both(label, "aria-label")}>{"".join(links)}</nav>'
 
 
 def _glossary(ran: Sequence[Ran], link: Any, level: int) -> str:
     names = {one.lesson.name: one.lesson.title for one in ran}
     rows = "".join(
-        f'<tr><th scope="row">{parts.escape(term.en)}</th><td>{parts.escape(term.zh)}</td><td>{parts.both(meaning)}'
-        + (f' <a href="{link(name)}">{parts.both(names[name])}</a>' if name in names else "")
+        f'<tr><th scope="row">{sections.escape(term.en)}</th><td>{sections.escape(term.zh)}</td>'
+        + f"<td>{sections.both(meaning)}"
+        + (f' <a href="{link(name)}">{sections.both(names[name])}</a>' if name in names else "")
         + "</td></tr>"
         for term, meaning, name in sorted(TERMS, key=lambda row: row[0].en.lower())
     )
     head = "".join(f'<th scope="col">{word}</th>' for word in ("English", "中文"))
-    head += f'<th scope="col">{parts.both(Text("Meaning", "含义"))}</th>'
+    head += f'<th scope="col">{sections.both(Text("Meaning", "含义"))}</th>'
     table = f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
-    return f'<h{level} id="glossary">{parts.both(GLOSSARY)}</h{level}>{table}'
+    return f'<h{level} id="glossary">{sections.both(GLOSSARY)}</h{level}>{table}'
 
 
 def _search_index(ran: Sequence[Ran], *, single: bool) -> str:
@@ -161,7 +163,7 @@ def _search_index(ran: Sequence[Ran], *, single: bool) -> str:
     entries = []
     for one in ran:
         page = "" if single else f"{one.lesson.name}.html"
-        for name, title, words in parts.searchable(one.lesson, one.summary):
+        for name, title, words in sections.searchable(one.lesson, one.summary):
             whole = Text(f"{one.lesson.title.en}: {title.en}", f"{one.lesson.title.zh}：{title.zh}")
             place = f"{one.lesson.name}-{name}" if single else name
             entries.append({"page": page, "id": place, "title": whole._asdict(), "en": words.en, "zh": words.zh})

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from experiments.lessons.lesson import Lesson
-from experiments.lessons.page import parts
+from experiments.lessons.framework.lesson import Lesson
+from experiments.lessons.page import sections
 from experiments.lessons.teaching import Text
 
 WIDTH, HEIGHT, ROW, SIDE = 1000, 38, 84, 10
@@ -53,7 +53,7 @@ def course_map(lessons: Sequence[Lesson], link: Callable[[str], str]) -> str:
         "课程地图：箭头从一课指向以它为基础的课程",
     )
     return (
-        f'<div class="map" tabindex="0" role="region" aria-label="{label.en}"{parts.in_both(label, "aria-label")}>'
+        f'<div class="map" tabindex="0" role="region" aria-label="{label.en}"{sections.in_both(label, "aria-label")}>'
         f'<svg viewBox="0 0 {WIDTH} {height:.0f}"><defs>{tip}<path d="M0,0 L8,4 L0,8 z"/></marker></defs>'
         f"{''.join(lines)}{''.join(boxes)}</svg></div>"
     )
@@ -75,5 +75,5 @@ def _svg_text(text: Text, x: float, y: float, width: float) -> str:
     for language, words in text._asdict().items():
         wide = len(words) * (15 if language == "zh" else 7.6)
         fit = f' textLength="{width:.0f}" lengthAdjust="spacingAndGlyphs"' if wide > width else ""
-        found += f'<text lang="{language}" x="{x:.0f}" y="{y:.0f}"{fit}>{parts.escape(words)}</text>'
+        found += f'<text lang="{language}" x="{x:.0f}" y="{y:.0f}"{fit}>{sections.escape(words)}</text>'
     return found

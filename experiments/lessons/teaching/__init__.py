@@ -14,7 +14,7 @@ class Text(NamedTuple):
 
 
 class Drawing(NamedTuple):
-    """A small drawing, of the parts that `drawing.py` makes."""
+    """A small drawing, of the parts that `idea_drawing.py` makes."""
 
     height: float
     alt: Text

@@ -6,9 +6,8 @@ import math
 
 import numpy as np
 
-from experiments.lessons import bare
-from experiments.lessons.teaching import Drawing, Exercise, Formula, Mistake, Question, Teaching, Text
-from experiments.lessons.teaching import drawing as draw
+from experiments.lessons.teaching import Drawing, Exercise, Formula, Mistake, Question, Teaching, Text, by_hand_bare
+from experiments.lessons.teaching import idea_drawing as draw
 
 
 def steps_of(examples, batch_size, epochs):
@@ -91,7 +90,7 @@ TEACHING = Teaching(
             ),
         ),
     ),
-    code=(bare.train,),
+    code=(by_hand_bare.train,),
     question=Question(
         Text(
             "1,295 examples, batches of 64, 10 epochs, incomplete batches left out: how many times are the weights "

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from experiments.lessons.teaching import Drawing, Exercise, Formula, Mistake, Question, Teaching, Text
-from experiments.lessons.teaching import drawing as draw
+from experiments.lessons.teaching import idea_drawing as draw
 from jaxnn import inspect
 
 

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from experiments.lessons.teaching import Drawing, Exercise, Formula, Mistake, Question, Teaching, Text
-from experiments.lessons.teaching import drawing as draw
+from experiments.lessons.teaching import idea_drawing as draw
 from jaxnn.data import preprocess
 
 

@@ -7,9 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from experiments.lessons import lesson
-from experiments.lessons.lesson import Text
-from experiments.lessons.live import Control, Live, Numbers, Plot, Readout, Series
+from experiments.lessons.framework import lesson
+from experiments.lessons.framework.lesson import Text
+from experiments.lessons.framework.live_figure import Control, Live, Numbers, Plot, Readout, Series
 from jaxnn import initializers
 from jaxnn.data import preprocess
 from jaxnn.training import Data

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from experiments.cli import command, environment, files, parser
-from experiments.lessons import exercises
-from experiments.lessons.live import Live, encode
+from experiments.lessons.framework import exercises
+from experiments.lessons.framework.live_figure import Live, encode
 from experiments.lessons.teaching import Teaching, Text
 
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ from typing import Any
 import jax
 import numpy as np
 
-from experiments.lessons import lesson
-from experiments.lessons.lesson import Text
-from experiments.lessons.live import Control, Live, Numbers, Plot, Readout, Series, as_levels
+from experiments.lessons.framework import lesson
+from experiments.lessons.framework.lesson import Text
+from experiments.lessons.framework.live_figure import Control, Live, Numbers, Plot, Readout, Series, as_levels
 from jaxnn import inspect
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from experiments.lessons.lesson import Options
+from experiments.lessons.framework.lesson import Options
 from jaxnn.data import Dataset, Split, load, preprocess
 from jaxnn.data import _tfds as tfds
 from jaxnn.training import Data

@@ -11,8 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from experiments.lessons import lesson
-from experiments.lessons.lesson import Claim, Findings, Options, ResultTable
+from experiments.lessons.framework import lesson
+from experiments.lessons.framework.lesson import Claim, Findings, Options, ResultTable
 from jaxnn import inspect, losses, models, plots
 from jaxnn.data import preprocess
 from jaxnn.training import Data

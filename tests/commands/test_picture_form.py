@@ -9,7 +9,7 @@ from stored_runs import store
 
 from experiments import predict
 from experiments.benchmark import drawings
-from experiments.classifier import form
+from experiments.classifier import picture_form
 from jaxnn.data import load
 
 
@@ -33,21 +33,21 @@ def bar(ink, paper, box=(100, 20, 130, 110)):
 
 
 def test_the_form_is_measured_from_the_images():
-    found = form.measure(figures())
+    found = picture_form.measure(figures())
     assert (bool(found.drawn), float(found.white), float(found.background)) == (True, 255.0, 0.0)
     assert float(found.height) == pytest.approx(12 / 16)
     assert found.middle == pytest.approx([0.5, 0.5], abs=0.02)
     assert float(found.spread) == pytest.approx(np.std([6.5, 7.5, 8.5, 9.5]) / 16, rel=0.02)
     photos = np.random.default_rng(0).integers(0, 256, (50, 16, 16, 3), dtype=np.uint8)
-    assert not form.measure(photos).drawn
-    digits = form.measure(load("digits").train.inputs)
+    assert not picture_form.measure(photos).drawn
+    digits = picture_form.measure(load("digits").train.inputs)
     assert (bool(digits.drawn), float(digits.white), float(digits.height)) == (True, 16.0, 1.0)
 
 
 @pytest.mark.parametrize(("ink", "paper"), [("black", "white"), ("white", "black"), ("#223344", "#ddccbb")])
 def test_a_drawing_gets_polarity_height_and_place_of_the_training_images(ink, paper):
-    measured = form.measure(figures())
-    values, done = form.fit(bar(ink, paper), measured, (16, 16, 1), form.STEPS)
+    measured = picture_form.measure(figures())
+    values, done = picture_form.fit(bar(ink, paper), measured, (16, 16, 1), picture_form.STEPS)
     rows, columns = np.nonzero(values[..., 0] > 0.5)
     assert (rows.min(), rows.max()) == (2, 13)
     assert (columns.min(), columns.max()) == (6, 9)
@@ -55,21 +55,21 @@ def test_a_drawing_gets_polarity_height_and_place_of_the_training_images(ink, pa
 
 
 def test_each_step_can_be_switched_off():
-    measured, picture = form.measure(figures()), bar("black", "white")
-    assert form.fit(picture, measured, (16, 16, 1), ("crop",))[0].max() == 0  # black on white: no bright ink
-    values, done = form.fit(picture, measured, (16, 16, 1), ("polarity",))
+    measured, picture = picture_form.measure(figures()), bar("black", "white")
+    assert picture_form.fit(picture, measured, (16, 16, 1), ("crop",))[0].max() == 0  # black on white: no bright ink
+    values, done = picture_form.fit(picture, measured, (16, 16, 1), ("polarity",))
     rows, _ = np.nonzero(values[..., 0] > 0.5)
     assert (rows.min(), rows.max(), done) == (2, 8, "inverted")  # where it was drawn
-    plain, done = form.fit(picture, measured, (16, 16, 1), ())
+    plain, done = picture_form.fit(picture, measured, (16, 16, 1), ())
     expected = np.asarray(ImageOps.fit(picture, (16, 16), Image.Resampling.LANCZOS).convert("L"), np.float32) / 255
     np.testing.assert_array_equal(plain[..., 0], expected)
     assert done == ""
 
 
 def test_an_image_like_none_of_the_training_images_is_beyond_them():
-    measured = form.measure(figures())
-    assert form.beyond(measured, figures(1, seed=9)[0] / 255) > 0.02
-    assert form.beyond(measured, 1 - figures(1)[0] / 255) == 0.0
+    measured = picture_form.measure(figures())
+    assert picture_form.beyond(measured, figures(1, seed=9)[0] / 255) > 0.02
+    assert picture_form.beyond(measured, 1 - figures(1)[0] / 255) == 0.0
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def test_an_image_like_none_of_the_training_images_is_beyond_them():
     ],
 )
 def test_a_photo_is_told_from_a_figure_by_its_border(picture, plain):
-    assert form.has_plain_border(picture) == plain
+    assert picture_form.has_plain_border(picture) == plain
 
 
 def test_the_newest_run_is_taken_and_drawings_are_counted(tmp_path, monkeypatch):
@@ -92,7 +92,7 @@ def test_the_newest_run_is_taken_and_drawings_are_counted(tmp_path, monkeypatch)
     for seed, name in enumerate(("older", "newer")):
         (tmp_path / "runs").mkdir(exist_ok=True)
         store(tmp_path / "runs" / name, seed=seed)
-        form.write(tmp_path / "runs" / name, form.measure(load("digits").train.inputs))
+        picture_form.write(tmp_path / "runs" / name, picture_form.measure(load("digits").train.inputs))
     assert predict.newest_run().name == "newer"
     monkeypatch.setattr(drawings, "FONTS", ("DejaVuSans",))
     assert drawings.main(["--out", "found.json", "--seeds", "0", "7"]) == 0

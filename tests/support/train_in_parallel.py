@@ -1,4 +1,6 @@
-"""A training in one of several processes: `python tests/train_in_parallel.py OUT [COORDINATOR PROCESSES PROCESS]`.
+"""A training in one of several processes.
+
+    python tests/support/train_in_parallel.py OUT [COORDINATOR PROCESSES PROCESS]
 
 Over all devices that the process sees. Process 0 writes what came out to the file OUT.
 """

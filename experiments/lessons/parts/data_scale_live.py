@@ -12,9 +12,9 @@ import optax
 from jax import Array
 from sklearn.neighbors import KNeighborsClassifier
 
-from experiments.lessons import lesson
-from experiments.lessons.lesson import Options, Text
-from experiments.lessons.live import Bars, Control, Live, Numbers, Plot, Readout, Series
+from experiments.lessons.framework import lesson
+from experiments.lessons.framework.lesson import Options, Text
+from experiments.lessons.framework.live_figure import Bars, Control, Live, Numbers, Plot, Readout, Series
 from jaxnn import losses, metrics, models
 from jaxnn.data import load
 

@@ -18,9 +18,9 @@ from pygments import highlight
 from pygments.formatters import HtmlFormatter
 from pygments.lexers import PythonLexer
 
-from experiments.lessons.lesson import Lesson, fill, short
+from experiments.lessons.framework.lesson import Lesson, fill, short
 from experiments.lessons.teaching import Drawing, Exercise, Formula, Question, Text
-from experiments.lessons.teaching.drawing import WIDTH
+from experiments.lessons.teaching.idea_drawing import WIDTH
 
 Picture = Callable[[Path], str]
 """From the path of a picture to the address under which the page finds it."""

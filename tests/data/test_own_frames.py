@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from jaxnn.data import load
-from jaxnn.data._tables import read_table
+from jaxnn.data._own._tables import read_table
 
 COUNT = 8
 LABELS = ["cat", "dog"] * 4

@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from jaxnn.data._columns import advice_to_drop, decode, encode, is_images, values_of
-from jaxnn.data._read import ReadResult, as_float32, classes_of, text_of
+from jaxnn.data._own._columns import advice_to_drop, decode, encode, is_images, values_of
+from jaxnn.data._own._labels import ReadResult, as_float32, classes_of, text_of
 from jaxnn.data._split import Split
 
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}

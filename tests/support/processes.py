@@ -11,7 +11,7 @@ import sys
 import time
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 EPOCHS = 60
 CONVEX = ["--model", "linear", "--l2", "0.01", "--learning-rate", "0.02"]
 """Training pulls two of them together that rounding has moved apart, so that other programs end where one does."""
@@ -54,7 +54,7 @@ def assert_same_results(folder, expected):
 
 def main_of(name):
     """The function `main(arguments)` of a command or a lesson."""
-    from experiments.lessons import lesson
+    from experiments.lessons.framework import lesson
 
     module = importlib.import_module(f"experiments.{name}")
     return module.main if hasattr(module, "main") else functools.partial(lesson.main, module.LESSON, module.__doc__)

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import jax
 
-from experiments.lessons import lesson
+from experiments.lessons.framework import lesson
 
 QUICK = ("backpropagation", "dataset", "forward_pass", "gradient_descent", "losses", "network", "score_function")
 """Lessons of a few seconds; they also pass without any promotion of types, which Adam and schedules of optax need."""

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxnn.data._read import ReadResult, number_of, text_of
+from jaxnn.data._own._labels import ReadResult, number_of, text_of
 from jaxnn.data._split import Split
 
 MOST_VALUES = 20
@@ -133,7 +133,7 @@ def decode(
     notes: list[str],
 ) -> ReadResult:
     """The examples of a column of images, all of one size; labels and what was skipped are those of the table."""
-    from jaxnn.data._images import SIZE, read_image
+    from jaxnn.data._own._images import SIZE, read_image
 
     read = [read_image(io.BytesIO(content)) for content in images.tolist()]
     sizes = {image.size for image in read}

@@ -10,7 +10,7 @@ from PIL import Image
 from stored_runs import store
 
 from experiments import predict
-from experiments.classifier import drawing, form
+from experiments.classifier import drawing_page, picture_form
 from jaxnn.data import load
 
 
@@ -19,15 +19,15 @@ def served(tmp_path, monkeypatch):
     """The address of a page for a linear classifier of digits, and its folder."""
     folder, servers, ready = tmp_path / "run", [], threading.Event()
     store(folder)
-    form.write(folder, form.measure(load("digits").train.inputs))
-    serve = drawing.serve
+    picture_form.write(folder, picture_form.measure(load("digits").train.inputs))
+    serve = drawing_page.serve
 
     def remember(answer, port):
         servers.append(serve(answer, port))
         ready.set()
         return servers[0]
 
-    monkeypatch.setattr(drawing, "serve", remember)
+    monkeypatch.setattr(drawing_page, "serve", remember)
     arguments = ["--run", str(folder), "--draw", "--no-show", "--port", "0"]
     thread = threading.Thread(target=predict.main, args=(arguments,))
     thread.start()
@@ -75,7 +75,7 @@ def test_scores_follow_the_pen(served, chromium, width, tmp_path):
 
 def test_what_is_no_drawing_is_refused_and_the_page_stays(served):
     port, _ = served
-    for body, status in ((b"no picture", 400), (b"", 413), (bytes(drawing.MAX_BYTES + 1), 413)):
+    for body, status in ((b"no picture", 400), (b"", 413), (bytes(drawing_page.MAX_BYTES + 1), 413)):
         connection = http.client.HTTPConnection("127.0.0.1", port)
         connection.putrequest("POST", "/")
         connection.putheader("Content-Length", str(len(body)))

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from experiments.lessons.lesson import Claim
+from experiments.lessons.framework.lesson import Claim
 from jaxnn import layers, losses, models
 
 

@@ -98,7 +98,7 @@ def test_a_warning_names_the_feature_that_float32_holds_too_coarsely(fit, dtype)
 def test_a_saved_classifier_keeps_both_parts(tmp_path):
     from experiments.classifier.config import Settings
     from experiments.classifier.results import Classifier
-    from experiments.classifier.saved import Described, read_classifier
+    from experiments.classifier.saved_classifier import Described, read_classifier
     from experiments.cli import files
 
     x = far((1e4, 3.0, 0.1))

@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from jaxnn.data._read import ReadResult
+from jaxnn.data._own._labels import ReadResult
 from jaxnn.data._split import Split
 
 SIZE, LARGEST = 32, 256

@@ -16,10 +16,10 @@ import pytest
 from float64 import ROUNDED, enabled, in_float64
 from matplotlib.figure import Figure
 
-from experiments.lessons import lesson, rate_search
-from experiments.lessons.data import few_points, fit_global, load_digits
-from experiments.lessons.lesson import Claim, Findings, Lesson, Options, ResultTable, Text, fill
-from experiments.lessons.live import Bars, Control, Live, Numbers, encode
+from experiments.lessons.framework import lesson, rate_search
+from experiments.lessons.framework.data import few_points, fit_global, load_digits
+from experiments.lessons.framework.lesson import Claim, Findings, Lesson, Options, ResultTable, Text, fill
+from experiments.lessons.framework.live_figure import Bars, Control, Live, Numbers, encode
 from experiments.lessons.teaching.dropout import TEACHING
 from jaxnn import losses, models, training
 from jaxnn.data import load, toy

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxnn.data._read import ReadResult, as_float32, classes_of, text_of
+from jaxnn.data._own._labels import ReadResult, as_float32, classes_of, text_of
 from jaxnn.data._split import Split
 
 INPUTS = {"inputs", "input", "x", "data", "images", "features"}

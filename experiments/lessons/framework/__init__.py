@@ -1,0 +1,1 @@
+"""What every lesson is built on: claims and findings, figures with sliders, exercises, data, searches over rates."""
