@@ -2,8 +2,10 @@
 
     python -m experiments.playground
     python -m experiments.playground --port 8000 --no-show
+    python -m experiments.playground --static folder
 
-Opens a page at http://127.0.0.1:5100 in about 3 s on 2 cores; Ctrl+C ends it.
+Opens a page at http://127.0.0.1:5100 in about 3 s on 2 cores; Ctrl+C ends it. With --static, writes a page that needs
+no Python instead: it opens from the folder or any web server, trains in the browser, and understands the same links.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ import dataclasses
 import ipaddress
 import sys
 import webbrowser
+from pathlib import Path
 from typing import Literal
 
 from experiments.cli import command, parser
@@ -29,6 +32,18 @@ class Options:
     """Open the page in the browser."""
     device: Literal["cpu", "auto"] = "cpu"
     """Device to compute on; auto takes a GPU if there is one, whose latency exceeds its gain on steps this small."""
+    static: Path | None = None
+    """Write the page that trains in the browser to this folder, and end."""
+
+
+def run(options: Options) -> None:
+    """Write the static page, or serve the live one."""
+    if options.static is None:
+        serve(options)
+    else:
+        from experiments.playground.static import write_folder
+
+        print(f"open {write_folder(options.static)}")
 
 
 def serve(options: Options) -> None:
@@ -75,7 +90,7 @@ def main(arguments: list[str] | None = None) -> int:
     from jaxnn import training
 
     training.enable_compilation_cache()
-    return command.run(serve, options)
+    return command.run(run, options)
 
 
 if __name__ == "__main__":

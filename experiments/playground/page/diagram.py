@@ -10,7 +10,8 @@ from bokeh.models import ColumnDataSource, LinearColorMapper, Range1d
 
 from experiments.playground.engine.probe import COARSE
 from experiments.playground.engine.session import Frame
-from experiments.playground.page.figures import CLASSES, SIGNED, new_figure
+from experiments.playground.page.colors import CLASSES, SIGNED
+from experiments.playground.page.figures import new_figure
 
 _MAX_LINKS = 400
 """Networks with more weights are drawn less often."""

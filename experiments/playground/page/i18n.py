@@ -89,6 +89,27 @@ _WORDS = {
     "one": ("One", "一个"),
     "seeds": ("16 seeds", "16 个种子"),
     "widths": ("5 widths", "5 种宽度"),
+    "penalty": ("penalty: {0} = L1 · Σ|W| + L2 · ΣW²", "惩罚项：{0} = L1 · Σ|W| + L2 · ΣW²"),
+    "dropped": (
+        "each step drops {0} of the hidden values and multiplies the others by {1}",
+        "每一步丢弃 {0} 的隐藏值，其余乘以 {1}",
+    ),
+    "negative": ("negative", "负"),
+    "positive": ("positive", "正"),
+    "layers": ("Hidden layers", "隐藏层"),
+    "add_layer": ("Add a hidden layer", "增加隐藏层"),
+    "remove_layer": ("Remove the last hidden layer", "去掉最后一个隐藏层"),
+    "add_neuron": ("add a neuron", "增加一个神经元"),
+    "remove_neuron": ("remove a neuron", "去掉一个神经元"),
+    "copied": ("The link was copied.", "链接已复制。"),
+    "in_the_bar": ("The link is in the address bar.", "链接在地址栏中。"),
+    "regions_alt": ("The plane as the network sees it, with the points", "网络眼中的平面与数据点"),
+    "net_alt": (
+        "The network: a picture for each neuron, a line for each weight",
+        "网络：每个神经元一幅小图，每个权重一条线",
+    ),
+    "losses_alt": ("Loss against steps", "损失随步数的变化"),
+    "accuracy_alt": ("Accuracy against steps", "准确率随步数的变化"),
 }
 
 
@@ -139,6 +160,11 @@ _TIPS = {
 def word(name: str, language: str) -> str:
     """The text of a name in a language, en or zh; names without a text stand for themselves."""
     return getattr(Text(*_WORDS[name]), language) if name in _WORDS else name
+
+
+def words(language: str) -> dict[str, str]:
+    """All texts in a language, by their names."""
+    return {name: word(name, language) for name in _WORDS}
 
 
 def tips(language: str) -> dict[str, str]:

@@ -18,6 +18,7 @@ from experiments.playground.engine.programs import WIDTHS
 from experiments.playground.engine.session import Frame
 from experiments.playground.engine.settings import MAX_LAYERS, MAX_NEURONS, Settings
 from experiments.playground.page import figures
+from experiments.playground.page.colors import CLASSES, NEGATIVE, POSITIVE
 from experiments.playground.page.controls import Controls
 from experiments.playground.page.diagram import Net
 from experiments.playground.page.i18n import tips, word
@@ -158,13 +159,13 @@ class Screen:
     def legend_text(self, frame: Frame) -> str:
         """What the colors and marks mean, as HTML."""
         language = self.view.language
-        signs = [f'<span style="color:{color}">■</span>' for color in (figures.NEGATIVE, figures.POSITIVE)]
+        signs = [f'<span style="color:{color}">■</span>' for color in (NEGATIVE, POSITIVE)]
         signed = word("legend_signed", language).format(*signs)
         if frame.settings.regression or self.enlarged:
             parts = [signed]
         else:
             parts = [
-                f'<span style="color:{figures.CLASSES[i]}">■</span> {word("legend_class", language).format(i)}'
+                f'<span style="color:{CLASSES[i]}">■</span> {word("legend_class", language).format(i)}'
                 for i in range(frame.settings.classes)
             ]
         return " &ensp; ".join([*parts, word("legend_points", language)])
