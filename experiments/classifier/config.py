@@ -18,7 +18,8 @@ class MainOptions:
     dataset: str = "digits"
     """digits, cifar10, cifar100, another TFDS image set (such as mnist; most need TensorFlow once, to be prepared), or
     a 2-D set: circle, spiral, moons, xor, gauss. Your own: folder:PATH (one folder of images for each class), csv:FILE
-    or parquet:FILE with --label, npz:FILE, npy:FOLDER (inputs.npy and labels.npy, or x and y)."""
+    or parquet:FILE with --label, npz:FILE, npy:FOLDER (inputs.npy and labels.npy, or x and y),
+    idx:FOLDER (the files of MNIST)."""
     model: ModelName = "mlp"
     """The linear classifier f(x) = Wx + b, a fully connected network, or a convolutional one for images: cnn is small
     enough for a CPU, cnn-large a residual one for a GPU."""

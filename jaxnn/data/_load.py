@@ -21,7 +21,7 @@ from jaxnn.data._split import Dataset, Split, stratified_split
 from jaxnn.data._tfds import _cache, _lazy, _records, _source
 
 TOY = {function.__name__: function for function in (toy.circle, toy.spiral, toy.moons, toy.xor, toy.gauss)}
-OWN = ("folder", "csv", "parquet", "npz", "npy")  # kinds of the user's own data, as "folder:PATH"
+OWN = ("folder", "csv", "parquet", "npz", "npy", "idx")  # kinds of the user's own data, as "folder:PATH"
 TEST_FRACTION = 0.2  # of the sets that come without a test split
 TEST_SEED, VALIDATION_SEED = 1, 2  # make the two draws independent
 
@@ -48,9 +48,9 @@ def load(
     - "circle", "spiral", "moons", "xor", "gauss": points in the plane, see `jaxnn.data.toy`; `seed` draws the points,
       20 % of each class are the test split.
     - "folder:PATH" (one folder of images per class), "csv:FILE" or "parquet:FILE" (a table; `label` names the column
-      of the classes), "npz:FILE", "FILE.npz" or "npy:FOLDER" (arrays): your own data. A fixed
-      20 % of each class is the test split, unless there is one. Whatever cannot be read is skipped, and a warning lists
-      it; others say what was recognized or changed.
+      of the classes), "npz:FILE", "FILE.npz" or "npy:FOLDER" (arrays), "idx:FOLDER" (the files in which
+      MNIST and its successors are published): your own data. A fixed 20 % of each class is the test split, unless there
+      is one. Whatever cannot be read is skipped, and a warning lists it; others say what was recognized or changed.
     - a table in memory (of pandas, Polars, Arrow, Hugging Face Datasets, ...) with `label`, or a pair of arrays
       (inputs, labels): likewise.
     - any other name: an image-classification set of TensorFlow Datasets with images of one size ("cifar10",
@@ -165,7 +165,7 @@ def _own_data(
             read = _tables.read_csv if kind == "csv" else _tables.read_parquet
             found = read(place, options["label"], options["drop"])
         case _:
-            found = _arrays.read_npz(place) if kind == "npz" else _arrays.read_npy(place)
+            found = {"npz": _arrays.read_npz, "npy": _arrays.read_npy, "idx": _arrays.read_idx}[kind](place)
     return f"{kind}-{place.resolve().stem}", found
 
 
@@ -314,13 +314,15 @@ def _read_alone(name: str, entry: Path, data_dir: Path) -> Dataset:
 
 
 def _unknown(name: str) -> ValueError:
-    known = ["digits", *TOY, *_source.names()]
     suffix = Path(name).suffix.lower()
     kind = {".csv": "csv", ".tsv": "csv", ".txt": "csv", ".npz": "npz", ".npy": "npy", ".parquet": "parquet"}.get(
         suffix
     )
-    if kind or (name and Path(name).is_dir()):
-        return ValueError(f"unknown data set {name!r}; for your own data: '{kind or 'folder'}:{name}'")
+    if not kind and name and Path(name).is_dir():
+        kind = "idx" if any(Path(name).glob("*idx[0-9]-*")) else "folder"
+    if kind:
+        return ValueError(f"unknown data set {name!r}; for your own data: '{kind}:{name}'")
+    known = ["digits", *TOY, *_source.names()]
     close = difflib.get_close_matches(name.lower(), known, n=3)
     hint = f"did you mean {' or '.join(repr(other) for other in close)}?" if close else f"known are {', '.join(known)}"
     return ValueError(f"unknown data set {name!r}; {hint}")

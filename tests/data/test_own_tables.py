@@ -3,6 +3,7 @@
 import gzip
 import io
 import os
+import struct
 import warnings
 from datetime import date
 from pathlib import Path
@@ -14,7 +15,7 @@ import pytest
 from PIL import Image, PngImagePlugin
 
 from jaxnn.data import load
-from jaxnn.data._own._arrays import read_arrays, read_npy, read_npz
+from jaxnn.data._own._arrays import read_arrays, read_idx, read_npy, read_npz
 from jaxnn.data._own._images import read_folder
 from jaxnn.data._own._tables import read_csv, read_parquet, read_table
 
@@ -218,6 +219,52 @@ def test_channels_first_are_recognized_and_told_and_parts_by_their_names(tmp_pat
     assert found.test is not None
     assert len(found.test.labels) == 3
     assert "channels first" in told(found)
+
+
+def idx(path: Path, array: np.ndarray, kind: int = 8) -> None:
+    """Written as the format is described, apart from the reader."""
+    content = struct.pack(f">BBBB{array.ndim}I", 0, 0, kind, array.ndim, *array.shape) + array.tobytes()
+    path.write_bytes(gzip.compress(content) if path.suffix == ".gz" else content)
+
+
+def test_idx_files_as_mnist_is_published(tmp_path):
+    images = RNG.integers(0, 256, (12, 5, 4), dtype=np.uint8)
+    idx(tmp_path / "train-images-idx3-ubyte.gz", images)
+    idx(tmp_path / "train-labels-idx1-ubyte", Y.astype(np.uint8))
+    idx(tmp_path / "t10k-images.idx3-ubyte", images[:4] // 2)
+    idx(tmp_path / "t10k-labels.idx1-ubyte", Y[:4].astype(np.uint8))
+    (tmp_path / "README").touch()
+    found = read_idx(tmp_path)
+    assert found.test is not None
+    np.testing.assert_array_equal(found.examples.inputs, images[..., None])
+    np.testing.assert_array_equal(found.examples.labels, Y)
+    np.testing.assert_array_equal(found.test.inputs, images[:4, ..., None] // 2)
+    assert load(f"idx:{tmp_path}", validation_share=0).test.inputs.shape == (4, 5, 4, 1)
+    with pytest.raises(ValueError, match="for your own data: 'idx:"):
+        load(str(tmp_path))
+
+
+def test_idx_files_of_numbers_longer_than_a_byte_are_big_endian(tmp_path):
+    idx(tmp_path / "inputs-idx2-float", np.array([[1.5, -2.0]] * 12, ">f4"), kind=13)
+    idx(tmp_path / "labels-idx1-int", Y.astype(">i4"), kind=12)
+    found = read_idx(tmp_path)
+    np.testing.assert_array_equal(found.examples.inputs, np.float32([[1.5, -2.0]] * 12))
+    np.testing.assert_array_equal(found.examples.labels, Y)
+
+
+@pytest.mark.parametrize("damage", [lambda content: content[:-1], lambda content: content[:6], lambda _: b"\0\0\7\1"])
+def test_damaged_idx_files_are_named(tmp_path, damage):
+    idx(tmp_path / "train-images-idx3-ubyte", np.zeros((12, 5, 4), np.uint8))
+    idx(tmp_path / "train-labels-idx1-ubyte", Y.astype(np.uint8))
+    images = tmp_path / "train-images-idx3-ubyte"
+    images.write_bytes(damage(images.read_bytes()))
+    with pytest.raises(ValueError, match="train-images-idx3-ubyte is damaged or not an IDX file"):
+        read_idx(tmp_path)
+    with pytest.raises(FileNotFoundError, match="no such folder"):
+        read_idx(tmp_path / "nowhere")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ValueError, match="has no IDX files"):
+        read_idx(tmp_path / "empty")
 
 
 # ---------------------------------------------------------------- folders

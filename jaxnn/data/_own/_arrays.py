@@ -1,8 +1,10 @@
-"""Reading arrays: `.npz` and `.npy` files, and arrays in memory."""
+"""Reading arrays: `.npz`, `.npy` and IDX files, and arrays in memory."""
 
 from __future__ import annotations
 
+import gzip
 import io
+import math
 import pickle
 import re
 import zipfile
@@ -18,7 +20,9 @@ from jaxnn.data._split import Split
 
 INPUTS = {"inputs", "input", "x", "data", "images", "features"}
 LABELS = {"labels", "label", "y", "target", "targets", "classes"}
-PARTS = {"train": "train", "val": "train", "valid": "train", "validation": "train", "test": "test"}
+PARTS = {"train": "train", "val": "train", "valid": "train", "validation": "train", "test": "test", "t10k": "test"}
+IDX_TYPES = {8: ">u1", 9: ">i1", 11: ">i2", 12: ">i4", 13: ">f4", 14: ">f8"}
+"""The types of numbers by the third byte of an IDX file."""
 
 
 def read_npz(file: Path) -> ReadResult:
@@ -57,6 +61,30 @@ def read_npy(path: Path) -> ReadResult:
     folder = path if path.is_dir() else path.parent
     found = {file.stem: file for file in sorted(folder.glob("*.[nN][pP][yY]"))}
     return _read(str(folder), list(found), lambda name: _load(found[name].read_bytes(), str(found[name])))
+
+
+def read_idx(folder: Path) -> ReadResult:
+    """Read the IDX files in which MNIST and its successors are published, as they are or compressed by gzip.
+
+    Args:
+        folder: with `train-images-idx3-ubyte`, `train-labels-idx1-ubyte`, `t10k-images-idx3-ubyte` and
+            `t10k-labels-idx1-ubyte`, or the same names with `.idx3-ubyte`, and with or without `.gz`.
+
+    Returns, Raises: as `read_npz`.
+
+    Source: http://yann.lecun.com/exdb/mnist (the end of the page describes the format).
+    """
+    if not folder.is_dir():
+        raise FileNotFoundError(f"{folder}: there is no such folder")
+    found = {}
+    for file in sorted(folder.iterdir()):
+        if match := re.fullmatch(r"(.+)[-.]idx\d-\w+(\.gz)?", file.name):
+            found[match[1]] = file
+    if not found:
+        raise ValueError(
+            f"{folder} has no IDX files, such as train-images-idx3-ubyte.gz and train-labels-idx1-ubyte.gz"
+        )
+    return _read(str(folder), list(found), lambda name: _load_idx(found[name]))
 
 
 def read_arrays(arrays: Mapping[str, Any], name: str = "the arrays") -> ReadResult:
@@ -211,3 +239,18 @@ def _load(content: bytes, name: str) -> np.ndarray:
         return np.load(io.BytesIO(content), allow_pickle=False)
     except Exception as error:
         raise ValueError(f"{name} is damaged, or holds more than numbers and text ({error})") from error
+
+
+def _load_idx(file: Path) -> np.ndarray:
+    """An array from an IDX file: 0, 0, type, number of axes, the length of each as a big-endian u32, the numbers."""
+    content = file.read_bytes()
+    try:
+        if file.suffix == ".gz":
+            content = gzip.decompress(content)
+        dtype, axes = np.dtype(IDX_TYPES[content[2]]), content[3]
+        shape = tuple(np.frombuffer(content, ">u4", axes, 4).tolist())
+        if content[:2] != bytes(2) or len(content) != 4 + 4 * axes + math.prod(shape) * dtype.itemsize:
+            raise ValueError(f"{len(content):,} bytes are not {dtype.name}{list(shape)} and its header")
+    except (ValueError, KeyError, IndexError, EOFError, OSError, zlib.error) as error:
+        raise ValueError(f"{file} is damaged or not an IDX file ({error})") from error
+    return np.frombuffer(content, dtype, offset=4 + 4 * axes).reshape(shape).astype(dtype.newbyteorder("="))

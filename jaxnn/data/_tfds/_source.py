@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 INFO = "dataset_info.json"
+PUBLISHED_AS_IDX = ("mnist", "fashion_mnist", "kmnist")
 
 
 class Source(NamedTuple):
@@ -82,6 +83,7 @@ def prepare(name: str, data_dir: Path) -> Source:
                 raise ImportError(
                     f"{name} is not prepared in {data_dir}, and TFDS needs TensorFlow to prepare it. "
                     f"Run once, here or on another machine: {_command(name, data_dir)}"
+                    + ("; or name a folder with its published files: idx:FOLDER" if base in PUBLISHED_AS_IDX else "")
                 )
             with contextlib.redirect_stdout(sys.stderr):
                 tfds.builder(name, data_dir=data_dir, file_format="array_record").download_and_prepare()
