@@ -6,6 +6,7 @@ import itertools
 import json
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,8 +24,10 @@ from experiments.playground.engine.programs import EXTENT
 from experiments.playground.engine.session import Frame, Playground
 from experiments.playground.page.i18n import word
 from experiments.playground.page.presets import PRESETS
-from experiments.playground.page.template import START, TEMPLATE
 from experiments.playground.page.view import Screen
+
+HTML = Path(__file__).with_name("page.html").read_text(encoding="utf-8")
+SCRIPT = Path(__file__).with_name("page.js").read_text(encoding="utf-8")
 
 
 class Page:
@@ -42,11 +45,11 @@ class Page:
             for name, root in screen.roots().items():
                 root.name = name
                 document.add_root(root)
-        document.title, document.template = "jaxnn playground", get_env().from_string(TEMPLATE)
+        document.title, document.template = "jaxnn playground", get_env().from_string(HTML)
         net = screen.net
         sources = {"links": net.links, "neurons": net.neurons, "biases": net.biases}
         figures = {"plane": screen.plane.figure, "net": net.figure}
-        start = CustomJS(args={"channel": screen.channel, **figures, **sources}, code=START)
+        start = CustomJS(args={"channel": screen.channel, **figures, **sources}, code=SCRIPT)
         document.js_on_event("document_ready", start)
         document.on_session_destroyed(lambda context: self.loop.stop())
         # compiles while the browser loads the page, and starts when that sends hello
