@@ -29,6 +29,11 @@ class SweepConfig(Config):
     random: int | None = None
     """Instead of the whole grid, this many random settings between the smallest and the largest value of each: dropout
     uniform, the others log-uniform."""
+    halving: int | None = None
+    """Successive halving: all settings train for some epochs, the best of every so many go on, and so forth, from where
+    they were; three times, or as --first-rung says."""
+    first_rung: int | None = None
+    """Of --halving, the epochs for which all settings train; by default a 27th of --epochs with --halving 3."""
     seeds: int = 3
     """Runs per setting, which differ in initial weights, order and dropout; the validation split is the same."""
     chunk: tuple[int, int] | None = None
@@ -51,7 +56,12 @@ def check_values(config: SweepConfig) -> None:
         raise ValueError("--widths and --dropouts need hidden layers, which --model linear does not have")
     if config.model not in ("linear", "mlp") and config.widths:
         raise ValueError(f"--widths are of the hidden layers of --model mlp, got --model {config.model}")
-    for name, value in (("seeds", config.seeds), ("random", config.random), ("chunk", min(config.chunk or (1,)))):
+    if config.halving is not None and config.halving < 2:
+        raise ValueError(f"--halving {config.halving}: one of so many settings goes on, at least 2")
+    if config.first_rung is not None and config.halving is None:
+        raise ValueError(f"--first-rung {config.first_rung} belongs to --halving, such as --halving 3")
+    least = {"first-rung": config.first_rung, "seeds": config.seeds, "random": config.random}
+    for name, value in (least | {"chunk": min(config.chunk or (1,))}).items():
         if value is not None and value < 1:
             raise ValueError(f"--{name} {value} must be at least 1")
 

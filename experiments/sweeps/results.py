@@ -30,7 +30,7 @@ def write_csv(
     table = io.StringIO()
     rows = csv.writer(table, lineterminator="\n")
     names = [NAMES[axis] for axis in values]
-    measures = ["epochs", "validation_loss", "training_accuracy"]
+    measures = [*(["rung"] if "rung" in found else []), "epochs", "validation_loss", "training_accuracy"]
     rows.writerow([*names, "seed", "validation_accuracy", *measures, "diverged"])
     for i, j in np.ndindex(scores.shape):
         setting = [f"{hparams[name][i].item():.6g}" for name in names]
@@ -46,9 +46,10 @@ def figures(
     mean: np.ndarray,
     best: int,
     random: bool,
+    halved: bool,
 ) -> dict[str, Callable[[], Figure]]:
     """Functions that draw a heat map over the two widest hyper-parameters (best over the rest), or a curve of each."""
-    measure = "mean validation accuracy, %"
+    measure = "mean validation accuracy, %" + (", when training ended" if halved else "")
     if random or len(values) == 1:
         return {
             f"by_{NAMES[axis]}": functools.partial(
@@ -84,6 +85,9 @@ def table(summary: Mapping[str, Any], out: Path) -> Table:
     """The summary of a sweep."""
     table = Table(title=command.literal(f"{summary['dataset']}, {summary['model']}: sweep"), show_header=False)
     table.add_row("models", f"{summary['settings']} settings x {summary['seeds']} seeds")
+    if "halving" in summary:
+        part = summary["epochs_trained"] / summary["halving"]["epochs_of_all"]
+        table.add_row("epochs trained", f"{100 * part:.0f} % of those of all models")
     table.add_row("time", f"{summary['seconds']:.1f} s")
     for name, value in summary["best"].items():
         table.add_row(f"best {name}", f"{value:.3g}")

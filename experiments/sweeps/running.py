@@ -5,31 +5,25 @@ from __future__ import annotations
 import dataclasses
 import functools
 import json
-import math
 import shutil
 import signal
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from experiments.classifier import compile_for, multihost, resume
-from experiments.classifier.config import Config, Settings
-from experiments.classifier.data import load_dataset, without_test
-from experiments.classifier.preprocessing import fit_statistics
-from experiments.classifier.presets import resolve
+from experiments.classifier.config import Settings
 from experiments.classifier.results import draw
-from experiments.classifier.task import task_maker
 from experiments.cli import command, environment, files, rescue
-from experiments.sweeps import results
-from experiments.sweeps.grid import NAMES, SweepConfig, check_values, hparams_of, on_border, tried_values
-from experiments.sweeps.store import ChunkStore
+from experiments.sweeps import halving, results
+from experiments.sweeps.grid import NAMES, SweepConfig, on_border
+from experiments.sweeps.plan import Plan, count_models, kept, make_plan, plain
+from experiments.sweeps.store import Store
 from experiments.train import train
 from jaxnn import inspect, sharding, training
 from jaxnn.data import Dataset
@@ -51,61 +45,19 @@ def sweep(config: SweepConfig, console: Console) -> dict[str, Any]:
         return _sweep(config, console, device)
 
 
-class _Plan(NamedTuple):
-    """What a sweep trains."""
-
-    dataset: Dataset
-    settings: Settings
-    values: dict[str, tuple[float, ...]]
-    hparams: dict[str, np.ndarray]
-    make_task: Callable[[Mapping[str, Any]], training.Task]
-    data: training.Data
-    keys: jax.Array
-    chunk: tuple[int, int]
-
-
-def _plan(config: SweepConfig, console: Console, memory: float | None = None) -> _Plan:
-    """Load the data, complete and check the settings, and choose how many models are trained together."""
-    dataset = without_test(load_dataset(config, console=console))  # read once, after the choice
-    if config.validation_share == 0:
-        raise ValueError("--validation-share 0: a sweep chooses by validation accuracy and needs validation examples")
-    check_values(config)
-    widest = {"hidden": (max(config.widths),) * len(config.hidden or (0,))} if config.widths else {}
-    settings = resolve(_plain(dataclasses.replace(config, **widest)), dataset)
-    values = tried_values(config, settings)
-    hparams = hparams_of(config, settings, values)
-    count = len(next(iter(hparams.values())))
-    statistics = fit_statistics(settings, dataset.train.inputs)
-    make_task = task_maker(settings, statistics, dataset.train.inputs, len(dataset.classes))
-    data = training.Data(*dataset.train, statistics, evaluate={"validation": dataset.validation})
-    keys = jax.vmap(jax.random.key)(jnp.arange(config.seed, config.seed + config.seeds))
-    if config.chunk is not None:
-        chunk = config.chunk
-    elif settings.model in ("linear", "mlp"):
-        fits = training.choose_chunk(make_task, hparams, keys, data, settings.batch_size, memory=memory)
-        # several chunks, for a progress bar and for resuming
-        chunk = math.ceil(count / math.ceil(count / min(fits[0], max(16, math.ceil(count / 8))))), fits[1]
-    else:  # one convolutional network keeps a device busy, and its activations are large
-        chunk = min(count, sharding.axis_size(sharding.MODELS)), 1
-    return _Plan(dataset, settings, values, hparams, make_task, data, keys, chunk)
-
-
 def compile_chunk(config: SweepConfig, topology: str, console: Console) -> None:
     """Compile one chunk of the sweep for an accelerator, and train nothing."""
     multihost.choose_device("cpu")
     where = inspect.topology(topology)
     with compile_for.as_if_on(where, sharding.MODELS):
-        plan = _plan(config, console, None if where.device is None else where.device.memory / 4)
-    models, seeds = (min(size, count) for size, count in zip(plan.chunk, (_count(plan), config.seeds), strict=True))
+        plan = make_plan(config, console, None if where.device is None else where.device.memory / 4)
+    models, seeds = (min(size, count) for size, count in zip(plan.chunk, (plan.size, config.seeds), strict=True))
     program = training.program(
         plan.make_task,
         {name: values[:models] for name, values in plan.hparams.items()},
         plan.keys[:seeds],
         plan.data,
-        epochs=plan.settings.epochs,
-        batch_size=plan.settings.batch_size,
-        select="validation_accuracy",
-        patience=plan.settings.early_stopping,
+        **plan.options,
     )
     compile_for.show(
         f"{plan.dataset.name}, {plan.settings.model}, {models} settings x {seeds} seeds at a time",
@@ -116,50 +68,40 @@ def compile_chunk(config: SweepConfig, topology: str, console: Console) -> None:
     )
 
 
-def _count(plan: _Plan) -> int:
-    return len(next(iter(plan.hparams.values())))
-
-
 def _sweep(config: SweepConfig, console: Console, device: str) -> dict[str, Any]:
     started = time.perf_counter()
     warn = functools.partial(command.warn, console)
-    plan = _plan(config, console)
-    dataset, settings, values, hparams, make_task, data, keys, chunk = plan
-    count = _count(plan)
+    plan = make_plan(config, console)
+    dataset, settings, values, hparams, *_, chunk = plan
+    count = plan.size
     out = _folder(config, dataset, chunk)
-
+    models = count * config.seeds
+    how = f"{settings.epochs} epochs each"
+    if config.halving is not None:
+        ladder = halving.rungs(count, settings.epochs, config.halving, config.first_rung)
+        how = ", ".join(f"{size} settings to epoch {end}" for size, end in ladder)
+        models = sum(size for size, _ in ladder) * config.seeds
     command.say(
         console,
-        f"{dataset.name}: {count} settings x {config.seeds} seeds = {count * config.seeds} models, {settings.epochs} "
-        f"epochs each, {chunk[0]} x {chunk[1]} at a time; on {device}",
+        f"{dataset.name}: {count} settings x {config.seeds} seeds = {count * config.seeds} models, {how}, "
+        f"{chunk[0]} x {chunk[1]} at a time; on {device}",
     )
-    columns = TextColumn("model {task.completed}/{task.total}"), BarColumn(bar_width=12), TimeRemainingColumn()
+    columns = TextColumn("model {task.completed:.0f}/{task.total:.0f}"), BarColumn(bar_width=12), TimeRemainingColumn()
     clock = time.perf_counter()
     with Progress(*columns, console=console) as bar, command.catch_signals() as signalled:
-        row = bar.add_task("", total=count * config.seeds)
-        store = ChunkStore(config, out, count * config.seeds, signalled, warn, lambda models: bar.advance(row, models))
-        found = training.sweep(
-            make_task,
-            hparams,
-            keys,
-            data,
-            epochs=settings.epochs,
-            batch_size=settings.batch_size,
-            select="validation_accuracy",
-            patience=settings.early_stopping,
-            chunk=chunk,
-            keep=_kept,
-            on_chunk=store.keep,
-            recall=store.recall,
-        )
+        row = bar.add_task("", total=models)
+        store = Store(config, out, signalled, warn, lambda: f"{bar.tasks[row].completed:.0f} of {models} models")
+        found, rungs = _train(plan, config, store, lambda done: bar.advance(row, done))
     seconds = time.perf_counter() - clock
 
-    early = settings.early_stopping is not None
-    scores = np.where(found["bad_step"] < 0, found["best" if early else "last"], np.nan)
-    mean = np.where(np.isfinite(scores).all(1), scores.mean(1), np.nan)
+    scores = plan.scores(found)
+    mean = scores.mean(1)
     if not np.isfinite(mean).any():
         raise ValueError("every setting diverged with one seed or more: try lower learning rates")
-    best = int(np.nanargmax(mean))
+    ranked = plan.rank(found)
+    if rungs:
+        ranked = ranked[np.argsort(-found["rung"][ranked, 0], kind="stable")]  # scores of later rungs count more
+    best = int(ranked[0])
     chosen = {name: hparams[NAMES[axis]][best].item() for axis, name in NAMES.items() if axis in values}
     warnings = on_border(chosen, {NAMES[axis]: tried for axis, tried in values.items()})
     summary: dict[str, Any] = {
@@ -172,9 +114,17 @@ def _sweep(config: SweepConfig, console: Console, device: str) -> dict[str, Any]
         "validation_accuracy_std": float(scores[best].std(ddof=1)) if config.seeds > 1 else None,
         "diverged": int((found["bad_step"] >= 0).sum()),
         "warnings": warnings,
+        "epochs_trained": int(found["epochs"].sum()),
         "seconds": seconds,
         "chunk": chunk,
     }
+    if rungs:
+        summary["halving"] = {
+            "factor": config.halving,
+            "rungs": rungs,
+            "epochs_of_all": count * config.seeds * settings.epochs,
+        }
+    early = settings.early_stopping is not None
     epochs = round(float(found["best_epoch"][best].mean())) + 1 if early else settings.epochs
 
     def write(folder: Path) -> None:
@@ -186,31 +136,44 @@ def _sweep(config: SweepConfig, console: Console, device: str) -> dict[str, Any]
         files.write_json(folder / "summary.json", summary | environment.environment())
 
     rescue.write_or_rescue(write, config.rescue, out)
-    draw(out, results.figures(values, hparams, scores, mean, best, config.random is not None), warn, svg=config.svg)
+    random = config.random is not None
+    figures = results.figures(values, hparams, scores, mean, best, random, bool(rungs))
+    draw(out, figures, warn, svg=config.svg)
     console.print(results.table(summary, out))
     for warning in warnings:
         warn(warning)
     return summary
 
 
-def _kept(run: training.Run) -> dict[str, Any]:
-    """The results to keep of each run [settings, seeds, ...]: numbers, not parameters."""
-    assert run.best is not None
-    last = jnp.maximum(run.epoch - 1, 0)[..., None]
-    at_last = {name: jnp.take_along_axis(values, last, -1)[..., 0] for name, values in run.history.items()}
-    return {
-        "epochs": run.epoch,
-        "bad_step": run.bad_step,
-        "best": run.best.value,
-        "best_epoch": run.best.epoch,
-        "last": at_last["validation_accuracy"],
-        "validation_loss": at_last["validation_loss"],
-        "training_accuracy": at_last["accuracy"],
-    }
+def _train(
+    plan: Plan, config: SweepConfig, store: Store, advance: Callable[[int], None]
+) -> tuple[dict[str, np.ndarray], list[dict[str, float]]]:
+    """The results of every model [H, S], and the rungs of a halving."""
+    if config.halving is not None:
+        return halving.train(plan, config.halving, config.first_rung, store, advance)
+    name = lambda place: f"{place[0].start}-{place[1].start}.npz"
 
+    def on_chunk(place: training.Chunk, results: Any) -> None:
+        advance(count_models(place))
+        store.keep(name(place), results)
 
-def _plain(config: SweepConfig) -> Config:
-    return Config(**{field.name: getattr(config, field.name) for field in dataclasses.fields(Config)})
+    def recall(place: training.Chunk) -> Any:
+        if (results := store.recall(name(place))) is not None:
+            advance(count_models(place))
+        return results
+
+    found = training.sweep(
+        plan.make_task,
+        plan.hparams,
+        plan.keys,
+        plan.data,
+        **plan.options,
+        chunk=plan.chunk,
+        keep=kept,
+        on_chunk=on_chunk,
+        recall=recall,
+    )
+    return found, []
 
 
 def _folder(config: SweepConfig, dataset: Dataset, chunk: tuple[int, int]) -> Path:
@@ -251,7 +214,7 @@ def _train_best(
     elif folder.exists():
         shutil.rmtree(folder)
     try:
-        summary = train(dataclasses.replace(_plain(config), **changes), console, stored)
+        summary = train(dataclasses.replace(plain(config), **changes), console, stored)
     except command.Interrupted as stopped:
         raise command.Interrupted(
             stopped.signum,

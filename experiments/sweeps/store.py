@@ -1,4 +1,4 @@
-"""The finished chunks of a sweep on disk, so that an interrupted sweep can be resumed."""
+"""The finished parts of a sweep on disk, so that an interrupted sweep can be resumed."""
 
 from __future__ import annotations
 
@@ -8,79 +8,68 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from experiments.classifier import resume
 from experiments.cli import command, files, rescue
 from experiments.sweeps.grid import SweepConfig
-from jaxnn import training
 
 FOLDER = "chunks"
 
 
-class ChunkStore:
-    """Writes the results of each chunk of models to its own file.
+class Store:
+    """Writes the results of each chunk of models, or of each rung of a halving, to its own file.
 
-    A chunk that cannot be written stays in memory and is written with the next.
+    What cannot be written stays in memory and is written with the next.
     """
 
     def __init__(
         self,
         config: SweepConfig,
         out: Path,
-        models: int,
         signalled: Callable[[], int | None],
         warn: Callable[[str], None],
-        advance: Callable[[int], None],
+        done: Callable[[], str],
     ) -> None:
-        self.config, self.out, self.models = config, out, models
-        self.signalled, self.warn, self.advance = signalled, warn, advance
-        self.done = 0
+        """`done()`: how much has been trained, such as "4 of 8 models"."""
+        self.config, self.out = config, out
+        self.signalled, self.warn, self.done = signalled, warn, done
         self.unsaved: dict[str, Any] = {}
 
-    def recall(self, place: training.Chunk) -> Any:
-        """The results of a finished chunk, or None."""
-        path = self.out / FOLDER / _name(place)
+    def recall(self, name: str, like: Callable[[], Any] | None = None) -> Any:
+        """What was kept under a name, in the structure of `like()`, or None."""
+        path = self.out / FOLDER / name
         if not path.exists():
             return None
         try:
-            kept = files.read_flat(path)
+            return files.read_flat(path) if like is None else files.read_arrays(path, like())
         except ValueError as error:
-            self.warn(f"{error}: this chunk is trained again")
+            self.warn(f"{error}: this part is trained again")
             return None
-        self._count(place)
-        return kept
 
-    def keep(self, place: training.Chunk, kept: dict[str, np.ndarray]) -> None:
-        """Write the results of a chunk."""
-        self.unsaved[_name(place)] = kept
+    def keep(self, name: str, kept: Any) -> None:
+        """Write the arrays of a chunk or rung, and end the sweep if a signal asked for it."""
+        self.unsaved[name] = kept
         try:
             (self.out / FOLDER).mkdir(parents=True, exist_ok=True)
-            for name in list(self.unsaved):
-                files.write_arrays(self.out / FOLDER / name, self.unsaved[name])
-                del self.unsaved[name]
+            for each in list(self.unsaved):
+                files.write_arrays(self.out / FOLDER / each, self.unsaved[each])
+                del self.unsaved[each]
         except OSError as error:
-            self.warn(f"{self.out / FOLDER / _name(place)} cannot be written ({error}); it will be tried again")
-        self._count(place)
+            self.warn(f"{self.out / FOLDER / name} cannot be written ({error}); it will be tried again")
+        self.stop_if_asked()
+
+    def stop_if_asked(self) -> None:
+        """Raise `Interrupted` if there was a signal, with everything saved."""
         if (signum := self.signalled()) is None:
             return
         folder = self.out
         if self.unsaved:
             folder = rescue.rescue_folder(self.config.rescue, self.out)
-            shutil.copytree(self.out, folder, dirs_exist_ok=True)
+            if self.out.exists():
+                shutil.copytree(self.out, folder, dirs_exist_ok=True)
             for name, arrays in self.unsaved.items():
                 files.write_arrays(folder / FOLDER / name, arrays)
         raise command.Interrupted(
             signum,
-            f"{signal.Signals(signum).name} after {self.done} of {self.models} models; saved in {folder / FOLDER}; "
+            f"{signal.Signals(signum).name} after {self.done()}; saved in {folder / FOLDER}; "
             f"resume with: {resume.resume_command('sweep', folder)}",
         )
-
-    def _count(self, place: training.Chunk) -> None:
-        models = (place[0].stop - place[0].start) * (place[1].stop - place[1].start)
-        self.done += models
-        self.advance(models)
-
-
-def _name(place: training.Chunk) -> str:
-    return f"{place[0].start}-{place[1].start}.npz"

@@ -30,8 +30,19 @@ _MODELS: Any = Run._make((State._make((0, 0, None, None, 0)), 0, 0, None, 0, Non
 _SEEDS: Any = Run._make((State._make((0, 0, None, 0, 0)), 0, 0, None, 0, None))
 
 
-def run_grid(options: Options, hparams: Hparams, keys: Array, data: Data, epochs: int) -> Run:
-    """Every setting with every key, side by side; the leaves have two more leading axes, [settings, keys, ...]."""
+def run_grid(
+    options: Options,
+    hparams: Hparams,
+    keys: Array,
+    data: Data,
+    epochs: int,
+    before: Run | None = None,
+    stop: Array | int | None = None,
+) -> Run:
+    """Every setting with every key, side by side; the leaves have two more leading axes, [settings, keys, ...].
+
+    The runs continue those of `before`, and pause after `stop` of the `epochs` for which their history has room.
+    """
     data = jax.tree.map(jnp.asarray, data)
     splits = join_splits(data)
     steps = data.labels.shape[0] // options.batch_size
@@ -69,13 +80,23 @@ def run_grid(options: Options, hparams: Hparams, keys: Array, data: Data, epochs
         """Where a mesh is set, each device has seeds or settings of its own."""
         return part if axis is None else sharding.shard(part, shared_out, sharding.MODELS)
 
+    def goes_on(hparams: Hparams, key: Array, progress: Run) -> Array:
+        return should_continue(progress, options.patience, options.make_task(hparams))
+
     progress = over_all(begin, ((), _MODELS), ((), _SEEDS))(hparams, keys)
+    done = jnp.zeros(progress.bad_step.shape, jnp.int32)
+    on = jnp.ones(done.shape, bool)
+    if before is not None:
+        key = progress.state.key
+        progress = jax.tree.map(lambda a: a.swapaxes(0, 1), before._replace(state=before.state._replace(key=None)))
+        done, epoch = progress.epoch, progress.epoch.max()  # of those still running; others stopped earlier
+        progress = progress._replace(state=progress.state._replace(step=epoch * steps, key=key), epoch=epoch)
+        on = over_all(goes_on, ((_MODELS,), 0), ((_SEEDS,), 0))(hparams, keys, progress)
     progress = jax.tree.map(spread, _MODELS, progress, is_leaf=lambda axis: axis is None)
-    on = jnp.ones(progress.bad_step.shape, bool)
     progress, _, done = jax.lax.while_loop(
-        lambda carry: (carry[0].epoch < epochs) & carry[1].any(),
+        lambda carry: (carry[0].epoch < (epochs if stop is None else stop)) & carry[1].any(),
         next_of_all,
-        (progress, on, jnp.zeros(on.shape, jnp.int32)),
+        (progress, on, done),
     )
     own = jnp.broadcast_to(progress.state.key[:, None], done.shape)
     progress = progress._replace(state=progress.state._replace(step=done * steps, key=own), epoch=done)
@@ -95,6 +116,8 @@ def sweep(
     batch_size: int,
     select: str | None = None,
     patience: int | None = None,
+    before: Run | None = None,
+    stop: int | None = None,
     chunk: tuple[int, int] | None = None,
     keep: Callable[[Run], Any] = lambda run: run,
     on_chunk: Callable[[Chunk, Any], None] | None = None,
@@ -112,6 +135,9 @@ def sweep(
         hparams: a pytree of numbers, each [H]: setting h consists of their values at index h.
         keys: key[S].
         data, epochs, batch_size, select, patience: as `run`. A run that has stopped waits until all have.
+        before: the runs to continue instead of new ones, [H, S, ...]: what an earlier call with the same settings (or
+            more of them, of which these were chosen), keys, data and epochs returned.
+        stop: pause the runs after this many of their `epochs`; by default train them to the end.
         chunk: how many settings and how many seeds are trained together; by default `choose_chunk`. (1, 1) is a loop.
         keep: what to keep of each chunk's `Run`, such as `lambda run: run.history`; by default all of it but
             `state.key`, parameters of every run included.
@@ -122,26 +148,44 @@ def sweep(
         What is kept, as NumPy arrays [H, S, ...].
 
     Raises:
-        TypeError, ValueError: as `run`; also a ValueError for settings of unequal lengths or a chunk below (1, 1).
+        TypeError, ValueError: as `run`; also a ValueError for settings of unequal lengths, a chunk below (1, 1),
+            a `stop` beyond `epochs`, or a `before` of other runs.
 
     Example:
         >>> rates, keys = {"rate": jnp.array([0.1, 0.5, 1.0])}, jax.random.split(key, 2)
         >>> runs = training.sweep(task, rates, keys, data, epochs=3, batch_size=10)
         >>> runs.state.params[0]["w"].shape  # settings, seeds, classes, inputs
         (3, 2, 2, 2)
+
+        Successive halving trains fewer and fewer settings, each from where it was:
+
+        >>> runs = training.sweep(task, rates, keys, data, epochs=3, batch_size=10, stop=1)
+        >>> best = runs.history["loss"][:, :, 0].mean(1).argsort()[:2]
+        >>> rates, runs = jax.tree.map(lambda a: a[best], (rates, runs))
+        >>> training.sweep(task, rates, keys, data, epochs=3, batch_size=10, before=runs).epoch.tolist()
+        [[3, 3], [3, 3]]
     """
     if chunk is not None and min(chunk) < 1:
         raise ValueError(f"sweep: chunk must be at least (1, 1), got {chunk}")
     settings, seeds = _count_settings(hparams), len(keys)
     check_options(epochs, batch_size, select, patience)
     check_data(data, batch_size)
+    if stop is not None and not 1 <= stop <= epochs:
+        raise ValueError(f"sweep: stop must be from 1 to epochs, {epochs}, got {stop}")
+    if before is not None:
+        _check_before(before, settings, seeds, epochs)
     stored, hparams, keys = sharding.replicate((flatten_data(data), hparams, keys))
     size = chunk or choose_chunk(make_task, hparams, keys, data, batch_size)
     options = Options(make_task, batch_size, select, patience)
 
     def train(place: Chunk) -> Any:
         of_chunk = jax.tree.map(lambda a: _padded(a, place[0], size[0]), hparams)
-        run = compiled_grid(options, of_chunk, _padded(keys, place[1], size[1]), stored, epochs=epochs)
+        continued: dict[str, Any] = {} if stop is None and before is None else {"stop": np.int32(stop or epochs)}
+        if before is not None:
+            rows = jax.tree.map(lambda a: _padded(a, place[0], size[0]), before)
+            columns = jax.tree.map(lambda a: _padded(a.swapaxes(0, 1), place[1], size[1]).swapaxes(0, 1), rows)
+            continued["before"] = sharding.replicate(columns)
+        run = compiled_grid(options, of_chunk, _padded(keys, place[1], size[1]), stored, epochs=epochs, **continued)
         run = run._replace(state=run.state._replace(key=None))
         inside = tuple(slice(0, part.stop - part.start) for part in place)
         kept = jax.tree.map(lambda a: a[inside], distributed.all_gather(keep(run)))
@@ -198,12 +242,23 @@ def _count_settings(hparams: Hparams) -> int:
     return counts.pop()[0]
 
 
+def _check_before(before: Run, settings: int, seeds: int, epochs: int) -> None:
+    found = {np.shape(leaf)[:2] for leaf in jax.tree.leaves(before)}
+    found |= {np.shape(values)[2:] for values in before.history.values()}
+    if found != {(settings, seeds), (epochs,)}:
+        raise ValueError(
+            f"sweep: before must hold {settings} settings x {seeds} seeds with room for {epochs} epochs, "
+            f"got arrays that begin with {sorted(found)}"
+        )
+
+
 def _slices(count: int, size: int) -> Iterator[slice]:
     return (slice(first, min(first + size, count)) for first in range(0, count, size))
 
 
-def _padded(values: Array, part: slice, size: int) -> Array:
+def _padded(values: Any, part: slice, size: int) -> Any:
     """The values of a chunk; a smaller last chunk is padded with its last value, so that nothing is recompiled."""
     if part == slice(0, len(values)) and size == len(values):
         return values
-    return values[jnp.minimum(jnp.arange(part.start, part.start + size), part.stop - 1)]
+    rows = np.minimum(np.arange(part.start, part.start + size), part.stop - 1)
+    return values[rows]

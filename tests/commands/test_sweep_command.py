@@ -15,8 +15,8 @@ from experiments import sweep
 from experiments.classifier import resume
 from experiments.classifier.config import Settings
 from experiments.cli import files
-from experiments.sweeps import grid
-from jaxnn import plots
+from experiments.sweeps import grid, halving
+from jaxnn import plots, training
 
 pytestmark = pytest.mark.usefixtures("sketched")
 
@@ -253,3 +253,69 @@ def test_pictures_of_grids():
     assert line.get_xscale() == "log"
     with pytest.raises(ValueError, match=r"expected \[1, seeds\]"):
         plots.spread_line([[1.0], [2.0]], ("rate", [0.1]), "accuracy")
+
+
+HALVED = [*SMALL, "--halving", "2", "--first-rung", "3", "--no-final"]
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ((256, 54, 3), [(256, 2), (86, 6), (29, 18), (10, 54)]),
+        ((256, 54, 4, 4), [(256, 4), (64, 14), (16, 54)]),
+        ((4, 100, 2, 3), [(4, 25), (2, 50), (1, 100)]),  # one setting is not halved
+        ((1, 5, 3), [(1, 5)]),
+        ((9, 1, 3), [(9, 1)]),  # an epoch is not divided
+        ((9, 5, 3, 7), [(9, 5)]),
+    ],
+)
+def test_the_rungs_of_a_halving(given, expected):
+    assert halving.rungs(*given) == expected
+
+
+def test_a_halved_sweep_that_was_stopped_goes_on_and_chooses_as_the_grid(finished, tmp_path, monkeypatch, capsys):
+    """Scores at the end of a rung are those of the whole run there; rungs that were written are not trained again."""
+    out, write, sweeps = tmp_path / "run", files.write_arrays, []
+
+    def write_and_interrupt(path, tree):
+        write(path, tree)
+        if path.name == "rung-0.npz":
+            signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setattr(files, "write_arrays", write_and_interrupt)
+    assert sweep.main([*HALVED, "--out", str(out)]) == 143
+    assert "SIGTERM after 8 of 14 models" in capsys.readouterr().err
+    trained = training.sweep
+
+    def noted(*arguments, **options):
+        sweeps.append(options["stop"])
+        return trained(*arguments, **options)
+
+    monkeypatch.setattr(training, "sweep", noted)
+    assert sweep.main(["--resume", str(out)]) == 0
+    assert sweeps == [6, 12]
+    rows, whole = read_csv(out), read_csv(finished)
+    ended = [("0", "3")] * 4 + [("1", "6")] * 2 + [("2", "12")] * 2
+    assert sorted((row["rung"], row["epochs"]) for row in rows) == ended
+    for row, of_grid in zip(rows, whole, strict=True):
+        if row["rung"] == "2":
+            assert float(row["validation_accuracy"]) == pytest.approx(float(of_grid["validation_accuracy"]), abs=0.03)
+            assert float(row["validation_loss"]) == pytest.approx(float(of_grid["validation_loss"]), rel=1e-4)
+    summary, of_grid = (json.loads((folder / "summary.json").read_text()) for folder in (out, finished))
+    assert summary["best"] == of_grid["best"]
+    assert summary["epochs_trained"] == 4 * 3 + 2 * 6 + 2 * 12
+    assert [(rung["settings"], rung["epochs"]) for rung in summary["halving"]["rungs"]] == [(4, 3), (2, 6), (1, 12)]
+    assert "rung-2.npz" in {path.name for path in (out / "chunks").iterdir()}
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--halving", "1"], "--halving 1: one of so many settings goes on, at least 2"),
+        (["--first-rung", "2"], "--first-rung 2 belongs to --halving"),
+        (["--halving", "2", "--first-rung", "0"], "--first-rung 0 must be at least 1"),
+    ],
+)
+def test_wrong_halvings(options, said, capsys):
+    assert sweep.main([*SMALL, *options]) == 2
+    assert said in " ".join(capsys.readouterr().err.split())

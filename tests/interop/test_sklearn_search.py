@@ -6,11 +6,18 @@ import jax
 import numpy as np
 import pytest
 from scipy.stats import loguniform
+from sklearn.base import clone
 from sklearn.datasets import load_iris
 from sklearn.exceptions import FitFailedWarning
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GridSearchCV, HalvingGridSearchCV, RandomizedSearchCV, RepeatedStratifiedKFold
+from sklearn.model_selection import (
+    GridSearchCV,
+    HalvingGridSearchCV,
+    HalvingRandomSearchCV,
+    RandomizedSearchCV,
+    RepeatedStratifiedKFold,
+)
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_random_state
@@ -19,6 +26,7 @@ from jaxnn.interop.sklearn import (
     LinearClassifier,
     MLPClassifier,
     MLPRegressor,
+    VmapHalvingSearchCV,
     VmapSearchCV,
     _jobs,
 )
@@ -124,6 +132,56 @@ def test_other_spaces_are_searched_the_same(kind, alone):
     assert len(alone) == 1
 
 
+@pytest.fixture
+def programs(monkeypatch):
+    """The number of settings of each program that was run, and whether they continue earlier runs."""
+    made, train = [], _jobs._train_set
+    monkeypatch.setattr(
+        _jobs, "_train_set", lambda jobs, on, *rest: made.append((len(jobs), on)) or train(jobs, on, *rest)
+    )
+    return made
+
+
+HALVED = {"factor": 2, "cv": 2, "max_resources": 6, "min_resources": 3}
+
+
+@pytest.mark.portable
+def test_halving_over_epochs_continues_the_runs_and_chooses_as_scikit_learn(alone, programs):
+    """scikit-learn's own begins again in each round; early stopping has ended some of the runs before a round."""
+    model = clone(LINEAR).set_params(max_iter=6, early_stopping=True, n_iter_no_change=2, tol=1e-3)
+    ours = VmapHalvingSearchCV(model, RATES, **{**HALVED, "max_resources": "auto"}).fit(X, Y)
+    assert sorted(programs) == [(2, True), (2, True), (4, False), (4, False)]
+    assert len(alone) == 1
+    theirs = HalvingGridSearchCV(model, RATES, resource="max_iter", **HALVED).fit(X, Y)
+    same(ours, theirs)
+    for name in ("n_resources_", "n_candidates_", "n_remaining_candidates_", "n_iterations_", "max_resources_"):
+        assert getattr(ours, name) == getattr(theirs, name), name
+    assert ours.cv_results_["n_resources"].tolist() == [3] * 4 + [6] * 2
+    assert ours.max_resources == "auto"
+
+
+@pytest.mark.slow
+@pytest.mark.portable
+@pytest.mark.parametrize("aggressive", [False, True])
+def test_random_settings_and_pipelines_are_halved_as_by_scikit_learn(alone, programs, aggressive):
+    model = make_pipeline(StandardScaler(), clone(MLP).set_params(tol=0.0))
+    space = {"mlpclassifier__learning_rate_init": loguniform(1e-3, 0.3), "mlpclassifier__l2": loguniform(1e-4, 0.1)}
+    options = {**HALVED, "n_candidates": 6, "random_state": 0, "aggressive_elimination": aggressive}
+    options["resource"] = "mlpclassifier__max_iter"
+    same(
+        *(kind(model, space, **options).fit(X, Y) for kind in (VmapSearchCV.Halving.Randomized, HalvingRandomSearchCV))
+    )
+    assert len(alone) == 1
+    assert sorted({size for size, continued in programs if continued}) == ([2, 3] if aggressive else [3])
+
+
+def test_epochs_to_halve_over_must_be_known():
+    with pytest.raises(ValueError, match="max_resources='auto' is the max_iter of the estimator, got None"):
+        VmapHalvingSearchCV(LinearClassifier(solver="sgd"), RATES).fit(X, Y)
+    with pytest.raises(ValueError, match="not supported by estimator Pipeline"):
+        VmapHalvingSearchCV(make_pipeline(LINEAR), RATES, max_resources=9).fit(X, Y)
+
+
 def test_regressors_are_searched_the_same(alone):
     targets = X[:, 3] - X[:, 0]
     model = MLPRegressor(hidden_layer_sizes=(3,), max_iter=5, random_state=0)
@@ -189,7 +247,7 @@ def test_fits_in_parallel_and_reports_as_grid_search(alone, capsys):
 
 
 def test_a_wrong_measure_is_refused_before_anything_is_trained(monkeypatch):
-    monkeypatch.setattr(_jobs, "train_many", lambda jobs: pytest.fail("trained"))
+    monkeypatch.setattr(_jobs, "train_many", lambda *_, **__: pytest.fail("trained"))
     with pytest.raises(ValueError, match="precise"):
         VmapSearchCV(LINEAR, RATES, cv=2, scoring="precise").fit(X, Y)
     with pytest.raises(ValueError, match="refit"):

@@ -203,3 +203,32 @@ def test_a_chunk_is_smaller_where_memory_is():
     assert s == 1
     assert 10 < h < 1000
     assert training.choose_chunk(task, settings, KEYS, DATA, 16, memory=1.0) == (1, 1)
+
+
+@pytest.mark.portable
+@pytest.mark.parametrize("patience", [pytest.param(None, marks=SLOW), 2])
+@enabled()
+def test_runs_that_pause_and_lose_neighbors_end_as_if_never_stopped(patience):
+    """Also beside runs that stopped before the pause, in chunks that are padded, and where all have stopped."""
+    options = {**ONES, "select": "validation_loss", "patience": patience}
+    whole = training.sweep(wide_task, SETTINGS, KEYS, DATA, **options)
+    paused = training.sweep(wide_task, SETTINGS, KEYS, DATA, **options, stop=4)
+    assert paused.epoch.max() == 4
+    for before in (paused, whole):
+        settings, expected, before = jax.tree.map(lambda a: a[np.array([2, 0, 3])], (SETTINGS, whole, before))
+        ended = training.sweep(wide_task, settings, KEYS, DATA, **options, before=before, chunk=(2, 2))
+        jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, **ROUNDED), ended, expected)
+    if patience is not None:
+        assert len(set(paused.epoch.ravel().tolist())) > 1  # some had stopped
+
+
+def test_what_cannot_be_continued():
+    with pytest.raises(ValueError, match="stop must be from 1 to epochs, 6, got 7"):
+        training.sweep(task, SETTINGS, KEYS, DATA, **ONES, stop=7)
+    shapes = jax.eval_shape(
+        lambda h, keys: training.run_grid(training.Options(task, 16), h, keys, DATA, 6), SETTINGS, KEYS
+    )
+    with pytest.raises(ValueError, match="before must hold 4 settings x 2 seeds with room for 6 epochs"):
+        training.sweep(task, SETTINGS, KEYS[:2], DATA, **ONES, before=shapes)
+    with pytest.raises(ValueError, match="with room for 7 epochs, got"):
+        training.sweep(task, SETTINGS, KEYS, DATA, **{**ONES, "epochs": 7}, before=shapes)

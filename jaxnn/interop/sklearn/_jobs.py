@@ -8,7 +8,7 @@ import hashlib
 import itertools
 import math
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -75,6 +75,10 @@ class TrainingJob(NamedTuple):
         """A key that identifies the job."""
         return self.program(), tuple(self.hparams.items()), self.examples()
 
+    def lineage(self) -> tuple[Any, ...]:
+        """The same for jobs that differ in nothing but their epochs, so that one can continue the other."""
+        return self._replace(epochs=0).digest()
+
 
 def padded_batch_size(examples: int, at_most: int) -> tuple[int, int]:
     """The batch size (at most `at_most`, rounded up to a multiple of 8) and the number of rows in whole batches.
@@ -139,63 +143,105 @@ def finished(job: TrainingJob, run: training.Run) -> training.Run:
     return run._replace(state=run.state._replace(params=outer(run.state.params)), best=best)
 
 
-def train_many(jobs: Sequence[TrainingJob]) -> dict[tuple[Any, ...], training.Run]:
-    """The runs of jobs that start from scratch, by digest and without optimizer state.
+class Trained(NamedTuple):
+    """Runs of `train_many`."""
+
+    runs: dict[tuple[Any, ...], training.Run]
+    """By digest, without optimizer state."""
+    paused: dict[tuple[Any, ...], training.Run]
+    """By lineage, to be continued; empty unless asked for."""
+
+
+def train_many(
+    jobs: Sequence[TrainingJob], before: Mapping[tuple[Any, ...], training.Run] | None = None, *, pause: bool = False
+) -> Trained:
+    """The runs of jobs, from scratch or continued from those before that they share their lineage with.
 
     Jobs on the same examples and seed run in one program through the same batches; several such sets run in parallel
     threads, and sets of the same shapes share a compiled program.
     """
     sets: dict[tuple[Any, ...], dict[tuple[Any, ...], TrainingJob]] = {}
+    before = before or {}
     for job in jobs:
         digest = program, _, examples = job.digest()
         alone = digest if job.spec.solver == "lbfgs" else None
-        sets.setdefault((program, examples, alone), {})[digest] = job
-    work = [list(of_set.values()) for of_set in sets.values()]
-    for of_set in work:
-        if of_set[0].spec.solver != "lbfgs":
-            _program(of_set[0].program(), len(of_set), of_set[0].is_short(len(of_set)))  # each is compiled once
+        sets.setdefault((program, examples, alone, job.lineage() in before), {})[digest] = job
+    work = [(list(of_set.values()), bool(at[-1])) for at, of_set in sets.items()]
+    for of_set, continued in work:
+        if of_set[0].spec.solver != "lbfgs":  # each is compiled once
+            _program(of_set[0].program(), len(of_set), of_set[0].is_short(len(of_set)), continued, pause)
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as threads:
-        found = threads.map(_train_set, work)
-        return {digest: run for runs in found for digest, run in runs.items()}
+        found = list(threads.map(lambda each: _train_set(each[0], each[1], pause, before), work))
+    runs, paused = ({key: run for each in found for key, run in each[i].items()} for i in range(2))
+    return Trained(runs, paused)
 
 
 @functools.lru_cache(maxsize=64)
-def _program(program: tuple[Any, ...], settings: int, short: bool) -> Callable[..., training.Run]:
-    """The compiled program for this number of settings on one set of examples."""
+def _program(
+    program: tuple[Any, ...], settings: int, short: bool, continued: bool, pause: bool
+) -> Callable[..., tuple[training.Run, training.Run | None]]:
+    """The compiled program for this number of settings on one set of examples: the runs as results, and to continue."""
     options, epochs, structure, shapes = program
 
-    def run(hparams: dict[str, Array], seed: Array, data: training.Data) -> training.Run:
+    def grid(hparams: dict[str, Array], seed: Array, data: training.Data, before: training.Run | None) -> training.Run:
         key = jax.random.fold_in(jax.random.key(seed), 0)
         make_task = functools.partial(options.make_task, targets=data.statistics)
-        runs = training.run_grid(options._replace(make_task=make_task), hparams, key[None], data, epochs)
-        runs = jax.tree.map(lambda a: a[:, 0], runs._replace(state=runs.state._replace(key=None)))
-        runs = jax.vmap(options.make_task.judged)(hparams, runs)
+        runs = training.run_grid(options._replace(make_task=make_task), hparams, key[None], data, epochs, before)
+        return runs._replace(state=runs.state._replace(key=None))
+
+    def run(
+        hparams: dict[str, Array], seed: Array, data: training.Data, before: training.Run | None
+    ) -> tuple[training.Run, training.Run | None]:
+        paused = grid(hparams, seed, data, before)
+        runs = jax.vmap(options.make_task.judged)(hparams, jax.tree.map(lambda a: a[:, 0], paused))
         state = runs.state._replace(params=training.eval_params(runs.state), opt_state=None)
-        return runs._replace(state=state)  # the optimizer's state is large, and not needed any more
+        return runs._replace(state=state), paused if pause else None  # the optimizer's state is large
 
     hparams = dict.fromkeys(HPARAMS, jax.ShapeDtypeStruct((settings,), np.float32))
     data = structure.unflatten(
         [jax.ShapeDtypeStruct(shape, jax.dtypes.canonicalize_dtype(kind)) for shape, kind in shapes]
     )
-    lowered = jax.jit(run).lower(hparams, jax.ShapeDtypeStruct((), np.uint32), data)
-    return lowered.compile(compiler_options=compiler_options(short))
+    arguments: list[Any] = [hparams, jax.ShapeDtypeStruct((), np.uint32), data, None]
+    if continued:
+        arguments[-1] = jax.eval_shape(grid, *arguments)
+    return jax.jit(run).lower(*arguments).compile(compiler_options=compiler_options(short))
 
 
-def _train_set(jobs: list[TrainingJob]) -> dict[tuple[Any, ...], training.Run]:
-    if jobs[0].spec.solver == "lbfgs":
-        return {job.digest(): _lbfgs.minimize(job) for job in jobs}
+def _train_set(
+    jobs: list[TrainingJob], continued: bool, pause: bool, before: Mapping[tuple[Any, ...], training.Run]
+) -> tuple[dict[tuple[Any, ...], training.Run], dict[tuple[Any, ...], training.Run]]:
+    first = jobs[0]
+    if first.spec.solver == "lbfgs":
+        return {job.digest(): _lbfgs.minimize(job) for job in jobs}, {}
     hparams = {name: np.array([job.hparams[name] for job in jobs], np.float32) for name in HPARAMS}
-    program = _program(jobs[0].program(), len(jobs), jobs[0].is_short(len(jobs)))
-    runs = jax.tree.map(np.asarray, program(hparams, np.uint32(jobs[0].seed), jobs[0].data))
-    return {job.digest(): jax.tree.map(lambda a, i=i: a[i], runs) for i, job in enumerate(jobs)}
+    start = None
+    if continued:
+        start = jax.tree.map(lambda *leaves: np.stack(leaves), *(before[job.lineage()] for job in jobs))
+        room = ((0, 0), (0, 0), (0, first.epochs - next(iter(start.history.values())).shape[-1]))
+        longer = {name: np.pad(values, room, constant_values=np.nan) for name, values in start.history.items()}
+        start = start._replace(history=longer)
+    program = _program(first.program(), len(jobs), first.is_short(len(jobs)), continued, pause)
+    runs, paused = jax.tree.map(np.asarray, program(hparams, np.uint32(first.seed), first.data, start))
+    nth = lambda tree, i: jax.tree.map(lambda a: a[i], tree)
+    results = {job.digest(): nth(runs, i) for i, job in enumerate(jobs)}
+    return results, {job.lineage(): nth(paused, i) for i, job in enumerate(jobs)} if pause else {}
 
 
 class Executor:
-    """Runs the jobs of all clones of an estimator; while it collects, it notes them, to run them all at once."""
+    """Runs the jobs of all clones of an estimator; while it collects, it notes them, to run them all at once.
 
-    def __init__(self) -> None:
+    With `pause`, jobs of more epochs continue the runs of the same jobs that were collected last.
+    """
+
+    def __init__(self, *, pause: bool = False) -> None:
         self.collecting: list[TrainingJob] | None = None
+        self.pause = pause
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget all runs."""
         self.runs: dict[tuple[Any, ...], training.Run] = {}
+        self.paused: dict[tuple[Any, ...], training.Run] = {}
 
     def __call__(self, job: TrainingJob) -> training.Run:
         """The run of a job; while collecting, an error in its place."""
@@ -208,7 +254,7 @@ class Executor:
     def run_collected(self) -> None:
         """Runs all collected jobs side by side."""
         jobs, self.collecting = self.collecting, None
-        self.runs = train_many(jobs or [])
+        self.runs, self.paused = train_many(jobs, self.paused, pause=self.pause) if jobs else Trained({}, {})
 
     def __deepcopy__(self, memo: Any) -> Executor:
         """Itself: scikit-learn copies the estimators in a grid."""
