@@ -6,10 +6,12 @@ import dataclasses
 import itertools
 import math
 from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 
 from experiments.classifier.config import Config, Settings
+from experiments.sweeps import space
 
 NAMES = {"learning_rates": "learning_rate", "l2s": "l2", "dropouts": "dropout", "widths": "width"}
 
@@ -29,6 +31,8 @@ class SweepConfig(Config):
     random: int | None = None
     """Instead of the whole grid, this many random settings between the smallest and the largest value of each: dropout
     uniform, the others log-uniform."""
+    space: Path | None = None
+    """Instead of the lists above, a TOML file with the values or ranges to try, and how many settings to draw."""
     halving: int | None = None
     """Successive halving: all settings train for some epochs, the best of every so many go on, and so forth, from where
     they were; three times, or as --first-rung says."""
@@ -69,6 +73,13 @@ def check_values(config: SweepConfig) -> None:
 def tried_values(config: SweepConfig, settings: Settings) -> dict[str, tuple[float, ...]]:
     """The values to try by option name; by default around the default learning rate and L2 factor."""
     values = {name: tuple(sorted(set(getattr(config, name)))) for name in NAMES if getattr(config, name)}
+    if config.space is not None:
+        if values or config.random is not None:
+            raise ValueError("--space has all values to try: leave out --random and the lists of values")
+        tried = space.values(space.read(config.space))
+        values = {axis: tried[name] for axis, name in NAMES.items() if name in tried}
+        check_values(dataclasses.replace(config, space=None, **values))
+        return values
     if not values:
         rate, l2 = settings.learning_rate, settings.l2 or 1e-4
         values = {
@@ -82,13 +93,21 @@ def tried_values(config: SweepConfig, settings: Settings) -> dict[str, tuple[flo
     return values
 
 
+def is_random(config: SweepConfig) -> bool:
+    """Whether settings are drawn, not a grid."""
+    return config.random is not None or (config.space is not None and "draws" in space.read(config.space))
+
+
 def hparams_of(
     config: SweepConfig, settings: Settings, values: Mapping[str, tuple[float, ...]]
 ) -> dict[str, np.ndarray]:
     """Every hyper-parameter of the task with a value per setting, [H]."""
     from experiments.classifier.task import hyperparameters
 
-    if config.random is None:
+    if config.space is not None:
+        drawn = space.columns(space.read(config.space))
+        columns = {axis: drawn[name] for axis, name in NAMES.items() if name in drawn}
+    elif config.random is None:
         columns = dict(zip(values, np.array(list(itertools.product(*values.values()))).T, strict=True))
     else:
         draw = np.random.default_rng(config.seed).uniform(size=(len(values), config.random))

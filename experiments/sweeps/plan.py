@@ -17,6 +17,7 @@ from experiments.classifier.data import load_dataset, without_test
 from experiments.classifier.preprocessing import fit_statistics
 from experiments.classifier.presets import resolve
 from experiments.classifier.task import task_maker
+from experiments.sweeps import space
 from experiments.sweeps.grid import SweepConfig, check_values, hparams_of, tried_values
 from jaxnn import sharding, training
 from jaxnn.data import Dataset
@@ -69,7 +70,8 @@ def make_plan(config: SweepConfig, console: Console, memory: float | None = None
     if config.validation_share == 0:
         raise ValueError("--validation-share 0: a sweep chooses by validation accuracy and needs validation examples")
     check_values(config)
-    widest = {"hidden": (max(config.widths),) * len(config.hidden or (0,))} if config.widths else {}
+    widths = space.values(space.read(config.space)).get("width", ()) if config.space is not None else config.widths
+    widest = {"hidden": (math.ceil(max(widths)),) * len(config.hidden or (0,))} if widths else {}
     settings = resolve(plain(dataclasses.replace(config, **widest)), dataset)
     values = tried_values(config, settings)
     hparams = hparams_of(config, settings, values)

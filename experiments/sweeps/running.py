@@ -20,8 +20,8 @@ from experiments.classifier import compile_for, multihost, resume
 from experiments.classifier.config import Settings
 from experiments.classifier.results import draw
 from experiments.cli import command, environment, files, rescue
-from experiments.sweeps import halving, results
-from experiments.sweeps.grid import NAMES, SweepConfig, on_border
+from experiments.sweeps import halving, results, space
+from experiments.sweeps.grid import NAMES, SweepConfig, is_random, on_border
 from experiments.sweeps.plan import Plan, count_models, kept, make_plan, plain
 from experiments.sweeps.store import Store
 from experiments.train import train
@@ -31,6 +31,9 @@ from jaxnn.data import Dataset
 
 def sweep(config: SweepConfig, console: Console) -> dict[str, Any]:
     """Run a sweep and write its files; returns the summary. `config.out` may hold the same sweep, interrupted."""
+    if config.space is not None:  # its content, so that a resumed sweep needs no file and notices a changed one
+        content: Any = space.read(config.space)
+        config = dataclasses.replace(config, space=content)
     if config.coordinator or config.num_processes or config.process_id:
         raise ValueError(
             "--coordinator, --num-processes and --process-id belong to experiments.train: a sweep runs in one process, "
@@ -136,8 +139,7 @@ def _sweep(config: SweepConfig, console: Console, device: str) -> dict[str, Any]
         files.write_json(folder / "summary.json", summary | environment.environment())
 
     rescue.write_or_rescue(write, config.rescue, out)
-    random = config.random is not None
-    figures = results.figures(values, hparams, scores, mean, best, random, bool(rungs))
+    figures = results.figures(values, hparams, scores, mean, best, is_random(config), bool(rungs))
     draw(out, figures, warn, svg=config.svg)
     console.print(results.table(summary, out))
     for warning in warnings:
