@@ -2,8 +2,10 @@
 
 import json
 
+import numpy as np
 import pytest
 
+from experiments.playground.engine.links import from_link
 from experiments.playground.page import figures
 from experiments.playground.page.presets import PRESETS
 from jaxnn.plots import _style
@@ -17,13 +19,28 @@ def test_classes_have_the_colors_of_the_lessons():
 
 def test_a_preset_plays_at_a_speed_to_watch_and_says_what_to_look_for(open_tab):
     tab = open_tab()
-    tab.page.get_by_label("Preset").select_option(label=PRESETS["values"].title.en)
+    drawn = "[...document.querySelectorAll('#cards canvas')].filter(c => new Set(c.getContext('2d').getImageData("
+    tab.until(f"{drawn}0, 0, 104, 104).data).size > 20).length === {len(PRESETS)}")
+    card = tab.page.get_by_role("button", name=PRESETS["values"].title.en)
+    card.click()
     tab.until_status("s.ready && s.playing && s.step > 20")
     assert tab.page.locator("#hint").inner_text() == PRESETS["values"].hint.en
+    assert card.get_attribute("aria-pressed") == "true"
     assert not tab.page.get_by_role("heading", name="Accuracy").is_visible()
     first = tab.status()["step"]
     tab.page.wait_for_timeout(1000)
     assert tab.status()["step"] - first < 250
+
+
+def test_penalty_and_dropout_are_read_out(open_tab):
+    tab = open_tab("#l2=0.5&l1=0.25&dropout=0.2&hidden=4")
+    tab.press("Link with weights")
+    tab.until("location.hash.includes('weights=')")
+    weights = [layer["w"].astype(np.float64) for layer in from_link(tab.page.evaluate("location.hash")).weights or []]
+    penalty = sum(0.5 * (w**2).sum() + 0.25 * np.abs(w).sum() for w in weights)
+    told = tab.page.get_by_text("penalty:").inner_text()
+    assert f"penalty: {penalty:.4f} " in told
+    assert "drops 20.0% of the hidden values and multiplies the others by 1.25" in told
 
 
 def test_every_control_has_a_tooltip(open_tab):
@@ -34,7 +51,8 @@ def test_every_control_has_a_tooltip(open_tab):
             m => !Bokeh.index.find_one(m)?.el.title).map(m => m.type + " " + m.name);
     }"""
     assert tab.page.evaluate(bare) == []
-    assert tab.page.locator("#layers button:not([title]), #depth button:not([title])").count() == 0
+    bare = ", ".join(f"#{place} button:not([title])" for place in ("layers", "depth", "cards"))
+    assert tab.page.locator(bare).count() == 0
 
 
 def test_layers_and_neurons_are_added_and_removed_in_their_headings(open_tab):

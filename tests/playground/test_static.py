@@ -15,6 +15,7 @@ from experiments.playground.engine.links import Saved, View, from_link, to_link
 from experiments.playground.engine.programs import WIDTHS
 from experiments.playground.engine.session import Playground
 from experiments.playground.engine.settings import CLASS_SETS, VALUE_SETS, Settings, change
+from experiments.playground.page.presets import PRESETS
 
 STEPS = 200
 TRAIN = "n => { session.playing = false; session.train(n) }"
@@ -188,7 +189,7 @@ def test_keys_points_presets_and_fields_work_on_a_narrow_screen(tab):
     tab.get_by_label("L2", exact=True).fill("0.5")
     tab.get_by_label("L2", exact=True).press("Tab")
     tab.wait_for_function("document.getElementById('status').textContent.includes('penalty')")
-    tab.get_by_role("button", name="Regression").click()
+    tab.get_by_role("button", name=PRESETS["values"].title.en).click()
     tab.wait_for_function("session.playing && session.step > 5")
     assert not tab.locator("#accuracy").is_visible()
     tab.set_viewport_size({"width": 1280, "height": 900})

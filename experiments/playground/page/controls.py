@@ -21,7 +21,6 @@ from bokeh.models import (
 from experiments.playground.engine.registry import FEATURES
 from experiments.playground.engine.settings import BOUNDS, CHOICES, Settings
 from experiments.playground.page.i18n import word
-from experiments.playground.page.presets import PRESETS
 
 SPEEDS = ("1", "10", "100", "1000", "4000", "10000", "1000000")
 MARGIN = (2, 4, 2, 4)
@@ -45,8 +44,6 @@ class Controls:
         self.language = "en"
         self.buttons = {name: self._button(name) for name in (*PLAYING, *EDITING, *FILES, "language")}
         self.buttons["play"].button_type = "primary"
-        self.preset = Select(value="", width=190, margin=MARGIN, name="preset")
-        self.preset.on_change("value", self._on_preset)
         self.speed = Select(value="100", width=110, margin=MARGIN, name="speed")
         self.speed.on_change("value", lambda a, old, new: self._changed("speed", int(new)))
         self.choices = {name: self._select(name) for name in CHOICES}
@@ -95,7 +92,7 @@ class Controls:
         rates = [number[name] for name in ("learning_rate", "momentum", "batch_size", "l1", "l2", "dropout", "seed")]
         wide: dict[str, Any] = {"sizing_mode": "stretch_width"}
         return {
-            "bar": _flow(self.preset, *play, self.speed, button["language"]),
+            "bar": _flow(*play, self.speed, button["language"]),
             "files": _flow(*files),
             "data": Column(
                 children=[_flow(choice["data"], *data), self.new_class_title, self.new_class, _flow(*edit)], **wide
@@ -114,10 +111,6 @@ class Controls:
         if not self._quiet and value is not None:
             self._change(name, value)
 
-    def _on_preset(self, attribute: str, old: str, new: str) -> None:
-        if not self._quiet and new:
-            self._act("preset")
-
     def _on_features(self, attribute: str, old: Sequence[int], new: Sequence[int]) -> None:
         self._changed("features", [tuple(FEATURES)[i] for i in sorted(new)])
 
@@ -127,7 +120,7 @@ class Controls:
         """Show the settings in the widgets without reporting changes."""
         self._quiet = True
         try:
-            if language != self.language or not self.preset.options:
+            if language != self.language or not self.speed.options:
                 self.language = language
                 self._translate()
             for name, widget in (*self.choices.items(), *self.numbers.items()):
@@ -148,10 +141,6 @@ class Controls:
         self._quiet = True
         _set(self.switches, "active", [i for i, on in enumerate((tests, discrete)) if on])
         self._quiet = False
-
-    def hint(self) -> str:
-        """What to look for in the chosen preset."""
-        return getattr(PRESETS[self.preset.value].hint, self.language) if self.preset.value else ""
 
     def show_warp(self, layers: int, neurons: int, view: tuple[int, tuple[int, int, int | None], float]) -> None:
         """Show the view (layer, axes, angle) and its choices in the controls of the warped grid."""
@@ -179,9 +168,7 @@ class Controls:
             select.options = [(value, word(value, language)) for value in CHOICES[name]]
         for name, button in self.buttons.items():
             button.label = word(name, language)
-        self.preset.title, self.speed.title = word("preset", language), word("speed", language)
-        titles = [(name, getattr(preset.title, language)) for name, preset in PRESETS.items()]
-        self.preset.options = [("", "—"), *titles]
+        self.speed.title = word("speed", language)
         self.speed.options = [(speed, f"{int(speed):,}" if speed != SPEEDS[-1] else "max") for speed in SPEEDS]
         self.new_class_title.text = word("new_class", language)
         self.switches.labels = [word(name, language) for name in SWITCHES]

@@ -188,6 +188,7 @@ class Curves:
         )
         self.gradients.vbar("layer", 0.7, "top", 1e-12, source=self.bars, color="#009E73")
         self.gradients.xaxis.ticker = list(range(1, 8))
+        self.gradients.yaxis.ticker = [1e-8, 1e-6, 1e-4, 1e-2, 1.0]
         self.gradients.yaxis.minor_tick_line_color = None
 
     def show(self, frame: Frame) -> None:

@@ -13,7 +13,7 @@ class Text(NamedTuple):
 
 
 _WORDS = {
-    "preset": ("Preset", "预设"),
+    "preset": ("Presets", "预设"),
     "play": ("Play", "播放"),
     "pause": ("Pause", "暂停"),
     "step": ("Step", "一步"),
@@ -114,7 +114,6 @@ _WORDS = {
 
 
 _TIPS = {
-    "preset": ("Settings that show one thing; a line above says what", "展示某一现象的设置，上方有说明"),
     "play": ("Train, or pause (Space)", "训练或暂停（空格）"),
     "step": ("One batch (s)", "训练一个批次（s）"),
     "epoch": ("Once through the training points (e)", "遍历训练点一次（e）"),

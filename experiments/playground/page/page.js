@@ -14,6 +14,33 @@ on("language", () => {
   document.body.dataset.language = channel.language;
   document.documentElement.lang = channel.language;
 });
+// ---------------------------------------------------------------- cards of the presets
+
+const cards = place("cards"), presets = Object.entries(CONTENT.presets);
+cards.append(...presets.map(([name]) => {
+  const card = document.createElement("button"), picture = document.createElement("canvas");
+  picture.setAttribute("aria-hidden", "true");
+  card.append(picture, document.createElement("span"));
+  card.addEventListener("click", () => send("preset", name));
+  return card;
+}));
+const nameCards = () => {
+  cards.setAttribute("aria-label", word("Presets", "预设"));
+  presets.forEach(([name, {title, hint}], i) => {
+    const card = cards.children[i];
+    card.lastChild.textContent = title[channel.language];
+    card.title = hint[channel.language];
+    card.setAttribute("aria-pressed", String(name === channel.preset));
+  });
+};
+on("language", nameCards);
+on("preset", nameCards);
+const paintCards = () => {  // once the first picture is there
+  channel.properties.picture.change.disconnect(paintCards);
+  drawCards(presets.map((_, i) => cards.children[i].firstChild), presets.map(([, preset]) => preset));
+};
+channel.properties.picture.change.connect(paintCards);
+
 on("tips", () => {
   const tips = JSON.parse(channel.tips);
   for (const model of plane.document._all_models.values()) {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from experiments.playground.engine.session import Frame, Playground
 from experiments.playground.page.i18n import word
 from experiments.playground.page.presets import PRESETS
 from experiments.playground.page.view import Screen
+from experiments.playground.static import ENGINE, content, source
 
 HTML = Path(__file__).with_name("page.html").read_text(encoding="utf-8")
 SCRIPT = Path(__file__).with_name("page.js").read_text(encoding="utf-8")
@@ -46,6 +47,7 @@ class Page:
                 root.name = name
                 document.add_root(root)
         document.title, document.template = "jaxnn playground", get_env().from_string(HTML)
+        document.template_variables["engine"] = _engine()
         net = screen.net
         sources = {"links": net.links, "neurons": net.neurons, "biases": net.biases}
         figures = {"plane": screen.plane.figure, "net": net.figure}
@@ -100,10 +102,6 @@ class Page:
                 self.delete(self.screen.plane.numbers[self.screen.plane.points.selected.indices])
             case "new_class":
                 self.screen.plane.draw_tool.empty_value = self.screen.new_target()
-            case "preset":
-                preset = PRESETS[self.screen.controls.preset.value]
-                self.screen.channel.update(busy=True)
-                self.take(Saved(preset.settings(), None, None, self.screen.view), play=True)
             case "warp":
                 self.warp_chosen()
             case "switches":
@@ -132,6 +130,9 @@ class Page:
                     self.loop.send(lambda playground: playground.edit(data.from_csv(content, playground.settings)))
                 case "model":
                     self.take(links.from_file(text.encode())._replace(view=self.screen.view))
+                case "preset" if text in PRESETS:
+                    self.screen.channel.update(busy=True)
+                    self.take(Saved(PRESETS[text].settings(), None, None, self.screen.view), preset=text)
                 case "hidden":
                     self.change("hidden", json.loads(text))
                 case "code":
@@ -159,14 +160,15 @@ class Page:
         else:
             self.act({" ": "play", "s": "step", "e": "epoch", "r": "reset"}[key])
 
-    def take(self, saved: Saved, *, play: bool = False) -> None:
-        """Load a whole state."""
+    def take(self, saved: Saved, *, preset: str = "") -> None:
+        """Load a whole state; that of a preset plays."""
         self.screen.enlarged = False
+        self.screen.channel.update(preset=preset)
         self.screen.show_view(saved.view)
 
         def load(playground: Playground) -> None:
             playground.load(saved.settings, saved.points, saved.weights)
-            playground.playing = play
+            playground.playing = bool(preset)
 
         self.loop.send(load)
 
@@ -268,3 +270,9 @@ def _pause_and_train(playground: Playground, steps: int) -> None:
     """Pause and train for some steps."""
     playground.playing = False
     playground.train(steps)
+
+
+@cache
+def _engine() -> str:
+    """The scripts that draw the cards of the presets."""
+    return "\n".join([content(), *map(source, ENGINE)])

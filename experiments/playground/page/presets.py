@@ -44,7 +44,7 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
             {"data": "circle", "size": 500, "noise": 0.0, "hidden": (4, 2), "loss": "squared"},
         ),
         "one_neuron": Preset(
-            Text("1 neuron fails", "1 个神经元不够"),
+            Text("What does one neuron see?", "一个神经元看到什么？"),
             Text(
                 "One neuron draws one straight border: the disc cannot be cut out.",
                 "一个神经元只能画一条直线，圆盘分不出来。",
@@ -52,18 +52,18 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
             {"hidden": (1,), "learning_rate": 0.1},
         ),
         "three_neurons": Preset(
-            Text("3 neurons close the circle", "3 个神经元围住圆"),
+            Text("Can three neurons close a circle?", "三个神经元能围住圆吗？"),
             Text("Three borders close around the disc.", "三条边界围住圆盘。"),
             {"hidden": (3,), "learning_rate": 0.1},
         ),
         "spiral": Preset(
-            Text("Spiral", "螺旋"),
+            Text("How is a spiral unrolled?", "螺旋怎样展开？"),
             Text("Two layers of 8 tanh neurons unroll three arms.", "两层各 8 个 tanh 神经元展开三条旋臂。"),
             {"data": "spiral", "classes": 3, "noise": 0.1, "hidden": (8, 8), "optimizer": "adam"}
             | {"learning_rate": 0.01, "train_share": 0.7},
         ),
         "vanishing": Preset(
-            Text("Vanishing gradient", "梯度消失"),
+            Text("Where do gradients vanish?", "梯度在哪里消失？"),
             Text(
                 "Six sigmoid layers: the gradients of the first layers are orders of magnitude below that of the last.",
                 "六层 sigmoid：前几层的梯度比最后一层小好几个数量级。",
@@ -71,7 +71,7 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
             {"hidden": (6,) * 6, "activation": "sigmoid", "learning_rate": 0.1},
         ),
         "l2": Preset(
-            Text("l2 smooths", "l2 使边界平滑"),
+            Text("What does L2 smooth?", "L2 使什么变平滑？"),
             Text(
                 "Many neurons, few noisy points, a smooth border. Set L2 to 0: the border becomes ragged, and the test "
                 "loss triples.",
@@ -81,7 +81,7 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
             | {"speed": 1000},
         ),
         "dropout": Preset(
-            Text("Dropout", "Dropout"),
+            Text("What does dropout prevent?", "Dropout 防止什么？"),
             Text(
                 "Half of the hidden values are dropped in each step. Set dropout to 0 and reset: within 3,000 steps "
                 "the test loss climbs twice as high.",
@@ -91,7 +91,7 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
             | {"init": "he", "learning_rate": 0.02, "data_seed": 1, "speed": 1000},
         ),
         "dead_relu": Preset(
-            Text("Dead neurons", "死亡的神经元"),
+            Text("When does a neuron die?", "神经元何时死亡？"),
             Text(
                 "The rate is much too large: within 30 steps no ReLU neuron of the second layer responds to any point. "
                 "They are dead, no gradient revives them. Lower the rate to 0.1 and reset.",
@@ -101,7 +101,7 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
             {"hidden": (12, 12), "activation": "relu", "init": "he", "learning_rate": 2.0, "speed": 10},
         ),
         "zeros": Preset(
-            Text("Zeros never learn", "零初始化"),
+            Text("Why not start from zero?", "为什么不从零开始？"),
             Text(
                 "With weights of zero all neurons are equal and no weight has a gradient: only the last biases "
                 "learn, which class is more frequent.",
@@ -110,7 +110,7 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
             {"init": "zeros", "learning_rate": 0.1},
         ),
         "svm": Preset(
-            Text("SVM margin", "SVM 间隔"),
+            Text("Which points matter to an SVM?", "SVM 在意哪些点？"),
             Text(
                 "Dashed: where the correct score leads by 1. Points beyond it have no loss.",
                 "虚线：得分领先恰好为 1 的地方，之外的点没有损失。",
@@ -126,12 +126,12 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
             },
         ),
         "values": Preset(
-            Text("Regression", "回归"),
+            Text("Can it fit values?", "能拟合数值吗？"),
             Text("Values instead of classes: six hills.", "预测数值而不是类别：六座山丘。"),
             {"data": "hills", "hidden": (16, 16), "optimizer": "adam", "learning_rate": 0.01, "size": 600},
         ),
         "widths": Preset(
-            Text("1 to 20 neurons at once", "同时训练 1 到 20 个神经元"),
+            Text("How many neurons does it take?", "需要多少个神经元？"),
             Text(
                 "Five widths, one program: see what another neuron gains.",
                 "五种宽度，同一个程序：看多一个神经元带来什么。",
@@ -139,7 +139,7 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
             {"hidden": (20,), "many": "widths", "learning_rate": 0.1},
         ),
         "seeds": Preset(
-            Text("16 seeds at once", "同时训练 16 个种子"),
+            Text("Does the start matter?", "起点重要吗？"),
             Text("The same network from sixteen initial weights.", "同一网络，十六个起点。"),
             {"hidden": (3,), "many": "seeds", "learning_rate": 0.1},
         ),

@@ -22,6 +22,7 @@ from experiments.playground.page.colors import CLASSES, NEGATIVE, POSITIVE
 from experiments.playground.page.controls import Controls
 from experiments.playground.page.diagram import Net
 from experiments.playground.page.i18n import tips, word
+from experiments.playground.page.presets import PRESETS
 
 _PERIOD = 6
 """While training, the other figures are drawn with every n-th picture only, to spare the browser."""
@@ -39,7 +40,8 @@ class Channel(DataModel):
     many = Bool(default=False)
     values = Bool(default=False, help="whether the targets are values")
     busy = Bool(default=True, help="whether the shown picture is not yet that of the settings")
-    hint = String(default="")
+    preset = String(default="", help="name of the chosen preset")
+    hint = String(default="", help="what to look for in it")
     tips = String(default="{}", help="JSON of the text for each control by name")
     layers = String(default="{}", help="JSON of the wanted and the drawn layers")
     link = String(default="")
@@ -143,11 +145,12 @@ class Screen:
     def show_page(self, frame: Frame, sizes: list[int]) -> None:
         """Pass what has changed to the page's JavaScript."""
         layers = {"hidden": frame.settings.hidden, "sizes": sizes, "features": frame.shape.features}
+        preset = self.channel.preset
         now = {
             "many": frame.all_planes is not None,
             "values": frame.settings.regression,
             "busy": frame.compiling,
-            "hint": self.controls.hint(),
+            "hint": getattr(PRESETS[preset].hint, self.view.language) if preset else "",
             "tips": json.dumps(tips(self.view.language)),
             "layers": json.dumps(layers | {"most": [MAX_LAYERS, MAX_NEURONS]}),
         }
@@ -201,6 +204,14 @@ class Screen:
         if frame.shape.loss != "value":
             fractions = ["–" if np.isnan(value) else f"{value:.1%}" for value in snapshot.accuracies]
             lines.append(word("accuracies", language).format(*fractions))
+        settings = frame.settings
+        if settings.l1 or settings.l2:
+            weights = np.concatenate([layer["w"].ravel() for layer in frame.params])
+            penalty = settings.l1 * np.abs(weights).sum() + settings.l2 * np.square(weights).sum()
+            lines.append(word("penalty", language).format(_short(penalty)))
+        if settings.dropout and settings.hidden:
+            dropped = f"{settings.dropout:.1%}", f"{1 / (1 - settings.dropout):.2f}"
+            lines.append(word("dropped", language).format(*dropped))
         if len(snapshot.dead):
             lines.append(word("dead", language).format(", ".join(map(str, snapshot.dead))))
         if frame.own_points:
