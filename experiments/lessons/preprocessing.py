@@ -118,10 +118,10 @@ def _live(options: Options) -> Live:
     names = [Text(name, TEACHING.chinese[name]) for name in KINDS]
     return Live(
         Text(
-            "Left: the data. Right: the squared loss of a linear function of them, darker is higher, and 25 steps of "
-            "gradient descent. The rounder the valley, the larger the rate that works. (Weights relative to the "
-            "minimum, scaled.)",
-            "左：数据。右：数据的线性函数的平方损失（颜色越深越高），以及梯度下降的 25 步。谷越圆，可用的学习率越大。"
+            "Left: the data. Right: the squared loss of a linear function of them, the bluer the higher, and 25 "
+            "steps of gradient descent. The rounder the valley, the larger the rate that works. (Weights relative to "
+            "the minimum, scaled.)",
+            "左：数据。右：数据的线性函数的平方损失（颜色越蓝越高），以及梯度下降的 25 步。谷越圆，可用的学习率越大。"
             "（权重以极小值为原点，并经缩放。）",
         ),
         [

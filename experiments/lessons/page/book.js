@@ -215,7 +215,8 @@ class Canvas {
     if (panel.x_range) for (const value of ticks(...panel.x_range, log[0], this.width < 330 ? 4 : 6)) {
       context.strokeStyle = clear;
       this.stroke([[this.x(value), box.top], [this.x(value), box.bottom]]);
-      context.fillText(number(value), this.x(value), box.bottom + 15);
+      const half = context.measureText(number(value)).width / 2;  // the last one must not be cut off
+      context.fillText(number(value), Math.min(this.x(value), this.width - half - 1), box.bottom + 15);
     }
     this.below(panel);
     context.textAlign = "right";

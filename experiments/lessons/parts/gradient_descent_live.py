@@ -102,9 +102,9 @@ def on_surface(function: inspect.Function) -> Live:
     z = grid(function, *places).T
     return Live(
         Text(
-            "A surface with two valleys, seen from above: darker is higher. Each variable steps against its own "
+            "A surface with two valleys, seen from above: the bluer, the higher. Each variable steps against its own "
             "partial derivative; the two steps are the sides of a parallelogram, its diagonal is the step of both.",
-            "有两个谷的曲面（俯视，颜色越深越高）。每个变量各自沿自己偏导数的反方向走；这两步是平行四边形的两条边，对角线就是合在一起的一步。",
+            "有两个谷的曲面（俯视，颜色越蓝越高）。每个变量各自沿自己偏导数的反方向走；这两步是平行四边形的两条边，对角线就是合在一起的一步。",
         ),
         [
             Control(Text("start x1", "起点 x1"), np.round(x1, 2).tolist(), 20),

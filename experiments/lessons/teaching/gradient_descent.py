@@ -70,7 +70,7 @@ TEACHING = Teaching(
             draw.words(322, 64, Text("derivative", "导数"), "b"),
             draw.words(176, 34, Text("step: eta times the", "步子：eta 乘以"), "a"),
             draw.words(176, 50, Text("derivative, backward", "导数，方向相反"), "a"),
-            draw.words(140, 164, Text("minimum: slope 0", "极小值：斜率为 0"), "soft"),
+            draw.words(140, 162, Text("minimum: slope 0", "极小值：斜率为 0"), "soft"),
         ],
     ),
     formulas=(
