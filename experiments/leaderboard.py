@@ -107,7 +107,7 @@ def _trained(name: str, options: Options, console: Console) -> Iterator[dict[str
     accuracies = [100 * run["test_accuracy"] for run in runs]
     peers = row.peers(options.seeds) if row.peers and not options.quick else []
     goal = row.goal or max((peer["mean"] for peer in peers), default=None)
-    yield _row(name, "", accuracies, runs, row.recipe) | {"reference": row.reference, "goal": goal, "peers": peers}
+    yield _row(name, "", accuracies, runs, row.recipe) | {"goal": goal, "peers": peers}
 
 
 def _ablated(name: str, options: Options, console: Console) -> Iterator[dict[str, Any]]:

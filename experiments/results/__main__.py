@@ -11,7 +11,6 @@ from __future__ import annotations
 import ast
 import dataclasses
 import importlib
-import json
 import re
 import sys
 from collections import Counter
@@ -21,12 +20,11 @@ from typing import Any
 
 from experiments.benchmark.workloads import BARE
 from experiments.cli import command, files, parser
-from experiments.leaderboard import with_spread
-from experiments.leaderboards.recipes import RECIPES, epochs_of
 from experiments.lessons import NAMES
+from experiments.results import accuracy
+from experiments.results.table import read, table
 
 ROOT = Path(__file__).resolve().parents[2]
-RESULTS = ROOT / "experiments" / "results"
 PACKAGE = ROOT / "jaxnn"
 RUNS = {
     "digits_mlp": "(no options)",
@@ -50,7 +48,7 @@ def runs() -> str:
     """The runs of `experiments.train`."""
     rows = []
     for name, options in RUNS.items():
-        run = _read(f"{name}/summary.json")
+        run = read(f"{name}/summary.json")
         training = f"{sum(run['seconds_per_epoch']):.1f} s, {run['epochs']} epochs"
         memory = f"{run['peak_memory_mib']:.0f} MiB"
         link = f"[{name}](results/{name})"
@@ -68,7 +66,7 @@ def lessons() -> str:
 
 def speed() -> str:
     """All speed ratios, each library in its best form."""
-    measured = [row for row in _read("benchmark.json")["rows"] if row["best_form"]]
+    measured = [row for row in read("benchmark.json")["rows"] if row["best_form"]]
     rows = [
         [_work(row), row["peer"], *_times(row), f"{row['spread'][0]:.1f}-{row['spread'][1]:.1f}"] for row in measured
     ]
@@ -93,7 +91,7 @@ def _conditions(found: dict[str, Any]) -> str:
 
 def startup() -> str:
     """What has no peer: seconds to a first result, beside the goal."""
-    found = _read("benchmark.json").get("startup")
+    found = read("benchmark.json").get("startup")
     if found is None:
         return "Not measured yet.\n"
     rows = [
@@ -103,44 +101,9 @@ def startup() -> str:
     return table(["work", "seconds", "goal", "met"], rows) + f"\nMeasured on {_conditions(found)}.\n"
 
 
-def leaderboard() -> str:
-    """Test accuracies of all rows, with goals and published results."""
-    rows = []
-    for row in _read("leaderboard.json")["rows"]:
-        took, reached = f"{row['seconds']:.0f} s", f"{with_spread(row)} %"
-        peers = ", ".join(f"{peer['name']} {with_spread(peer)}" for peer in row["peers"])
-        known = peers or row["reference"]
-        rows.append([row["title"], reached, f"{row['goal']:.4g} %", known, str(len(row["seeds"])), took])
-    return table(["model", "test accuracy", "goal", "known", "seeds", "seconds a run"], rows)
-
-
-def ablation() -> str:
-    """The gain of each part of the recipes, and of parts not in them."""
-    rows = []
-    for row in _read("ablation.json")["rows"]:
-        if row["part"]:
-            kept = "yes" if row["part"] in RECIPES[row["row"]].parts else "no"
-            brings = f"{with_spread(row, 'brings')} points"
-            rows.append(
-                [row["title"], row["part"], kept, brings, str(epochs_of(row["config"])), str(len(row["seeds"]))]
-            )
-    return table(["model", "part", "in the recipe", "brings", "epochs", "seeds"], rows)
-
-
-def budget() -> str:
-    """Validation accuracy for fractions of the epochs."""
-    rows = _read("budget.json")["rows"]
-    lines: dict[str, list[str]] = {}
-    for row in rows:
-        reached = f"{with_spread(row)} %, {row['seconds']:.0f} s"
-        lines.setdefault(row["title"], [row["title"], str(len(row["seeds"]))]).append(reached)
-    head = list(dict.fromkeys(row["part"] for row in rows))
-    return table(["model", "seeds", *head], list(lines.values()))
-
-
 def streaming() -> str:
     """Reading of images that do not fit in memory, by reader."""
-    found = _read("streaming.json")
+    found = read("streaming.json")
     rows = []
     for row in found["rows"]:
         first, most = row["memory_mib"][0], max(row["memory_mib"])
@@ -152,7 +115,7 @@ def streaming() -> str:
 
 def drop_in() -> str:
     """Test accuracies compared with scikit-learn's own classifiers."""
-    found = _read("drop_in_accuracy.json")
+    found = read("drop_in_accuracy.json")
     rows = [
         [
             row["dataset"],
@@ -172,7 +135,7 @@ def conformance() -> str:
     """scikit-learn's own test files, run with the estimators of this package."""
     rows = [
         [f"`{row['file']}`", _names(row["replaced"]), str(row["tests"]), str(row["used"]), str(row["passed"])]
-        for row in _read("drop_in_conformance.json")["rows"]
+        for row in read("drop_in_conformance.json")["rows"]
     ]
     return table(["test file", "in place of", "tests", "fit the class", "of these pass"], rows)
 
@@ -184,7 +147,7 @@ def _names(names: list[str]) -> str:
 def conformance_failures() -> str:
     """The borrowed tests that fail, by file and reason."""
     rows = []
-    for row in _read("drop_in_conformance.json")["rows"]:
+    for row in read("drop_in_conformance.json")["rows"]:
         reasons: dict[str, list[str]] = {}
         for test, reason in row["failed"].items():
             short = re.sub(r"(<[^<>]*| at 0x).*", "...", reason).replace("|", "/")[:100]
@@ -199,7 +162,7 @@ def conformance_failures() -> str:
 def accelerators() -> str:
     """Programs compiled for TPUs and GPUs: memory, kernels, communication, estimated time and what limits it."""
     rows = []
-    for row in _read("accelerators.json")["rows"]:
+    for row in read("accelerators.json")["rows"]:
         if "error" in row:
             rows.append([row["program"], f"`{row['topology']}`", f"does not fit: {row['error']}", *[""] * 6])
             continue
@@ -222,15 +185,6 @@ def accelerators() -> str:
     return table(head, rows)
 
 
-def accuracy() -> str:
-    """The leaderboard in short: accuracy, goal, time."""
-    rows = [
-        [row["title"], f"{with_spread(row)} %", f"{row['goal']:.4g} %", f"{row['seconds']:.0f} s"]
-        for row in _read("leaderboard.json")["rows"]
-    ]
-    return table(["model", "test accuracy", "goal", "seconds a run"], rows)
-
-
 SUMMARY = {
     "linear softmax": ("PyTorch", "scikit-learn"),
     "MLP 512": ("PyTorch", "Keras"),
@@ -244,7 +198,7 @@ SUMMARY = {
 
 def speed_summary() -> str:
     """The speed table in short: one row per workload and library, misses and bounds included."""
-    every = _read("benchmark.json")["rows"]
+    every = read("benchmark.json")["rows"]
     bare = {row["work"]: row["peer_s"] for row in every if row["family"] == BARE}
     measured = [row for row in every if row["best_form"] and row["family"] in SUMMARY.get(row["work"], ())]
     rows = [[_work(row), row["family"], *_times(row), _bound(row, bare)] for row in measured]
@@ -258,7 +212,7 @@ def _bound(row: dict[str, Any], bare: dict[str, float]) -> str:
 
 def drawings() -> str:
     """Drawn digits that the default classifier recognizes, with all steps of `predict` and without each."""
-    found = _read("drawings.json")
+    found = read("drawings.json")
     rows = [[steps, *(f"{100 * fraction:.1f} %" for fraction in right)] for steps, right in found["right"].items()]
     return table(["steps", *(f"drawing seed {seed}" for seed in found["seeds"])], rows)
 
@@ -291,7 +245,7 @@ def _public(tree: ast.Module) -> list[str]:
 
 TABLES: dict[str, Callable[[], str]] = {
     "runs": runs,
-    "accuracy": accuracy,
+    "accuracy": accuracy.accuracy,
     "speed-summary": speed_summary,
     "lessons": lessons,
     "drop_in": drop_in,
@@ -301,9 +255,12 @@ TABLES: dict[str, Callable[[], str]] = {
     "accelerators": accelerators,
     "conformance": conformance,
     "conformance-failures": conformance_failures,
-    "leaderboard": leaderboard,
-    "ablation": ablation,
-    "budget": budget,
+    "leaderboard": accuracy.leaderboard,
+    "ablation": accuracy.ablation,
+    "budget": accuracy.budget,
+    "linear-bounds": accuracy.linear_bounds,
+    "linear-curves": accuracy.linear_curves,
+    "digits-splits": accuracy.digits_splits,
     "drawings": drawings,
     "api": api,
 }
@@ -326,15 +283,6 @@ def fill(texts: dict[Path, str]) -> dict[Path, str]:
         before, rest = filled[holders[0]].split(begin)
         filled[holders[0]] = before + begin + make() + end + rest.split(end)[1]
     return filled
-
-
-def table(head: list[str], rows: list[list[str]]) -> str:
-    """A table in Markdown."""
-    return "".join(f"| {' | '.join(row)} |\n".replace("|  |", "| |") for row in [head, ["---"] * len(head), *rows])
-
-
-def _read(name: str) -> Any:
-    return json.loads((RESULTS / name).read_text())
 
 
 def _times(row: dict[str, Any]) -> list[str]:
