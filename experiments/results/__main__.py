@@ -259,7 +259,6 @@ TABLES: dict[str, Callable[[], str]] = {
     "ablation": accuracy.ablation,
     "budget": accuracy.budget,
     "linear-bounds": accuracy.linear_bounds,
-    "linear-curves": accuracy.linear_curves,
     "digits-splits": accuracy.digits_splits,
     "drawings": drawings,
     "api": api,

@@ -64,7 +64,7 @@ def _limits() -> dict[str, float]:
     """By name of a linear row: accuracy on the test images when it is fitted to them and the training images."""
     return {
         bound["row"]: fit["accuracy"]["test"]
-        for bound in read("linear.json")["bounds"]
+        for bound in read("linear.json")["rows"]
         for fit in bound["fits"]
         if fit["fitted_to"] == "train and test"
     }
@@ -80,26 +80,10 @@ def linear_bounds() -> str:
             *(f"{fit['accuracy'][split]:.2f} %" if split in fit["accuracy"] else "" for split in ("train", "test")),
             str(fit["iterations"]) + ("" if fit["converged"] else ", not converged"),
         ]
-        for bound in read("linear.json")["bounds"]
+        for bound in read("linear.json")["rows"]
         for fit in bound["fits"]
     ]
     return table(["model", "fitted to", "penalty", "right of train", "right of test", "iterations"], rows)
-
-
-def linear_curves() -> str:
-    """Validation and training accuracy of the linear recipes over rates and penalties."""
-    rows = []
-    for curve in read("linear.json")["curves"]:
-        for rate, validation, train in zip(curve["learning_rate"], curve["validation"], curve["train"], strict=True):
-            cells = [
-                f"{l2:g}: {reached:.2f} / {fitted:.2f}"
-                for l2, reached, fitted in zip(curve["l2"], validation, train, strict=True)
-            ]
-            rows.append([RECIPES[curve["row"]].title, f"{rate:g}", *cells])
-    if not rows:
-        return "Not measured yet.\n"
-    penalties = [f"penalty {i}" for i in range(1, len(rows[0]) - 1)]
-    return table(["model", "learning rate", *penalties], rows)
 
 
 def digits_splits() -> str:

@@ -114,5 +114,5 @@ def test_every_stored_number_follows_from_its_accuracies():
 
 def test_the_bounds_are_of_the_linear_rows_of_the_leaderboard():
     found = json.loads((RESULTS / "linear.json").read_text())
-    for row in found["bounds"] + found["curves"]:
+    for row in found["rows"]:
         assert RECIPES[row["row"]].recipe["model"] == "linear"
