@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -13,6 +15,7 @@ from jaxnn import _files as files
 _SHORT = {"xla_cpu_use_fusion_emitters": False} if jax.__version_info__ < (0, 11, 1) else None
 """Compiles in about half the time; what is not a matrix product then takes about a quarter longer. Later versions of
 JAX have no such option."""
+_CACHE_BYTES = 2**31
 _SHORT_SECONDS = 2.0
 _STEP_SECONDS, _FLOPS = 5e-5, 1e10
 """Of one core: what a step costs besides its products, and operations in these per second."""
@@ -25,6 +28,10 @@ def enable_compilation_cache(folder: str | os.PathLike[str] | None = None) -> No
     in this package does so by itself. Programs are found again if they, their options, the processor and the versions
     are the same, also where the functions were defined anew, as in a notebook cell that is run again. An entry that JAX
     cannot read is compiled again, with its warning. `JAX_ENABLE_COMPILATION_CACHE=0` switches the cache off.
+
+    The folder holds at most 2 GiB (or `jax_compilation_cache_max_size`): programs that were not used for the longest
+    time are removed. Any number of processes share it, one at a time by a lock that a killed process does not leave
+    behind. Both need the package `filelock`, without which the folder grows.
 
     Args:
         folder: by default that which JAX already has, such as from `JAX_COMPILATION_CACHE_DIR`; else `compiled` in
@@ -39,8 +46,14 @@ def enable_compilation_cache(folder: str | os.PathLike[str] | None = None) -> No
     if folder is None and config.jax_compilation_cache_dir is not None:
         return
     folder = files.cache_dir() / "compiled" if folder is None else folder
+    options: dict[str, Any] = {"jax_persistent_cache_min_compile_time_secs": 0.05}
+    if config.jax_compilation_cache_max_size == -1 and importlib.util.find_spec("filelock") is not None:
+        options["jax_compilation_cache_max_size"] = _CACHE_BYTES
+        for entry in Path(folder).glob("*-cache"):  # written without a bound: JAX needs a time of use of every entry
+            entry.with_name(f"{entry.name.removesuffix('-cache')}-atime").touch()
     jax.config.update("jax_compilation_cache_dir", os.fspath(folder))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.05)
+    for name, value in options.items():
+        jax.config.update(name, value)
 
 
 def is_short(weights: int, examples: int, steps: int) -> bool:

@@ -141,7 +141,7 @@ def test_a_mask_is_made_where_it_is_used():
 def test_compiled_programs_are_kept_and_found_again_by_a_function_defined_anew(run_python, tmp_path):
     """In a fresh process, which has no cache before it asks for one."""
     code = f"""
-import os
+import os, pathlib
 os.environ["JAXNN_CACHE_DIR"] = {str(tmp_path / "own")!r}
 del os.environ["JAX_COMPILATION_CACHE_DIR"]
 import jax, numpy as np, optax
@@ -151,7 +151,13 @@ training.enable_compilation_cache(chosen)
 training.enable_compilation_cache()
 print(jax.config.jax_compilation_cache_dir == chosen)
 jax.config.update("jax_compilation_cache_dir", None)
+jax.config.update("jax_compilation_cache_max_size", -1)
+own = pathlib.Path(os.environ["JAXNN_CACHE_DIR"], "compiled")
+own.mkdir(parents=True)
+(own / "written-before-cache").write_bytes(bytes(2**20))
 training.enable_compilation_cache()
+print(jax.config.jax_compilation_cache_max_size)
+jax.config.update("jax_compilation_cache_max_size", 2**20)  # the oldest makes room for the new ones
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
 hits = []
 jax.monitoring.register_event_listener(lambda event, **_: hits.append(event) if event.endswith("cache_hits") else None)
@@ -162,8 +168,13 @@ for _ in range(2):
     training.fit(task, {{"rate": 0.1}}, jax.random.key(0), data, epochs=1, batch_size=2)
     print(len(hits))
 """
-    kept, first, second = run_python(code).split()
-    assert kept == "True"
+    pytest.importorskip("filelock", reason="without it JAX bounds no cache")
+    kept, size, first, second = run_python(code).split()
+    assert (kept, size) == ("True", str(2**31))
     assert first == "0"
     assert int(second) >= 2  # the start and the training
-    assert len(list((tmp_path / "own" / "compiled").iterdir())) >= 2
+    names = {path.name for path in (tmp_path / "own" / "compiled").iterdir()}
+    assert "written-before-cache" not in names
+    entries = {name for name in names if name.endswith("-cache")}
+    assert len(entries) >= 2
+    assert {name.replace("-cache", "-atime") for name in entries} <= names
