@@ -59,7 +59,7 @@ def compare(options: Options, console: Console) -> dict[str, Any]:
         chunk=(len(RATES) * len(PENALTIES), options.seeds),
         final=False,
     )
-    found: dict[str, Any] = {"options": {name: value for name, value in vars(options).items() if name != "out"}}
+    found: dict[str, Any] = {"sweeps": {name: value for name, value in vars(options).items() if name != "out"}}
     halved = {"halving": options.halving, "first_rung": options.first_rung}
     for name, changes in (("grid", {}), ("halving", halved)):
         with tempfile.TemporaryDirectory() as folder:
