@@ -4,6 +4,8 @@ Eight simulated CPU devices; no silent promotion of types or ranks; warnings are
 are drawn without a screen; hypothesis draws the same examples every time.
 """
 
+import ctypes
+import gc
 import importlib.metadata
 import os
 import subprocess
@@ -19,8 +21,9 @@ os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
 os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
 # and a test runs its programs only once: they are hardly optimized, which the compiler does four times as fast
 COMPILER = ["--xla_backend_optimization_level=0"]
-if tuple(map(int, importlib.metadata.version("jax").split(".")[:3])) < (0, 11, 1):  # a later one has no such flag
-    COMPILER.append("--xla_cpu_use_fusion_emitters=false")
+if tuple(map(int, importlib.metadata.version("jax").split(".")[:3])) < (0, 11, 1):  # a later one has no such flags
+    # and in one piece: to split a small program for several threads takes longer than it saves
+    COMPILER += ["--xla_cpu_use_fusion_emitters=false", "--xla_cpu_parallel_codegen_split_count=1"]
 DEVICES = "--xla_force_host_platform_device_count=8"
 # a worker of pytest-xdist is started with what its controller has set here, the shell was not
 of_the_shell = [flag for flag in os.environ.get("XLA_FLAGS", "").split() if flag not in (*COMPILER, DEVICES)]
@@ -57,17 +60,20 @@ def run_python() -> Callable[..., str]:
     return run
 
 
-MOST_MAPS = 30_000
-"""Every compiled program takes some places in the memory map of its process; Linux allows 65,530."""
+MOST_MAPS = 4_000
+"""A compiled program keeps 1.5 MB and four places in the memory map of its process; Linux allows 65,530 places."""
 
 
 @pytest.fixture(scope="module", autouse=True)
 def forgotten_programs() -> Iterator[None]:
-    """Programs are dropped when a process holds very many: beyond the system's limit it would crash."""
+    """Programs are dropped, and their memory given back, when a process holds about a thousand of them."""
     yield
     maps = Path("/proc/self/maps")
     if not maps.exists() or maps.read_bytes().count(b"\n") > MOST_MAPS:
         jax.clear_caches()
+        gc.collect()
+        if hasattr(ctypes.CDLL(None), "malloc_trim"):
+            ctypes.CDLL(None).malloc_trim(0)
 
 
 @pytest.fixture

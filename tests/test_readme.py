@@ -46,10 +46,11 @@ def test_the_code_runs(code, monkeypatch, capsys):
         log=lambda metrics, step: logged.append((step, metrics)), finish=lambda: ends.append(1)
     )
     monkeypatch.setitem(sys.modules, "wandb", types.SimpleNamespace(init=lambda project: tracker))
+    shorter = re.sub(r"epochs=[13]0\b", "epochs=2", code)  # the same calls, on unoptimized programs
     with jax.numpy_dtype_promotion("standard"):
-        exec(compile(code, "README.md", "exec"), {})
+        exec(compile(shorter, "README.md", "exec"), {})
     if "wandb" in code:
-        assert [step for step, _ in logged] == list(range(1, 31))
+        assert [step for step, _ in logged] == [1, 2]
         assert all({"loss", "validation_accuracy"} <= set(metrics) for _, metrics in logged)
         assert ends == [1]
     else:

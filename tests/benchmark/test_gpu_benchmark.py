@@ -12,15 +12,11 @@ from experiments.benchmark import gpu
 from jaxnn import training
 from jaxnn.data import preprocess
 
+pytestmark = pytest.mark.usefixtures("standard_promotion")
+
 IMAGES = np.random.default_rng(0).integers(0, 256, (512, 3072), dtype=np.uint8)
 DATA = training.Data(IMAGES, (IMAGES[:, 0] // 26).astype(np.int32), preprocess.fit_moments(IMAGES))
 SWEEP = gpu.Sweep("four linear models", (), 2, 2, 1.0, 0.002, 0.01)
-
-
-@pytest.fixture(autouse=True)
-def default_promotion():
-    with jax.numpy_dtype_promotion("standard"):
-        yield
 
 
 def test_the_settings_are_every_rate_with_every_penalty():

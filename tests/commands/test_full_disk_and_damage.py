@@ -21,13 +21,7 @@ from experiments.cli import command, files
 from jaxnn import checkpoint
 from jaxnn.data import load
 
-pytestmark = pytest.mark.usefixtures("sketched")
-
-
-@pytest.fixture(autouse=True)
-def promotion_of_types_as_users_have_it():
-    with jax.numpy_dtype_promotion("standard"):
-        yield
+pytestmark = pytest.mark.usefixtures("sketched", "standard_promotion")
 
 
 SHORT = ["--epochs", "4", "--hidden", "8", "--checkpoint-every", "1"]
@@ -196,6 +190,18 @@ def test_a_damaged_checkpoint_is_passed_over_and_the_end_is_the_same(copy, never
     assert_same_results(copy, never_stopped)
     for path in checkpoint.list_checkpoints(copy / "checkpoints"):
         assert len(checkpoint.load(path).about["seconds"]) == int(path.name)  # of all epochs, also the earlier run's
+
+
+def test_a_run_killed_while_its_figures_are_drawn_is_not_finished(never_stopped, tmp_path):
+    out = Path(shutil.copytree(never_stopped, tmp_path / "run"))
+    shutil.rmtree(out / "checkpoints")
+    (out / resume.DRAWING).touch()
+    (out / "templates.png").unlink()
+    assert train.main(["--resume", str(out)]) == 0
+    assert not (out / resume.DRAWING).exists()
+    assert list(files.damage(out)) == []
+    assert (out / "templates.png").read_bytes() == (never_stopped / "templates.png").read_bytes()
+    assert (out / "classifier.npz").read_bytes() == (never_stopped / "classifier.npz").read_bytes()
 
 
 def test_without_a_good_checkpoint_it_is_an_error(copy, capsys):

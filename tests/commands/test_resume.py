@@ -2,7 +2,6 @@
 
 import random
 import re
-import shutil
 import signal
 import time
 
@@ -10,18 +9,14 @@ import pytest
 from processes import EPOCHS, ROOT, RUN, assert_same_results, unfinished, wait_for
 
 from experiments import train
-from experiments.classifier import resume
-from experiments.cli import files
 from jaxnn import checkpoint
 
-# ---------------------------------------------------------------- killed
 
-
-def kill_and_resume(start, complete, run, out, kills, seed):
-    """Kill the run at random moments, every other time while it writes, and go on each time; how often in a save."""
+def kill(start, run, out, kills, seed):
+    """Kill the run at random moments, every other time while it writes, going on in between; how often in a save."""
     chance, during_a_save, first = random.Random(seed), 0, True
     checkpoints = out / "checkpoints"
-    for kill in range(kills):
+    for i in range(kills):
         assert not (out / "summary.json").exists()  # so that every kill has something to kill
         process = start(*run, "--out", out) if first else start("--resume", out)
         before = {path.name for path in checkpoint.list_checkpoints(checkpoints)}
@@ -29,7 +24,7 @@ def kill_and_resume(start, complete, run, out, kills, seed):
         def has_begun(before=before):
             return {path.name for path in checkpoint.list_checkpoints(checkpoints)} - before
 
-        if kill % 2 == 0:  # after some new checkpoints, in the middle of writing another
+        if i % 2 == 0:  # after some new checkpoints, in the middle of writing another
             wait_for(has_begun, process)
             time.sleep(chance.uniform(0, 0.3))
             wait_for(lambda: any(path.suffix == ".tmp" for path in checkpoints.iterdir()), process, pause=0.0)
@@ -42,55 +37,16 @@ def kill_and_resume(start, complete, run, out, kills, seed):
         first = not (out / "config.json").exists()
         for path in checkpoint.list_checkpoints(checkpoints):
             checkpoint.load(path)  # whatever has a checkpoint's name is whole
-    status, _, err = complete("--resume", out)
-    assert status == 0, err
     return during_a_save
 
 
-def test_a_run_killed_twice_ends_as_if_it_had_not_been(start, complete, undisturbed, tmp_path, capsys):
-    out = tmp_path / "run"
-    assert kill_and_resume(start, complete, RUN, out, kills=2, seed=0) >= 1
-    assert_same_results(out, undisturbed)
-    assert unfinished(out) == []
-    assert len(checkpoint.list_checkpoints(out / "checkpoints")) <= 3
-    assert train.main(["--resume", str(out)]) == 0
-    assert "is finished" in capsys.readouterr().out
-
-
-def test_a_run_killed_while_its_figures_are_drawn_is_not_finished(complete, undisturbed, tmp_path):
-    out = tmp_path / "run"
-    shutil.copytree(undisturbed, out)
-    (out / resume.DRAWING).touch()
-    (out / "templates.png").unlink()
-    assert complete("--resume", out)[0] == 0
-    assert not (out / resume.DRAWING).exists()
-    assert list(files.damage(out)) == []
-    assert_same_results(out, undisturbed)
-
-
-@pytest.mark.slow
-def test_a_run_killed_twenty_times_ends_as_if_it_had_not_been(start, complete, tmp_path):
-    out, plain = tmp_path / "run", tmp_path / "plain"
-    run = [*RUN, "--epochs", "400"]
-    assert kill_and_resume(start, complete, run, out, kills=20, seed=1) >= 3
-    assert complete(*run, "--checkpoint-every", "1000", "--out", plain)[0] == 0
-    assert_same_results(out, plain)
-    assert unfinished(out) == []
-
-
-# ---------------------------------------------------------------- stopped
-
-
-@pytest.mark.parametrize(
-    ("signum", "status"), [(signal.SIGTERM, 143), pytest.param(signal.SIGINT, 130, marks=pytest.mark.slow)]
-)
-def test_a_signal_saves_says_where_and_how_to_go_on(signum, status, start, complete, undisturbed, tmp_path):
-    out = tmp_path / "run"
-    process = start(*RUN, "--out", out)
-    assert wait_for(lambda: checkpoint.list_checkpoints(out / "checkpoints"), process)
+def stop(process, signum, out):
+    """Send a signal after the next checkpoint, and check the one line that it leaves; the command that it names."""
+    before = checkpoint.list_checkpoints(out / "checkpoints")
+    assert wait_for(lambda: set(checkpoint.list_checkpoints(out / "checkpoints")) - set(before), process)
     process.send_signal(signum)
     _, err = process.communicate(timeout=600)
-    assert process.returncode == status, err
+    assert process.returncode == 128 + signum, err
     assert len(err.splitlines()) == 1
     told = re.match(rf"stopped: {signum.name} after epoch (\d+) of {EPOCHS}; saved in (\S+); resume with: (.*)", err)
     assert told, err
@@ -99,6 +55,35 @@ def test_a_signal_saves_says_where_and_how_to_go_on(signum, status, start, compl
     assert newest.about["epoch"] == int(told[1])
     assert (ROOT / told[2]).resolve() == out / "checkpoints" / f"{int(told[1]):06d}"
     assert told[3] == f"python -m experiments.train --resume {out}"
-    if signum == signal.SIGINT:
-        assert complete(*told[3].split()[3:])[0] == 0
-        assert_same_results(out, undisturbed)
+    return told[3].split()[3:]
+
+
+def test_a_run_killed_and_stopped_ends_as_if_it_had_not_been(start, complete, undisturbed, tmp_path, capsys):
+    out = tmp_path / "run"
+    assert kill(start, RUN, out, kills=1, seed=0) == 1
+    command = stop(start("--resume", out), signal.SIGTERM, out)
+    status, _, err = complete(*command)
+    assert status == 0, err
+    assert_same_results(out, undisturbed)
+    assert unfinished(out) == []
+    assert len(checkpoint.list_checkpoints(out / "checkpoints")) <= 3
+    assert train.main(["--resume", str(out)]) == 0
+    assert "is finished" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_a_run_killed_twenty_times_ends_as_if_it_had_not_been(start, complete, tmp_path):
+    out, plain = tmp_path / "run", tmp_path / "plain"
+    run = [*RUN, "--epochs", "400"]
+    assert kill(start, run, out, kills=20, seed=1) >= 3
+    assert complete("--resume", out)[0] == 0
+    assert complete(*run, "--checkpoint-every", "1000", "--out", plain)[0] == 0
+    assert_same_results(out, plain)
+    assert unfinished(out) == []
+
+
+@pytest.mark.slow
+def test_control_c_stops_it_the_same_way(start, complete, undisturbed, tmp_path):
+    out = tmp_path / "run"
+    assert complete(*stop(start(*RUN, "--out", out), signal.SIGINT, out))[0] == 0
+    assert_same_results(out, undisturbed)

@@ -23,7 +23,7 @@ from jaxnn import checkpoint, training
 from jaxnn.data import _load, load
 from jaxnn.data._tfds import _lazy
 
-pytestmark = pytest.mark.usefixtures("sketched")
+pytestmark = pytest.mark.usefixtures("sketched", "standard_promotion")
 
 SHAPE, TRAIN, TEST = (6, 5, 3), 300, 37
 COUNTED = ["--epochs", "3", "--batch-size", "16", "--checkpoint-minutes", "0"]
@@ -40,12 +40,6 @@ CHANGED = [
     "--early-stopping",
     "9",
 ]
-
-
-@pytest.fixture(autouse=True)
-def promotion_of_types_as_users_have_it():
-    with jax.numpy_dtype_promotion("standard"):
-        yield
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ from experiments.cli import files
 from experiments.sweeps import grid, halving
 from jaxnn import plots, training
 
-pytestmark = pytest.mark.usefixtures("sketched")
+pytestmark = pytest.mark.usefixtures("sketched", "standard_promotion")
 
 SMALL = [
     "--dataset",
@@ -36,12 +36,6 @@ SMALL = [
     "--seed",
     "3",
 ]
-
-
-@pytest.fixture(autouse=True)
-def promotion_of_types_as_users_have_it():
-    with jax.numpy_dtype_promotion("standard"):
-        yield
 
 
 @pytest.fixture(scope="module")

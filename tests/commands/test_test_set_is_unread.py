@@ -3,7 +3,6 @@
 import io
 import json
 
-import jax
 import numpy as np
 import pytest
 from rich.console import Console
@@ -13,15 +12,9 @@ from experiments.classifier import data, results
 from experiments.classifier.config import Config
 from experiments.leaderboards.recipes import RECIPES, Recipe
 
-pytestmark = pytest.mark.usefixtures("sketched")
+pytestmark = pytest.mark.usefixtures("sketched", "standard_promotion")
 
 TINY = Recipe("tiny", "-", 50.0, {"dataset": "digits", "hidden": (8,), "epochs": 2}, {"dropout": {"dropout": 0.0}})
-
-
-@pytest.fixture(autouse=True)
-def promotion_of_types_as_users_have_it():
-    with jax.numpy_dtype_promotion("standard"):
-        yield
 
 
 class Forbidden:

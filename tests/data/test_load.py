@@ -162,13 +162,6 @@ def test_wrong_arguments_are_named(arguments, error, message, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_importing_the_package_loads_no_heavy_library():
-    heavy = ("jax", "sklearn", "PIL", "tensorflow_datasets")
-    code = f"import sys, jaxnn.data; print([name for name in {heavy} if name in sys.modules])"
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
-    assert result.stdout.strip() == "[]"
-
-
 @pytest.mark.slow
 def test_real_cifar10_has_its_known_counts_and_moments(cifar10_cache):
     dataset = load("cifar10", cache_dir=cifar10_cache, validation_share=0)

@@ -221,17 +221,20 @@ def test_mistakes_show_25_and_say_so_and_none_says_so():
     assert "correctly" in empty.texts[-1].get_text()
 
 
-@pytest.mark.parametrize("name", ["matrix", "matrix.png", "matrix.svg", "run.v2"])
-def test_save_writes_both_files_whole_and_the_same_again(tmp_path, name):
-    figure = plots.confusion(np.eye(3, dtype=int), NAMES)
-    stem = name.removesuffix(".png").removesuffix(".svg")
-    png, svg = plots.save(figure, tmp_path / "new" / name)
-    assert (png, svg) == (tmp_path / "new" / f"{stem}.png", tmp_path / "new" / f"{stem}.svg")
+def test_save_writes_both_files_whole_and_the_same_again(tmp_path):
+    png, svg = plots.save(plots.confusion(np.eye(3, dtype=int), NAMES), tmp_path / "matrix")
     assert matplotlib.image.imread(png).shape[1] == 1000
     assert ElementTree.parse(svg).getroot().tag.endswith("svg")
     first = png.read_bytes(), svg.read_bytes()
-    plots.save(plots.confusion(np.eye(3, dtype=int), NAMES), str(tmp_path / "new" / name))
+    plots.save(plots.confusion(np.eye(3, dtype=int), NAMES), str(tmp_path / "matrix"))
     assert (png.read_bytes(), svg.read_bytes()) == first
+
+
+@pytest.mark.parametrize("name", ["matrix", "matrix.png", "matrix.svg", "run.v2"])
+def test_save_makes_the_folder_and_the_endings(tmp_path, name):
+    stem = name.removesuffix(".png").removesuffix(".svg")
+    png, svg = plots.save(Figure(figsize=(1, 1)), tmp_path / "new" / name)
+    assert (png, svg) == (tmp_path / "new" / f"{stem}.png", tmp_path / "new" / f"{stem}.svg")
     assert sorted(path.name for path in (tmp_path / "new").iterdir()) == [f"{stem}.png", f"{stem}.svg"]
 
 
