@@ -4,7 +4,8 @@
 
 Fits linear functions to the test images themselves. Such a fit is no result: it has seen the answers. It says what no
 training on other images can be expected to exceed. Also on record: a fit to the training and the test images together,
-each with the penalty of the recipe. A CPU minute for a row of softmax, several for one of the SVM.
+each with the penalty of the recipe. A CPU minute at most for a row of softmax, longer for
+one of the SVM.
 """
 
 from __future__ import annotations

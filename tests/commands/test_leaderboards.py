@@ -91,6 +91,16 @@ def test_the_measurement_of_digits_is_written_row_by_row_and_paired(tmp_path, mo
     assert rows["k-NN"]["behind_std"] == pytest.approx(np.std([2.0, 0.5], ddof=1))
 
 
+def test_the_bounds_are_written_row_by_row_in_the_order_of_the_leaderboard(tmp_path, monkeypatch):
+    monkeypatch.setattr("jaxnn.data.load", lambda name, **options: (name, options["validation_share"]))
+    monkeypatch.setattr(linear, "bounds", lambda data, row, iterations, say: {"row": row, "fits": [data, iterations]})
+    out = tmp_path / "found.json"
+    for row, iterations in (("linear-svm", "3"), ("linear-softmax", "4")):
+        assert linear.main(["--row", row, "--iterations", iterations, "--out", str(out)]) == 0
+    rows = [(row["row"], row["fits"]) for row in json.loads(out.read_text())["rows"]]
+    assert rows == [("linear-softmax", [["cifar10", 0], 4]), ("linear-svm", [["cifar10", 0], 3])]
+
+
 @pytest.mark.parametrize(
     ("main", "arguments", "said"),
     [
