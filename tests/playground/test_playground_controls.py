@@ -5,9 +5,9 @@ import json
 import numpy as np
 import pytest
 
+from experiments.playground.content.presets import PRESETS
 from experiments.playground.engine.links import from_link
 from experiments.playground.page import figures
-from experiments.playground.page.presets import PRESETS
 from jaxnn.plots import _style
 
 PLANE = "Array.from(Bokeh.documents[0].roots().find(r => r.name == 'plane').renderers[0].data_source.data.image[0])"

@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from experiments.playground.content.presets import PRESETS
 from experiments.playground.engine import points as data
 from experiments.playground.engine.links import MAX_FILE, MAX_LINK, Saved, View, from_file, from_link, to_file, to_link
 from experiments.playground.engine.registry import FEATURES
 from experiments.playground.engine.session import check_weights
 from experiments.playground.engine.settings import BOUNDS, CHOICES, Settings, change, shape_of
-from experiments.playground.page.presets import PRESETS
 
 
 def weights_for(settings: Settings, seed: int = 0) -> list[dict[str, np.ndarray]]:

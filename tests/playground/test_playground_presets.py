@@ -7,10 +7,10 @@ import jax
 import numpy as np
 import pytest
 
+from experiments.playground.content.presets import PRESETS
 from experiments.playground.engine.compiler import Compiler
 from experiments.playground.engine.probe import Snapshot
 from experiments.playground.engine.session import Playground
-from experiments.playground.page.presets import PRESETS
 
 LEARNED = {"classify2d": (3000, 0.97), "playground": (300, 0.97), "three_neurons": (1000, 0.97), "spiral": (300, 0.95)}
 """Steps, and the training accuracy that they reach."""

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 from experiments.playground import __main__ as command
+from experiments.playground.content.presets import PRESETS
 from experiments.playground.engine import points as data
 from experiments.playground.engine.compiler import Compiler
 from experiments.playground.engine.links import Saved, View, from_link, to_link
 from experiments.playground.engine.programs import WIDTHS
 from experiments.playground.engine.session import Playground
 from experiments.playground.engine.settings import CLASS_SETS, VALUE_SETS, Settings, change
-from experiments.playground.page.presets import PRESETS
 
 STEPS = 200
 TRAIN = "n => { session.playing = false; session.train(n) }"

@@ -18,9 +18,9 @@ from bokeh.models import (
     Slider,
 )
 
+from experiments.playground.content.i18n import word
 from experiments.playground.engine.registry import FEATURES
 from experiments.playground.engine.settings import BOUNDS, CHOICES, Settings
-from experiments.playground.page.i18n import word
 
 SPEEDS = ("1", "10", "100", "1000", "4000", "10000", "1000000")
 MARGIN = (2, 4, 2, 4)

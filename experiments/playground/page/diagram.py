@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from bokeh.models import ColumnDataSource, LinearColorMapper, Range1d
 
+from experiments.playground.content.colors import CLASSES, SIGNED
 from experiments.playground.engine.probe import COARSE
 from experiments.playground.engine.session import Frame
-from experiments.playground.page.colors import CLASSES, SIGNED
 from experiments.playground.page.figures import new_figure
 
 _MAX_LINKS = 400

@@ -19,11 +19,11 @@ from bokeh.models import (
 from bokeh.plotting import figure
 from bokeh.transform import linear_cmap
 
+from experiments.playground.content.colors import CLASSES, PALETTES, REGIONS, SIGNED
 from experiments.playground.engine.points import Points
 from experiments.playground.engine.probe import COARSE, FINE, LEVELS
 from experiments.playground.engine.programs import EXTENT
 from experiments.playground.engine.session import Frame
-from experiments.playground.page.colors import CLASSES, PALETTES, REGIONS, SIGNED
 
 RING = "#222222"
 """Around each point, so that it stands out from a region of its own color."""

@@ -14,6 +14,8 @@ from bokeh.core.templates import get_env
 from bokeh.document import Document
 from bokeh.models import CustomJS
 
+from experiments.playground.content.i18n import word
+from experiments.playground.content.presets import PRESETS
 from experiments.playground.engine import links
 from experiments.playground.engine import points as data
 from experiments.playground.engine.compiler import Compiler, networks
@@ -22,8 +24,6 @@ from experiments.playground.engine.loop import Loop
 from experiments.playground.engine.points import Points
 from experiments.playground.engine.programs import EXTENT
 from experiments.playground.engine.session import Frame, Playground
-from experiments.playground.page.i18n import word
-from experiments.playground.page.presets import PRESETS
 from experiments.playground.page.view import Screen
 from experiments.playground.static import ENGINE, content, source
 

@@ -11,6 +11,9 @@ from bokeh.core.properties import Bool, Int, String
 from bokeh.model import DataModel
 from bokeh.models import Div
 
+from experiments.playground.content.colors import CLASSES, NEGATIVE, POSITIVE
+from experiments.playground.content.i18n import tips, word
+from experiments.playground.content.presets import PRESETS
 from experiments.playground.engine import links
 from experiments.playground.engine.links import View
 from experiments.playground.engine.points import Points
@@ -18,11 +21,8 @@ from experiments.playground.engine.programs import WIDTHS
 from experiments.playground.engine.session import Frame
 from experiments.playground.engine.settings import MAX_LAYERS, MAX_NEURONS, Settings
 from experiments.playground.page import figures
-from experiments.playground.page.colors import CLASSES, NEGATIVE, POSITIVE
 from experiments.playground.page.controls import Controls
 from experiments.playground.page.diagram import Net
-from experiments.playground.page.i18n import tips, word
-from experiments.playground.page.presets import PRESETS
 
 _PERIOD = 6
 """While training, the other figures are drawn with every n-th picture only, to spare the browser."""

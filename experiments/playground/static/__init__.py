@@ -9,6 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from experiments.cli import files
+from experiments.playground.content import i18n
+from experiments.playground.content.colors import CLASSES
+from experiments.playground.content.presets import PRESETS
 from experiments.playground.engine import points
 from experiments.playground.engine.settings import (
     BOUNDS,
@@ -19,9 +22,6 @@ from experiments.playground.engine.settings import (
     VALUE_SETS,
     Settings,
 )
-from experiments.playground.page import i18n
-from experiments.playground.page.colors import CLASSES
-from experiments.playground.page.presets import PRESETS
 
 ENGINE = ("random.js", "points.js", "network.js", "session.js", "draw.js")
 """The scripts that train and draw a network, without a page."""

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from experiments.playground.content.i18n import Text
 from experiments.playground.engine.settings import Settings, change
-from experiments.playground.page.i18n import Text
 
 
 class Preset(NamedTuple):

@@ -1,0 +1,1 @@
+"""What both forms of the page say and show: texts in two languages, colors, presets."""
