@@ -248,7 +248,7 @@ def test_idx_files_of_numbers_longer_than_a_byte_are_big_endian(tmp_path):
     idx(tmp_path / "inputs-idx2-float", np.array([[1.5, -2.0]] * 12, ">f4"), kind=13)
     idx(tmp_path / "labels-idx1-int", Y.astype(">i4"), kind=12)
     found = read_idx(tmp_path)
-    np.testing.assert_array_equal(found.examples.inputs, np.float32([[1.5, -2.0]] * 12))
+    np.testing.assert_array_equal(found.examples.inputs, np.array([[1.5, -2.0]] * 12))
     np.testing.assert_array_equal(found.examples.labels, Y)
 
 

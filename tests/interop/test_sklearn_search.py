@@ -6,7 +6,6 @@ import jax
 import numpy as np
 import pytest
 from scipy.stats import loguniform
-from sklearn.base import clone
 from sklearn.datasets import load_iris
 from sklearn.exceptions import FitFailedWarning
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401
@@ -142,13 +141,15 @@ def programs(monkeypatch):
     return made
 
 
-HALVED = {"factor": 2, "cv": 2, "max_resources": 6, "min_resources": 3}
+HALVED: dict[str, Any] = {"factor": 2, "cv": 2, "max_resources": 6, "min_resources": 3}
 
 
 @pytest.mark.portable
 def test_halving_over_epochs_continues_the_runs_and_chooses_as_scikit_learn(alone, programs):
     """scikit-learn's own begins again in each round; early stopping has ended some of the runs before a round."""
-    model = clone(LINEAR).set_params(max_iter=6, early_stopping=True, n_iter_no_change=2, tol=1e-3)
+    model = LinearClassifier(
+        solver="sgd", max_iter=6, random_state=0, early_stopping=True, n_iter_no_change=2, tol=1e-3
+    )
     ours = VmapHalvingSearchCV(model, RATES, **{**HALVED, "max_resources": "auto"}).fit(X, Y)
     assert sorted(programs) == [(2, True), (2, True), (4, False), (4, False)]
     assert len(alone) == 1
@@ -164,7 +165,9 @@ def test_halving_over_epochs_continues_the_runs_and_chooses_as_scikit_learn(alon
 @pytest.mark.portable
 @pytest.mark.parametrize("aggressive", [False, True])
 def test_random_settings_and_pipelines_are_halved_as_by_scikit_learn(alone, programs, aggressive):
-    model = make_pipeline(StandardScaler(), clone(MLP).set_params(tol=0.0))
+    model = make_pipeline(
+        StandardScaler(), MLPClassifier((4,), learning_rate_init=0.05, max_iter=10, random_state=0, tol=0.0)
+    )
     space = {"mlpclassifier__learning_rate_init": loguniform(1e-3, 0.3), "mlpclassifier__l2": loguniform(1e-4, 0.1)}
     options = {**HALVED, "n_candidates": 6, "random_state": 0, "aggressive_elimination": aggressive}
     options["resource"] = "mlpclassifier__max_iter"

@@ -145,7 +145,7 @@ class Screen:
     def show_page(self, frame: Frame, sizes: list[int]) -> None:
         """Pass what has changed to the page's JavaScript."""
         layers = {"hidden": frame.settings.hidden, "sizes": sizes, "features": frame.shape.features}
-        preset = self.channel.preset
+        preset: Any = self.channel.preset
         now = {
             "many": frame.all_planes is not None,
             "values": frame.settings.regression,

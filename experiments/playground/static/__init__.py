@@ -30,7 +30,7 @@ _FILES = ("index.html", "page.css", *ENGINE, "link.js", "page.js")
 
 def source(name: str) -> str:
     """The text of a file of the page."""
-    return resources.files(__package__).joinpath(name).read_text(encoding="utf-8")
+    return resources.files(__name__).joinpath(name).read_text(encoding="utf-8")
 
 
 def content() -> str:
