@@ -161,6 +161,7 @@ def test_what_needs_tensorflow_says_what_to_run(tmp_path, monkeypatch):
         load("mnist", data_dir=tmp_path / "tfds", cache_dir=tmp_path)
     message = str(caught.value)
     assert f"mnist is not prepared in {tmp_path / 'tfds'}" in message
+    assert "published files is 'idx:FOLDER'" in message
     command = message.partition("machine: ")[2]
     assert command.startswith('pip install tensorflow && python -c "import tensorflow_datasets as tfds; ')
     code = command.partition('"')[2].rstrip('"')

@@ -82,8 +82,8 @@ def prepare(name: str, data_dir: Path) -> Source:
             if importlib.util.find_spec("tensorflow") is None:
                 raise ImportError(
                     f"{name} is not prepared in {data_dir}, and TFDS needs TensorFlow to prepare it. "
-                    f"Run once, here or on another machine: {_command(name, data_dir)}"
-                    + ("; or name a folder with its published files: idx:FOLDER" if base in PUBLISHED_AS_IDX else "")
+                    + ("A folder with its published files is 'idx:FOLDER'. " if base in PUBLISHED_AS_IDX else "")
+                    + f"Run once, here or on another machine: {_command(name, data_dir)}"
                 )
             with contextlib.redirect_stdout(sys.stderr):
                 tfds.builder(name, data_dir=data_dir, file_format="array_record").download_and_prepare()
