@@ -2,15 +2,18 @@
 
 import itertools
 import math
+import threading
 from concurrent.futures import Future, wait
+from types import SimpleNamespace
+from typing import Any
 
 import jax
 import numpy as np
 import pytest
 from bokeh.document import Document
 
+from experiments.playground.engine import loop, programs
 from experiments.playground.engine import points as data
-from experiments.playground.engine import programs
 from experiments.playground.engine.compiler import Compiler, hparams
 from experiments.playground.engine.probe import COARSE, FINE, LEVELS
 from experiments.playground.engine.session import HISTORY, Playground
@@ -170,6 +173,24 @@ def test_a_weight_is_set_by_hand(compiler):
     for wrong in ((0, "w", (9, 0), 1.0), (9, "w", (0, 0), 1.0), (0, "w", (0,), 1.0), (0, "w", (0, 0), math.nan)):
         with pytest.raises(ValueError, match="weight"):
             playground.set_parameter(*wrong)
+
+
+def test_a_picture_that_was_lost_on_its_way_is_sent_again(monkeypatch):
+    monkeypatch.setattr(loop, "_RESEND_SECONDS", 0.05)
+    playground: Any = SimpleNamespace(playing=False, settings=Settings(), ready=lambda: True, frame=lambda: "a picture")
+    sent = []
+
+    def deliver(frame: Any) -> None:
+        sent.append(frame)
+        if len(sent) == 2:  # the first was lost, the second is drawn
+            thread.seen(2)
+            threading.Timer(0.3, thread.stop).start()
+
+    thread = loop.Loop(playground, deliver, lambda message: None)
+    thread.start()
+    thread.join(20)
+    thread.stop()
+    assert sent == ["a picture"] * 2
 
 
 def test_the_curves_cover_the_whole_training_in_bounded_memory(compiler):

@@ -18,6 +18,8 @@ _MIN_RATE = 22.0
 """With fewer pictures per second, training pauses part of the time and leaves the processor to the browser."""
 _MAX_IN_FLIGHT = 3
 """The largest number of pictures on their way to the browser."""
+_RESEND_SECONDS = 2.0
+"""A picture that the browser has not drawn for so long is sent again: without steps no other would follow it."""
 Command = Callable[[Playground], None]
 
 
@@ -62,6 +64,7 @@ class Loop(threading.Thread):
                     allowed -= steps
                     changed |= steps > 0
                 now = time.perf_counter()
+                changed |= ready and self._seen < self._sent and now - last > _RESEND_SECONDS
                 room = self._sent - self._seen < _MAX_IN_FLIGHT or now - last > 1.0  # a hidden tab draws nothing
                 if changed and now - last >= 1 / _MAX_RATE and room:
                     fraction = min(fraction * 1.05, 1.0) if now - last < 1 / _MIN_RATE else max(fraction * 0.95, 0.3)

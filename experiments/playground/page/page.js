@@ -249,4 +249,9 @@ document.addEventListener("keydown", event => {
     send("key", event.key);
   }
 });
-send("hello", location.hash.slice(1));
+const greet = () => {  // until there is a picture
+  if (channel.picture) return;
+  send("hello", location.hash.slice(1));
+  setTimeout(greet, 5000);
+};
+greet();

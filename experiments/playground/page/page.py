@@ -118,12 +118,14 @@ class Page:
         try:
             _, kind, text = json.loads(new)
             match kind:
+                case "hello" if self.loop.ident is not None:
+                    pass  # it was heard before
                 case "hello" | "link":
                     try:
                         if text or kind == "link":
                             self.take(links.from_link(text))
                     finally:  # so that the first network shown is that of the link, if it is a good one
-                        if kind == "hello" and self.loop.ident is None:
+                        if kind == "hello":
                             self.loop.start()
                 case "csv":
                     content = text.encode()
