@@ -27,8 +27,8 @@ def permutation(key: Array, n: int) -> Array:
     """
     rows, columns = _grid(n)
     words = feistel_keys(key, n)
-    down = jax.lax.rem(words[:, :columns], jnp.uint32(rows)).astype(jnp.int32)  # % would look for signs
-    right = jax.lax.rem(words[:, columns:], jnp.uint32(columns)).astype(jnp.int32)
+    down = (words[:, :columns] % jnp.uint32(rows)).astype(jnp.int32)
+    right = (words[:, columns:] % jnp.uint32(columns)).astype(jnp.int32)
 
     def shift(position: Array, by: Array, size: int) -> Array:
         position = position + by

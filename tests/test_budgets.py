@@ -40,8 +40,8 @@ def each(*budgets):
 @pytest.mark.parametrize(
     ("name", "program", "kernels", "sent", "temporaries"),
     each(
-        ("h100", "linear", 14, None, 48),
-        ("h100", "mlp", 24, None, 64),
+        ("h100", "linear", 15, None, 48),
+        ("h100", "mlp", 25, None, 64),
         ("4xh100", "mlp", 33, MLP, 64),
         ("v5e", "mlp", 25, None, 40),
         ("v5e:2x2", "mlp", 29, MLP, 40),

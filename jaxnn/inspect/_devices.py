@@ -44,8 +44,7 @@ _GPU: dict[str, Any] = {"launch": 3e-6, "hop": 2e-6, "domain": 8}
 _CLOUD = "https://docs.cloud.google.com/tpu/docs/"
 # TPUs: half of the "bidirectional" bandwidth between chips, which older pages give in Gbit/s; the network of v5e and of
 # v6e is that of a host of eight chips (2 x 100, 4 x 200 Gbit/s). GPUs: rates without sparsity, one direction of NVLink,
-# and of the network one adapter for each GPU (400 and 200 Gbit/s; docs.nvidia.com/dgx-basepod). Assumptions: the A100's
-# network, and the bytes of the GPUs' memory that programs can use.
+# and of the network one adapter for each GPU (400 and 200 Gbit/s; docs.nvidia.com/dgx-basepod).
 DEVICES = {
     "v5e": Device(
         "TPU v5e",

@@ -72,14 +72,13 @@ def epoch_metrics(of_steps: Array, absent: set[str]) -> tuple[dict[str, Array], 
         taken = of_steps[:, at["skipped"], None] == 0
         finite |= ~taken[:, 0]
     step = jnp.arange(len(of_steps), dtype=jnp.int32)
+    finite &= jnp.isfinite(of_steps[:, at["update_norm"]]) | (step < len(of_steps) - 1)
     metrics = dict(zip(names, of_steps[-1], strict=True))
     means = of_steps[:, :3].mean(0, where=taken)
     metrics |= {"loss": means[0], "penalty": means[1], "accuracy": means[2]}
     if "skipped" in at:
         metrics["skipped"] = of_steps[:, at["skipped"]].sum()
     first = jnp.where(finite, len(of_steps), step).min()
-    update_is_bad = ~jnp.isfinite(metrics["update_norm"])  # of the last step, which alone has it
-    first = jnp.minimum(first, jnp.where(update_is_bad, len(of_steps) - 1, len(of_steps)))
     return metrics, jnp.where(first == len(of_steps), -1, first)
 
 

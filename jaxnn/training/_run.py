@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -110,33 +109,20 @@ def train_epoch(task: Task, options: Options, key: Array, data: Data, splits: Sp
     else:
         rows = jnp.arange(steps * options.batch_size).reshape(steps, options.batch_size)
 
-    def step(state: State, rows_and_keys: tuple[Array, StepKeys], measure: Array | bool = False) -> tuple[State, Any]:
+    def step(state: State, rows_and_keys: tuple[Array, StepKeys], measure: Array | bool = False) -> tuple[State, Array]:
         rows, keys = rows_and_keys
         examples = (data.inputs, data.labels, data.weights)
         batch = jax.tree.map(lambda a: rows_of(a, rows), examples)
-        return train_step(task, data.statistics, state, sharding.shard(batch), keys, measure)
-
-    def plain(state: State, rows_and_keys: tuple[Array, StepKeys], measure: bool = False) -> tuple[State, Array]:
-        state, metrics = step(state, rows_and_keys, measure)
+        state, metrics = train_step(task, data.statistics, state, sharding.shard(batch), keys, measure)
         return state, step_metrics(metrics)
-
-    def penalty_of(state: State) -> Array:
-        return jnp.asarray(task.penalty(state.params))
-
-    def in_place(carry: tuple[State, Array], rows_and_keys: tuple[Array, StepKeys]) -> tuple[Any, Array]:
-        """With the penalty of the step before: reading the parameters for it now, XLA would copy them first."""
-        state, penalty = carry
-        after, metrics = step(state, rows_and_keys, state.step == last)
-        metrics = metrics._replace(penalty=penalty.astype(metrics.loss.dtype))
-        return (after, penalty_of(after)), step_metrics(metrics)
 
     # The norms cost a pass over all parameters: only the last step computes them.
     if sharding.on_cpu():
-        last, start = progress.state.step + steps - 1, (progress.state, penalty_of(progress.state))
-        (state, _), of_steps = jax.lax.scan(in_place, start, (rows, keys))
+        last = jnp.arange(steps) == steps - 1
+        state, of_steps = jax.lax.scan(lambda state, a: step(state, *a), progress.state, ((rows, keys), last))
     else:  # where a condition would keep the device waiting
-        state, of_steps = jax.lax.scan(plain, progress.state, jax.tree.map(lambda a: a[:-1], (rows, keys)))
-        state, of_last = plain(state, jax.tree.map(lambda a: a[-1], (rows, keys)), True)
+        state, of_steps = jax.lax.scan(step, progress.state, jax.tree.map(lambda a: a[:-1], (rows, keys)))
+        state, of_last = step(state, jax.tree.map(lambda a: a[-1], (rows, keys)), True)
         of_steps = jnp.concatenate([of_steps, of_last[None]])
     metrics, bad = epoch_metrics(of_steps, absent_metrics(state.opt_state))
     bad_step = jnp.where(bad < 0, -1, progress.state.step + bad)

@@ -14,7 +14,6 @@ from jax.typing import ArrayLike
 
 from jaxnn import sharding
 from jaxnn._random import fold_in_rows
-from jaxnn.metrics import accuracy, correct
 from jaxnn.training._flat import flatten, unflatten
 from jaxnn.training._task import Batch, Metrics, Params, State, Statistics, StepKeys, Task, Weighted
 
@@ -103,22 +102,16 @@ def train_step(
 
     def objective(params: Params) -> tuple[Array, tuple[Array, Array, Array, Any]]:
         scores, model_state = _apply(task, params, state.model_state, x, keys.model)
-        losses = _losses(task, scores, labels, weights)
-        loss = losses.mean()
+        loss = _mean_loss(task, scores, labels, weights)
         if mixed is not None:
             of_partner = weights if weights is None else jnp.asarray(weights)[mixed.partner]
-            others = _losses(task, scores, labels[mixed.partner], of_partner)
-            loss = mixed.weight * loss + (1.0 - mixed.weight) * others.mean()
-            losses = mixed.weight * losses + (1.0 - mixed.weight) * others
+            other = _mean_loss(task, scores, labels[mixed.partner], of_partner)
+            loss = mixed.weight * loss + (1.0 - mixed.weight) * other
         penalty = jnp.asarray(task.penalty(params), loss.dtype)
-        return loss + penalty, (losses, scores, penalty, model_state)
+        return loss + penalty, (loss, penalty, task.accuracy(scores, labels), model_state)
 
     (value, aside), gradient = jax.value_and_grad(objective, has_aux=True)(state.params)
-    losses, scores, penalty, model_state = aside
-    if task.accuracy is accuracy:  # the two means as one reduction
-        loss, right = jnp.stack([losses, correct(scores, labels).astype(losses.dtype)]).mean(-1)
-    else:
-        loss, right = losses.mean(), task.accuracy(scores, labels)
+    loss, penalty, right, model_state = aside
     optimizer = optax.with_extra_args_support(task.optimizer)
     updates, opt_state = optimizer.update(
         gradient,
@@ -167,9 +160,9 @@ def _apply(task: Task, params: Params, model_state: Any, x: Array, key: Array | 
     return (apply(params, x, key=key), None) if model_state is None else apply(params, model_state, x, key=key)
 
 
-def _losses(task: Task, scores: Array, labels: Array, weights: Array | np.ndarray | None) -> Array:
+def _mean_loss(task: Task, scores: Array, labels: Array, weights: Array | np.ndarray | None) -> Array:
     losses = task.loss(scores, labels)
-    return losses if weights is None else losses * weights
+    return losses.mean() if weights is None else (losses * weights).mean()
 
 
 def _learning_rate(opt_state: Any) -> Array | None:
