@@ -211,10 +211,14 @@ def _bound(row: dict[str, Any], bare: dict[str, float]) -> str:
 
 
 def drawings() -> str:
-    """Drawn digits that the default classifier recognizes, with all steps of `predict` and without each."""
-    found = read("drawings.json")
-    rows = [[steps, *(f"{100 * fraction:.1f} %" for fraction in right)] for steps, right in found["right"].items()]
-    return table(["steps", *(f"drawing seed {seed}" for seed in found["seeds"])], rows)
+    """Drawn digits that the networks recognize, with all steps of `predict` and without each."""
+    rows, seeds = [], []
+    for trained_on, file in (("digits", "drawings.json"), ("MNIST", "drawings_mnist.json")):
+        found = read(file)
+        seeds = found["seeds"]
+        for steps, right in found["right"].items():
+            rows.append([trained_on, steps, *(f"{100 * fraction:.1f} %" for fraction in right)])
+    return table(["trained on", "steps", *(f"drawing seed {seed}" for seed in seeds)], rows)
 
 
 def api() -> str:

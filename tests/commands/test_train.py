@@ -332,6 +332,8 @@ def test_a_recipe_is_taken_whole_where_nothing_is_given_in_its_place():
     assert "--epochs" not in told
     assert "--mirror " in told
     assert "--mirror True" not in told
+    config, _ = apply_preset(Config(dataset="idx:somewhere/mnist"))
+    assert vars(config) == vars(Config(dataset="idx:somewhere/mnist")) | PRESETS["idx"]
     for other in (
         Config(dataset="digits", model="linear"),
         Config(dataset="cifar10", model="linear"),
