@@ -182,6 +182,8 @@ def figures(job: Job, found: Found) -> dict[str, Callable[[], Figure]]:
 
 def _decision_regions(job: Job, classifier: Classifier) -> Figure:
     """The regions of the classes in the plane, with the training and the test examples; ticks in the inputs' units."""
+    from matplotlib.ticker import MaxNLocator
+
     from jaxnn import plots
 
     shown = {"training": job.dataset.train, "test": data.held_out(job.dataset, job.settings.choosing)}
@@ -204,7 +206,9 @@ def _decision_regions(job: Job, classifier: Classifier) -> Figure:
     figure = plots.decision_regions(panels, "Decision regions: paler where less certain", names=job.dataset.classes)
     for axes in figure.axes:
         for axis, c, h in zip((axes.xaxis, axes.yaxis), middle.tolist(), half.tolist(), strict=True):
-            axis.set_major_formatter(lambda at, _, c=c, h=h: f"{c + h * at:.4g}")
+            round_values = MaxNLocator(4).tick_values(c - 1.2 * h, c + 1.2 * h)
+            shown = round_values[abs(round_values - c) <= 1.2 * h]
+            axis.set_ticks((shown - c) / h, [f"{value:.4g}" for value in shown])
     return figure
 
 

@@ -98,7 +98,7 @@ def _functions() -> Findings:
         and slopes["sigmoid"][-1] < 0.01
         and min(largest["relu"], largest["tanh"]) > 0.99,
     )
-    in_order = [{name: array[name] for name in NAMES} for array in (values, slopes)]
+    in_order = [{shown: array[name] for name, shown in zip(NAMES, SHOWN, strict=True)} for array in (values, slopes)]
     return Findings([claim], {"functions": plots.activation_functions(z, *in_order)})
 
 
@@ -224,7 +224,7 @@ def _depth(norms: np.ndarray) -> Findings:
         by_name["sigmoid"] < 1e-6 and 0.01 < by_name["relu"] < 100,
     )
     curves = dict(zip(SHOWN, norms, strict=True))
-    caption = f"{layers} hidden layers of {WIDTH}, {seeds} seeds each"
+    caption = f"{layers} hidden layers of {WIDTH}, {seeds} seed{'s' if seeds > 1 else ''} each"
     figure = plots.bands(
         "Gradient against depth before training: it vanishes behind sigmoids",
         [(caption, "layer (first on the left)", "norm of the gradient of W (log scale)", curves)],

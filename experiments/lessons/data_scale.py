@@ -41,7 +41,7 @@ from jaxnn.data import Dataset, Split, preprocess
 
 COMPONENTS = 100
 FIT_PCA_ON, MOST_FOR_SVM = 10_000, 10_000
-MOST_BY_HAND, BINS = 10_000, 8
+MOST_BY_HAND, BINS, EXCITING = 10_000, 8, 20
 NETWORKS, CLASSICAL = ("linear", "MLP"), ("k-NN", "random forest", "RBF-SVM")
 
 
@@ -111,10 +111,8 @@ def study(options: Options) -> Findings:
                 fitted = learner(name, options.seed + repeat).fit(inputs[0], train.labels)
                 accuracy[name][i, repeat] = float((fitted.predict(inputs[1]) == test.labels).mean())
                 seconds[name] += time.perf_counter() - started
-    found = report(dataset, sizes, {k: 100 * v for k, v in accuracy.items()}, seconds, models_trained)
-    return lesson.join(
-        [found, by_hand_or_learned(dataset, plan, options), Findings([], {}, live=[accuracy_by_size(options)])]
-    )
+    found = report(dataset, sizes, {k: 100 * v for k, v in accuracy.items()}, seconds, models_trained, options)
+    return lesson.join([found, accuracy_by_size(options), by_hand_or_learned(dataset, plan, options)])
 
 
 def by_hand_or_learned(dataset: Dataset, plan: Plan, options: Options) -> Findings:
@@ -129,8 +127,6 @@ def by_hand_or_learned(dataset: Dataset, plan: Plan, options: Options) -> Findin
         found[label] = 100 * accuracy
     assert params is not None
     w1, w2 = (np.asarray(layer["w"], np.float64) for layer in params)
-    order = np.argsort(-np.linalg.norm(w1, axis=1) * np.linalg.norm(w2, axis=0))[:16]
-    names = [f"for {dataset.classes[w2[:, i].argmax()]}" for i in order]
     raw, made, learned = found.values()
     if dataset.name == "digits":
         text = Text(
@@ -154,7 +150,17 @@ def by_hand_or_learned(dataset: Dataset, plan: Plan, options: Options) -> Findin
         | {"number of hand-made features": features_of[0].inputs.shape[1]},
         held,
     )
-    figure = plots.templates(w1[order].reshape(-1, *dataset.train.inputs.shape[1:]), names)
+    order = np.argsort(-np.linalg.norm(w1, axis=1) * np.linalg.norm(w2, axis=0))[:16]
+    names = [f"for {dataset.classes[w2[:, i].argmax()]}" for i in order]
+    images = train.inputs
+    if dataset.name == "digits":  # weights of 8 x 8 pixels look like noise: what excites a unit says more
+        inputs = preprocess.standardize(preprocess.fit_moments(images, "global"), images).reshape(len(images), -1)
+        hidden = np.asarray(inputs, np.float64) @ w1[order].T + np.asarray(params[0]["b"])[order]
+        excite = images[np.argsort(-hidden, axis=0)[:EXCITING].T].mean(1)
+        title = f"What excites 16 hidden units: the mean of the {EXCITING} digits of largest value"
+        figure = plots.image_table([excite[:8], excite[8:]], ["strongest 8", "next 8"], title, [names[:8], names[8:]])
+    else:
+        figure = plots.templates(w1[order].reshape(-1, *images.shape[1:]), names)
     return Findings([claim], {"detectors": figure}, models=3)
 
 
@@ -254,8 +260,9 @@ def report(
     accuracy: Mapping[str, np.ndarray],
     seconds: Mapping[str, float],
     models_trained: int,
+    options: Options,
 ) -> Findings:
-    """The claims, the figure and the table."""
+    """The claims, the figure and the table; the few sizes of the short form make no figure."""
     mean = {name: np.ma.masked_invalid(values).mean(1).filled(np.nan) for name, values in accuracy.items()}
     few = {name: float(values[0]) for name, values in mean.items()}
     full = {name: float(values[-1]) for name, values in mean.items()}
@@ -309,13 +316,11 @@ def report(
     ]
     cells.append(["total seconds", *(f"{value:.1f}" for value in seconds.values())])
     panels = [plots.Panel(accuracy, f"{dataset.name}: {len(dataset.classes)} classes", "test accuracy (%)")]
+    title = "Test accuracy against training examples"
+    figure = None if options.quick else plots.study(sizes, panels, title, "training examples", log=True)
     return Findings(
         claims,
-        {
-            "data_scale": plots.study(
-                sizes, panels, "Test accuracy against training examples", "training examples", log=True
-            )
-        },
+        {} if figure is None else {"data_scale": figure},
         [ResultTable(f"Test accuracy on {dataset.name}{note}", ["examples", *mean], cells)],
         models=models_trained,
         training_seconds=sum(seconds[name] for name in NETWORKS),

@@ -144,7 +144,7 @@ def study(options: DatasetOptions) -> Findings:
         "counts": class_counts(counts, names, f"{dataset.name}: examples of each class"),
         "means": image_table(
             [*mean_rows, whole[None]],
-            [*("mean image\nof the class" for _ in mean_rows), "mean of all"],
+            [*("each class" for _ in mean_rows), "all"],
             f"{dataset.name}: the mean image of each class, and of all",
             [*captions, ["all classes"]],
         ),

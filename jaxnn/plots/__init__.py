@@ -19,7 +19,7 @@ from jaxnn.plots._networks import Stage, network, pipeline
 from jaxnn.plots._regions import Bent, Regions, bent_plane, decision_regions, plane
 from jaxnn.plots._signals import activation_functions, dropout_masks, layer_histograms, margins, softmax_steps
 from jaxnn.plots._studies import Panel, against_rate, bands, bars, progress, study
-from jaxnn.plots._style import add_chinese, new_figure, save
+from jaxnn.plots._style import new_figure, save
 from jaxnn.plots._surfaces import descent_surface, loss_surface, score_planes, valley
 
 __all__ = [

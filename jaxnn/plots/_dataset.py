@@ -79,11 +79,14 @@ def clouds(forms: Mapping[str, ArrayLike]) -> Figure:
             raise ValueError(f"{name} has shape {values.shape}, expected points [N, 2] with N >= 2")
     reach = 1.15 * max(float(np.percentile(np.abs(values), 99)) for values in points.values())
     order = np.argsort(np.argsort(next(iter(points.values()))[:, 0]))
-    figure = new_figure("The same points in each form: mean (orange) and two standard deviations (red)", 3.0)
-    row = row_of_axes(figure, len(points), sharex=True, sharey=True)
+    columns = min(3, len(points))  # not smaller than a third of the width
+    rows = -(-len(points) // columns)
+    title = "The same points in each form: mean (orange) and two standard deviations (red)"
+    figure = new_figure(title, 0.4 + 3.3 * rows)
+    grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
     angle = np.linspace(0, 2 * np.pi, 100)
-    for axes, (name, values) in zip(row, points.items(), strict=True):
-        axes.scatter(*values.T, c=order, cmap="Blues", vmin=-len(order), s=5, linewidths=0)
+    for axes, (name, values) in zip(grid, points.items(), strict=False):
+        axes.scatter(*values.T, c=order, cmap="Blues", vmin=-len(order), s=9, linewidths=0)
         variance, vectors = np.linalg.eigh(np.cov(values.T))
         ring = vectors @ (2 * np.sqrt(np.maximum(variance, 0))[:, None] * np.stack([np.cos(angle), np.sin(angle)]))
         axes.plot(*(values.mean(0)[:, None] + ring), color=VERMILION)
@@ -91,7 +94,13 @@ def clouds(forms: Mapping[str, ArrayLike]) -> Figure:
         axes.axhline(0, color=GRAY, linewidth=0.8)
         axes.axvline(0, color=GRAY, linewidth=0.8)
         axes.set(title=name, xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal", xlabel="first coordinate")
-    row[0].set_ylabel("second coordinate")
+        axes.set_ylabel("second coordinate")
+        axes.label_outer()
+    for axes in grid[len(points) - columns : len(points)]:  # the lowest of each column
+        axes.tick_params(labelbottom=True)
+        axes.set_xlabel("first coordinate")
+    for axes in grid[len(points) :]:
+        axes.set_axis_off()
     return figure
 
 

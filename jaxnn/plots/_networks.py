@@ -88,7 +88,7 @@ def network(
             else:
                 color = matplotlib.colormaps["RdBu_r"](0.5 + value / (3.2 * limit))
                 axes.add_patch(Circle((x, y), min(half, 0.36), facecolor=color, edgecolor=GRAY, zorder=3))
-                axes.text(x, y, f"{value:.2f}", ha="center", va="center", fontsize=9, zorder=4)
+                axes.text(x, y, f"{value:z.2f}", ha="center", va="center", fontsize=9, zorder=4)
     for label, at in zip(layers, places, strict=True):
         axes.text(at[0, 0], height - 0.75, label, ha="center", va="center", fontsize=11)
     for text, at, off, ha in zip(names or (), (places[0], places[-1]), (-0.6, 0.6), ("right", "left"), strict=False):
@@ -163,20 +163,26 @@ def _picture(axes: Axes, array: np.ndarray, highlight: int | None) -> str:
     if flat.size <= 12:
         colors = [GREEN if i == highlight else BLUE for i in range(flat.size)]
         bars = axes.barh(range(flat.size), flat, color=colors, height=0.7)
-        axes.bar_label(bars, [f"{value:.2f}" for value in flat], padding=2, fontsize=7)
+        axes.bar_label(bars, [f"{value:z.{_decimals(flat)}f}" for value in flat], padding=2, fontsize=7)
         axes.axvline(0, color=GRAY, linewidth=0.8)
         axes.set_xticks([])
         axes.set_yticks(range(flat.size), [f"{i}" for i in range(flat.size)], fontsize=7)
         axes.tick_params(length=0)
         axes.spines[["left", "bottom"]].set_visible(False)
         axes.invert_yaxis()
-        axes.margins(x=0.36)
+        axes.margins(x=0.36 if _decimals(flat) == 2 else 0.5)
         return "green: the right class" if highlight is not None else ""
     strip = values if values.ndim == 2 else _folded(flat)
     limit = np.nanmax(np.abs(strip)) or 1.0
     show_signed(axes, strip, limit, aspect="auto")
     axes.set(xticks=[], yticks=[])
-    return f"{flat.min():.2f} to {flat.max():.2f}, mean {flat.mean():.2f}"
+    return f"{flat.min():z.2f} to {flat.max():z.2f}, mean {flat.mean():z.2f}"
+
+
+def _decimals(values: np.ndarray) -> int:
+    """As many decimals as the largest value needs to be seen, from 2 to 4."""
+    largest = np.nanmax(np.abs(values))
+    return int(np.clip(-math.floor(math.log10(largest)), 2, 4)) if largest > 0 else 2
 
 
 def _folded(flat: np.ndarray) -> np.ndarray:

@@ -1,6 +1,5 @@
 """The common style of all figures: size, colors, fonts, and how they are written to files."""
 
-import functools
 import io
 import os
 import re
@@ -9,16 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib
-from matplotlib import font_manager
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
-from matplotlib.text import Text
 from matplotlib.ticker import LogFormatterSciNotation
 
 from jaxnn import _files as files
 
-__all__ = ["add_chinese", "literal", "new_figure", "save"]
+__all__ = ["literal", "new_figure", "save"]
 
 WIDTH, PIXELS = 10.0, 1000  # inches and pixels across: one point of type is 1.4 pixels
 BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
@@ -70,40 +67,6 @@ def literal(text: str, length: int | None = None) -> str:
         text = " ".join(text.split())
         text = text if len(text) <= length else f"{text[: length - 1].rstrip()}…"
     return text.replace("$", r"\$")
-
-
-_CHINESE_FONTS = ("Noto Sans CJK SC", "Source Han Sans SC", "WenQuanYi Micro Hei", "Microsoft YaHei", "PingFang SC")
-_FILES = ("notosanscjk-regular", "sourcehansanssc-regular", "wqy-microhei", "msyh", "pingfang")
-
-
-@functools.cache
-def _chinese_font() -> str | None:
-    """The first installed font of `_CHINESE_FONTS`, or None; adds font files that Matplotlib's cache lacks."""
-
-    def known() -> str | None:
-        return next((name for name in _CHINESE_FONTS if name in font_manager.get_font_names()), None)
-
-    if known() is None:
-        for path in font_manager.findSystemFonts():
-            if Path(path).stem.lower() in _FILES:
-                font_manager.fontManager.addfont(path)
-    return known()
-
-
-def add_chinese(figure: Figure, text: str) -> bool:
-    """Add a short Chinese text at the top right if a Chinese font is installed and the title leaves room."""
-    font = _chinese_font()
-    if font is None:
-        return False
-    with matplotlib.rc_context(STYLE):
-        added = figure.text(0.99, 0.995, text, ha="right", va="top", fontsize=10, color=GRAY, fontfamily=font)
-        others = [text for text in figure.findobj(Text) if text is not added and text.axes is None]
-        renderer = FigureCanvasAgg(figure).get_renderer()
-        box = added.get_window_extent(renderer)
-        if any(other.get_text() and other.get_window_extent(renderer).overlaps(box) for other in others):
-            added.remove()
-            return False
-    return True
 
 
 class _PlainPowers(LogFormatterSciNotation):

@@ -286,26 +286,6 @@ def test_bad_inputs(call, error, message):
         call()
 
 
-def test_chinese_is_added_where_a_font_and_room_are_there(monkeypatch):
-    figure = style.new_figure("A title", 2.0)
-    monkeypatch.setattr(style, "_chinese_font", lambda: None)
-    assert not style.add_chinese(figure, "得分函数")
-    monkeypatch.setattr(style, "_chinese_font", lambda: "DejaVu Sans")
-    assert style.add_chinese(figure, "score")  # letters that this font has
-    assert [text.get_text() for text in figure.texts] == ["A title", "score"]
-    crowded = style.new_figure("A title that leaves no room at all, from the very left to the very right end " * 2, 2.0)
-    assert not style.add_chinese(crowded, "score")
-    assert len(crowded.texts) == 1
-
-
-def test_chinese_is_drawn_without_warnings(tmp_path):
-    if style._chinese_font() is None:
-        pytest.skip("no Chinese font is installed")
-    figure = style.new_figure("A title", 2.0)
-    assert style.add_chinese(figure, "得分函数")
-    plots.save(figure, tmp_path / "figure")
-
-
 def test_a_short_log_axis_has_labels_and_a_long_one_its_powers():
     def labels(high: float) -> list[str]:
         figure = style.new_figure("A title", 2.0)

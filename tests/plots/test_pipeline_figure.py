@@ -22,6 +22,12 @@ def test_a_pipeline_draws_images_bars_colors_and_numbers():
     assert {"image", "4 x 4 x 3, uint8", "as stored", "=", "0.00 to 49.00, mean 24.50"} <= set(texts)
 
 
+def test_no_number_of_a_pipeline_is_minus_zero_and_small_ones_keep_a_digit():
+    figure = pipeline([Stage("s", "", np.array([-0.0031, 0.004, -1e-6])), Stage("w", "", np.full(40, -1e-4))], "title")
+    assert [text.get_text() for text in figure.axes[0].texts] == ["-0.003", "0.004", "0.000"]
+    assert "0.00 to 0.00, mean 0.00" in [text.get_text() for text in figure.texts]
+
+
 def test_a_pipeline_refuses_nothing_to_draw():
     with pytest.raises(ValueError, match="at least one stage"):
         pipeline([], "title")

@@ -187,14 +187,12 @@ def _show(lesson: Lesson, options: Options, console: Console) -> bool:
 def run(lesson: Lesson, options: Options, out: Path) -> tuple[Findings, dict[str, Any]]:
     """Run a lesson and write its figures, frames and `summary.json` into `out`; the findings and the summary."""
     from jaxnn import plots
-    from jaxnn.plots import _style as style
 
     files.check_folder(out)
     started = time.perf_counter()
     with environment.fast_compilation() if options.quick else contextlib.nullcontext():
         findings = lesson.study(options)
     for name, figure in findings.figures.items():
-        style.add_chinese(figure, lesson.title.zh)
         plots.save(figure, out / name)
     live = [encode(one) for one in findings.live]
     files.write(out / "live.json", json.dumps(live, separators=(",", ":"), ensure_ascii=False))
@@ -227,8 +225,10 @@ def _finite(measured: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def short(value: Any) -> str:
-    """A measured value as it is printed."""
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    """A measured value as it is printed: floats with four digits, whole numbers with commas."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return str(value)
+    return f"{value:.4g}" if isinstance(value, float) else f"{value:,}"
 
 
 def fill(words: str, claims: Iterable[Mapping[str, Any]]) -> str:

@@ -1,4 +1,4 @@
-"""The live figure of the lesson on the number of examples."""
+"""The figures of the lesson on the number of examples: many sizes, trained side by side."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from jax import Array
 from sklearn.neighbors import KNeighborsClassifier
 
 from experiments.lessons.framework import lesson
-from experiments.lessons.framework.lesson import Options, Text
+from experiments.lessons.framework.lesson import Findings, Options, Text
 from experiments.lessons.framework.live_figure import Bars, Control, Live, Numbers, Plot, Readout, Series
-from jaxnn import losses, metrics, models
+from jaxnn import losses, metrics, models, plots
 from jaxnn.data import load
 
 
-def accuracy_by_size(options: Options) -> Live:
+def accuracy_by_size(options: Options) -> Findings:
     """Linear classifier, MLP and k-NN on the first n digits, for many n; the networks of all sizes in one program."""
     digits = load("digits", validation_share=0, seed=options.seed)
     sizes = np.unique(np.geomspace(20, len(digits.train.labels), 24).round().astype(int))
@@ -60,7 +60,10 @@ def accuracy_by_size(options: Options) -> Live:
     ]
     lines = {name: values[:, 0] for name, values in accuracy.items()} | {"k-NN": 100 * np.array(near)}
     shown = sizes.astype(float)
-    return Live(
+    panel = plots.Panel({name: values[:, None] for name, values in lines.items()}, "digits", "test accuracy (%)")
+    title = "Test accuracy on 360 digits against training examples"
+    figure = plots.study(sizes.tolist(), [panel], title, "training examples", log=True)
+    live = Live(
         Text(
             "Accuracy on 360 new digits against the number of training digits. With few of them the nearest neighbor "
             "keeps up; training accuracy is near 100 % all the time and says nothing.",
@@ -99,3 +102,4 @@ def accuracy_by_size(options: Options) -> Live:
         2 * len(sizes),
         seconds,
     )
+    return Findings([], {"sizes": figure}, live=[live])

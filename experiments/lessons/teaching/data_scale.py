@@ -189,5 +189,6 @@ TEACHING = Teaching(
         "not run": "未运行",
         "data scale": "准确率与样本数",
         "detectors": "隐藏单元学到的检测器",
+        "sizes": "24 种样本数下的准确率",
     },
 )
