@@ -197,6 +197,13 @@ class LayerStatistics(NamedTuple):
     """L2 norm of the update of W over that of W; NaN where none was given; about 1e-3 is usual."""
 
 
+def _dead(layer: layers.Weights, h: Array, activation: Callable[[Array], Array]) -> Array:
+    """The fraction of neurons whose activation has slope 0 for every input h."""
+    z = layers.linear(layer, h)
+    slope = jax.jvp(activation, (z,), (jnp.ones_like(z),))[1]
+    return (slope == 0).all(0).astype(jnp.float32).mean()
+
+
 def layer_statistics(
     params: Sequence[layers.Weights],
     x: ArrayLike,
@@ -233,11 +240,8 @@ def layer_statistics(
             raise ValueError(f"layer_statistics: {name} has {len(tree)} layers, expected {len(params)} as params")
     x = jnp.asarray(x)
     outputs = layer_outputs(params, x, activation)
-    dead = []
-    for layer, h in zip(params[:-1], [x.reshape(len(x), -1), *outputs], strict=False):
-        z = layers.linear(layer, h)
-        slope = jax.jvp(activation, (z,), (jnp.ones_like(z),))[1]
-        dead.append((slope == 0).all(0).astype(jnp.float32).mean())
+    inputs = [x.reshape(len(x), -1), *outputs]
+    dead = [_dead(layer, h, activation) for layer, h in zip(params[:-1], inputs, strict=False)]
     norms = jnp.stack([jnp.linalg.norm(layer["w"]) for layer in params])
     nothing = jnp.full(len(params), jnp.nan, norms.dtype)
 

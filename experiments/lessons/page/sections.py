@@ -9,6 +9,7 @@ import inspect
 import json
 import os
 import re
+import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from pygments.formatters import HtmlFormatter
 from pygments.lexers import PythonLexer
 
 from experiments.lessons.framework.lesson import Lesson, fill, short
+from experiments.lessons.page.argument_checks import lines_of_checks
 from experiments.lessons.teaching import Drawing, Exercise, Formula, Question, Text
 from experiments.lessons.teaching.idea_drawing import WIDTH
 
@@ -160,22 +162,29 @@ def formula(one: Formula) -> str:
 
 
 def source(function: Callable[..., Any], base: Path) -> str:
-    """The source of a function, its docstring folded away, with a link to its file."""
+    """The source of a function, its docstring and the checks of its arguments folded away, with a link to its file."""
     function = inspect.unwrap(function)
     lines, first = inspect.getsourcelines(function)
     path = Path(inspect.getsourcefile(function) or "")
     tree = ast.parse(inspect.cleandoc("".join(lines)) if lines[0][0] == " " else "".join(lines)).body[0]
-    body, doc = lines, ""
-    if isinstance(tree, ast.FunctionDef | ast.ClassDef) and ast.get_docstring(tree):
-        start, end = tree.body[0].lineno, tree.body[0].end_lineno or 0
-        body, doc = lines[: start - 1] + lines[end:], inspect.getdoc(function) or ""
+    assert isinstance(tree, ast.FunctionDef | ast.ClassDef)
+    doc = inspect.getdoc(function) if ast.get_docstring(tree) else None
+    of_doc = range(tree.body[0].lineno, (tree.body[0].end_lineno or 0) + 1) if doc else range(0)
+    checks = [i for statement in tree.body for i in lines_of_checks(statement)]
+    body = [line for i, line in enumerate(lines, 1) if i not in checks and i not in of_doc]
     shown = path.relative_to(Path(__file__).parents[3]).as_posix()
     link = Path(os.path.relpath(path, base.absolute())).as_posix()
-    folded = f"<details><summary>{both(Text('Documentation', '文档'))}</summary><pre>{escape(doc)}</pre></details>"
+    folded = ""
+    for title, words in (
+        (Text("Documentation", "文档"), escape(doc or "")),
+        (Text("Checks of the arguments", "参数检查"), _colored(textwrap.dedent("".join(lines[i - 1] for i in checks)))),
+    ):
+        if words:
+            folded += f"<details><summary>{both(title)}</summary><pre>{words}</pre></details>"
     return (
         f'<p><a href="{escape(link)}"><code>{escape(shown)}</code></a>, '
         f"{both(Text(f'line {first}', f'第 {first} 行'))}</p>"
-        f'<pre tabindex="0"><code>{_colored("".join(body))}</code></pre>{folded if doc else ""}'
+        f'<pre tabindex="0"><code>{_colored("".join(body))}</code></pre>{folded}'
     )
 
 
@@ -277,7 +286,8 @@ def _measured(lesson: Lesson, summary: Mapping[str, Any], folder: Path, picture:
     found += "".join(_table(table, chinese) for table in summary["tables"])
     seed = f" --seed {summary['seed']}" if summary.get("seed") else ""
     again = both(Text("To compute all of this again:", "重新计算以上全部内容："))
-    return found + f'<p>{again}</p><pre tabindex="0"><code>{escape(summary["command"] + seed)}</code></pre>'
+    command = escape(summary["command"] + seed)
+    return found + f'<p>{again}</p><pre class="command" tabindex="0"><code>{command}</code></pre>'
 
 
 def _table(table: Mapping[str, Any], chinese: Mapping[str, str]) -> str:
@@ -319,7 +329,7 @@ def _exercise(name: str, number: int, exercise: Exercise) -> str:
     title = both(Text(f"Exercise {number}", f"练习 {number}"))
     return (
         f'<div class="exercise"><p><strong>{title}.</strong> {both(exercise.task)}</p>'
-        f'<pre tabindex="0"><code>{escape(commands)}</code></pre></div>'
+        f'<pre class="command" tabindex="0"><code>{escape(commands)}</code></pre></div>'
     )
 
 
