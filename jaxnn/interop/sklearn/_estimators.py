@@ -32,7 +32,8 @@ class LinearClassifier(BaseClassifier):
             lbfgs, which finds exact zeros.
         l1_ratio: of "elasticnet", from 0 to 1.
         fit_intercept: whether there is a bias b.
-        solver: "lbfgs" (all examples at once, in float64), or "adam" or "sgd" (batches), which have `partial_fit`.
+        solver: "lbfgs" (all examples at once, in float64; the svm with at most 2,000 parameters and without |W| takes
+            Newton's steps), or "adam" or "sgd" (batches), which have `partial_fit`.
             scikit-learn's "newton-cg", "newton-cholesky", "sag" and "saga" seek the same minimum: lbfgs is run.
         average: of adam and sgd: the mean of the parameters after each step is kept, from the first step on, or for a
             whole number n from the step on that has seen n examples.
