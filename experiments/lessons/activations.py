@@ -238,7 +238,7 @@ def _train(data: Data, options: Options) -> tuple[RateSearch, np.ndarray]:
 
     The latter for ReLU and leaky ReLU, f64[2, rates, seeds], NaN where a network has diverged.
     """
-    rates = [0.1, 0.3, 1.0] if options.quick else [0.03, 0.1, 0.3, 1.0]
+    rates = [0.1, 0.3, 1.0] if options.quick else [0.03, 0.1, 0.3, 0.6, 1.0]
     search = search_rates(
         make_task,
         {"activation": np.arange(len(NAMES), dtype=np.int32), "gain": GAINS},

@@ -259,8 +259,15 @@ CUT_OFF = """() => [...document.querySelectorAll(".drawing text")].filter(one =>
 }).filter(one => one.getClientRects().length).map(one => one.textContent)"""
 
 
+OPEN_ALL = """() => {
+  for (const details of document.querySelectorAll("main details")) details.open = true;
+  for (const form of document.querySelectorAll("form.question")) form.requestSubmit();
+}"""
+
+
 def check_page(page: Any) -> None:
-    """Nothing scrolls sideways or is cut off, nothing is inaccessible, every picture has its words."""
+    """Nothing scrolls sideways or is cut off, nothing is inaccessible, also when it is open; pictures have words."""
+    page.evaluate(OPEN_ALL)
     assert page.evaluate(CUT_OFF) == []
     assert page.evaluate("document.documentElement.scrollWidth") <= page.viewport_size["width"]
     assert violations(page) == []

@@ -35,7 +35,7 @@ class Options:
     seed: int = 0
     """Seed of everything random."""
     quick: bool = False
-    """A short form, in under ten seconds: fewer models, fewer steps, the same claims."""
+    """A short form: fewer models, fewer steps, the same claims."""
     exercise: int | None = None
     """Write the file of this exercise to the current folder (or to --out) instead of running the lesson."""
     check: Path | None = None

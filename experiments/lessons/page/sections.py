@@ -180,7 +180,7 @@ def source(function: Callable[..., Any], base: Path) -> str:
         (Text("Checks of the arguments", "参数检查"), _colored(textwrap.dedent("".join(lines[i - 1] for i in checks)))),
     ):
         if words:
-            folded += f"<details><summary>{both(title)}</summary><pre>{words}</pre></details>"
+            folded += f'<details><summary>{both(title)}</summary><pre tabindex="0">{words}</pre></details>'
     return (
         f'<p><a href="{escape(link)}"><code>{escape(shown)}</code></a>, '
         f"{both(Text(f'line {first}', f'第 {first} 行'))}</p>"
@@ -276,6 +276,9 @@ def _measured(lesson: Lesson, summary: Mapping[str, Any], folder: Path, picture:
         text = both(Text(**claim["text"]))
         items.append(f'<li class="{kind}"><b>{mark} {both(word)}</b> {text}<dl>{numbers}</dl></li>')
     found = f'<ul class="claims">{"".join(items)}</ul><p>{both(lesson.teaching.reproduces)}</p>'
+    if summary["figures"]:
+        enlarge = Text("Click a figure, or press Enter on it, to enlarge it.", "点击图片，或选中后按回车键，即可放大。")
+        found += f'<p class="hint">{both(enlarge)}</p>'
     for name in summary["figures"]:
         label = translate(name.replace("_", " "), chinese)
         alt = Text(f"{lesson.title.en}: {label.en}", f"{lesson.title.zh}：{label.zh}")
