@@ -36,26 +36,29 @@ def main(arguments: list[str] | None = None) -> int:
     # What follows takes a while to load: not for --help.
     from rich.console import Console
 
-    from jaxnn import training
+    from jaxnn import distributed, training
 
     training.enable_compilation_cache()
-    return command.run(_run, config, Console(), arguments)
+    return distributed.exit_on_failure(command.run(_run, config, Console(), arguments))
 
 
 def _run(config: SweepConfig, console: Console, arguments: list[str] | None) -> None:
-    from experiments.classifier import resume
+    from experiments.classifier import multihost, resume
     from experiments.sweeps import running
 
-    if config.resume is not None:
-        file = config.resume / "sweep.json"
-        if not file.exists():
-            raise ValueError(f"--resume {config.resume} holds no sweep: no sweep.json; give the --out of a sweep")
-        before = resume.config_from_json(SweepConfig, files.read_sealed(file), file)
-        config = parser.parse(SweepConfig, prog=PROGRAM, description=__doc__, default=before, args=arguments)
-        config = dataclasses.replace(config, out=config.resume)
-    if config.compile_for is not None:
-        return running.compile_chunk(config, config.compile_for, console)
-    running.sweep(config, console)
+    multihost.connect(config)
+    with multihost.own_folder(config.resume or config.out, "sweep.json") as folder:
+        if config.resume is not None:
+            assert folder is not None
+            file = folder / "sweep.json"
+            if not file.exists():
+                raise ValueError(f"--resume {config.resume} holds no sweep: no sweep.json; give the --out of a sweep")
+            before = resume.config_from_json(SweepConfig, files.read_sealed(file), file)
+            config = parser.parse(SweepConfig, prog=PROGRAM, description=__doc__, default=before, args=arguments)
+        config = dataclasses.replace(config, out=folder)
+        if config.compile_for is not None:
+            return running.compile_chunk(config, config.compile_for, console)
+        running.sweep(config, console)
 
 
 if __name__ == "__main__":

@@ -37,13 +37,14 @@ def train(config: Config, console: Console, stored: resume.SavedRun | None = Non
     from experiments.classifier import multihost
 
     device = multihost.choose_device(config.device)
+    return multihost.on_all_devices(functools.partial(train_here, device), config, console, stored)
+
+
+def train_here(device: str, config: Config, console: Console, stored: resume.SavedRun | None) -> dict[str, Any]:
+    """`train` in this process, over the devices of the mesh."""
     if stored is not None and stored.summary is not None:
         command.say(console, stored.nothing_to_resume(config))
         return stored.summary
-    return multihost.on_all_devices(functools.partial(_train, device), config, console, stored)
-
-
-def _train(device: str, config: Config, console: Console, stored: resume.SavedRun | None) -> dict[str, Any]:
     from experiments.classifier import monitoring, results
     from experiments.classifier.job import prepare
     from experiments.cli import rescue

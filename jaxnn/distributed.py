@@ -15,7 +15,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import Array
 from jax.experimental import multihost_utils
 
 from jaxnn import sharding
@@ -23,6 +22,8 @@ from jaxnn import sharding
 __all__ = ["initialize"]
 
 CONNECT_SECONDS = 120
+BLOCK = 2**26
+"""Bytes that are sent at a time."""
 
 
 def initialize(
@@ -79,9 +80,11 @@ def initialize(
 def barrier() -> None:
     """Within `data_parallel`, wait for all processes, before they compile.
 
-    Gloo, which connects CPUs, abandons the first communication if a process is half a minute late; later ones wait.
+    Gloo, which connects CPUs, abandons the first communication of the same devices if a process is half a minute late;
+    later ones wait.
     """
     if jax.process_count() > 1:
+        multihost_utils.process_allgather(np.int32(0))  # of one device of each process with those of the others
         ones = sharding.from_local(np.ones(jax.local_device_count(), np.float32))
         jax.block_until_ready(jax.jit(jnp.sum)(ones))
 
@@ -109,15 +112,13 @@ def exit_on_failure(status: int) -> int:
     return status
 
 
-def all_gather(tree: Any) -> Any:
-    """The whole of arrays that are split over the devices of several processes."""
-
-    def whole(leaf: Any) -> np.ndarray:
-        if isinstance(leaf, Array) and not leaf.is_fully_addressable and not leaf.is_fully_replicated:
-            return multihost_utils.process_allgather(leaf, tiled=True)
-        return np.asarray(leaf)
-
-    return jax.tree.map(whole, tree)
+def all_gather(tree: Any) -> list[Any]:
+    """The trees of all processes, each with leaves of the same shapes, by their number; leaves become NumPy arrays."""
+    here = jax.device_get(tree)
+    if jax.process_count() == 1:
+        return [here]
+    stacked = multihost_utils.process_allgather(here)
+    return [jax.tree.map(lambda a, i=i: a[i], stacked) for i in range(jax.process_count())]
 
 
 def broadcast_scalar(value: float) -> float:
@@ -125,3 +126,14 @@ def broadcast_scalar(value: float) -> float:
     if jax.process_count() == 1:
         return value
     return float(multihost_utils.broadcast_one_to_all(np.float32(value)))
+
+
+def broadcast_bytes(content: bytes) -> bytes:
+    """Broadcast the bytes of process 0 to all processes; what the others give is ignored."""
+    blocks, rest = np.asarray(multihost_utils.broadcast_one_to_all(np.array(divmod(len(content), BLOCK), np.int32)))
+    found, size = [], int(blocks) * BLOCK + int(rest)
+    for start in range(0, size, BLOCK):
+        length = min(BLOCK, size - start)
+        block = np.frombuffer(content[start : start + length].ljust(length, b"\0"), np.uint8)
+        found.append(np.asarray(multihost_utils.broadcast_one_to_all(block)).tobytes())
+    return b"".join(found)

@@ -55,16 +55,25 @@ def data_parallel(devices: Sequence[Any] | None = None) -> contextlib.AbstractCo
 def model_parallel(devices: Sequence[Any] | None = None) -> contextlib.AbstractContextManager[Any]:
     """A context in which `sweep` splits the models over devices, without communication.
 
-    Args: as `data_parallel`.
+    Of several processes each trains chunks of models of its own on its devices, and all get all results.
+
+    Args:
+        devices: of this process, by default all of them.
 
     Returns:
         A context manager.
+
+    Raises:
+        ValueError: a device is that of another process.
 
     Example:
         >>> with sharding.model_parallel(jax.devices()[:1]):  # `training.sweep` in here would spread its models
         ...     print(sharding.axis_size(sharding.DATA), sharding.axis_size(sharding.MODELS))
         1 1
     """
+    devices = devices or jax.local_devices()
+    if foreign := [device for device in devices if device.process_index != jax.process_index()]:
+        raise ValueError(f"model_parallel: devices must be of this process, got {foreign[0]}; leave them out for all")
     return _over(MODELS, devices)
 
 
@@ -124,7 +133,8 @@ def replicate(tree: Any) -> Any:
             return jax.device_put(leaf, everywhere)
         if jnp.issubdtype(getattr(leaf, "dtype", np.float32), jax.dtypes.prng_key):
             return jax.random.wrap_key_data(put(jax.random.key_data(leaf)), impl=jax.random.key_impl(leaf))
-        values = np.asarray(leaf, jax.dtypes.canonicalize_dtype(np.result_type(leaf)))
+        values = np.asarray(leaf)
+        values = values.astype(jax.dtypes.canonicalize_dtype(values.dtype), copy=False)
         return jax.make_array_from_callback(values.shape, everywhere, lambda place: values[place])
 
     return jax.tree.map(put, tree)

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import math
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
 import jax
 import numpy as np
-from jax.experimental import multihost_utils
 from rich.console import Console
 
 from experiments.classifier import resume
@@ -22,6 +22,32 @@ from experiments.cli.command import Warn
 from jaxnn import checkpoint, distributed, sharding
 
 Result = TypeVar("Result")
+
+
+@contextlib.contextmanager
+def own_folder(folder: Path | None, holds: str) -> Iterator[Path | None]:
+    """The folder in process 0; in the others a temporary one, with a copy of its files if a file of that name is there.
+
+    So each process reads and writes its own, and all take the same decisions.
+    """
+    if not jax.distributed.is_initialized() or jax.process_count() == 1:
+        yield folder
+        return
+    with tempfile.TemporaryDirectory() as temporary, distributed.report_lost_peers():
+        with sharding.data_parallel():
+            distributed.barrier()
+            if jax.process_index() == 0:
+                there = folder if folder is not None and (folder / holds).is_file() else Path(temporary)
+                names = [path.relative_to(there).as_posix() for path in there.rglob("*") if path.is_file()]
+                distributed.broadcast_bytes(json.dumps(names).encode())
+                for name in names:
+                    distributed.broadcast_bytes((there / name).read_bytes())
+            else:
+                folder = Path(temporary)
+                for name in json.loads(distributed.broadcast_bytes(b"")):
+                    (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                    (folder / name).write_bytes(distributed.broadcast_bytes(b""))
+        yield folder
 
 
 def read_run(folder: Path, device: str, warn: Warn) -> SavedRun:
@@ -57,9 +83,7 @@ def broadcast_run(stored: SavedRun | None) -> SavedRun:
     content = b"" if stored is None else to_bytes(stored)
     with sharding.data_parallel():
         distributed.barrier()
-        size = int(multihost_utils.broadcast_one_to_all(np.int32(len(content))))
-        padded = np.frombuffer(content.ljust(size, b"\0")[:size], np.uint8)
-        return from_bytes(np.asarray(multihost_utils.broadcast_one_to_all(padded)).tobytes())
+        return from_bytes(distributed.broadcast_bytes(content))
 
 
 def to_bytes(stored: SavedRun) -> bytes:

@@ -40,7 +40,7 @@ def environment() -> dict[str, Any]:
     """Versions, code, processor, cores, device and compiler options, as stored with every result."""
     import jax
 
-    device = jax.devices()[0]
+    device, mesh = jax.devices()[0], jax.sharding.get_abstract_mesh()
     return {
         "python": platform.python_version(),
         "versions": {"jaxnn": jaxnn.__version__} | {name: _version(name) for name in PACKAGES},
@@ -48,7 +48,7 @@ def environment() -> dict[str, Any]:
         "machine": f"{_processor()}, {os.cpu_count()} cores",
         "instructions": _instructions(),
         "system": f"{platform.system()} {platform.machine()}",
-        "device": f"{device.platform}: {device.device_kind} x {jax.device_count()}",
+        "device": f"{device.platform}: {device.device_kind} x {jax.device_count() if mesh.empty else mesh.size}",
         "options": {"XLA_FLAGS": os.getenv("XLA_FLAGS", "")} | {name: jax.config.values[name] for name in OPTIONS},
     }
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
@@ -24,27 +25,27 @@ from experiments.sweeps import halving, results, space
 from experiments.sweeps.grid import NAMES, SweepConfig, is_random, on_border
 from experiments.sweeps.plan import Plan, count_models, kept, make_plan, plain
 from experiments.sweeps.store import Store
-from experiments.train import train
-from jaxnn import inspect, sharding, training
+from experiments.train import train_here
+from jaxnn import distributed, inspect, sharding, training
 from jaxnn.data import Dataset
 
 
 def sweep(config: SweepConfig, console: Console) -> dict[str, Any]:
-    """Run a sweep and write its files; returns the summary. `config.out` may hold the same sweep, interrupted."""
+    """Run a sweep and write its files; returns the summary. `config.out` may hold the same sweep, interrupted.
+
+    Of several processes each has a folder of its own, see `multihost.own_folder`.
+    """
     if config.space is not None:  # its content, so that a resumed sweep needs no file and notices a changed one
         content: Any = space.read(config.space)
         config = dataclasses.replace(config, space=content)
-    if config.coordinator or config.num_processes or config.process_id:
-        raise ValueError(
-            "--coordinator, --num-processes and --process-id belong to experiments.train: a sweep runs in one process, "
-            "on all its devices; on several hosts start one sweep each, with its own settings or --seed"
-        )
     if config.memory_share != SweepConfig.memory_share:
         raise ValueError(
             f"--memory-share {config.memory_share} belongs to experiments.train: a sweep keeps all images in memory"
         )
     device = multihost.choose_device(config.device)
-    with sharding.model_parallel():
+    if jax.process_index() > 0:
+        console = Console(quiet=True)
+    with sharding.model_parallel(), distributed.report_lost_peers():
         return _sweep(config, console, device)
 
 
@@ -75,7 +76,9 @@ def _sweep(config: SweepConfig, console: Console, device: str) -> dict[str, Any]
     started = time.perf_counter()
     warn = functools.partial(command.warn, console)
     plan = make_plan(config, console)
-    dataset, settings, values, hparams, *_, chunk = plan
+    chunk = (int(distributed.broadcast_scalar(plan.chunk[0])), int(distributed.broadcast_scalar(plan.chunk[1])))
+    plan = plan._replace(chunk=chunk)  # process 0 may have another amount of memory
+    dataset, settings, values, hparams, *_ = plan
     count = plan.size
     out = _folder(config, dataset, chunk)
     models = count * config.seeds
@@ -89,6 +92,9 @@ def _sweep(config: SweepConfig, console: Console, device: str) -> dict[str, Any]
         f"{dataset.name}: {count} settings x {config.seeds} seeds = {count * config.seeds} models, {how}, "
         f"{chunk[0]} x {chunk[1]} at a time; on {device}",
     )
+    chunks = -(-count // chunk[0]) * -(-config.seeds // chunk[1])
+    if config.halving is None and (idle := jax.process_count() - chunks) > 0:
+        warn(f"{idle} of {jax.process_count()} processes have nothing to do: a smaller --chunk makes more chunks")
     columns = TextColumn("model {task.completed:.0f}/{task.total:.0f}"), BarColumn(bar_width=12), TimeRemainingColumn()
     clock = time.perf_counter()
     with Progress(*columns, console=console) as bar, command.catch_signals() as signalled:
@@ -134,7 +140,7 @@ def _sweep(config: SweepConfig, console: Console, device: str) -> dict[str, Any]
         folder.mkdir(parents=True, exist_ok=True)
         results.write_csv(folder / "sweep.csv", hparams, values, found, scores, config)
         if config.final and "final" not in summary:
-            summary["final"] = _train_best(config, settings, chosen, epochs, folder, console)
+            summary["final"] = _train_best(device, config, settings, chosen, epochs, folder, console)
         summary["seconds_total"] = time.perf_counter() - started
         files.write_json(folder / "summary.json", summary | environment.environment())
 
@@ -202,9 +208,18 @@ def _folder(config: SweepConfig, dataset: Dataset, chunk: tuple[int, int]) -> Pa
 
 
 def _train_best(
-    config: SweepConfig, settings: Settings, chosen: Mapping[str, Any], epochs: int, out: Path, console: Console
+    device: str,
+    config: SweepConfig,
+    settings: Settings,
+    chosen: Mapping[str, Any],
+    epochs: int,
+    out: Path,
+    console: Console,
 ) -> dict[str, Any]:
-    """Train the best setting on training and validation examples and read the test set once."""
+    """Train the best setting on training and validation examples and read the test set once.
+
+    Every process does so on its own devices, so that the end is that of one process.
+    """
     changes: dict[str, Any] = {name: value for name, value in chosen.items() if name != "width"}
     if "width" in chosen:
         changes["hidden"] = (chosen["width"],) * len(settings.hidden)
@@ -216,7 +231,8 @@ def _train_best(
     elif folder.exists():
         shutil.rmtree(folder)
     try:
-        summary = train(dataclasses.replace(plain(config), **changes), console, stored)
+        with sharding.data_parallel(jax.local_devices()):
+            summary = train_here(device, dataclasses.replace(plain(config), **changes), console, stored)
     except command.Interrupted as stopped:
         raise command.Interrupted(
             stopped.signum,

@@ -11,6 +11,7 @@ from typing import Any
 from experiments.classifier import resume
 from experiments.cli import command, files, rescue
 from experiments.sweeps.grid import SweepConfig
+from jaxnn import distributed
 
 FOLDER = "chunks"
 
@@ -58,8 +59,8 @@ class Store:
         self.stop_if_asked()
 
     def stop_if_asked(self) -> None:
-        """Raise `Interrupted` if there was a signal, with everything saved."""
-        if (signum := self.signalled()) is None:
+        """Raise `Interrupted` if there was a signal, of several processes in the first, with everything saved."""
+        if (signum := int(distributed.broadcast_scalar(self.signalled() or 0))) == 0:
             return
         folder = self.out
         if self.unsaved:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -128,7 +129,8 @@ def sweep(
     The runs of one seed go through the same batches in the same order, from the same initial weights where these do not
     depend on the setting: the batch is fetched and prepared once, and the products of all settings with it are one
     large product. Each run is the one that `run(make_task, setting, key, data, ...)` makes. Within
-    `sharding.model_parallel` the models of a chunk are spread over devices.
+    `sharding.model_parallel` the models of a chunk are spread over devices, and the chunks over processes: bit for bit
+    as in one process with as many devices as each of them.
 
     Args:
         make_task: as `run`.
@@ -141,8 +143,10 @@ def sweep(
         chunk: how many settings and how many seeds are trained together; by default `choose_chunk`. (1, 1) is a loop.
         keep: what to keep of each chunk's `Run`, such as `lambda run: run.history`; by default all of it but
             `state.key`, parameters of every run included.
-        on_chunk: called with each chunk that was trained and what is kept of it, NumPy arrays [settings, seeds, ...].
-        recall: returns what was kept of a chunk trained before, as by a sweep that was interrupted, else None.
+        on_chunk: called with each chunk that was trained and what is kept of it, NumPy arrays [settings, seeds, ...];
+            of several processes, in all of them.
+        recall: returns what was kept of a chunk trained before, as by a sweep that was interrupted, else None; the same
+            in all processes.
 
     Returns:
         What is kept, as NumPy arrays [H, S, ...].
@@ -187,19 +191,23 @@ def sweep(
             continued["before"] = sharding.replicate(columns)
         run = compiled_grid(options, of_chunk, _padded(keys, place[1], size[1]), stored, epochs=epochs, **continued)
         run = run._replace(state=run.state._replace(key=None))
-        inside = tuple(slice(0, part.stop - part.start) for part in place)
-        kept = jax.tree.map(lambda a: a[inside], distributed.all_gather(keep(run)))
-        if on_chunk is not None:
-            on_chunk(place, kept)
-        return kept
+        return keep(run)
 
-    rows = []
-    for of_settings in _slices(settings, size[0]):
-        row = []
-        for place in ((of_settings, of_seeds) for of_seeds in _slices(seeds, size[1])):
-            kept = recall(place)
-            row.append(train(place) if kept is None else kept)
-        rows.append(jax.tree.map(lambda *parts: np.concatenate(parts, axis=1), *row))
+    places = list(itertools.product(_slices(settings, size[0]), _slices(seeds, size[1])))
+    kept = [recall(place) for place in places]
+    left = [i for i, found in enumerate(kept) if found is None]
+    together = jax.process_count() if sharding.MODELS in jax.sharding.get_abstract_mesh().shape else 1
+    for first in range(0, len(left), together):  # a chunk for each process; those without one repeat the last
+        now = left[first : first + together]
+        own = train(places[now[min(jax.process_index(), len(now) - 1)]])
+        for i, found in zip(now, distributed.all_gather(own) if together > 1 else [jax.device_get(own)], strict=False):
+            inside = tuple(slice(0, part.stop - part.start) for part in places[i])
+            kept[i] = jax.tree.map(lambda a, inside=inside: a[inside], found)
+            if on_chunk is not None:
+                on_chunk(places[i], kept[i])
+    columns = len(places) // -(-settings // size[0])
+    rows = (kept[first : first + columns] for first in range(0, len(kept), columns))
+    rows = [jax.tree.map(lambda *parts: np.concatenate(parts, axis=1), *row) for row in rows]
     return jax.tree.map(lambda *parts: np.concatenate(parts), *rows)
 
 

@@ -96,7 +96,7 @@ def test_every_process_ends_its_chunks_where_the_first_writes_checkpoints(tmp_pa
     for process in range(2):
         monkeypatch.setattr(jax, "process_index", lambda process=process: process)
         keep = lambda device, config, *_, process=process: given.update({process: config})
-        monkeypatch.setattr(train, "_train", keep)
+        monkeypatch.setattr(train, "train_here", keep)
         train.train(Config(checkpoint_every=3, out=tmp_path / "run"), Console(quiet=True))
     assert given[0].checkpoint_every == given[1].checkpoint_every == 3
     assert given[0].out != given[1].out

@@ -69,7 +69,7 @@ def test_a_training_goes_on_with_another_number_of_devices():
             arguments = sharding.replicate((HPARAMS, KEY, data, progress))
             run = train(training.Options(wide_task, 64), *arguments, jnp.int32(stop))
         key = jax.random.wrap_key_data(jnp.asarray(np.asarray(jax.random.key_data(run.state.key))))
-        progress = distributed.all_gather(run._replace(state=run.state._replace(key=None)))  # as read from a file
+        progress = jax.device_get(run._replace(state=run.state._replace(key=None)))  # as read from a file
         progress = progress._replace(state=progress.state._replace(key=key))
     alone = jax.jit(training.run, static_argnums=0, static_argnames=("epochs", "batch_size"))
     whole = alone(wide_task, HPARAMS, KEY, data, epochs=6, batch_size=64)
@@ -210,7 +210,7 @@ def test_a_sweep_over_devices_is_the_same_and_sends_next_to_nothing(count, seeds
         arguments = sharding.replicate((settings(count), keys, data))
         static = training.Options(task, 64, "validation_accuracy", 2)
         program = jax.jit(run_grid, static_argnames=("options", "epochs")).lower(static, *arguments, epochs=2).compile()
-    assert_trees(distributed.all_gather(found), alone, **ROUNDED)
+    assert_trees(jax.device_get(found), alone, **ROUNDED)
     assert all(one.bytes <= 4 for one in collectives(program.as_text() or ""))  # whether anyone goes on
     outputs = jax.tree.leaves(program.output_shardings.state.params)
     assert not any(sharding.is_fully_replicated for sharding in outputs)
@@ -228,7 +228,7 @@ def test_each_device_holds_the_data_whole_and_a_part_of_a_batch():
     assert len(whole[2].sharding.device_set) == 8
     assert [shard.data.shape for shard in part.addressable_shards] == [(1, 2)] * 8
     assert again.sharding.is_fully_replicated
-    np.testing.assert_array_equal(distributed.all_gather(part), np.arange(16.0).reshape(8, 2))
+    np.testing.assert_array_equal(jax.device_get(part), np.arange(16.0).reshape(8, 2))
 
 
 def test_without_a_mesh_nothing_changes():
