@@ -1,4 +1,4 @@
-"""The page of the playground in a real browser, a tab for each test."""
+"""The page of the playground in a real browser."""
 
 import json
 import re
@@ -40,6 +40,26 @@ class Tab:
         self.page.goto(url)
         self.until("playground.picture > 0")
 
+    def restore(self, fragment: str) -> None:
+        """Take the state of a link, as when its address is entered in this tab."""
+        if self.status()["playing"]:
+            self.press("Pause")
+            self.until_status("!s.playing")
+        self.page.keyboard.press("Escape")
+        self.page.locator("h1").click()  # no button has the focus
+        sent = "[Date.now() + Math.random(), 'link', location.hash.slice(1)]"
+        shown = self.page.evaluate(
+            f"text => {{ history.replaceState(null, '', '#' + text); const shown = playground.picture; "
+            f"playground.sent = JSON.stringify({sent}); return shown }}",
+            fragment.removeprefix("#"),
+        )
+        self.until_status(f"playground.picture > {shown} && s.ready && s.step === 0")
+
+    def close(self) -> None:
+        self.page.close()
+        assert self.errors == []
+        assert self.hosts == {"127.0.0.1"}, "no other host is contacted"
+
     def until(self, condition: str) -> None:
         self.page.wait_for_function(f"window.playground && ({condition})")
 
@@ -74,6 +94,7 @@ class Tab:
 
 @pytest.fixture
 def open_tab(chromium, url) -> Iterator[Callable[..., Tab]]:
+    """`open_tab(fragment)`: a new tab."""
     tabs: list[Tab] = []
 
     def open_one(fragment: str = "", width: int = 1280) -> Tab:
@@ -82,6 +103,24 @@ def open_tab(chromium, url) -> Iterator[Callable[..., Tab]]:
 
     yield open_one
     for tab in tabs:
-        tab.page.close()
-        assert tab.errors == []
-        assert tab.hosts == {"127.0.0.1"}, "no other host is contacted"
+        tab.close()
+
+
+@pytest.fixture(scope="module")
+def one_tab(chromium, url) -> Iterator[Tab]:
+    tab = Tab(chromium, url, 1280)
+    yield tab
+    tab.close()
+
+
+@pytest.fixture
+def show(one_tab) -> Iterator[Callable[[str], Tab]]:
+    """`show(fragment)`: the tab that the tests of a module share, in the state of a link."""
+
+    def shown(fragment: str = "") -> Tab:
+        one_tab.restore(fragment)
+        return one_tab
+
+    yield shown
+    one_tab.page.set_viewport_size({"width": 1280, "height": 900})
+    assert one_tab.errors == []

@@ -17,8 +17,8 @@ def test_classes_have_the_colors_of_the_lessons():
     assert list(figures.CLASSES) == list(_style.COLORS[:5])
 
 
-def test_a_preset_plays_at_a_speed_to_watch_and_says_what_to_look_for(open_tab):
-    tab = open_tab()
+def test_a_preset_plays_at_a_speed_to_watch_and_says_what_to_look_for(show):
+    tab = show()
     drawn = "[...document.querySelectorAll('#cards canvas')].filter(c => new Set(c.getContext('2d').getImageData("
     tab.until(f"{drawn}0, 0, 104, 104).data).size > 20).length === {len(PRESETS)}")
     card = tab.page.get_by_role("button", name=PRESETS["values"].title.en)
@@ -32,8 +32,8 @@ def test_a_preset_plays_at_a_speed_to_watch_and_says_what_to_look_for(open_tab):
     assert tab.status()["step"] - first < 250
 
 
-def test_penalty_and_dropout_are_read_out(open_tab):
-    tab = open_tab("#l2=0.5&l1=0.25&dropout=0.2&hidden=4")
+def test_penalty_and_dropout_are_read_out(show):
+    tab = show("#l2=0.5&l1=0.25&dropout=0.2&hidden=4")
     tab.press("Link with weights")
     tab.until("location.hash.includes('weights=')")
     weights = [layer["w"].astype(np.float64) for layer in from_link(tab.page.evaluate("location.hash")).weights or []]
@@ -43,8 +43,8 @@ def test_penalty_and_dropout_are_read_out(open_tab):
     assert "drops 20.0% of the hidden values and multiplies the others by 1.25" in told
 
 
-def test_every_control_has_a_tooltip(open_tab):
-    tab = open_tab()
+def test_every_control_has_a_tooltip(show):
+    tab = show()
     bare = """() => {
         const kinds = ["Button", "Select", "NumericInput", "CheckboxButtonGroup", "RadioButtonGroup", "Slider"];
         return [...Bokeh.documents[0]._all_models.values()].filter(m => kinds.includes(m.type)).filter(
@@ -55,8 +55,8 @@ def test_every_control_has_a_tooltip(open_tab):
     assert tab.page.locator(bare).count() == 0
 
 
-def test_layers_and_neurons_are_added_and_removed_in_their_headings(open_tab):
-    tab = open_tab("#hidden=3,32")
+def test_layers_and_neurons_are_added_and_removed_in_their_headings(show):
+    tab = show("#hidden=3,32")
     tab.until_status("s.ready")
     assert tab.page.get_by_role("button", name="Add a neuron to hidden layer 2").is_disabled()
     tab.press("Remove a neuron of hidden layer 1")
@@ -65,8 +65,8 @@ def test_layers_and_neurons_are_added_and_removed_in_their_headings(open_tab):
     tab.until("JSON.parse(playground.layers).sizes.join() === '2,2,2' && !playground.busy")
 
 
-def test_nothing_is_clamped_and_a_refused_value_goes_back(open_tab):
-    tab = open_tab()
+def test_nothing_is_clamped_and_a_refused_value_goes_back(show):
+    tab = show()
     field = tab.page.get_by_label("Noise")
     field.fill("7")
     field.press("Enter")
@@ -75,8 +75,8 @@ def test_nothing_is_clamped_and_a_refused_value_goes_back(open_tab):
     assert field.input_value() == "0.05"
 
 
-def test_all_points_are_cleared_and_test_points_hidden(open_tab):
-    tab = open_tab("#size=10")
+def test_all_points_are_cleared_and_test_points_hidden(show):
+    tab = show("#size=10")
     tab.until_status("s.points === 10")
     drawn = "Bokeh.documents[0].roots().find(r => r.name == 'plane').renderers[3].data_source.data.x.length"
     assert tab.page.evaluate(drawn) == 10
@@ -107,20 +107,21 @@ OVERLAPS = """() => {
 }"""
 
 
-@pytest.mark.parametrize("width", [400, 768, 1280])
 @pytest.mark.parametrize("language", ["en", "zh"])
-def test_nothing_overlaps_or_scrolls_sideways(open_tab, width, language):
-    tab = open_tab(f"#language={language}&hidden=8,8,8,8,8,8&many=seeds", width)
+def test_nothing_overlaps_or_scrolls_sideways(show, language):
+    tab = show(f"#language={language}&hidden=8,8,8,8,8,8&many=seeds")
     tab.until("playground.many")
-    tab.page.wait_for_timeout(300)
-    assert tab.page.evaluate(OVERLAPS) == []
-    assert tab.page.evaluate("document.documentElement.scrollWidth") <= width
-    box = tab.page.locator("#plane-place").bounding_box()
-    assert box["y"] + box["height"] <= 900, "Play and the plane are in one view"
+    for width in (400, 768, 1280):
+        tab.page.set_viewport_size({"width": width, "height": 900})
+        tab.page.wait_for_timeout(500)
+        assert tab.page.evaluate(OVERLAPS) == []
+        assert tab.page.evaluate("document.documentElement.scrollWidth") <= width
+        box = tab.page.locator("#plane-place").bounding_box()
+        assert box["y"] + box["height"] <= 900, "Play and the plane are in one view"
 
 
-def test_the_picture_is_saved_as_png_and_a_neuron_is_enlarged_and_edited(open_tab, tmp_path):
-    tab = open_tab()
+def test_the_picture_is_saved_as_png_and_a_neuron_is_enlarged_and_edited(show, tmp_path):
+    tab = show()
     with tab.page.expect_download() as download:
         tab.page.get_by_role("button", name="Save picture").click()
     download.value.save_as(tmp_path / "picture.png")

@@ -8,8 +8,8 @@ import pytest
 from experiments.playground.engine.links import from_link
 
 
-def test_it_trains_pauses_steps_and_resets(open_tab):
-    tab = open_tab("#speed=1000000")
+def test_it_trains_pauses_steps_and_resets(show):
+    tab = show("#speed=1000000")
     first = tab.status()
     tab.press("Play")
     later = tab.until_status("s.step > 3000 && s.losses[0] < 0.1")
@@ -26,8 +26,8 @@ def test_it_trains_pauses_steps_and_resets(open_tab):
     assert tab.until_status("s.step == 0")["losses"] == pytest.approx(first["losses"])
 
 
-def test_points_are_added_moved_and_deleted_by_hand(open_tab):
-    tab = open_tab("#data=simple&noise=0")
+def test_points_are_added_moved_and_deleted_by_hand(show):
+    tab = show("#data=simple&noise=0")
     assert tab.until_status("s.points == 9")["points"] == 9
     tab.page.locator("body").press("2")
     tab.page.wait_for_timeout(300)
@@ -59,8 +59,8 @@ def test_points_are_added_moved_and_deleted_by_hand(open_tab):
     assert tab.until_status("s.points == 9")["points"] == 9
 
 
-def test_a_link_restores_state_and_picture(open_tab):
-    tab = open_tab("#data=moons&hidden=5,3&loss=svm&l2=0.001&seed=4&speed=10000&tests=0")
+def test_a_link_restores_state_and_picture(show, open_tab):
+    tab = show("#data=moons&hidden=5,3&loss=svm&l2=0.001&seed=4&speed=10000&tests=0")
     tab.until_status("s.points == 300 && s.ready")
     tab.press("Play")
     tab.until_status("s.step > 500")
@@ -78,8 +78,8 @@ def test_a_link_restores_state_and_picture(open_tab):
     assert again.page.evaluate("location.hash") == tab.page.evaluate("location.hash")
 
 
-def test_the_language_is_switched_and_back(open_tab):
-    tab = open_tab()
+def test_the_language_is_switched_and_back(show):
+    tab = show()
     tab.press("中文")
     tab.page.get_by_role("button", name="播放", exact=True).wait_for()
     assert tab.page.get_by_role("heading", name="决策区域").is_visible()
@@ -109,8 +109,8 @@ def test_a_bad_link_or_file_gives_a_message_and_the_page_keeps_working(open_tab,
     assert tab.page.evaluate("document.getElementById('message').textContent") == ""
 
 
-def test_a_model_is_saved_and_opened_again(open_tab, tmp_path):
-    tab = open_tab()
+def test_a_model_is_saved_and_opened_again(show, tmp_path):
+    tab = show()
     tab.press("Epoch")
     before = tab.until_status("s.step == 15")
     with tab.page.expect_download() as download:
@@ -122,8 +122,8 @@ def test_a_model_is_saved_and_opened_again(open_tab, tmp_path):
     tab.until_status(f"Math.abs(s.losses[0] - {before['losses'][0]}) < 1e-6")
 
 
-def test_keys_do_what_the_footer_says(open_tab):
-    tab = open_tab()
+def test_keys_do_what_the_footer_says(show):
+    tab = show()
     tab.page.keyboard.press("s")
     tab.until_status("s.step == 1")
     tab.page.keyboard.press("e")
@@ -136,16 +136,16 @@ def test_keys_do_what_the_footer_says(open_tab):
     tab.until_status("s.step == 0")
 
 
-def test_sessions_are_independent(open_tab):
-    one, two = open_tab(), open_tab("#data=xor")
+def test_sessions_are_independent(show, open_tab):
+    one, two = show(), open_tab("#data=xor")
     one.press("Play")
     one.until_status("s.step > 30")
     assert two.status()["step"] == 0
     assert not two.status()["playing"]
 
 
-def test_the_code_of_the_network_is_shown_runs_and_gives_its_scores(open_tab, tmp_path):
-    tab = open_tab("#data=hills&hidden=5,3&activation=sigmoid&features=x1,x1^2,x1*x2,sin(x2)")
+def test_the_code_of_the_network_is_shown_runs_and_gives_its_scores(show, tmp_path):
+    tab = show("#data=hills&hidden=5,3&activation=sigmoid&features=x1,x1^2,x1*x2,sin(x2)")
     tab.until_status("s.ready")
     tab.press("Epoch")
     tab.until_status("s.step == 15")

@@ -43,10 +43,8 @@ channel.properties.picture.change.connect(paintCards);
 
 on("tips", () => {
   const tips = JSON.parse(channel.tips);
-  for (const model of plane.document._all_models.values()) {
-    const view = ["Figure", "Row", "Column"].includes(model.type) ? null : Bokeh.index.find_one(model);
-    if (view && tips[model.name]) view.el.title = tips[model.name];
-  }
+  const named = ({model}) => tips[model.name] && !["Figure", "Row", "Column"].includes(model.type);
+  for (const view of Bokeh.index.query(named)) view.el.title = tips[view.model.name];
 });
 channel.properties.copied.change.connect(async () => {
   history.replaceState(null, "", channel.link ? "#" + channel.link : location.pathname);

@@ -29,7 +29,7 @@ def start(host: str, port: int, compiler: Compiler) -> Server:
         port=port,
         allow_websocket_origin=None,
         websocket_max_message_size=MAX_MESSAGE,
-        unused_session_lifetime_milliseconds=5000,
+        unused_session_lifetime_milliseconds=30_000,  # a slow browser needs so long to load the page and connect
         check_unused_sessions_milliseconds=2000,
     )
     server.start()
