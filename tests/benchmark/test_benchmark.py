@@ -235,7 +235,7 @@ ROW = {
 
 
 @pytest.mark.slow
-def test_the_command_end_to_end(tmp_path, monkeypatch, capsys, sketched):
+def test_the_command_end_to_end(tmp_path, monkeypatch, capsys, undrawn):
     monkeypatch.setenv("JAX_PLATFORMS", "cpu")
     monkeypatch.setattr(measure, "missing", lambda family: "torch" if family == "PyTorch" else None)
     out = tmp_path / "new" / "benchmark.json"
@@ -252,7 +252,7 @@ def test_the_command_end_to_end(tmp_path, monkeypatch, capsys, sketched):
     assert min(row["ours_peak_mib"], row["peer_peak_mib"]) > 50
     assert result["limits"]["overhead_per_step_us"] == pytest.approx(1e6 * row["ours_s"] / (3 * 20))
     assert min(result["limits"][name] for name in ("sgemm_gflops", "memory_gb_per_s", "overhead_per_call_us")) > 0
-    [bar] = sketched[out.with_suffix(".png")].axes[0].patches
+    [bar] = undrawn[out.with_suffix(".png")].axes[0].patches
     assert bar.get_width() == pytest.approx(row["ratio"] - 1)
 
 

@@ -20,7 +20,7 @@ from experiments.classifier.cnn import CNN, Block
 from jaxnn import checkpoint
 from jaxnn.data import load
 
-pytestmark = pytest.mark.usefixtures("sketched")
+pytestmark = pytest.mark.usefixtures("undrawn")
 
 OPTIONS = ["--model", "cnn", "--hidden", "8", "16", "--epochs", "4", "--batch-size", "32", "--dropout", "0.1"]
 OPTIONS += ["--early-stopping", "9"]

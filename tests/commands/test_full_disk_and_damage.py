@@ -21,7 +21,7 @@ from experiments.cli import command, files
 from jaxnn import checkpoint
 from jaxnn.data import load
 
-pytestmark = pytest.mark.usefixtures("sketched", "standard_promotion")
+pytestmark = pytest.mark.usefixtures("undrawn", "standard_promotion")
 
 
 SHORT = ["--epochs", "4", "--hidden", "8", "--checkpoint-every", "1"]

@@ -23,7 +23,7 @@ from jaxnn import checkpoint, training
 from jaxnn.data import _load, load
 from jaxnn.data._tfds import _lazy
 
-pytestmark = pytest.mark.usefixtures("sketched", "standard_promotion")
+pytestmark = pytest.mark.usefixtures("undrawn", "standard_promotion")
 
 SHAPE, TRAIN, TEST = (6, 5, 3), 300, 37
 COUNTED = ["--epochs", "3", "--batch-size", "16", "--checkpoint-minutes", "0"]

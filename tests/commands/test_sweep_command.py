@@ -18,7 +18,7 @@ from experiments.cli import files
 from experiments.sweeps import grid, halving
 from jaxnn import plots, training
 
-pytestmark = pytest.mark.usefixtures("sketched", "standard_promotion")
+pytestmark = pytest.mark.usefixtures("undrawn", "standard_promotion")
 
 SMALL = [
     "--dataset",
@@ -39,7 +39,7 @@ SMALL = [
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory, sketched):
+def finished(tmp_path_factory, undrawn):
     """A small sweep in chunks of two settings and one seed, and its folder."""
     out = tmp_path_factory.mktemp("sweep") / "run"
     with jax.numpy_dtype_promotion("standard"):
@@ -51,7 +51,7 @@ def read_csv(out):
     return list(csv.DictReader((out / "sweep.csv").read_text().splitlines()))
 
 
-def test_every_model_has_a_row_and_the_best_mean_is_chosen(finished, sketched):
+def test_every_model_has_a_row_and_the_best_mean_is_chosen(finished, undrawn):
     rows, summary = read_csv(finished), json.loads((finished / "summary.json").read_text())
     settings = sorted((float(r["learning_rate"]), int(r["width"]), int(r["seed"])) for r in rows)
     assert settings == sorted((rate, width, seed) for rate in (0.01, 0.1) for width in (1, 8) for seed in (3, 4))
@@ -65,7 +65,7 @@ def test_every_model_has_a_row_and_the_best_mean_is_chosen(finished, sketched):
     assert summary["validation_accuracy_std"] == pytest.approx(np.std(means[best], ddof=1))
     assert summary["final"]["test_accuracy"] > 0.8
     assert json.loads((finished / "best" / "config.json").read_text())["validation_share"] == 0.0
-    axes = sketched[finished / "heat_map.png"].axes[0]
+    axes = undrawn[finished / "heat_map.png"].axes[0]
     assert (axes.get_ylabel(), axes.get_xlabel()) == ("learning_rate", "width")
     shown = [float(text.get_text()) for text in axes.texts]
     assert shown == pytest.approx(

@@ -12,7 +12,7 @@ from experiments.classifier import data, results
 from experiments.classifier.config import Config
 from experiments.leaderboards.recipes import RECIPES, Recipe
 
-pytestmark = pytest.mark.usefixtures("sketched", "standard_promotion")
+pytestmark = pytest.mark.usefixtures("undrawn", "standard_promotion")
 
 TINY = Recipe("tiny", "-", 50.0, {"dataset": "digits", "hidden": (8,), "epochs": 2}, {"dropout": {"dropout": 0.0}})
 

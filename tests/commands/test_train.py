@@ -22,7 +22,7 @@ from experiments.cli import files
 from jaxnn import checkpoint
 from jaxnn.data import load
 
-pytestmark = pytest.mark.usefixtures("sketched", "standard_promotion")
+pytestmark = pytest.mark.usefixtures("undrawn", "standard_promotion")
 FIGURES = ("learning_curves", "confusion", "templates", "mistakes")
 
 

@@ -12,7 +12,7 @@ from experiments import sweep, train, verify
 from experiments.classifier import resume
 from experiments.cli import environment, files
 
-pytestmark = pytest.mark.usefixtures("sketched")
+pytestmark = pytest.mark.usefixtures("undrawn")
 QUICK = ["--hidden", "4", "--epochs", "3", "--batch-size", "200"]
 
 
@@ -24,7 +24,7 @@ def as_commands_run(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory, sketched):
+def run(tmp_path_factory, undrawn):
     folder = tmp_path_factory.mktemp("runs") / "run"
     assert train.main([*QUICK, "--checkpoint-every", "1", "--out", str(folder)]) == 0
     return folder

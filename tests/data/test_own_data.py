@@ -228,7 +228,7 @@ def test_wrong_data_are_refused(tmp_path):
 # ---------------------------------------------------------------- the command
 
 
-@pytest.mark.usefixtures("sketched")
+@pytest.mark.usefixtures("undrawn")
 def test_the_command_trains_on_them(tmp_path, capsys):
     pictures(tmp_path / "set", count=20)
     (tmp_path / "set" / "dark" / "notes.txt").touch()

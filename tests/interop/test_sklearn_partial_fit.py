@@ -33,7 +33,7 @@ def test_the_scale_of_a_weight_is_the_scale_of_the_step():
 def test_a_weight_of_2_counts_as_the_example_twice_across_calls(calls):
     rng, size = np.random.default_rng(0), 1 if calls == "of one example" else 10
     model, twice = (by_steps(learning_rate_init=2e-3) for _ in range(2))
-    for _ in range(1200 // size):
+    for _ in range(300 // size):
         rows = rng.permutation(len(X))[:size]
         weight = rng.integers(1, 4)
         model.partial_fit(X[rows], Y[rows], classes=[0, 1], sample_weight=np.full(size, weight))

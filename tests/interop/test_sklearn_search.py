@@ -5,6 +5,7 @@ from typing import Any
 import jax
 import numpy as np
 import pytest
+from joblib import parallel_config
 from scipy.stats import loguniform
 from sklearn.datasets import load_iris
 from sklearn.exceptions import FitFailedWarning
@@ -241,12 +242,14 @@ def test_other_estimators_are_fitted_once():
 
 @pytest.mark.portable
 def test_fits_in_parallel_and_reports_as_grid_search(alone, capsys):
-    same(*both(LINEAR, RATES, cv=3, n_jobs=2, pre_dispatch="n_jobs"))
+    with parallel_config("threading"):  # processes would each import JAX
+        same(*both(LINEAR, RATES, cv=3, n_jobs=2, pre_dispatch="n_jobs"))
     assert len(alone) == 1
     capsys.readouterr()
     VmapSearchCV(LINEAR, RATES, cv=3, refit=False, verbose=1).fit(X, Y)
     assert "Fitting 3 folds for each of 4 candidates, totalling 12 fits" in capsys.readouterr().out
-    VmapSearchCV(Counted(), {"C": [0.01, 0.1]}, cv=2, n_jobs=2, verbose=0).fit(X, Y)
+    with parallel_config("threading"):
+        VmapSearchCV(Counted(), {"C": [0.01, 0.1]}, cv=2, n_jobs=2, verbose=0).fit(X, Y)
 
 
 def test_a_wrong_measure_is_refused_before_anything_is_trained(monkeypatch):

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-EPOCHS = 60
+EPOCHS = 30
 CONVEX = ["--model", "linear", "--l2", "0.01", "--learning-rate", "0.02"]
 """Training pulls two of them together that rounding has moved apart, so that other programs end where one does."""
 RUN = ["--epochs", str(EPOCHS), "--hidden", "64", "--early-stopping", "1000", "--checkpoint-every", "1"]

@@ -13,7 +13,7 @@ from jaxnn import checkpoint, models
 from jaxnn._random import permutation
 from jaxnn.training import Data, NonFiniteError, Stream, Task, fit, run
 
-pytestmark = pytest.mark.usefixtures("sketched")
+pytestmark = pytest.mark.usefixtures("undrawn")
 KEY = jax.random.key(0)
 
 # A training that NumPy can follow: the objective of an example x is (w * x)**2 / 2 for the single parameter w, so that
