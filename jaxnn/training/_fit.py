@@ -50,6 +50,9 @@ def fit(
     With a `Stream`, for data larger than memory, the program takes one step, and a chunk is one or more steps of an
     epoch; with the batches of `run` it trains as `run` does, to rounding.
 
+    The run before a chunk is kept until the chunk has ended, to replay a step that is not finite: with `Data`, the
+    parameters and the optimizer's state are on the device twice; `run`, jitted, holds them once.
+
     Args:
         make_task, hparams, key, epochs, select, patience: as `run`.
         data: `Data`, or a `Stream` whose labels are classes of the model.
