@@ -4,9 +4,9 @@
     python -m experiments.report --reuse
     python -m experiments.report --single --lessons capacity dropout --out runs/two.html
 
-Runs every lesson (about 10 minutes on 2 cores, 2 with --quick) and writes the folder `runs/lessons/book`, to be opened
-at index.html; with --single, the file `runs/lessons/book.html`. With --reuse, only lessons without results in
-runs/lessons/NAME run. The pages need no network and no server.
+Runs every lesson (with --quick in six minutes on 2 busy cores; without it takes several times as long) and writes the
+folder `runs/lessons/book`, to be opened at index.html; with --single, the file `runs/lessons/book.html`. With --reuse,
+only lessons without results in runs/lessons/NAME run. The pages need no network and no server.
 """
 
 from __future__ import annotations

@@ -182,8 +182,6 @@ def figures(job: Job, found: Found) -> dict[str, Callable[[], Figure]]:
 
 def _decision_regions(job: Job, classifier: Classifier) -> Figure:
     """The regions of the classes in the plane, with the training and the test examples; ticks in the inputs' units."""
-    from matplotlib.ticker import MaxNLocator
-
     from jaxnn import plots
 
     shown = {"training": job.dataset.train, "test": data.held_out(job.dataset, job.settings.choosing)}
@@ -206,10 +204,18 @@ def _decision_regions(job: Job, classifier: Classifier) -> Figure:
     figure = plots.decision_regions(panels, "Decision regions: paler where less certain", names=job.dataset.classes)
     for axes in figure.axes:
         for axis, c, h in zip((axes.xaxis, axes.yaxis), middle.tolist(), half.tolist(), strict=True):
-            round_values = MaxNLocator(4).tick_values(c - 1.2 * h, c + 1.2 * h)
-            shown = round_values[abs(round_values - c) <= 1.2 * h]
-            axis.set_ticks((shown - c) / h, [f"{value:.4g}" for value in shown])
+            axis.set_ticks(*round_ticks(c, h))
     return figure
+
+
+def round_ticks(middle: float, half: float) -> tuple[np.ndarray, list[str]]:
+    """Round values from `middle - 1.2 * half` to `middle + 1.2 * half`: where they lie from -1.2 to 1.2, as texts."""
+    from matplotlib.ticker import MaxNLocator
+
+    values = MaxNLocator(4).tick_values(middle - 1.2 * half, middle + 1.2 * half)
+    places = (values - middle) / half
+    inside = np.abs(places) <= 1.2
+    return places[inside], [f"{value:.6g}" for value in values[inside]]
 
 
 def _templates(dataset: Dataset, classifier: Classifier) -> Figure:

@@ -116,6 +116,16 @@ def test_points_of_two_columns_get_decision_regions_and_prices_are_text(tmp_path
     assert "nothing to resume; ignored: --epochs 2 there, 9 now" in " ".join(capsys.readouterr().out.split())
 
 
+@pytest.mark.parametrize(("middle", "half"), [(0.0506, 0.891), (1030.0, 7.3), (-4e-5, 1e-6)])
+def test_ticks_of_decision_regions_are_round_values_of_the_inputs(middle, half):
+    places, texts = results.round_ticks(middle, half)
+    assert 3 <= len(texts) <= 6
+    assert np.abs(places).max() <= 1.2
+    np.testing.assert_allclose([float(text) for text in texts], middle + half * places, rtol=1e-5, atol=1e-9)
+    digits = {len(text.lstrip("-").split("e")[0].replace(".", "").strip("0")) for text in texts if float(text)}
+    assert max(digits) <= 4  # as in 1022.5, not 0.05056
+
+
 SIZES = {"broken": 3, "good": 2}
 
 
