@@ -84,6 +84,9 @@ class ModelOptions:
 class TrainingOptions:
     """Training."""
 
+    budget: str | None = None
+    """cifar10: take the recipe that was measured to be best in such a time, such as 90s, 10m or 1h, on 2 CPU cores, and
+    say what it reached. With no settings at all, that for three minutes is taken."""
     batch_size: int | None = None
     """Examples per step."""
     loss: Literal["softmax", "svm"] = "softmax"

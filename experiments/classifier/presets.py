@@ -6,6 +6,7 @@ import dataclasses
 import math
 from typing import Any
 
+from experiments.classifier import budget
 from experiments.classifier.config import Config, Settings
 from jaxnn.data import Dataset, toy
 
@@ -96,6 +97,7 @@ folders what learns from few; of IDX files what was best on validation examples 
 NO_SETTINGS = {
     "out", "data_dir", "memory_share", "device", "resume", "rescue", "coordinator", "num_processes", "process_id",
     "checkpoint_every", "checkpoint_minutes", "checkpoint_keep", "choosing", "svg", "compile_for",
+    "budget",
 }  # fmt: skip
 """Options that do not affect the result; they may differ when a run is resumed."""
 BESIDE_A_PRESET = NO_SETTINGS | {
@@ -103,17 +105,35 @@ BESIDE_A_PRESET = NO_SETTINGS | {
     "validation_share", "early_stopping", "seed", "precision", "on_nonfinite", "quick",
 }  # fmt: skip
 """Options that can be combined with a preset."""
+BESIDE_A_BUDGET = BESIDE_A_PRESET - {"epochs", "batch_size", "early_stopping"}
+"""Options that can be combined with --budget."""
 
 
 def apply_preset(config: Config) -> tuple[Config, str]:
     """The settings with those of the dataset's preset, and the preset as it is typed; "" if it does not apply."""
     given = {field.name for field in dataclasses.fields(config) if getattr(config, field.name) != field.default}
+    if config.budget is not None:
+        return _apply_budget(config, given)
     name = config.dataset.partition(":")[0] if config.dataset.startswith(("folder:", "idx:")) else config.dataset
     if name not in PRESETS or given - BESIDE_A_PRESET:
         return config, ""
     preset = {name: value for name, value in PRESETS[name].items() if name not in given}
     config = dataclasses.replace(config, **preset)
     return config, " ".join(option(config, name) for name in preset)
+
+
+def _apply_budget(config: Config, given: set[str]) -> tuple[Config, str]:
+    """The settings with those of the best measured recipe for `--budget`, as they are typed, and what to expect."""
+    wanted = f"--budget {config.budget}"
+    if config.resume is not None:
+        raise ValueError(f"{wanted} chooses the recipe of a new run: leave it out beside --resume")
+    if config.dataset != "cifar10":
+        raise ValueError(f"{wanted} needs --dataset cifar10, whose recipes were measured; got {config.dataset}")
+    if more := sorted(given - BESIDE_A_BUDGET):
+        raise ValueError(f"{wanted} chooses the recipe: leave out {' '.join(option(config, name) for name in more)}")
+    settings, expected = budget.choose(str(config.budget))
+    config = dataclasses.replace(config, budget=None, **settings)
+    return config, f"{' '.join(option(config, name) for name in settings)}; {expected}"
 
 
 def defaults(config: Config) -> dict[str, Any]:

@@ -262,6 +262,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "leaderboard": accuracy.leaderboard,
     "ablation": accuracy.ablation,
     "budget": accuracy.budget,
+    "in-time": accuracy.in_time,
     "linear-bounds": accuracy.linear_bounds,
     "digits-splits": accuracy.digits_splits,
     "drawings": drawings,

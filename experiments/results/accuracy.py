@@ -44,6 +44,16 @@ def budget() -> str:
     return table(["model", "seeds", *head], list(lines.values()))
 
 
+def in_time() -> str:
+    """The recipes that are best for their time."""
+    rows = [
+        [f"{row['seconds']:.0f} s", f"{row['accuracy']:.2f} % ({row['of']})", row["title"], str(row["seeds"])]
+        for row in read("in_time.json")["rows"]
+        if row["best"]
+    ]
+    return table(["seconds", "accuracy", "recipe", "seeds"], rows)
+
+
 def accuracy() -> str:
     """The leaderboard in short: accuracy, goal, time."""
     limits = _limits()

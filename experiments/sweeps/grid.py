@@ -54,6 +54,8 @@ def check_values(config: SweepConfig) -> None:
                 raise ValueError(
                     f"--{name.replace('_', '-')} {value:g}: each must be at least {low:g} and below {high:g}"
                 )
+    if config.budget is not None:
+        raise ValueError(f"--budget {config.budget} chooses one recipe for jaxnn train: leave it out of a sweep")
     if config.widths and min(config.widths) < 1:
         raise ValueError(f"--widths {min(config.widths)}: each must be at least 1 neuron")
     if config.model == "linear" and (config.widths or config.dropouts):
