@@ -212,7 +212,7 @@ def round_ticks(middle: float, half: float) -> tuple[np.ndarray, list[str]]:
     """Round values from `middle - 1.2 * half` to `middle + 1.2 * half`: where they lie from -1.2 to 1.2, as texts."""
     from matplotlib.ticker import MaxNLocator
 
-    values = MaxNLocator(4).tick_values(middle - 1.2 * half, middle + 1.2 * half)
+    values = np.asarray(MaxNLocator(4).tick_values(middle - 1.2 * half, middle + 1.2 * half))
     places = (values - middle) / half
     inside = np.abs(places) <= 1.2
     return places[inside], [f"{value:.6g}" for value in values[inside]]
