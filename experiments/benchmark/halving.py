@@ -32,7 +32,7 @@ class Options:
 
     halving: int = 4
     """One of so many settings goes on after each rung."""
-    first_rung: int = 4
+    first_rung: int = 6
     """Epochs for which all settings train."""
     epochs: int = 54
     """Of the settings that train to the end."""

@@ -22,11 +22,14 @@ TOGETHER = 16
 
 def rungs(settings: int, epochs: int, factor: int, first: int | None = None) -> list[tuple[int, int]]:
     """The number of settings of each rung, and the epochs after which it ends; the last rung trains to the end."""
-    first = first or -(-epochs // factor ** (RUNGS - 1))
-    ends, left = [epochs], settings
-    while left > 1 and -(-epochs // factor ** len(ends)) >= first and ends[0] > 1:
-        ends.insert(0, -(-epochs // factor ** len(ends)))
-        left = -(-left // factor)
+    halvings = 0
+    while -(-settings // factor**halvings) > 1:
+        halvings += 1
+    if first is None:
+        ends = {-(-epochs // factor**i) for i in range(1, 1 + min(halvings, RUNGS - 1))}
+    else:
+        ends = {first * factor**i for i in range(halvings)}
+    ends = [*sorted(end for end in ends if end < epochs), epochs]
     return [(-(-settings // factor**i), end) for i, end in enumerate(ends)]
 
 

@@ -142,8 +142,8 @@ def _score(spec: Any, params: Any, x: Array, labels: Array, targets: Array | Non
 def minimize(job: Any) -> training.Run:
     """The run that minimizes the objective with L-BFGS-B of SciPy; an epoch of its history is an iteration.
 
-    A linear classifier with the hinge is minimized with Newton's method if it is not large: that takes a hundredth of
-    the iterations, since the hinge is the harder for L-BFGS the narrower its rounding.
+    A linear classifier with the hinge is minimized with Newton's method if it is not large: on the digits that takes a
+    fiftieth of the iterations, since the hinge is the harder for L-BFGS the narrower its rounding.
 
     It has converged when no entry of the gradient exceeds `tol` (of a linear classifier `tol` times the objective, if
     that is below 1), or when float64 resolves no further decrease. The hinge is rounded, less and less: each width
