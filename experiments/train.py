@@ -14,6 +14,7 @@ Expected on 2 CPU cores: digits 99 % test accuracy in some seconds, CIFAR-10 70 
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import sys
@@ -52,16 +53,17 @@ def train_here(device: str, config: Config, console: Console, stored: resume.Sav
     started = time.perf_counter()
     warn = functools.partial(command.warn, console)
     job = prepare(config, stored, console)
-    out = results.new_folder(job) if stored is None else stored.folder
-    job = job._replace(settings=dataclasses.replace(job.settings, out=out))
-    results.write_config(out, job)
-    for line in job.describe(device):
-        command.say(console, line)
-    run, timing = monitoring.fit(job, out, console, warn)
-    found = results.evaluate(job, run, timing)
-    rescue.write_or_rescue(lambda folder: results.write(folder, job, found, started), job.settings.rescue, out)
-    console.print(results.table(found.summary, out))
-    results.draw(out, results.figures(job, found), warn, svg=job.settings.svg)
+    with contextlib.ExitStack() as held:
+        out = results.new_folder(job, held) if stored is None else stored.folder
+        job = job._replace(settings=dataclasses.replace(job.settings, out=out))
+        results.write_config(out, job)
+        for line in job.describe(device):
+            command.say(console, line)
+        run, timing = monitoring.fit(job, out, console, warn)
+        found = results.evaluate(job, run, timing)
+        rescue.write_or_rescue(lambda folder: results.write(folder, job, found, started), job.settings.rescue, out)
+        console.print(results.table(found.summary, out))
+        results.draw(out, results.figures(job, found), warn, svg=job.settings.svg)
     for line in results.advice(job, found):
         command.say(console, line)
     return found.summary
@@ -87,12 +89,13 @@ def _run(config: Config, console: Console, arguments: list[str] | None) -> None:
 
         return compile_for.compile_training(config, config.compile_for, console)
     multihost.connect(config)
-    stored = None
-    if config.resume is not None:
-        stored = multihost.read_run(config.resume, config.device, functools.partial(command.warn, console))
-        before = resume.config_from_json(Config, stored.settings, config.resume / "config.json")
-        config = parser.parse(Config, prog=PROGRAM, description=__doc__, default=before, args=arguments)
-    train(config, console, stored)
+    with contextlib.ExitStack() as held:
+        stored = None
+        if config.resume is not None:
+            stored = multihost.read_run(config.resume, config.device, functools.partial(command.warn, console), held)
+            before = resume.config_from_json(Config, stored.settings, config.resume / "config.json")
+            config = parser.parse(Config, prog=PROGRAM, description=__doc__, default=before, args=arguments)
+        train(config, console, stored)
 
 
 if __name__ == "__main__":

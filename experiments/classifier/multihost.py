@@ -18,6 +18,7 @@ from rich.console import Console
 from experiments.classifier import resume
 from experiments.classifier.config import Config
 from experiments.classifier.resume import SavedRun
+from experiments.cli import files
 from experiments.cli.command import Warn
 from jaxnn import checkpoint, distributed, sharding
 
@@ -50,11 +51,15 @@ def own_folder(folder: Path | None, holds: str) -> Iterator[Path | None]:
         yield folder
 
 
-def read_run(folder: Path, device: str, warn: Warn) -> SavedRun:
-    """Choose the device to resume on and read the run in a folder, which only process 0 needs to see."""
+def read_run(folder: Path, device: str, warn: Warn, held: contextlib.ExitStack) -> SavedRun:
+    """Choose the device to resume on, lock and read the run in a folder, which only process 0 needs to see."""
     choose_device(resume.device(folder, device))
     with distributed.report_lost_peers():
-        return broadcast_run(resume.find(folder, warn) if jax.process_index() == 0 else None)
+        if jax.process_index() > 0:
+            return broadcast_run(None)
+        if folder.is_dir():
+            held.enter_context(files.locked(folder))
+        return broadcast_run(resume.find(folder, warn))
 
 
 def on_all_devices(

@@ -53,13 +53,16 @@ class Found(NamedTuple):
     summary: dict[str, Any]
 
 
-def new_folder(job: Job) -> Path:
-    """The folder for the results, created before training so that an unwritable one is known early."""
+def new_folder(job: Job, held: contextlib.ExitStack) -> Path:
+    """The folder for the results, created and locked before training so that an unwritable one is known early."""
     name = f"{datetime.datetime.now():%Y-%m-%d-%H%M%S}-{files.short_name(job.dataset.name)}-{job.settings.model}"
     out = job.settings.out or Path("runs", name)
-    if out.exists() and (not out.is_dir() or any(path.suffix != ".tmp" for path in out.iterdir())):
+    if not out.exists():
+        out.mkdir(parents=True, exist_ok=True)
+    if out.is_dir():
+        held.enter_context(files.locked(out))
+    if not out.is_dir() or any(path.suffix != ".tmp" for path in out.iterdir()):
         raise ValueError(f"--out {out} exists and is not an empty folder: choose another or remove it")
-    out.mkdir(parents=True, exist_ok=True)
     files.remove_unfinished(out)
     return out
 

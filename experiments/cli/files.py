@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import fcntl
 import hashlib
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,7 @@ __all__ = [
     "as_json",
     "check_folder",
     "damage",
+    "locked",
     "read_arrays",
     "read_flat",
     "read_sealed",
@@ -52,6 +55,25 @@ def check_folder(folder: Path) -> None:
 def write_json(path: Path, value: Any) -> None:
     """Write a JSON file atomically; see `as_json`."""
     write(path, as_json(value))
+
+
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold a folder for one run; ValueError if another process holds it.
+
+    The lock is of the system and leaves no file: it ends with the process, however that ends.
+    """
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise ValueError(f"{folder} is in use by another run: wait for its end, or choose another") from error
+        except OSError:  # a file system without locks
+            pass
+        yield
+    finally:
+        os.close(handle)
 
 
 def as_json(value: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import json
@@ -45,8 +46,8 @@ def sweep(config: SweepConfig, console: Console) -> dict[str, Any]:
     device = multihost.choose_device(config.device)
     if jax.process_index() > 0:
         console = Console(quiet=True)
-    with sharding.model_parallel(), distributed.report_lost_peers():
-        return _sweep(config, console, device)
+    with sharding.model_parallel(), distributed.report_lost_peers(), contextlib.ExitStack() as held:
+        return _sweep(config, console, device, held)
 
 
 def compile_chunk(config: SweepConfig, topology: str, console: Console) -> None:
@@ -72,7 +73,7 @@ def compile_chunk(config: SweepConfig, topology: str, console: Console) -> None:
     )
 
 
-def _sweep(config: SweepConfig, console: Console, device: str) -> dict[str, Any]:
+def _sweep(config: SweepConfig, console: Console, device: str, held: contextlib.ExitStack) -> dict[str, Any]:
     started = time.perf_counter()
     warn = functools.partial(command.warn, console)
     plan = make_plan(config, console)
@@ -80,7 +81,7 @@ def _sweep(config: SweepConfig, console: Console, device: str) -> dict[str, Any]
     plan = plan._replace(chunk=chunk)  # process 0 may have another amount of memory
     dataset, settings, values, hparams, *_ = plan
     count = plan.size
-    out = _folder(config, dataset, chunk)
+    out = _folder(config, dataset, chunk, held)
     models = count * config.seeds
     how = f"{settings.epochs} epochs each"
     if config.halving is not None:
@@ -184,12 +185,16 @@ def _train(
     return found, []
 
 
-def _folder(config: SweepConfig, dataset: Dataset, chunk: tuple[int, int]) -> Path:
-    """The folder of the sweep: new, or that of the same sweep, interrupted."""
+def _folder(config: SweepConfig, dataset: Dataset, chunk: tuple[int, int], held: contextlib.ExitStack) -> Path:
+    """The folder of the sweep, locked: new, or that of the same sweep, interrupted."""
     out = config.out or Path("runs", f"{time.strftime('%Y-%m-%d-%H%M%S')}-{files.short_name(dataset.name)}-sweep")
     asked = json.loads(files.as_json(dataclasses.asdict(config) | {"chunk": chunk}))
     data = resume.fingerprint(dataset)
     file = out / "sweep.json"
+    if not out.exists():
+        out.mkdir(parents=True, exist_ok=True)
+    if out.is_dir():
+        held.enter_context(files.locked(out))
     if file.exists():
         files.remove_unfinished(out)
         before = files.read_sealed(file)
@@ -200,7 +205,7 @@ def _folder(config: SweepConfig, dataset: Dataset, chunk: tuple[int, int]) -> Pa
                 f"--out {out} holds a sweep of other data: the examples of {dataset.name} differ from those it began "
                 f"with; check --data-dir, or choose another folder"
             )
-    elif out.exists() and (not out.is_dir() or any(out.iterdir())):
+    elif not out.is_dir() or any(out.iterdir()):
         raise ValueError(f"--out {out} exists and is not an empty folder or a sweep: choose another or remove it")
     (out / "chunks").mkdir(parents=True, exist_ok=True)
     files.write_sealed(file, asked | {"data": data})

@@ -100,10 +100,11 @@ class Checkpointer:
         return self._last.result()
 
     def close(self) -> None:
-        """Wait for the last checkpoint, and end the thread."""
+        """Wait for the last checkpoint, end the thread, and remove what it could not finish or remove itself."""
         self.wait()
         if self._writer is not None:
             self._writer.shutdown()
+        files.remove_unfinished(self.folder)  # such as in a folder that was away for a while
 
     def _write(self, epoch: int, tree: Any, about: Mapping[str, Any], step: int) -> Path | None:
         try:

@@ -73,3 +73,11 @@ def test_what_a_killed_process_left_is_removed_at_the_start(tmp_path):
     assert [path.name for path in checkpoint.list_checkpoints(written.parent)] == ["000012"]
     Checkpointer(written.parent)
     assert [path.name for path in written.parent.iterdir()] == ["000012"]
+
+
+def test_what_a_folder_that_was_away_brings_back_is_removed_at_the_end(tmp_path):
+    keeper = Checkpointer(tmp_path, epochs=1)
+    keeper.save(1, TREE, {}, 0.0)
+    (tmp_path / ".000002.0.tmp").mkdir()
+    keeper.close()
+    assert [path.name for path in tmp_path.iterdir()] == ["000001"]
