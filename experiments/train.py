@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from experiments.classifier import presets
 from experiments.classifier.config import Config
-from experiments.cli import command, parser
+from experiments.cli import command, parser, rescue
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -48,7 +48,6 @@ def train_here(device: str, config: Config, console: Console, stored: resume.Sav
         return stored.summary
     from experiments.classifier import monitoring, results
     from experiments.classifier.job import prepare
-    from experiments.cli import rescue
 
     started = time.perf_counter()
     warn = functools.partial(command.warn, console)
@@ -82,11 +81,9 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _run(config: Config, console: Console, arguments: list[str] | None) -> None:
-    from experiments.classifier import multihost, resume
+    from experiments.classifier import compile_for, multihost, resume
 
     if config.compile_for is not None:
-        from experiments.classifier import compile_for
-
         return compile_for.compile_training(config, config.compile_for, console)
     multihost.connect(config)
     with contextlib.ExitStack() as held:

@@ -49,6 +49,7 @@ def minimize(
         step = -scipy.linalg.solve(matrix, slope, assume_a="pos", overwrite_a=True, check_finite=False)
         at_start = slope @ step
         low, high, share = 0.0, 1.0, 1.0
+        there, value_there, slope_there = theta, value, slope
         for _halving in range(HALVINGS):  # the slope along the step has corners: halves beat secants
             there = theta + share * step
             value_there, slope_there = fun(there, *args), jac(there, *args)
