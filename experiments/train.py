@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 
     from experiments.classifier import resume
 
-PROGRAM = "jaxnn train"
-
 
 def train(config: Config, console: Console, stored: resume.SavedRun | None = None) -> dict[str, Any]:
     """Train a classifier, or resume `stored`, and write its files; returns the summary. Process 0 alone writes."""
@@ -70,7 +68,7 @@ def train_here(device: str, config: Config, console: Console, stored: resume.Sav
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; exit status 0, 1 if training diverged, 2 for bad input, 130 or 143 after a signal."""
-    config = parser.parse(Config, prog=PROGRAM, description=__doc__, args=arguments, known=presets.defaults)
+    config = parser.parse(Config, prog="jaxnn train", description=__doc__, args=arguments, known=presets.defaults)
     # What follows takes a while to load: not for --help.
     from rich.console import Console
 
@@ -81,9 +79,11 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _run(config: Config, console: Console, arguments: list[str] | None) -> None:
-    from experiments.classifier import compile_for, multihost, resume
+    from experiments.classifier import multihost, resume
 
     if config.compile_for is not None:
+        from experiments.classifier import compile_for
+
         return compile_for.compile_training(config, config.compile_for, console)
     multihost.connect(config)
     with contextlib.ExitStack() as held:
@@ -91,7 +91,7 @@ def _run(config: Config, console: Console, arguments: list[str] | None) -> None:
         if config.resume is not None:
             stored = multihost.read_run(config.resume, config.device, functools.partial(command.warn, console), held)
             before = resume.config_from_json(Config, stored.settings, config.resume / "config.json")
-            config = parser.parse(Config, prog=PROGRAM, description=__doc__, default=before, args=arguments)
+            config = parser.parse(Config, prog="jaxnn train", description=__doc__, default=before, args=arguments)
         train(config, console, stored)
 
 
