@@ -116,7 +116,10 @@ class Page:
     def received(self, attribute: str, old: str, new: str) -> None:
         """Handle a message of the page's JavaScript."""
         try:
-            _, kind, text = json.loads(new)
+            message = json.loads(new)
+            if not (isinstance(message, list) and len(message) == 3 and isinstance(message[2], str)):
+                raise ValueError(f"a message must have a kind and a text; got {new[:80]}")
+            _, kind, text = message
             match kind:
                 case "hello" if self.loop.ident is not None:
                     pass  # it was heard before
@@ -143,7 +146,7 @@ class Page:
                     self.edit_parameter(*json.loads(text))
                 case "key":
                     self.pressed(text)
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, LookupError, RecursionError) as error:
             self.screen.say(str(error))
 
     def delete(self, numbers: np.ndarray) -> None:
