@@ -105,7 +105,7 @@ class Run:
 
 def start(name: str, options: list[str], processes: int = 1) -> list[subprocess.Popen[str]]:
     """The processes of a command, with one CPU device each."""
-    environment = {**os.environ, "JAX_PLATFORMS": "cpu", "MPLBACKEND": "Agg"}
+    variables = {**os.environ, "JAX_PLATFORMS": "cpu", "MPLBACKEND": "Agg"}
     arguments = [[sys.executable, "-m", f"experiments.{name}", *options] for _ in range(processes)]
     if processes > 1:
         with socket.socket() as server:
@@ -114,7 +114,7 @@ def start(name: str, options: list[str], processes: int = 1) -> list[subprocess.
         for i, each in enumerate(arguments):
             each += ["--coordinator", address, "--num-processes", str(processes), "--process-id", str(i)]
     pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    return [subprocess.Popen(each, env=environment, **pipes) for each in arguments]
+    return [subprocess.Popen(each, env=variables, **pipes) for each in arguments]
 
 
 def differences(found: Path, whole: Path) -> list[str]:

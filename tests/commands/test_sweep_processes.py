@@ -18,22 +18,8 @@ from experiments.sweeps import store
 from experiments.sweeps.grid import SweepConfig
 from jaxnn import distributed, sharding, training
 
-GRID = [
-    "--learning-rates",
-    "0.003",
-    "0.01",
-    "0.03",
-    "0.1",
-    "--widths",
-    "1",
-    "4",
-    "8",
-    "--seeds",
-    "2",
-    "--chunk",
-    "2",
-    "1",
-]
+RATES = ["--learning-rates", "0.003", "0.01", "0.03", "0.1"]
+GRID = [*RATES, "--widths", "1", "4", "8", "--seeds", "2", "--chunk", "2", "1"]
 SWEEP = ["--dataset", "moons", "--epochs", "300", *GRID, "--out"]
 HALVED = ["--dataset", "moons", "--epochs", "80", *GRID, "--halving", "2", "--first-rung", "10", "--out"]
 

@@ -47,6 +47,7 @@ def test_ten_thousand_hostile_messages_leave_the_session_as_usable_as_before(pag
     for message in messages(10_000):
         page.received("sent", "", message)
     assert len(said) > 4000
+    assert all(len(text.split()) > 3 for text in said)  # words, not the bare name of a key
     if page.loop.ident is None:
         page.loop.start()
     wanted = Settings(hidden=(3,))

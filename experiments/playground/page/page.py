@@ -146,8 +146,10 @@ class Page:
                     self.edit_parameter(*json.loads(text))
                 case "key":
                     self.pressed(text)
-        except (ValueError, TypeError, LookupError, RecursionError) as error:
+        except (ValueError, TypeError) as error:
             self.screen.say(str(error))
+        except (LookupError, RecursionError):  # of what is not there, or nested without end
+            self.screen.say(f"a message that this page does not send: {new[:80]}")
 
     def delete(self, numbers: np.ndarray) -> None:
         """Delete points."""
