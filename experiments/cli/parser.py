@@ -7,6 +7,7 @@ import ast
 import contextlib
 import dataclasses
 import difflib
+import importlib.util
 import inspect
 import io
 import re
@@ -60,7 +61,11 @@ def parse(
         with command.printing():
             print("\n".join(_help(kind, prog, description or "", shown)))
         sys.exit(0)
-    return parser.read(words, default)
+    options = parser.read(words, default)
+    if importlib.util.find_spec("rich") is None:  # the first of the commands' libraries that all of them need
+        print("error: the libraries of the commands are not installed: pip install -e '.[commands]'", file=sys.stderr)
+        sys.exit(2)
+    return options
 
 
 class _Parser(argparse.ArgumentParser):
