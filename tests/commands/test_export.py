@@ -133,7 +133,6 @@ def test_wrong_folders_are_refused_and_nothing_is_written(tmp_path, capsys):
 def test_a_package_that_is_not_there_is_named(tmp_path, capsys, monkeypatch, package, name):
     store(tmp_path / "run")
     monkeypatch.setitem(sys.modules, package, None)
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     assert export.main(["--run", str(tmp_path / "run"), "--formats", name]) == 2
     error = capsys.readouterr().err
     assert f"exporting needs {package}, which is not installed: pip install 'jaxnn[export]'" in error
