@@ -113,12 +113,21 @@ def exit_on_failure(status: int) -> int:
 
 
 def all_gather(tree: Any) -> list[Any]:
-    """The trees of all processes, each with leaves of the same shapes, by their number; leaves become NumPy arrays."""
+    """The trees of all processes, each with leaves of the same shapes and types, by their number, bit for bit; leaves
+    become NumPy arrays.
+    """
     here = jax.device_get(tree)
     if jax.process_count() == 1:
         return [here]
-    stacked = multihost_utils.process_allgather(here)
-    return [jax.tree.map(lambda a, i=i: a[i], stacked) for i in range(jax.process_count())]
+    leaves, structure = jax.tree.flatten(jax.tree.map(np.asarray, here))
+    # as bytes: JAX would round numbers of 64 bits to 32
+    every = multihost_utils.process_allgather([np.frombuffer(leaf.tobytes(), np.uint8) for leaf in leaves])
+
+    def of_process(i: int) -> Any:
+        found = (a[i].view(leaf.dtype).reshape(leaf.shape) for a, leaf in zip(every, leaves, strict=True))
+        return structure.unflatten(found)
+
+    return [of_process(i) for i in range(jax.process_count())]
 
 
 def broadcast_scalar(value: float) -> float:

@@ -7,6 +7,7 @@ import threading
 import time
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
@@ -111,6 +112,17 @@ def test_bytes_are_sent_in_blocks(monkeypatch):
         sent.clear()
         assert distributed.broadcast_bytes(content) == content
         assert [value.size for value in sent[1:]] == [len(content[i : i + 4]) for i in range(0, len(content), 4)]
+
+
+def test_what_is_gathered_keeps_every_bit(monkeypatch):
+    both = lambda sent: jax.tree.map(lambda a: np.asarray(jnp.stack([a, a])), sent)  # as JAX does, by its own arrays
+    monkeypatch.setattr(distributed.multihost_utils, "process_allgather", both)
+    monkeypatch.setattr(jax, "process_count", lambda: 2)
+    sent = {"accuracy": np.float64(1 / 3), "steps": np.array([[2**40, -1]]), "on": np.array([True, False])}
+    sent |= {"half": jnp.ones((2, 1), jnp.bfloat16), "none": np.zeros((0, 3))}
+    for found in distributed.all_gather(sent):
+        jax.tree.map(np.testing.assert_array_equal, found, jax.device_get(sent))
+        assert {name: a.dtype for name, a in found.items()} == {name: a.dtype for name, a in sent.items()}
 
 
 def assert_same_sweep(found, whole):
