@@ -220,6 +220,13 @@ def test_no_room_for_odds_and_ends():
     assert not names & {"utils", "util", "helpers", "misc", "common"}
 
 
+def test_names_are_the_terms_of_the_field():
+    """No word that once stood here for something that had a name: a report, early stopping, a running job."""
+    invented = r"\b(told|goes_on|with_room|compile_in_haste|meet|watched|settle|answering|Begun)\b"
+    files = [*FILES, *(ROOT / "experiments").rglob("*.py")]
+    assert {path.name for path in files if re.search(invented, path.read_text(encoding="utf-8"))} == set()
+
+
 def test_these_tests_see_eight_strict_devices():
     assert len(jax.devices()) >= 8 or jax.default_backend() != "cpu"
     with pytest.raises(jax.dtypes.TypePromotionError, match="strict"):

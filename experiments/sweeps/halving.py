@@ -40,7 +40,7 @@ def train(
 
     After each rung the runs of the settings that are left are written, so that a sweep that was killed goes on there.
     """
-    places, before, found, told = np.arange(plan.size), None, {}, []
+    places, before, found, report = np.arange(plan.size), None, {}, []
     ladder = rungs(plan.size, plan.settings.epochs, factor, first)
     seeds = len(plan.keys)
     common = min((size for size, _ in ladder[1:] if size >= TOGETHER), default=plan.size)
@@ -77,9 +77,9 @@ def train(
         for measure, values in done["found"].items():
             found.setdefault(measure, np.zeros((plan.size, seeds), values.dtype))[places] = values
         found.setdefault("rung", np.zeros((plan.size, seeds), np.int32))[places] = rung
-        told.append({"settings": count, "epochs": end, "seconds": float(done["seconds"])})
+        report.append({"settings": count, "epochs": end, "seconds": float(done["seconds"])})
         places, before = places[done["best"]], done["run"]
-    return found, told
+    return found, report
 
 
 def _shapes(plan: Plan, count: int, left: int) -> Any:

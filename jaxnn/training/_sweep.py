@@ -81,7 +81,7 @@ def run_grid(
         """Where a mesh is set, each device has seeds or settings of its own."""
         return part if axis is None else sharding.shard(part, shared_out, sharding.MODELS)
 
-    def goes_on(hparams: Hparams, key: Array, progress: Run) -> Array:
+    def may_continue(hparams: Hparams, key: Array, progress: Run) -> Array:
         return should_continue(progress, options.patience, options.make_task(hparams))
 
     progress = over_all(begin, ((), _MODELS), ((), _SEEDS))(hparams, keys)
@@ -92,7 +92,7 @@ def run_grid(
         progress = jax.tree.map(lambda a: a.swapaxes(0, 1), before._replace(state=before.state._replace(key=None)))
         done, epoch = progress.epoch, progress.epoch.max()  # of those still running; others stopped earlier
         progress = progress._replace(state=progress.state._replace(step=epoch * steps, key=key), epoch=epoch)
-        on = over_all(goes_on, ((_MODELS,), 0), ((_SEEDS,), 0))(hparams, keys, progress)
+        on = over_all(may_continue, ((_MODELS,), 0), ((_SEEDS,), 0))(hparams, keys, progress)
     progress = jax.tree.map(spread, _MODELS, progress, is_leaf=lambda axis: axis is None)
     progress, _, done = jax.lax.while_loop(
         lambda carry: (carry[0].epoch < (epochs if stop is None else stop)) & carry[1].any(),

@@ -37,6 +37,7 @@ on("language", nameCards);
 on("preset", nameCards);
 const paintCards = () => {  // once the first picture is there
   channel.properties.picture.change.disconnect(paintCards);
+  place("early").remove();
   drawCards(presets.map((_, i) => cards.children[i].firstChild), presets.map(([, preset]) => preset));
 };
 channel.properties.picture.change.connect(paintCards);

@@ -13,6 +13,7 @@ import numpy as np
 from bokeh.core.templates import get_env
 from bokeh.document import Document
 from bokeh.models import CustomJS
+from bokeh.resources import Resources
 
 from experiments.playground.content.i18n import word
 from experiments.playground.content.presets import PRESETS
@@ -47,7 +48,7 @@ class Page:
                 root.name = name
                 document.add_root(root)
         document.title, document.template = "jaxnn playground", get_env().from_string(HTML)
-        document.template_variables["engine"] = _engine()
+        document.template_variables |= {"engine": _engine(), "bokeh": _bokeh()}
         net = screen.net
         sources = {"links": net.links, "neurons": net.neurons, "biases": net.biases}
         figures = {"plane": screen.plane.figure, "net": net.figure}
@@ -281,5 +282,11 @@ def _pause_and_train(playground: Playground, steps: int) -> None:
 
 @cache
 def _engine() -> str:
-    """The scripts that draw the cards of the presets."""
+    """The scripts that draw the cards of the presets, and the plane until the live one is there."""
     return "\n".join([content(), *map(source, ENGINE)])
+
+
+@cache
+def _bokeh() -> str:
+    """The tags of those scripts of Bokeh that the page needs: by default it loads all, three times as much."""
+    return Resources("server", components=["bokeh", "bokeh-widgets"], root_url="/").render_js()

@@ -23,9 +23,9 @@ from experiments.playground.engine.settings import (
     Settings,
 )
 
-ENGINE = ("random.js", "points.js", "network.js", "session.js", "draw.js")
-"""The scripts that train and draw a network, without a page."""
-_FILES = ("index.html", "page.css", *ENGINE, "link.js", "page.js")
+ENGINE = ("random.js", "points.js", "network.js", "session.js", "draw.js", "link.js")
+"""The scripts that read a link and train and draw its network, without a page."""
+_FILES = ("index.html", "page.css", *ENGINE, "page.js")
 
 
 def source(name: str) -> str:

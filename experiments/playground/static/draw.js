@@ -1,7 +1,7 @@
 "use strict";
 // Pictures: the plane, the points, the network, the curves, the cards.
 
-const isDark = () => matchMedia("(prefers-color-scheme: dark)").matches;
+const isDark = () => getComputedStyle(document.documentElement).colorScheme === "dark";  // a page without dark colors has none
 const paper = () => isDark() ? [27, 30, 35] : [255, 255, 255];
 const ink = () => isDark() ? "#e8e8e8" : "#222222";
 const rgb = color => [1, 3, 5].map(i => parseInt(color.slice(i, i + 2), 16));
