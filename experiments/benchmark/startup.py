@@ -20,7 +20,7 @@ from experiments.benchmark.peers import Entry, missing
 from experiments.classifier.config import Config
 from experiments.classifier.presets import DEFAULTS
 from experiments.lessons import NAMES
-from experiments.playground.measure import page_to_first_picture
+from experiments.playground.measure import page_to_pictures
 
 _IMPORT = "import time, jax; clock = time.perf_counter(); import jaxnn; print(time.perf_counter() - clock)"
 _COMMAND_GOALS = {"cold": (1.6, 6.0), "warm": (1.8, 3.0)}
@@ -105,8 +105,11 @@ def measure_alone(repetitions: int, quick: bool, say: Callable[[str], None]) -> 
             row = _alone(f"lesson {name} --quick, cold", [done.seconds], _LESSON_SECONDS)
             rows.append(row | {"cpu_s": done.cpu_seconds})
         try:
-            seconds = page_to_first_picture(os.environ | _cache_in(folder / "playground"), repetitions)
-            rows.append(_alone("playground, page to first picture, warm", seconds, _PICTURE_SECONDS))
+            done = page_to_pictures(os.environ | _cache_in(folder / "playground"), repetitions)
+            rows += [
+                _alone(f"playground, page to {which} picture, warm", seconds, _PICTURE_SECONDS)
+                for which, seconds in done.items()
+            ]
         except (ImportError, FileNotFoundError) as error:
             say(f"the playground is left out: {error}")
     return rows

@@ -26,6 +26,29 @@ def test_it_trains_pauses_steps_and_resets(show):
     assert tab.until_status("s.step == 0")["losses"] == pytest.approx(first["losses"])
 
 
+def test_the_untrained_network_is_drawn_before_anything_is_loaded(chromium, url, show):
+    link = "#data=spiral&classes=3&hidden=8,8&seed=7&discrete=1&tests=0&size=12"
+    page = chromium.new_page(viewport={"width": 1280, "height": 900})
+    page.route("**/static/js/*", lambda route: route.abort())
+    page.goto(url + link)
+    page.wait_for_function("performance.getEntriesByName('first picture').length")
+    tab = show(link)
+    assert tab.page.locator("#early").count() == 0
+    live = np.array(tab.plane()).reshape(96, 96)[::-1] // 51  # the classes, from the top
+    nearest = """places => places.map(([x, y]) => {
+        const canvas = document.getElementById("early"), scale = canvas.width / 96;
+        const [r, g, b] = canvas.getContext("2d").getImageData((x + 0.5) * scale, (y + 0.5) * scale, 1, 1).data;
+        const far = CONTENT.classes.map(color => Math.hypot(...mixed(color, 0.5).map((v, i) => v - [r, g, b][i])));
+        return [far.indexOf(Math.min(...far)), Math.min(...far)];
+    })"""
+    places = [(x, y) for x in range(4, 96, 11) for y in range(4, 96, 11)]
+    seen = zip(page.evaluate(nearest, places), places, strict=True)
+    regions = [(early, live[y, x]) for (early, far), (x, y) in seen if far < 2]  # others are of points
+    assert len(regions) > 60
+    assert sum(early == wanted for early, wanted in regions) >= len(regions) - 2  # at a border
+    page.close()
+
+
 def test_points_are_added_moved_and_deleted_by_hand(show):
     tab = show("#data=simple&noise=0")
     assert tab.until_status("s.points == 9")["points"] == 9

@@ -48,7 +48,7 @@ class Page:
                 root.name = name
                 document.add_root(root)
         document.title, document.template = "jaxnn playground", get_env().from_string(HTML)
-        document.template_variables |= {"engine": _engine(), "bokeh": _bokeh()}
+        document.template_variables.update(engine=_engine(), bokeh=_bokeh())
         net = screen.net
         sources = {"links": net.links, "neurons": net.neurons, "biases": net.biases}
         figures = {"plane": screen.plane.figure, "net": net.figure}
