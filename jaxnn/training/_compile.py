@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import os
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -25,9 +27,10 @@ def enable_compilation_cache(folder: str | os.PathLike[str] | None = None) -> No
     """Keep compiled programs on disk, so that the next process reads them instead of compiling them again.
 
     This switches on JAX's own cache, for all programs of this process from now on that take 0.05 s to compile; nothing
-    in this package does so by itself. Programs are found again if they, their options, the processor and the versions
-    are the same, also where the functions were defined anew, as in a notebook cell that is run again. An entry that JAX
-    cannot read is compiled again, with its warning. `JAX_ENABLE_COMPILATION_CACHE=0` switches the cache off.
+    in this package does so by itself. Programs are found again if they, their options, the folder, the processor's
+    instructions and the versions are the same, also where the functions were defined anew, as in a notebook cell that
+    is run again. A program that cannot be read, such as one that was not written to its end, is removed and compiled
+    again; the first one is told in a warning. `JAX_ENABLE_COMPILATION_CACHE=0` switches the cache off.
 
     The folder holds at most 2 GiB (or `jax_compilation_cache_max_size`): programs that were not used for the longest
     time are removed. Any number of processes share it, one at a time by a lock that a killed process does not leave
@@ -42,6 +45,7 @@ def enable_compilation_cache(folder: str | os.PathLike[str] | None = None) -> No
     Example:
         >>> training.enable_compilation_cache()  # once, at the start of a script or notebook
     """
+    _replace_unreadable()
     config: Any = jax.config  # its type does not know its values
     if folder is None and config.jax_compilation_cache_dir is not None:
         return
@@ -54,6 +58,31 @@ def enable_compilation_cache(folder: str | os.PathLike[str] | None = None) -> No
     jax.config.update("jax_compilation_cache_dir", os.fspath(folder))
     for name, value in options.items():
         jax.config.update(name, value)
+
+
+@functools.cache
+def _replace_unreadable() -> None:
+    """From now on, remove an entry that cannot be read, which JAX would keep; tell the first, where it tells all."""
+    cache: Any = importlib.import_module("jax._src.compilation_cache")  # no public name reaches a single entry
+    read, told = cache.get_executable_and_time, []
+
+    def read_or_remove(key: str, *others: Any) -> Any:
+        try:
+            return read(key, *others)
+        except OSError:  # of the folder or its lock, not of the entry: JAX tells it
+            raise
+        except Exception as error:
+            entry = Path(str(jax.config.jax_compilation_cache_dir), f"{key}-cache")
+            entry.unlink(missing_ok=True)
+            if not told:
+                warnings.warn(
+                    f"{entry} cannot be read ({error}): this and other such programs are compiled again and replaced",
+                    stacklevel=2,
+                )
+            told.append(key)
+            return None, None
+
+    cache.get_executable_and_time = read_or_remove
 
 
 def is_short(weights: int, examples: int, steps: int) -> bool:

@@ -2,6 +2,7 @@
 
 import functools
 import importlib
+import platform
 import re
 
 import jax
@@ -144,6 +145,7 @@ def test_compiled_programs_are_kept_and_found_again_by_a_function_defined_anew(r
 import os, pathlib
 os.environ["JAXNN_CACHE_DIR"] = {str(tmp_path / "own")!r}
 del os.environ["JAX_COMPILATION_CACHE_DIR"]
+import warnings
 import jax, numpy as np, optax
 from jaxnn import losses, models, training
 chosen = {str(tmp_path / "chosen")!r}
@@ -159,22 +161,44 @@ training.enable_compilation_cache()
 print(jax.config.jax_compilation_cache_max_size)
 jax.config.update("jax_compilation_cache_max_size", 2**20)  # the oldest makes room for the new ones
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
-hits = []
+hits, losses_of_runs = [], []
 jax.monitoring.register_event_listener(lambda event, **_: hits.append(event) if event.endswith("cache_hits") else None)
 data = training.Data(np.ones((4, 2), np.float32), np.zeros(4, np.int32))
-for _ in range(2):
+for when in ("new", "again", "damaged", "replaced"):
+    if when == "damaged":
+        for i, entry in enumerate(sorted(own.glob("*-cache"))):
+            entry.write_bytes([b"", b"x", entry.read_bytes()[:-9]][i % 3])
+        jax.clear_caches()
     task = lambda h: training.Task(models.linear(2, 2), losses.softmax, optax.sgd(h["rate"]))
     hits.clear()
-    training.fit(task, {{"rate": 0.1}}, jax.random.key(0), data, epochs=1, batch_size=2)
-    print(len(hits))
+    with warnings.catch_warnings(record=True, action="always") as told:
+        run, _ = training.fit(task, {{"rate": 0.1}}, jax.random.key(0), data, epochs=1, batch_size=2)
+    losses_of_runs.append(run.history["loss"].item())
+    print(len(hits), len(told), *("compiled again and replaced" in str(one.message) for one in told))
+print(len(set(losses_of_runs)))
 """
     pytest.importorskip("filelock", reason="without it JAX bounds no cache")
-    kept, size, first, second = run_python(code).split()
+    kept, size, *of_runs, different = run_python(code).splitlines()
     assert (kept, size) == ("True", str(2**31))
-    assert first == "0"
-    assert int(second) >= 2  # the start and the training
+    new, again, damaged, replaced = map(str.split, of_runs)
+    assert (new, damaged) == (["0", "0"], ["0", "1", "True"])
+    assert int(again[0]) >= 2  # the start and the training
+    assert int(replaced[0]) >= 2
+    assert again[1:] == replaced[1:] == ["0"]
+    assert different == "1"
     names = {path.name for path in (tmp_path / "own" / "compiled").iterdir()}
     assert "written-before-cache" not in names
     entries = {name for name in names if name.endswith("-cache")}
     assert len(entries) >= 2
     assert {name.replace("-cache", "-atime") for name in entries} <= names
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="the instruction sets are those of x86-64")
+def test_a_program_is_not_found_by_a_processor_with_other_instructions(run_python):
+    """JAX makes the key of a program from this number besides others: the devices with their instructions."""
+    code = """
+import os, jax
+os.environ["XLA_FLAGS"] = "--xla_cpu_max_isa={}"
+print(__import__("jax._src.lib")._src.lib.xla_client.get_topology_for_devices(jax.devices()).fingerprint())
+"""
+    assert run_python(code.format("AVX")) != run_python(code.format("SSE4_2"))
