@@ -6,6 +6,7 @@ import collections
 import itertools
 import json
 import os
+import site
 import statistics
 import subprocess
 import sys
@@ -61,6 +62,7 @@ def measure(repetitions: int, quick: bool, say: Callable[[str], None]) -> list[d
         say(f"process: Keras is left out, {module} is not installed: pip install -e '.[bench]'")
         return []
     settings = json.dumps(script_settings(quick))
+    _compile_modules()
     done: dict[tuple[str, str], list[Finished]] = collections.defaultdict(list)
     for _ in range(repetitions):
         with tempfile.TemporaryDirectory() as folder:
@@ -70,7 +72,7 @@ def measure(repetitions: int, quick: bool, say: Callable[[str], None]) -> list[d
                     command = [sys.executable, "-m", "experiments.train", "--out", str(Path(folder, state))]
                     command += ["--epochs", "3"] if quick else []
                 started = time.time()
-                finished = run_process(command, os.environ | _cache_in(Path(folder, who)))
+                finished = run_process(command, _environment(Path(folder, who)))
                 if who == "command":
                     file = Path(folder, state, "summary.json")
                     output = file.read_text()
@@ -91,6 +93,7 @@ def measure(repetitions: int, quick: bool, say: Callable[[str], None]) -> list[d
 def measure_alone(repetitions: int, quick: bool, say: Callable[[str], None]) -> list[dict[str, Any]]:
     """Time what has no peer: `import jaxnn`, every lesson with `--quick` and an empty cache, the playground's page."""
     rows = []
+    _compile_modules()
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         imports = [run_process([sys.executable, "-c", _IMPORT], dict(os.environ)) for _ in range(repetitions)]
@@ -98,14 +101,14 @@ def measure_alone(repetitions: int, quick: bool, say: Callable[[str], None]) -> 
         for name in NAMES[: 1 if quick else None]:
             command = [sys.executable, "-m", f"experiments.lessons.{name}", "--quick", "--out", str(folder / name)]
             try:
-                done = run_process(command, os.environ | _cache_in(folder / "compiled" / name))
+                done = run_process(command, _environment(folder / "compiled" / name))
             except RuntimeError as error:
                 say(f"{name} is left out because it failed: {error}")
                 continue
             row = _alone(f"lesson {name} --quick, cold", [done.seconds], _LESSON_SECONDS)
             rows.append(row | {"cpu_s": done.cpu_seconds})
         try:
-            done = page_to_pictures(os.environ | _cache_in(folder / "playground"), repetitions)
+            done = page_to_pictures(_environment(folder / "playground"), repetitions)
             rows += [
                 _alone(f"playground, page to {which} picture, warm", seconds, _PICTURE_SECONDS)
                 for which, seconds in done.items()
@@ -133,9 +136,21 @@ def stages_of(summary: dict[str, Any], written: float, seconds: float) -> dict[s
     }
 
 
-def _cache_in(folder: Path) -> dict[str, str]:
-    """Environment variables that cache compiled programs in a folder, as `training.enable_compilation_cache`."""
-    return {"JAX_COMPILATION_CACHE_DIR": str(folder), "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.05"}
+def _environment(cache: Path) -> dict[str, str]:
+    """That of a process which caches compiled programs in a folder, as `training.enable_compilation_cache`.
+
+    It also keeps its compiled modules, as on a user's computer; images of containers often forbid that.
+    """
+    ours = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return ours | {"JAX_COMPILATION_CACHE_DIR": str(cache), "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.05"}
+
+
+def _compile_modules() -> None:
+    """Compile the modules of this repository and of the libraries that it imports, as an installation does."""
+    folders = [str(Path(__file__).parents[2] / name) for name in ("jaxnn", "experiments")]
+    subprocess.run(
+        [sys.executable, "-m", "compileall", "-q", *folders, *site.getsitepackages()], stdout=subprocess.DEVNULL
+    )
 
 
 def _row(workload: str, state: str, note: str, ours: list[Finished], keras: list[Finished]) -> dict[str, Any]:
