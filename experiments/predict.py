@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import json
 import math
 import sys
 import textwrap
@@ -103,11 +104,21 @@ class Prediction(NamedTuple):
 
 
 def newest_run(parent: Path = Path("runs")) -> Path:
-    """The folder of the newest finished run in `parent`; ValueError if there is none."""
-    found = [file.parent for file in parent.glob("*/classifier.npz") if (file.parent / "config.json").is_file()]
+    """The folder of the newest finished run on images in `parent`; ValueError if there is none."""
+    found = [file.parent for file in parent.glob("*/classifier.npz") if _is_of_images(file.parent / "config.json")]
     if not found:
-        raise ValueError(f"{parent}/ holds no finished run: train one first, or give --run")
+        raise ValueError(f"{parent}/ holds no finished run on images: train one first, or give --run")
     return max(found, key=lambda folder: (folder / "classifier.npz").stat().st_mtime)
+
+
+def _is_of_images(config: Path) -> bool:
+    """Whether a run was trained on images; a damaged file is left to `read_run`, which names it."""
+    if not config.is_file():
+        return False
+    try:
+        return len(json.loads(config.read_text(encoding="utf-8"))["input_shape"]) == 3
+    except (ValueError, LookupError, TypeError):
+        return True
 
 
 def read_run(folder: Path) -> Trained:
@@ -226,7 +237,7 @@ def _prepared(config: Config, console: Console) -> tuple[Path, Trained, tuple[st
     """The run folder, its classifier, and the steps that bring a picture into the form of its training images."""
     folder = config.run or newest_run()
     if config.run is None:
-        command.say(console, f"with {folder}, the newest run; --run takes another")
+        command.say(console, f"with {folder}, the newest run on images; --run takes another")
     wanted = {"polarity": config.polarity and not config.invert, "crop": config.crop, "stroke": config.stroke}
     return folder, read_run(folder), tuple(step for step in picture_form.STEPS if wanted[step])
 

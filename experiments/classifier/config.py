@@ -178,6 +178,8 @@ class Config(
     choosing: bool = dataclasses.field(default=False, metadata={"option": False})
     """The run is one of several that a choice is made between, such as an ablation: it is evaluated on its validation
     examples, and never reads the test set. Not an option of the command."""
+    typed: tuple[str, ...] = dataclasses.field(default=(), compare=False, metadata={"option": False})
+    """The options that the command line gave, which a preset does not contradict. Not an option of the command."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -134,8 +134,12 @@ def choose_device(wanted: str) -> str:
         jax.config.update("jax_platforms", {"gpu": "cuda"}.get(wanted, wanted))
     try:
         device = jax.devices()[0]
-    except RuntimeError as error:
-        raise ValueError(f"--device {wanted}: JAX has no such device here ({error}); try --device auto") from error
+    except (RuntimeError, AssertionError) as error:  # AssertionError: a plugin that is not installed
+        reason = f" ({error})" if str(error) else ""
+        raise ValueError(
+            f"--device {wanted}: JAX has no such device here{reason}; for an NVIDIA GPU, pip install 'jax[cuda13]'; "
+            "--device auto takes what there is"
+        ) from error
     several = f" x {jax.device_count()}" if jax.device_count() > 1 else ""
     kind = f" ({device.device_kind})" if device.device_kind != device.platform else ""
     return f"{device.platform}{kind}{several}"

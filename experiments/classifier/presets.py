@@ -97,7 +97,7 @@ folders what learns from few; of IDX files what was best on validation examples 
 NO_SETTINGS = {
     "out", "data_dir", "memory_share", "device", "resume", "rescue", "coordinator", "num_processes", "process_id",
     "checkpoint_every", "checkpoint_minutes", "checkpoint_keep", "choosing", "svg", "compile_for",
-    "budget",
+    "budget", "typed",
 }  # fmt: skip
 """Options that do not affect the result; they may differ when a run is resumed."""
 BESIDE_A_PRESET = NO_SETTINGS | {
@@ -112,12 +112,15 @@ BESIDE_A_BUDGET = BESIDE_A_PRESET - {"epochs", "batch_size", "early_stopping"}
 def apply_preset(config: Config) -> tuple[Config, str]:
     """The settings with those of the dataset's preset, and the preset as it is typed; "" if it does not apply."""
     given = {field.name for field in dataclasses.fields(config) if getattr(config, field.name) != field.default}
+    typed, config = config.typed, dataclasses.replace(config, typed=())
     if config.budget is not None:
         return _apply_budget(config, given)
     name = config.dataset.partition(":")[0] if config.dataset.startswith(("folder:", "idx:")) else config.dataset
     if name not in PRESETS or given - BESIDE_A_PRESET:
         return config, ""
     preset = {name: value for name, value in PRESETS[name].items() if name not in given}
+    if any(preset.get(name, getattr(config, name)) != getattr(config, name) for name in typed):
+        return config, ""  # a default was asked for by name, such as --model mlp for a folder of images
     config = dataclasses.replace(config, **preset)
     return config, " ".join(option(config, name) for name in preset)
 

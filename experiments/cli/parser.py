@@ -41,8 +41,9 @@ def parse(
 
     Args:
         kind: a dataclass, whose fields are the options. Metadata {"option": False} hides a field, {"positional": True}
-            makes it an argument without a name. The strings below the fields are their texts, and the first lines of
-            the docstrings of the classes head the groups.
+            makes it an argument without a name; a field `typed` receives the names of the options that were given. The
+            strings below the fields are their texts, and the first lines of the docstrings of the classes head the
+            groups.
         prog: the command, as it is typed.
         description: the text of `--help` above the options.
         args: the arguments; those of the process by default.
@@ -97,6 +98,8 @@ class _Parser(argparse.ArgumentParser):
             close = difflib.get_close_matches(name, self.names, n=2)
             self.error(f"{name} is no option" + (f"; did you mean {' or '.join(close)}?" if close else ""))
         given = {name: tuple(value) if isinstance(value, list) else value for name, value in vars(found).items()}
+        if "typed" in (field.name for field in dataclasses.fields(self.kind)):
+            given["typed"] = tuple(given)
         return self.kind(**given) if default is None else dataclasses.replace(default, **given)
 
     def error(self, message: str) -> NoReturn:

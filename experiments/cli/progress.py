@@ -14,7 +14,7 @@ from jaxnn import training
 def epoch_bar(console: Console) -> Progress:
     """A progress bar that counts epochs."""
     return Progress(
-        TextColumn("epoch {task.completed:.4g}/{task.total:.0f}"),
+        TextColumn("epoch {task.completed:.10g}/{task.total:.0f}"),
         BarColumn(bar_width=12),
         TextColumn("{task.description}"),
         TimeRemainingColumn(compact=True),
@@ -63,7 +63,7 @@ class Bar:
             text += f" validation {metrics['validation_accuracy']:.1%}"
         if seconds:
             text += f" {self.examples * (fraction or 1.0) / seconds:,.0f} ex/s"
-        self.bar.update(self.row, completed=epoch + fraction, description=text)
+        self.bar.update(self.row, completed=round(epoch + fraction, 2), description=text)
 
     def finish(self, run: training.Run) -> None:
         """Complete the bar, also after early stopping."""

@@ -102,7 +102,7 @@ def test_help_of_training_names_every_option_once_and_what_is_really_used(kind, 
     monkeypatch.setenv("COLUMNS", "80")
     text = shown("", capsys, kind, known=presets.defaults)
     named = re.findall(r"^  --(?:no-)?([\w-]+)", text, re.MULTILINE)
-    fields = {field.name.replace("_", "-") for field in dataclasses.fields(kind)} - {"choosing"}
+    fields = {field.name.replace("_", "-") for field in dataclasses.fields(kind)} - {"choosing", "typed"}
     assert sorted(named) == sorted(fields)
     assert "None" not in text
     assert all(len(line) <= 80 for line in text.splitlines() if not line.startswith("  --"))

@@ -93,6 +93,7 @@ def test_the_newest_run_is_taken_and_drawings_are_counted(tmp_path, monkeypatch)
         (tmp_path / "runs").mkdir(exist_ok=True)
         store(tmp_path / "runs" / name, seed=seed)
         picture_form.write(tmp_path / "runs" / name, picture_form.measure(load("digits").train.inputs))
+    store(tmp_path / "runs" / "points", dataset="circle")
     assert predict.newest_run().name == "newer"
     monkeypatch.setattr(drawings, "FONTS", ("DejaVuSans",))
     assert drawings.main(["--out", "found.json", "--seeds", "0", "7"]) == 0

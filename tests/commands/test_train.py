@@ -14,11 +14,12 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from experiments import train
+from experiments.classifier import multihost
 from experiments.classifier.config import Config
 from experiments.classifier.preprocessing import fit_statistics
 from experiments.classifier.presets import DEFAULTS, PRESETS, apply_preset, resolve
 from experiments.classifier.task import AUGMENTATIONS, hyperparameters, task_maker
-from experiments.cli import files
+from experiments.cli import files, parser
 from jaxnn import checkpoint
 from jaxnn.data import load
 
@@ -200,6 +201,17 @@ for options in {begun}:
     assert run_python(code).split("\n")[:2] == ["2 True 1", "2 True 1"]
 
 
+@pytest.mark.parametrize("error", [RuntimeError("no backend"), AssertionError()])
+def test_a_gpu_that_jax_was_not_installed_for_is_named(error, monkeypatch):
+    def fails() -> list[Any]:
+        raise error
+
+    monkeypatch.setattr(multihost.jax.config, "update", lambda name, value: None)
+    monkeypatch.setattr(multihost.jax, "devices", fails)
+    with pytest.raises(ValueError, match=r"--device gpu: JAX has no such device here.*jax\[cuda13\]"):
+        multihost.choose_device("gpu")
+
+
 @pytest.mark.slow
 def test_cifar10_trains_on_real_images(cifar10_cache, tmp_path, monkeypatch):
     """A quick run on 2,000 images; the linear classifier is far above chance after 3 epochs."""
@@ -340,6 +352,24 @@ def test_a_recipe_is_taken_whole_where_nothing_is_given_in_its_place():
         Config("cifar10", dropout=0.5),
     ):
         assert apply_preset(other) == (other, "")
+
+
+@pytest.mark.parametrize(
+    ("line", "taken"),
+    [
+        ("--dataset folder:photos --model mlp", False),
+        ("--dataset folder:photos --schedule cosine --seed 1", False),
+        ("--dataset cifar10 --no-mirror", False),
+        ("--dataset folder:photos --epochs 3", True),
+        ("--dataset cifar10 --model mlp", True),
+        ("--dataset digits --momentum 0.9", True),
+    ],
+)
+def test_a_preset_does_not_replace_what_was_typed(line, taken):
+    config = parser.parse(Config, prog="train", description="", args=line.split())
+    completed, told = apply_preset(config)
+    assert bool(told) == taken
+    assert taken or completed == config
 
 
 @pytest.mark.parametrize("name", PRESETS)

@@ -197,7 +197,12 @@ def test_wrong_data_are_refused(tmp_path):
         ("digits", {"strict": True}, ValueError, "strict=True is for folder:PATH, csv:PATH, .*; 'digits' has no"),
         ("csv:{}/none.csv", {"label": "x"}, OSError, "none.csv"),
         ("csv:{}/bad.csv", {"label": "x"}, ValueError, "not a CSV table in UTF-8"),
-        ("csv:{}/text.csv", {}, ValueError, "the label must be one of its columns, a, kind; got None"),
+        (
+            "csv:{}/text.csv",
+            {},
+            ValueError,
+            "the label must be one of its columns, a, kind; got None .label=, --label NAME.$",
+        ),
         ("csv:{}/text.csv", {"label": "kind", "drop": ["b"]}, ValueError, "drop=b must be a column other than"),
         (
             "csv:{}/names.csv",

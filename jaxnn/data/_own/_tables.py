@@ -192,7 +192,8 @@ def _to_examples(
 ) -> ReadResult:
     """Inputs and classes from columns; `rows` are the numbers of the rows in messages."""
     if label is None or label not in columns:
-        raise ValueError(f"{table}: the label must be one of its columns, {', '.join(columns)}; got {label}")
+        names = ", ".join(columns)
+        raise ValueError(f"{table}: the label must be one of its columns, {names}; got {label} (label=, --label NAME)")
     if unknown := [name for name in drop if name not in columns or name == label]:
         raise ValueError(f"{table}: drop={unknown[0]} must be a column other than the label, {', '.join(columns)}")
     labels = np.array([text_of(value) for value in columns[label].tolist()], dtype=object)
