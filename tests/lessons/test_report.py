@@ -280,6 +280,17 @@ def test_pages_are_accessible_and_fit(book, open_page, name, width, query):
     page.close()
 
 
+def test_commands_break_between_words_and_figures_are_named_in_chinese(book, open_page):
+    page = open_page(book / "dropout.html", 440, NIGHT)
+    words = page.locator(".exercise .command span")
+    assert page.evaluate("[...document.querySelectorAll('.command span')].every(w => w.getClientRects().length === 1)")
+    assert words.all_inner_texts()[:4] == ["python", "-m", "experiments.lessons.dropout", "--exercise"]
+    assert "图中文字为英文" in page.locator("figure.still figcaption").first.inner_text()
+    page.get_by_role("button", name="English").click()
+    assert not page.locator("figure.still figcaption").first.is_visible()
+    page.close()
+
+
 def test_the_reader_can_do_everything_with_the_keyboard(book, open_page):
     page = open_page(book / "dropout.html")
     slider, canvas = page.locator("input[type=range]").first, page.locator("canvas").first

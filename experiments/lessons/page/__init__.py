@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -106,13 +107,14 @@ def _overview(ran: Sequence[Ran], link: Any) -> str:
     models = sum(one.summary["models"] for one in ran)
     seconds = sum(one.summary["training_seconds"] for one in ran)
     machines = "; ".join(sorted({one.summary["machine"] for one in ran if "machine" in one.summary}))
+    of_cores = re.sub(r", (\d+) cores", r"，\1 核", machines)
     lead = Text(
         f"{len(ran)} lessons: an idea, its formula, the code that computes it, a question to answer before the result "
         f"opens, figures to play with, claims that check themselves, and exercises. {held} of {len(claims)} claims "
         f"held; {models:,} models were trained for them in {seconds:,.0f} seconds ({machines}).",
         f"共 {len(ran)} 课。每课包括：思路、公式、实现它的代码、看结果之前先回答的问题、可以动手调节的图、自行检验的结"
         f"论，以及练习。{len(claims)} 条结论中有 {held} 条成立；为此训练了 {models:,} 个模型，用时 {seconds:,.0f} 秒（"
-        f"{machines}）。",
+        f"{of_cores}）。",
     )
     items = "".join(
         f'<li><a href="{link(one.lesson.name)}">{sections.both(one.lesson.title)}</a><br>'

@@ -14,13 +14,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import latex2mathml.converter
 from pygments import highlight
 from pygments.formatters import HtmlFormatter
 from pygments.lexers import PythonLexer
 
 from experiments.lessons.framework.lesson import Lesson, fill, short
 from experiments.lessons.page.argument_checks import lines_of_checks
+from experiments.lessons.page.mathematics import math
 from experiments.lessons.teaching import Drawing, Exercise, Formula, Question, Text
 from experiments.lessons.teaching.idea_drawing import WIDTH
 
@@ -139,12 +139,6 @@ def translate(label: Any, chinese: Mapping[str, str]) -> Text:
 
 
 # ---------------------------------------------------------------- formula and code
-
-
-def math(latex: str, *, block: bool = False) -> str:
-    """LaTeX as MathML."""
-    found = latex2mathml.converter.convert(latex, display="block" if block else "inline")
-    return found.replace(' xmlns="http://www.w3.org/1998/Math/MathML"', "")
 
 
 def formula(one: Formula) -> str:
@@ -285,12 +279,18 @@ def _measured(lesson: Lesson, summary: Mapping[str, Any], folder: Path, picture:
         image = (
             f'<img src="{picture(folder / f"{name}.png")}" alt="{escape(alt.en)}"{in_both(alt, "alt")} loading="lazy">'
         )
-        found += f'<figure class="still" tabindex="0">{image}</figure>'
+        caption = f'<figcaption lang="zh">{escape(label.zh)}（图中文字为英文）</figcaption>'
+        found += f'<figure class="still" tabindex="0">{image}{caption}</figure>'
     found += "".join(_table(table, chinese) for table in summary["tables"])
     seed = f" --seed {summary['seed']}" if summary.get("seed") else ""
     again = both(Text("To compute all of this again:", "重新计算以上全部内容："))
-    command = escape(summary["command"] + seed)
-    return found + f'<p>{again}</p><pre class="command" tabindex="0"><code>{command}</code></pre>'
+    return found + f"<p>{again}</p>{_commands(escape(summary['command'] + seed))}"
+
+
+def _commands(*lines: str) -> str:
+    """Commands as they are typed, each broken only between its words."""
+    found = "".join(f"<code>{' '.join(f'<span>{word}</span>' for word in line.split())}</code>\n" for line in lines)
+    return f'<pre class="command" tabindex="0">{found}</pre>'
 
 
 def _table(table: Mapping[str, Any], chinese: Mapping[str, str]) -> str:
@@ -328,12 +328,9 @@ def _exercises(lesson: Lesson) -> str:
 def _exercise(name: str, number: int, exercise: Exercise) -> str:
     command = f"python -m experiments.lessons.{name}"
     file = f"exercise_{name}_{number}.py"
-    commands = f"{command} --exercise {number}\n{command} --check {file}"
+    commands = _commands(f"{command} --exercise {number}", f"{command} --check {file}")
     title = both(Text(f"Exercise {number}", f"练习 {number}"))
-    return (
-        f'<div class="exercise"><p><strong>{title}.</strong> {both(exercise.task)}</p>'
-        f'<pre class="command" tabindex="0"><code>{escape(commands)}</code></pre></div>'
-    )
+    return f'<div class="exercise"><p><strong>{title}.</strong> {both(exercise.task)}</p>{commands}</div>'
 
 
 def as_data(path: Path) -> str:

@@ -59,7 +59,7 @@ def accuracy_by_size(options: Options) -> Findings:
         for n in sizes
     ]
     lines = {name: values[:, 0] for name, values in accuracy.items()} | {"k-NN": 100 * np.array(near)}
-    shown = sizes.astype(float)
+    shown, names = sizes.astype(float), {"linear": Text("linear", "线性")}
     panel = plots.Panel({name: values[:, None] for name, values in lines.items()}, "digits", "test accuracy (%)")
     title = "Test accuracy on 360 digits against training examples"
     figure = plots.study(sizes.tolist(), [panel], title, "training examples", log=True)
@@ -79,7 +79,7 @@ def accuracy_by_size(options: Options) -> Findings:
                 (18, 1600),
                 (40, 101),
                 [
-                    Series(name, Numbers(shown), Numbers(values), color=c)
+                    Series(names.get(name, name), Numbers(shown), Numbers(values), color=c)
                     for c, (name, values) in enumerate(lines.items())
                 ]
                 + [
@@ -90,14 +90,14 @@ def accuracy_by_size(options: Options) -> Findings:
             ),
             Bars(
                 Text("Test accuracy (%)", "测试准确率（%）"),
-                list(lines),
+                [names.get(name, name) for name in lines],
                 [Numbers(np.stack(list(lines.values()), 1), (0,))],
                 (0, 105),
             ),
         ],
         [
-            Readout(Text(f"training accuracy, {name}", f"训练准确率，{name}"), [Numbers(values[:, 1], (0,))], " %")
-            for name, values in accuracy.items()
+            Readout(Text(f"training accuracy, {name}", f"训练准确率，{chinese}"), [Numbers(values[:, 1], (0,))], " %")
+            for (name, values), chinese in zip(accuracy.items(), ("线性", "MLP"), strict=True)
         ],
         2 * len(sizes),
         seconds,

@@ -81,8 +81,7 @@ TEACHING = Teaching(
     ),
     formulas=(
         Formula(
-            r"s = W \,\phi(x) \;\; \mathrm{(}\phi \;\mathrm{by\ hand)}, \qquad s = W_2 \, g(W_1 x + b_1) + b_2 "
-            r"\;\; \mathrm{(learned)}",
+            r"s = W \,\phi(x), \qquad s = W_2 \, g(W_1 x + b_1) + b_2",
             (
                 (r"\phi", Text("features designed by a person", "人工设计的特征"), "[F]"),
                 ("g(W_1 x + b_1)", Text("features found by training", "训练得到的特征"), "[H]"),
@@ -181,7 +180,11 @@ TEACHING = Teaching(
         "linear, hand-made features (%)": "线性，手工特征（%）",
         "MLP, raw pixels (%)": "MLP，原始像素（%）",
         "number of hand-made features": "手工特征的个数",
-        "Test accuracy on *": "* 上的测试准确率",
+        "Test accuracy on digits (CIFAR-10 needs to be prepared, and a run without --quick)": "手写数字上的测试准确率（"
+        "要用 CIFAR-10，需先准备好数据，运行时不加 --quick）",
+        "Test accuracy on cifar10; *": "CIFAR-10 上的测试准确率；*",
+        "RBF-SVM at most * examples; the classical learners get * principal components, fitted on at most *": "RBF-SVM "
+        "至多用 * 个样本；传统算法的输入是前 * 个主成分，由至多 * 个样本求得",
         "examples": "样本数",
         "linear": "线性",
         "random forest": "随机森林",

@@ -84,7 +84,7 @@ TEACHING = Teaching(
             ),
         ),
         Formula(
-            r"x_n = 1 + 5 \cdot 0.9^n \qquad \text{for } f(x) = (x-1)^2 + 1,\; x_0 = 6,\; \eta = 0.05",
+            r"f(x) = (x-1)^2 + 1,\; x_0 = 6,\; \eta = 0.05: \qquad x_n = 1 + 5 \cdot 0.9^n",
             (("n", Text("number of steps", "步数"), "[]"),),
         ),
     ),
