@@ -284,10 +284,23 @@ def test_commands_break_between_words_and_figures_are_named_in_chinese(book, ope
     page = open_page(book / "dropout.html", 440, NIGHT)
     words = page.locator(".exercise .command span")
     assert page.evaluate("[...document.querySelectorAll('.command span')].every(w => w.getClientRects().length === 1)")
+    assert page.locator(".exercise .command code").first.inner_text().endswith("--exercise 1")
     assert words.all_inner_texts()[:4] == ["python", "-m", "experiments.lessons.dropout", "--exercise"]
     assert "图中文字为英文" in page.locator("figure.still figcaption").first.inner_text()
     page.get_by_role("button", name="English").click()
     assert not page.locator("figure.still figcaption").first.is_visible()
+    page.close()
+
+
+def test_the_glossary_fits_a_narrow_screen_and_so_do_the_figures(book, open_page):
+    page = open_page(book / "glossary.html", 400)
+    assert page.evaluate("""() => [...document.querySelectorAll(".terms :is(th, td)")]
+        .every(cell => cell.getBoundingClientRect().right <= innerWidth)""")
+    rows = page.evaluate("[...document.querySelectorAll('.terms tbody tr')].map(row => row.clientHeight)")
+    assert max(rows) < 160
+    page.close()
+    page = open_page(book / "dropout.html", 400)
+    assert page.locator("canvas").first.evaluate("canvas => canvas.clientHeight") >= 280
     page.close()
 
 

@@ -156,7 +156,7 @@ def _glossary(ran: Sequence[Ran], link: Any, level: int) -> str:
     )
     head = "".join(f'<th scope="col">{word}</th>' for word in ("English", "中文"))
     head += f'<th scope="col">{sections.both(Text("Meaning", "含义"))}</th>'
-    table = f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
+    table = f'<table class="terms"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>'
     return f'<h{level} id="glossary">{sections.both(GLOSSARY)}</h{level}>{table}'
 
 

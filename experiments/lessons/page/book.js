@@ -172,7 +172,7 @@ class Canvas {
     this.paper = this.dark ? "#1b1e23" : "#ffffff";
     this.places = places;
     const width = element.clientWidth, ratio = devicePixelRatio || 1;
-    const height = Math.round(width * (panel.square ? 0.94 : 0.66));
+    const height = Math.round(Math.max(width * (panel.square ? 0.94 : 0.66), Math.min(width, 280)));
     element.style.height = height + "px";
     element.width = width * ratio;
     element.height = height * ratio;

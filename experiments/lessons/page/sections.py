@@ -289,7 +289,7 @@ def _measured(lesson: Lesson, summary: Mapping[str, Any], folder: Path, picture:
 
 def _commands(*lines: str) -> str:
     """Commands as they are typed, each broken only between its words."""
-    found = "".join(f"<code>{' '.join(f'<span>{word}</span>' for word in line.split())}</code>\n" for line in lines)
+    found = "".join(f"<code>{' '.join(f'<span>{word}</span>' for word in line.split())}</code>" for line in lines)
     return f'<pre class="command" tabindex="0">{found}</pre>'
 
 
