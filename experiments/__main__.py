@@ -33,6 +33,7 @@ GROUPS = {
     "Measure": {
         "leaderboard": "accuracy of the models of the course, trained well, on CIFAR-10 and the digits",
         "leaderboards.digits": "the digits on 20 random splits, beside scikit-learn's classifiers",
+        "leaderboards.small": "CIFAR-10 with few training images, beside scikit-learn's classifiers",
         "leaderboards.linear": "how far linear functions of the pixels can go on CIFAR-10",
         "benchmark": "speed compared with PyTorch, Keras, Flax and scikit-learn",
         "benchmark.drop_in": "accuracy and speed compared with scikit-learn's own classifiers, and its own tests",

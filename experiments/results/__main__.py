@@ -265,6 +265,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "in-time": accuracy.in_time,
     "linear-bounds": accuracy.linear_bounds,
     "digits-splits": accuracy.digits_splits,
+    "small": accuracy.small,
     "drawings": drawings,
     "api": api,
 }

@@ -111,3 +111,15 @@ def digits_splits() -> str:
     ]
     head = ["classifier", f"test accuracy, {found['splits']} splits", "range", "behind jaxnn", "CPU time"]
     return table(head, rows)
+
+
+def small() -> str:
+    """CIFAR-10 with few training images: a row for each classifier, a column for each number of images."""
+    rows = read("small.json")["rows"]
+    sizes = sorted({row["size"] for row in rows})
+    reached = {(row["name"], row["size"]): f"{with_spread(row)} %" for row in rows}
+    names = dict.fromkeys(row["name"] for row in rows)
+    return table(
+        ["classifier", *(f"{size:,} images" for size in sizes)],
+        [[name, *(reached[name, size] for size in sizes)] for name in names],
+    )

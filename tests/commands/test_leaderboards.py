@@ -8,7 +8,7 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 from experiments.classifier.config import Config
-from experiments.leaderboards import digits, linear
+from experiments.leaderboards import digits, linear, small
 from experiments.leaderboards.recipes import RECIPES
 from jaxnn import training
 from jaxnn.data import load, preprocess
@@ -107,6 +107,8 @@ def test_the_bounds_are_written_row_by_row_in_the_order_of_the_leaderboard(tmp_p
     [
         (digits.main, ["--splits", "0"], "--splits 0"),
         (digits.main, ["--row", "x"], "--row x: choose from"),
+        (small.main, ["--row", "x"], "--row x: choose from"),
+        (small.main, ["--sizes", "5"], "--sizes 5"),
         (linear.main, ["--iterations", "0"], "--iterations 0"),
         (linear.main, ["--row", "digits"], "--row digits: choose from"),
     ],
@@ -117,8 +119,26 @@ def test_wrong_options_are_refused(main, arguments, said, tmp_path, capsys):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_few_images_are_equally_many_of_each_class_and_others_for_another_seed():
+    whole = load("digits")
+    first, second = (small.draw(whole, 100, seed).train for seed in (0, 1))
+    assert abs(np.bincount(first.labels) - 10).max() <= 1
+    assert not np.array_equal(first.inputs, second.inputs)
+
+
+def test_the_setting_that_is_best_on_validation_examples_is_tested(monkeypatch):
+    dataset = load("digits")
+    right = {"bad": 0, "good": 1}
+    monkeypatch.setattr(small, "trained", lambda name, setting, dataset, seed: lambda x: x * right[setting])
+    monkeypatch.setattr(small, "SETTINGS", {"any": ["bad", "good"]})
+    split = dataset.validation._replace(inputs=np.arange(1, 4), labels=np.arange(1, 4))
+    found = small.compare("any", [dataset._replace(validation=split, test=split)] * 2)
+    assert (found["setting"], found["validation"], found["accuracies"]) == ("good", [0.0, 100.0], [100.0, 100.0])
+
+
 def test_every_stored_number_follows_from_its_accuracies():
-    for row in json.loads((RESULTS / "digits_splits.json").read_text())["rows"]:
+    files = ("digits_splits.json", "small.json")
+    for row in (row for name in files for row in json.loads((RESULTS / name).read_text())["rows"]):
         assert row["mean"] == pytest.approx(np.mean(row["accuracies"]), abs=1e-9)
         assert row["std"] == pytest.approx(np.std(row["accuracies"], ddof=1), abs=1e-9)
 
