@@ -30,7 +30,7 @@ def enable_compilation_cache(folder: str | os.PathLike[str] | None = None) -> No
     in this package does so by itself. Programs are found again if they, their options, the folder, the processor's
     instructions and the versions are the same, also where the functions were defined anew, as in a notebook cell that
     is run again. A program that cannot be read, such as one that was not written to its end, is removed and compiled
-    again; the first one is told in a warning. `JAX_ENABLE_COMPILATION_CACHE=0` switches the cache off.
+    again; a warning names the first. `JAX_ENABLE_COMPILATION_CACHE=0` switches the cache off.
 
     The folder holds at most 2 GiB (or `jax_compilation_cache_max_size`): programs that were not used for the longest
     time are removed. Any number of processes share it, one at a time by a lock that a killed process does not leave
@@ -62,24 +62,24 @@ def enable_compilation_cache(folder: str | os.PathLike[str] | None = None) -> No
 
 @functools.cache
 def _replace_unreadable() -> None:
-    """From now on, remove an entry that cannot be read, which JAX would keep; tell the first, where it tells all."""
+    """From now on, remove an entry that cannot be read, which JAX would keep; warn of the first, where it warns of all."""
     cache: Any = importlib.import_module("jax._src.compilation_cache")  # no public name reaches a single entry
-    read, told = cache.get_executable_and_time, []
+    read, replaced = cache.get_executable_and_time, []
 
     def read_or_remove(key: str, *others: Any) -> Any:
         try:
             return read(key, *others)
-        except OSError:  # of the folder or its lock, not of the entry: JAX tells it
+        except OSError:  # of the folder or its lock, not of the entry: JAX warns of it
             raise
         except Exception as error:
             entry = Path(str(jax.config.jax_compilation_cache_dir), f"{key}-cache")
             entry.unlink(missing_ok=True)
-            if not told:
+            if not replaced:
                 warnings.warn(
                     f"{entry} cannot be read ({error}): this and other such programs are compiled again and replaced",
                     stacklevel=2,
                 )
-            told.append(key)
+            replaced.append(key)
             return None, None
 
     cache.get_executable_and_time = read_or_remove
