@@ -62,7 +62,7 @@ def enable_compilation_cache(folder: str | os.PathLike[str] | None = None) -> No
 
 @functools.cache
 def _replace_unreadable() -> None:
-    """From now on, remove an entry that cannot be read, which JAX would keep; warn of the first, where it warns of all."""
+    """From now on, remove each entry that cannot be read, which JAX would keep, and warn of the first alone."""
     cache: Any = importlib.import_module("jax._src.compilation_cache")  # no public name reaches a single entry
     read, replaced = cache.get_executable_and_time, []
 
