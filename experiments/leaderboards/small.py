@@ -70,7 +70,7 @@ def draw(dataset: Dataset, size: int, seed: int) -> Dataset:
 
     rows, labels = np.arange(len(dataset.train.labels)), dataset.train.labels
     drawn, _ = train_test_split(rows, train_size=size, stratify=labels, random_state=seed)
-    return dataset._replace(train=dataset.train.take(drawn))
+    return dataset._replace(train=dataset.train.take(np.asarray(drawn)))
 
 
 def trained(name: str, setting: Setting, dataset: Dataset, seed: int) -> Predict:
@@ -88,14 +88,15 @@ def _network(name: str, setting: Setting, dataset: Dataset, seed: int) -> Predic
 
     train = dataset.train
     size = len(train.labels)
-    components = {"components": min(400, size // 2)} if setting.get("preprocess") == "whiten" else {}
-    config = Config(dataset="cifar10", mirror=True, epochs=EPOCHS[name].get(size, 10), **setting, **components)
+    if setting.get("preprocess") == "whiten":
+        setting = setting | {"components": min(400, size // 2)}
+    config = Config(dataset="cifar10", mirror=True, epochs=EPOCHS[name].get(size, 10), **setting)
     settings = resolve(config, dataset)
     statistics = fit_statistics(settings, train.inputs)
     task, hparams = task_maker(settings, statistics, train.inputs, len(dataset.classes)), hyperparameters(settings)
     data = training.Data(*train, statistics)
-    options = {"epochs": settings.epochs, "batch_size": settings.batch_size}
-    state = training.fit(task, hparams, jax.random.key(seed), data, **options)[0].state
+    key, epochs, batch_size = jax.random.key(seed), settings.epochs, settings.batch_size
+    state = training.fit(task, hparams, key, data, epochs=epochs, batch_size=batch_size)[0].state
 
     def predict(images: np.ndarray) -> np.ndarray:
         examples = images, np.zeros(len(images), np.int32)

@@ -63,6 +63,7 @@ def enable_compilation_cache(folder: str | os.PathLike[str] | None = None) -> No
 @functools.cache
 def _replace_unreadable() -> None:
     """From now on, remove each entry that cannot be read, which JAX would keep, and warn of the first alone."""
+    config: Any = jax.config  # its type does not know its values
     cache: Any = importlib.import_module("jax._src.compilation_cache")  # no public name reaches a single entry
     read, replaced = cache.get_executable_and_time, []
 
@@ -72,7 +73,7 @@ def _replace_unreadable() -> None:
         except OSError:  # of the folder or its lock, not of the entry: JAX warns of it
             raise
         except Exception as error:
-            entry = Path(str(jax.config.jax_compilation_cache_dir), f"{key}-cache")
+            entry = Path(config.jax_compilation_cache_dir, f"{key}-cache")
             entry.unlink(missing_ok=True)
             if not replaced:
                 warnings.warn(
