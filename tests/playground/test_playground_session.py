@@ -193,6 +193,22 @@ def test_a_picture_that_was_lost_on_its_way_is_sent_again(monkeypatch):
     assert sent == ["a picture"] * 2
 
 
+def test_a_tab_that_reads_nothing_is_sent_a_bounded_number_of_pictures(monkeypatch):
+    monkeypatch.setattr(loop, "_HIDDEN_SECONDS", 0.0)
+    monkeypatch.setattr(loop, "_MAX_UNSEEN", 5)
+    playground: Any = SimpleNamespace(playing=True, settings=Settings(), ready=lambda: True, frame=lambda: "a picture")
+    playground.train_for = lambda seconds, most: 1
+    sent = []
+    thread = loop.Loop(playground, sent.append, lambda message: None)
+    thread.start()
+    for read in (0, 5):
+        thread.seen(read)
+        thread.join(0.8)
+        assert len(sent) == read + 5
+    thread.stop()
+    thread.join(20)
+
+
 def test_the_curves_cover_the_whole_training_in_bounded_memory(compiler, monkeypatch):
     monkeypatch.setattr(session, "HISTORY", 50)
     playground = ready(compiler)

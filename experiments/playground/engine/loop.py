@@ -18,6 +18,9 @@ _MIN_RATE = 22.0
 """With fewer pictures per second, training pauses part of the time and leaves the processor to the browser."""
 _MAX_IN_FLIGHT = 3
 """The largest number of pictures on their way to the browser."""
+_HIDDEN_SECONDS, _MAX_UNSEEN = 1.0, 60
+"""A tab in the background draws nothing: it is sent a picture after so long, and no more than so many, since one that
+does not even read them would fill the memory."""
 _RESEND_SECONDS = 2.0
 """A picture that the browser has not drawn for so long is sent again: without steps no other would follow it."""
 Command = Callable[[Playground], None]
@@ -65,7 +68,8 @@ class Loop(threading.Thread):
                     changed |= steps > 0
                 now = time.perf_counter()
                 changed |= ready and self._seen < self._sent and now - last > _RESEND_SECONDS
-                room = self._sent - self._seen < _MAX_IN_FLIGHT or now - last > 1.0  # a hidden tab draws nothing
+                unseen = self._sent - self._seen
+                room = unseen < _MAX_IN_FLIGHT or (unseen < _MAX_UNSEEN and now - last > _HIDDEN_SECONDS)
                 if changed and now - last >= 1 / _MAX_RATE and room:
                     fraction = min(fraction * 1.05, 1.0) if now - last < 1 / _MIN_RATE else max(fraction * 0.95, 0.3)
                     changed, last = not self._draw(), now
