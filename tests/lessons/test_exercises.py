@@ -9,7 +9,7 @@ import pytest
 
 from experiments.lessons import NAMES, dropout
 from experiments.lessons.framework import exercises, lesson
-from experiments.lessons.page import sections
+from experiments.lessons.page import mathematics, sections
 from experiments.lessons.teaching import Teaching
 from experiments.playground.engine import links
 
@@ -41,6 +41,12 @@ def test_there_are_two_exercises_a_lesson_and_sixty_mistakes():
     assert all(2 <= len(teaching.question.choices) <= 3 for teaching in TEACHING.values())
 
 
+def count_formulas(latex: str) -> int:
+    """One for each part of a line, and of those in both languages that hold a word."""
+    words = any(rf"\mathrm{{{word}}}" in latex for word in mathematics.WORDS)
+    return len(latex.split(r"\qquad")) * (1 + words)
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_every_lesson_teaches_in_two_languages(name):
     teaching = TEACHING[name]
@@ -56,7 +62,8 @@ def test_every_lesson_teaches_in_two_languages(name):
         assert not re.search("[\u4e00-\u9fff][,;?!]", text.zh), text  # punctuation of its own
     assert set(teaching.builds_on) <= set(NAMES) - {name}
     for formula in teaching.formulas:
-        assert sections.formula(formula).count("<math") == 1 + len(formula.symbols)
+        latex = [formula.latex, *(symbol for symbol, *_ in formula.symbols)]
+        assert sections.formula(formula).count("<math") == sum(map(count_formulas, latex))
     links.from_link(teaching.playground)
 
 
