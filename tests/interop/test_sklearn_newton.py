@@ -62,3 +62,12 @@ def test_the_svm_of_the_digits_takes_few_steps():
     inputs, labels = load_digits(return_X_y=True)
     model = LinearClassifier("svm", C=1.0).fit(StandardScaler().fit_transform(inputs)[:500], labels[:500])
     assert model.n_iter_ < 300  # L-BFGS: thousands
+
+
+@pytest.mark.parametrize("l2", [1e-3, 0.1])
+@pytest.mark.parametrize("weight", [1e-6, 1.0, 1e6])
+def test_a_direction_without_curvature_does_not_end_the_search(l2, weight):
+    inputs, labels = np.array([[-2.0, -1], [-1, -1], [-1, -2], [1, 1], [1, 2], [2, 1]]), [0, 0, 0, 1, 1, 1]
+    options = {"l2": l2, "solver": "lbfgs", "tol": 1e-8, "max_iter": 1000}
+    found = LinearClassifier("svm", **options).fit(inputs, labels, sample_weight=np.full(6, weight))
+    assert found.loss_ == pytest.approx(l2 / 4, rel=1e-5)  # the widest margin: the scores differ by (x1 + x2) / 2

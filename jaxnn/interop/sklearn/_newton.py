@@ -33,7 +33,8 @@ def minimize(
     """The minimum of a convex function, as a `method` of `scipy.optimize.minimize`.
 
     The norm of the gradient is added to the diagonal of the Hessian, at most 1, so that directions without curvature
-    are no trouble far from the minimum and steps are Newton's near it. The line search finds where the slope is at
+    are no trouble far from the minimum and steps are Newton's near it; and what rounding may take from the smallest
+    eigenvalue, so that the matrix has a Cholesky factor. The line search finds where the slope is at
     most half of that at its start.
     """
     value, slope = fun(theta, *args), jac(theta, *args)
@@ -45,8 +46,10 @@ def minimize(
         if iterations >= maxiter or calls >= maxfun or not np.isfinite(value):
             break
         matrix = hess(theta, *args)
-        matrix[np.diag_indices_from(matrix)] += min(1.0, float(np.linalg.norm(slope))) + np.finfo(np.float64).eps
-        step = -scipy.linalg.solve(matrix, slope, assume_a="pos", overwrite_a=True, check_finite=False)
+        rounding = len(matrix) * np.finfo(np.float64).eps * max(1.0, float(np.trace(matrix)))
+        matrix[np.diag_indices_from(matrix)] += min(1.0, float(np.linalg.norm(slope))) + rounding
+        factors = scipy.linalg.cho_factor(matrix, overwrite_a=True, check_finite=False)
+        step = -scipy.linalg.cho_solve(factors, slope, check_finite=False)
         at_start = slope @ step
         low, high, share = 0.0, 1.0, 1.0
         there, value_there, slope_there = theta, value, slope
