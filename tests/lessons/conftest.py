@@ -1,7 +1,10 @@
 """Lessons that have run, shared by all tests of lessons in a process."""
 
+from pathlib import Path
+
 import pytest
 from lesson_runs import Outcome, run_quick
+from small_book import NAMES, make
 
 
 @pytest.fixture(scope="session")
@@ -16,3 +19,12 @@ def outcome(tmp_path_factory):
         return done[name]
 
     return run
+
+
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory) -> Path:
+    """Two lessons that have run, for reading only."""
+    folder = tmp_path_factory.mktemp("ran")
+    for name in NAMES:
+        make(folder / "lessons", name)
+    return folder
