@@ -7,9 +7,13 @@ Training, sweeps, a training that streams its images, and trainings and sweeps o
 moment of their time (of two processes, one of them), resumed, killed again, and in the end let go. Then, in the same
 way: a disk that fills and empties, a folder that vanishes and returns, files whose times are in 1980, and four
 processes in one folder at once. Histories (without seconds), parameters and figures must be the same bytes. Linux; the
-disk needs the right to mount one. `stream` reads the prepared CIFAR-10.
+disk needs the right to mount one. `stream` reads a small image set, which is prepared first.
 
-Expected on 2 CPU cores: about six seconds a kill.
+Each process is forked from one that has imported the modules of the commands, so a kill strikes no imports, which write
+nothing. A process that has ended before its moment counts as no kill. The figures are written after each run, so calls
+that are interrupted keep theirs, and several calls with different --jobs may write to one file.
+
+Expected on 2 CPU cores: about three seconds a kill, of two processes ten.
 """
 
 from __future__ import annotations
@@ -17,12 +21,12 @@ from __future__ import annotations
 import contextlib
 import csv
 import dataclasses
+import io
 import json
 import os
 import random
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -31,22 +35,25 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from experiments.benchmark import forked
 from experiments.cli import command, environment, files, parser
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-SMALL = ("--epochs", "60", "--hidden", "64", "--early-stopping", "1000", "--checkpoint-every", "1")
-GRID = ("--dataset", "moons", "--epochs", "100", "--learning-rates", "0.01", "0.03", "0.1", "--widths", "1", "4", "8")
-STREAM = ("--dataset", "cifar10", "--quick", "--memory-share", "0", "--checkpoint-minutes", "0.001")
-JOBS: dict[str, tuple[int, tuple[str, ...]]] = {
-    "train": (1, ("train", *SMALL)),
-    "sweep": (1, ("sweep", *GRID, "--seeds", "2", "--chunk", "2", "1")),
-    "stream": (1, ("train", *STREAM)),
-    "train of two": (2, ("train", *SMALL)),
-    "sweep of two": (2, ("sweep", *GRID, "--seeds", "2", "--chunk", "2", "1")),
+SMALL = ("--hidden", "64", "--early-stopping", "1000", "--checkpoint-every", "1")
+MOONS = ("--dataset", "moons", "--epochs", "100", "--seeds", "2", "--chunk", "2", "1", "--learning-rates")
+STREAM = ("--memory-share", "0", "--epochs", "20", "--batch-size", "16", "--checkpoint-minutes", "0.001")
+JOBS: dict[str, tuple[int, int, tuple[str, ...]]] = {
+    "train": (6, 1, ("train", "--epochs", "60", *SMALL)),
+    "sweep": (6, 1, ("sweep", *MOONS, "0.01", "0.03", "0.1", "--widths", "1", "4", "8")),
+    "stream": (4, 1, ("train", "--dataset", "specks", "--data-dir", "{sets}", *STREAM, "--hidden", "16")),
+    "train of two": (2, 2, ("train", "--epochs", "20", *SMALL)),
+    "sweep of two": (2, 2, ("sweep", *MOONS, "0.03", "0.1", "--widths", "4", "8")),
 }
-"""The processes of each kind of run, and its command."""
+"""Of each kind of run: its part of the kills, its processes, and its command; {sets} is the folder of the image set."""
+KILLS_OF_A_RUN = 10
+"""At most; then it is let go."""
 PATIENCE = 600.0
 
 
@@ -71,50 +78,65 @@ class Options:
 class Run:
     """A run in a folder: one process or two, of a command with its options."""
 
-    def __init__(self, job: str, out: Path) -> None:
-        self.processes, (self.name, *self.options) = JOBS[job]
-        self.out = out
+    def __init__(self, job: str, out: Path, sets: Path = Path()) -> None:
+        _, self.processes, (self.name, *options) = JOBS[job]
+        self.out, self.options = out, [option.format(sets=sets) for option in options]
 
-    def start(self) -> list[subprocess.Popen[str]]:
+    def start(self) -> list[forked.Process]:
         """Begin the run, or resume it."""
         began = (self.out / ("config.json" if self.name == "train" else "sweep.json")).exists()
         how = ["--resume", str(self.out)] if began else [*self.options, "--out", str(self.out)]
-        return start(self.name, how, self.processes)
+        return forked.start(self.name, how, self.processes)
 
     def complete(self) -> None:
         """Let it end; ValueError if it fails."""
         for process in self.start():
-            said = process.communicate(timeout=PATIENCE)[1]
-            if process.returncode:
-                raise ValueError(f"{self.out}: {self.name} ended with status {process.returncode}: {said[-2000:]}")
+            process.succeed(PATIENCE)
 
     @property
     def finished(self) -> bool:
         """Whether its summary is written."""
         return (self.out / "summary.json").exists()
 
-    def kill(self, wait: float, which: int) -> None:
-        """Start it, kill one of its processes after some seconds, and wait for the others."""
+    def kill(self, wait: float, which: int) -> bool:
+        """Start it, kill one of its processes after some seconds, wait for the others; whether it was still there."""
         processes = self.start()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            processes[which].wait(wait)
+        processes[which].join(wait)
         processes[which].kill()
         for process in processes:
-            process.communicate(timeout=PATIENCE)
+            process.join(PATIENCE)
+        return processes[which].exitcode == -signal.SIGKILL
 
 
-def start(name: str, options: list[str], processes: int = 1) -> list[subprocess.Popen[str]]:
-    """The processes of a command, with one CPU device each."""
-    variables = {**os.environ, "JAX_PLATFORMS": "cpu", "MPLBACKEND": "Agg"}
-    arguments = [[sys.executable, "-m", f"experiments.{name}", *options] for _ in range(processes)]
-    if processes > 1:
-        with socket.socket() as server:
-            server.bind(("127.0.0.1", 0))
-            address = f"127.0.0.1:{server.getsockname()[1]}"
-        for i, each in enumerate(arguments):
-            each += ["--coordinator", address, "--num-processes", str(processes), "--process-id", str(i)]
-    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    return [subprocess.Popen(each, env=variables, **pipes) for each in arguments]
+def make_specks(folder: Path) -> None:
+    """Prepare a TFDS set of 300 small images for training and 40 for testing, of two classes: dark and bright."""
+    import numpy as np
+    import tensorflow_datasets as tfds
+    from PIL import Image
+
+    def png(label: int, chance: np.random.Generator) -> bytes:
+        file = io.BytesIO()
+        Image.fromarray((chance.integers(0, 128, (6, 5, 3)) + 100 * label).astype(np.uint8)).save(file, "PNG")
+        return file.getvalue()
+
+    class Specks(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+        VERSION = tfds.core.Version("1.0.0")
+
+        def _info(self) -> Any:
+            features = {"image": tfds.features.Image(shape=(6, 5, 3)), "label": tfds.features.ClassLabel(num_classes=2)}
+            return tfds.core.DatasetInfo(builder=self, features=tfds.features.FeaturesDict(features))
+
+        def _split_generators(self, dl_manager: Any) -> Any:
+            return {split: self._generate_examples(split) for split in ("train", "test")}
+
+        def _generate_examples(self, split: str) -> Any:
+            chance = np.random.default_rng(len(split))
+            for i in range({"train": 300, "test": 40}[split]):
+                yield i, {"image": png(i % 2, chance), "label": i % 2}
+
+    tfds.disable_progress_bar()
+    with contextlib.redirect_stdout(io.StringIO()):
+        Specks(data_dir=folder, file_format="array_record").download_and_prepare()
 
 
 def differences(found: Path, whole: Path) -> list[str]:
@@ -134,28 +156,34 @@ def differences(found: Path, whole: Path) -> list[str]:
 
 
 def kill_often(
-    job: str, whole: Path, seconds: float, kills: int, folder: Path, chance: random.Random, end: float
-) -> dict[str, Any]:
-    """Kill runs of a kind until the count is reached, each at most five times, then let it end and compare it."""
+    job: str, kills: int, sets: Path, folder: Path, chance: random.Random, end: float
+) -> Iterator[dict[str, Any]]:
+    """Kill runs of a kind until the count is reached, let each end and compare it; yields the figures after each."""
+    whole = Run(job, folder / "whole", sets)
+    whole.complete()  # and fill the cache of compiled programs
+    shutil.rmtree(whole.out)
+    clock = time.perf_counter()
+    whole.complete()
+    seconds = time.perf_counter() - clock
     done, runs, within, wrong, largest = 0, 0, 0, [], 0
     while done < kills and time.monotonic() < end:
-        run, of_run = Run(job, folder / f"{runs}"), 0
-        while of_run < 5 and done < kills and not run.finished and time.monotonic() < end:
-            run.kill(chance.uniform(0, seconds), chance.randrange(run.processes))
-            within += bool(list(run.out.rglob(".*.tmp")))
-            done, of_run = done + 1, of_run + 1
+        run, of_run = Run(job, folder / f"{runs}", sets), 0
+        while of_run < KILLS_OF_A_RUN and done < kills and not run.finished and time.monotonic() < end:
+            if run.kill(chance.uniform(0, seconds), chance.randrange(run.processes)):
+                within += bool(list(run.out.rglob(".*.tmp")))
+                done, of_run = done + 1, of_run + 1
         run.complete()
-        wrong += [f"{run.out}: {name}" for name in differences(run.out, whole)]
+        wrong += [f"{run.out}: {name}" for name in differences(run.out, whole.out)]
         runs, largest = runs + 1, max(largest, of_run)
         shutil.rmtree(run.out)
-    return {
-        "kills": done,
-        "runs": runs,
-        "most_kills_of_a_run": largest,
-        "kills_that_left_a_file_half_written": within,
-        "undisturbed_seconds": seconds,
-        "different": wrong,
-    }
+        yield {
+            "kills": done,
+            "runs": runs,
+            "most_kills_of_a_run": largest,
+            "kills_that_left_a_file_half_written": within,
+            "undisturbed_seconds": seconds,
+            "different": wrong,
+        }
 
 
 def scene_disk(whole: Path, folder: Path) -> list[str]:
@@ -201,13 +229,13 @@ def scene_four(whole: Path, folder: Path) -> list[str]:
     wrong, run = [], Run("train", folder / "run")
     for _ in range(2):
         processes = [one for _ in range(4) for one in run.start()]
-        while sum(process.poll() is None for process in processes) > 1:
+        while sum(process.is_alive() for process in processes) > 1:
             time.sleep(0.05)
-        said = [process.communicate()[1] for process in processes if process.poll() is not None]
+        said = [process.said() for process in processes if not process.is_alive()]
         wrong += [f"not refused: {text[-200:]}" for text in said if "in use by another run" not in text]
         for process in processes:
             process.kill()
-            process.communicate()
+            process.join()
     run.complete()
     return wrong + differences(run.out, whole)
 
@@ -234,17 +262,15 @@ def disturbed(run: Run, disturb: Callable[[], object]) -> Iterator[None]:
     [process] = run.start()
     try:
         while not (run.out / "checkpoints").exists():
-            if process.poll() is not None:
-                raise ValueError(f"{run.out} ended too early: {process.communicate()[1]}")
+            if not process.is_alive():
+                raise ValueError(f"{run.out} ended too early: {process.said()}")
             time.sleep(0.002)
         disturb()
         yield
-        said = process.communicate(timeout=PATIENCE)[1]
-        if process.returncode:
-            raise ValueError(f"{run.out}: status {process.returncode}: {said[-2000:]}")
+        process.succeed(PATIENCE)
     finally:
-        process.send_signal(signal.SIGKILL)
-        process.communicate()
+        process.kill()
+        process.join()
 
 
 def _fill(path: Path) -> None:
@@ -258,39 +284,40 @@ def disturb(options: Options, console: Console) -> bool:
     if unknown := sorted(set(options.jobs) - set(JOBS)):
         raise ValueError(f"--jobs {unknown[0]}: none of {', '.join(JOBS)}")
     end, chance = time.monotonic() + 60 * options.minutes, random.Random(options.seed)
-    before = json.loads(options.out.read_text("utf-8")) if options.out.exists() else {}
-    found: dict[str, Any] = {name: before.get(name, {}) for name in ("jobs", "scenes")}
+    equal, parts, given = True, [JOBS[job][0] for job in options.jobs], 0
     with tempfile.TemporaryDirectory() as temporary:
+        sets = Path(temporary, "sets")
+        make_specks(sets)
         for number, job in enumerate(options.jobs):
-            folder = Path(temporary, f"{number}")
-            whole = Run(job, folder / "whole")
-            whole.complete()  # and fill the cache of compiled programs
-            shutil.rmtree(whole.out)
-            clock = time.perf_counter()
-            whole.complete()
-            kills = options.kills * (number + 1) // len(options.jobs) - options.kills * number // len(options.jobs)
-            share = time.monotonic() + (end - time.monotonic()) / (len(options.jobs) - number)
-            seconds = time.perf_counter() - clock
-            found["jobs"][job] = kill_often(job, whole.out, seconds, kills, folder, chance, share)
-            found["jobs"][job]["seed"] = options.seed
-            command.say(console, f"{job}: {found['jobs'][job]}")
-            _write(options, found)
+            kills = options.kills * (given + parts[number]) // sum(parts) - options.kills * given // sum(parts)
+            given += parts[number]
+            share = time.monotonic() + (end - time.monotonic()) * parts[number] / sum(parts[number:])
+            found: dict[str, Any] = {}
+            for found in kill_often(job, kills, sets, Path(temporary, f"{number}"), chance, share):
+                _write(options.out, "jobs", job, found | {"seed": options.seed})
+            command.say(console, f"{job}: {found}")
+            equal &= not found.get("different")
         if options.scenes:
             whole = Run("train", Path(temporary, "whole"))
             whole.complete()
             for name, scene in SCENES.items():
                 folder = Path(temporary, name)
                 folder.mkdir()
-                found["scenes"][name] = scene(whole.out, folder)
-                command.say(console, f"{name}: {found['scenes'][name] or 'the same end'}")
-                _write(options, found)
-    return not any(job["different"] for job in found["jobs"].values()) and not any(found["scenes"].values())
+                wrong = scene(whole.out, folder)
+                command.say(console, f"{name}: {wrong or 'the same end'}")
+                _write(options.out, "scenes", name, wrong)
+                equal &= not wrong
+    return equal
 
 
-def _write(options: Options, found: dict[str, Any]) -> None:
-    options.out.parent.mkdir(parents=True, exist_ok=True)
+def _write(out: Path, part: str, name: str, content: Any) -> None:
+    """Replace one entry of the file."""
+    before = json.loads(out.read_text("utf-8")) if out.exists() else {}
+    found: dict[str, Any] = {each: before.get(each, {}) for each in ("jobs", "scenes")}
+    found[part][name] = content
+    out.parent.mkdir(parents=True, exist_ok=True)
     total = sum(job["kills"] for job in found["jobs"].values())
-    files.write_json(options.out, {"kills": total} | found | environment.environment())
+    files.write_json(out, {"kills": total} | found | environment.environment())
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -1,5 +1,6 @@
 """The command that kills runs notices ends that are not the same; a folder is held by one run."""
 
+import json
 import shutil
 import subprocess
 import sys
@@ -37,7 +38,18 @@ def test_ends_are_compared_byte_for_byte_but_for_their_seconds(whole, tmp_path):
 def test_runs_are_killed_and_end_the_same(tmp_path):
     out = tmp_path / "chaos.json"
     assert chaos.main(["--kills", "4", "--jobs", "train", "sweep", "--out", str(out)]) == 0
-    assert '"different": []' in out.read_text()
+    found = json.loads(out.read_text())
+    assert found["kills"] == sum(found["jobs"][job]["kills"] for job in ("train", "sweep")) == 4
+    assert [found["jobs"][job]["different"] for job in ("train", "sweep")] == [[], []]
+
+
+@pytest.mark.slow
+def test_a_run_that_fails_or_has_ended_is_no_kill(tmp_path, monkeypatch):
+    monkeypatch.setitem(chaos.JOBS, "bad", (1, 1, ("train", "--epochs", "none")))
+    run = chaos.Run("bad", tmp_path / "run")
+    assert not run.kill(100.0, 0)
+    with pytest.raises(ValueError, match="train ended with status 2: .*--epochs"):
+        run.complete()
 
 
 @pytest.mark.usefixtures("standard_promotion")
