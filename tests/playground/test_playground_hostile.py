@@ -25,7 +25,8 @@ TEXTS = (
 @pytest.fixture
 def page():
     document = Document()
-    made = Page(document, Compiler())
+    made = Page(Compiler())
+    made.open(document)
     yield made
     document.callbacks.destroy()
     if made.loop.ident is not None:

@@ -334,9 +334,17 @@ def test_without_points_nothing_is_trained_and_a_new_point_is_learned(compiler):
 
 def test_pictures_of_a_closed_tab_are_dropped_and_its_loop_ends(compiler):
     document = Document()
-    page = Page(document, compiler)
+    page = Page(compiler)
+    page.open(document)
     document.callbacks.destroy()  # as Bokeh does when the tab is gone
     page.report("drawn too late")
     page.loop.start()
     page.loop.join(timeout=20)
     assert not page.loop.is_alive()
+
+
+def test_the_widgets_of_a_page_are_valid(compiler, caplog):
+    document = Document()
+    Page(compiler).open(document)
+    document.validate()  # which the server leaves out
+    assert caplog.records == []

@@ -6,12 +6,12 @@ import itertools
 from typing import Any
 
 import numpy as np
-from bokeh.models import ColumnDataSource, LinearColorMapper, Range1d
+from bokeh.models import ColumnDataSource, Image, LinearColorMapper, Range1d, Rect, Segment, Text
 
 from experiments.playground.content.colors import CLASSES, SIGNED
 from experiments.playground.engine.probe import COARSE
 from experiments.playground.engine.session import Frame
-from experiments.playground.page.figures import new_figure
+from experiments.playground.page.figures import draw, new_figure
 
 _MAX_LINKS = 400
 """Networks with more weights are drawn less often."""
@@ -21,38 +21,25 @@ class Net:
     """The figure, updated from frames; the page's JavaScript finds what is under the pointer."""
 
     def __init__(self) -> None:
-        x_range, y_range = Range1d(start=-0.5, end=3.5), Range1d(start=0, end=1)
-        self.figure = new_figure("net", x_range=x_range, y_range=y_range, min_height=300, toolbar_location=None)
-        self.figure.axis.visible = False
-        self.figure.grid.visible = False
+        ranges = {"x_range": Range1d(start=-0.5, end=3.5), "y_range": Range1d(start=0, end=1)}
+        bare: dict[str, Any] = {"toolbar_location": None, "x_axis_type": None, "y_axis_type": None}
+        self.figure = new_figure("net", min_height=300, **ranges, **bare)
         self.links = ColumnDataSource({name: [] for name in ("x0", "y0", "x1", "y1", "weight", "width")})
         self.colors = LinearColorMapper(palette=SIGNED[:96] + SIGNED[160:], low=-2, high=2)
-        self.segments = self.figure.segment(
-            "x0",
-            "y0",
-            "x1",
-            "y1",
-            source=self.links,
-            line_width="width",
-            line_color={"field": "weight", "transform": self.colors},
-        )
-        self.segments.nonselection_glyph = None
-        self.segments.selection_glyph = self.segments.glyph.clone(line_color="#000000")
+        color: Any = {"field": "weight", "transform": self.colors}
+        link = Segment(x0="x0", y0="y0", x1="x1", y1="y1", line_width="width", line_color=color)
+        draw(self.figure, self.links, link, selection_glyph=link.clone(line_color="#000000"))
         self.images = ColumnDataSource({name: [] for name in ("image", "x", "y", "dw", "dh")})
         mapper = LinearColorMapper(palette=SIGNED, low=0, high=255)
-        self.figure.image("image", "x", "y", "dw", "dh", source=self.images, color_mapper=mapper)
+        draw(self.figure, self.images, Image(image="image", x="x", y="y", dw="dw", dh="dh", color_mapper=mapper))
         names = ("x", "y", "w", "h", "color", "name")
         self.neurons = ColumnDataSource({name: [] for name in names})
-        self.boxes = self.figure.rect(
-            "x", "y", "w", "h", source=self.neurons, fill_alpha=0.0, line_color="color", line_width=2
-        )
-        self.boxes.nonselection_glyph = None
-        self.boxes.selection_glyph = self.boxes.glyph.clone(line_color="#000000", line_width=4)
-        self.figure.text(
-            "x",
-            "y",
-            "name",
-            source=self.neurons,
+        box = Rect(x="x", y="y", width="w", height="h", fill_alpha=0.0, line_color="color", line_width=2)
+        draw(self.figure, self.neurons, box, selection_glyph=box.clone(line_color="#000000", line_width=4))
+        name = Text(
+            x="x",
+            y="y",
+            text="name",
             text_font_size="11px",
             text_align="center",
             text_baseline="middle",
@@ -60,6 +47,7 @@ class Net:
             background_fill_alpha=0.7,
             text_color="#333333",
         )
+        draw(self.figure, self.neurons, name)
         self.biases = ColumnDataSource({"value": []})
         """Of each drawn neuron; 0 for the features."""
         self.figure.tags = [self.biases]

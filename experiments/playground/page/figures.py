@@ -10,11 +10,16 @@ import numpy as np
 from bokeh.models import (
     ColumnDataSource,
     FixedTicker,
+    Image,
+    Line,
     LinearColorMapper,
     NumeralTickFormatter,
     PointDrawTool,
     PrintfTickFormatter,
     Range1d,
+    Scatter,
+    Text,
+    VBar,
 )
 from bokeh.plotting import figure
 from bokeh.transform import linear_cmap
@@ -31,7 +36,8 @@ RING = "#222222"
 
 def new_figure(name: str, *, square: bool = False, **more: Any) -> Any:
     """A Bokeh figure that fills its place on the page."""
-    options: dict[str, Any] = {"toolbar_location": "above", "tools": "save", "output_backend": "canvas"}
+    tools = "save" if more.get("toolbar_location", "above") else ""
+    options: dict[str, Any] = {"toolbar_location": "above", "tools": tools, "output_backend": "canvas"}
     options["sizing_mode"] = "scale_width" if square else "stretch_both"
     if square:
         options |= {"width": 400, "height": 400}
@@ -44,6 +50,11 @@ def new_figure(name: str, *, square: bool = False, **more: Any) -> Any:
     return made
 
 
+def draw(figure: Any, source: ColumnDataSource, glyph: Any, **more: Any) -> Any:
+    """A renderer; without the glyphs of muted and other states, which `figure.line` and its like add to each."""
+    return figure.add_glyph(source, glyph, **{"nonselection_glyph": None, "muted_glyph": None} | more)
+
+
 class Plane:
     """Decision regions, margin, and points that can be edited."""
 
@@ -53,22 +64,18 @@ class Plane:
         self.figure = new_figure("plane", square=True, x_range=x_range, y_range=y_range, toolbar_location=None)
         self.image = ColumnDataSource({"image": [np.zeros((FINE, FINE), np.uint8)]})
         side = 2 * EXTENT
-        self.figure.image(
-            "image", x=-EXTENT, y=-EXTENT, dw=side, dh=side, source=self.image, color_mapper=self.mapper, level="image"
-        )
+        regions = Image(image="image", x=-EXTENT, y=-EXTENT, dw=side, dh=side, color_mapper=self.mapper)
+        draw(self.figure, self.image, regions, level="image")
         self.margin = ColumnDataSource({"x": [], "y": []})
-        self.figure.line("x", "y", source=self.margin, color="#222222", line_dash="dashed", line_width=1.2)
+        draw(self.figure, self.margin, Line(x="x", y="y", line_color=RING, line_dash="dashed", line_width=1.2))
         self.border = ColumnDataSource({"x": [], "y": []})
-        self.figure.line("x", "y", source=self.border, color="#222222", line_width=1.6)
+        draw(self.figure, self.border, Line(x="x", y="y", line_color=RING, line_width=1.6))
         self.points = ColumnDataSource({"x": [], "y": [], "target": [], "number": []})
         self.colors = linear_cmap("target", list(CLASSES), -0.5, 4.5)
-        self.drawn = self.figure.scatter(
-            "x", "y", source=self.points, size=8, color=self.colors, line_color=RING, line_width=1
-        )
-        self.drawn.nonselection_glyph = None
-        self.drawn.selection_glyph = self.drawn.glyph.clone(line_width=2, size=12)
+        point = Scatter(x="x", y="y", size=8, fill_color=self.colors, line_color=RING, line_width=1)
+        self.drawn = draw(self.figure, self.points, point, selection_glyph=point.clone(line_width=2, size=12))
         self.tests = ColumnDataSource({"x": [], "y": []})
-        self.figure.scatter("x", "y", source=self.tests, size=3, color="white", line_color=None)
+        draw(self.figure, self.tests, Scatter(x="x", y="y", size=3, fill_color="white", line_color=None))
         self.numbers = np.arange(0)
         """The drawn points, as indices of all."""
         self.draw_tool = PointDrawTool(renderers=[self.drawn], empty_value=0, num_objects=0)
@@ -132,10 +139,11 @@ class Warp:
     def __init__(self) -> None:
         self.figure = new_figure("warp", square=True)
         self.grid = ColumnDataSource({"x": [-1.0, 1.0], "y": [-1.0, 1.0]})
-        self.figure.line("x", "y", source=self.grid, color="#999999", line_width=0.8)
+        draw(self.figure, self.grid, Line(x="x", y="y", line_color="#999999", line_width=0.8))
         self.points = ColumnDataSource({"x": [0.0], "y": [0.0], "target": [0.0]})
         self.colors = linear_cmap("target", list(CLASSES), -0.5, 4.5)
-        self.figure.scatter("x", "y", source=self.points, size=6, color=self.colors, line_color=RING, line_width=0.5)
+        point = Scatter(x="x", y="y", size=6, fill_color=self.colors, line_color=RING, line_width=0.5)
+        draw(self.figure, self.points, point)
 
     def show(self, frame: Frame, layer: int, axes: tuple[int, int, int | None], turn: float) -> None:
         """Draw the grid and the points as mapped by the layer."""
@@ -180,13 +188,14 @@ class Curves:
             made.xaxis.formatter = NumeralTickFormatter(format="0a")
         self.loss.yaxis.ticker, self.loss.yaxis.formatter = FixedTicker(), PrintfTickFormatter(format="%.2g")
         for made, ours, others in ((self.loss, "loss", "test_loss"), (self.right, "right", "test_right")):
-            made.line("step", ours, source=self.source, color=RING, line_width=2)
-            made.line("step", others, source=self.source, color=RING, line_width=2, line_dash="dashed")
+            draw(made, self.source, Line(x="step", y=ours, line_color=RING, line_width=2))
+            draw(made, self.source, Line(x="step", y=others, line_color=RING, line_width=2, line_dash="dashed"))
         self.bars = ColumnDataSource({"layer": [1], "top": [1.0]})
         self.gradients = new_figure(
             "gradients", y_axis_type="log", y_range=Range1d(start=1e-8, end=10), min_height=150, toolbar_location=None
         )
-        self.gradients.vbar("layer", 0.7, "top", 1e-12, source=self.bars, color="#009E73")
+        bar = VBar(x="layer", width=0.7, top="top", bottom=1e-12, fill_color="#009E73", line_color="#009E73")
+        draw(self.gradients, self.bars, bar)
         self.gradients.xaxis.ticker = list(range(1, 8))
         self.gradients.yaxis.ticker = [1e-8, 1e-6, 1e-4, 1e-2, 1.0]
         self.gradients.yaxis.minor_tick_line_color = None
@@ -217,14 +226,14 @@ class Many:
             y_range=Range1d(start=-3.2, end=0),
             height=260,
             sizing_mode="stretch_width",
+            x_axis_type=None,
+            y_axis_type=None,
         )
-        self.figure.axis.visible = False
-        self.figure.grid.visible = False
         self.mapper = LinearColorMapper(palette=REGIONS, low=0, high=255)
         self.images = ColumnDataSource({"image": [], "x": [], "y": []})
-        self.figure.image("image", "x", "y", 0.94, 0.94, source=self.images, color_mapper=self.mapper)
+        draw(self.figure, self.images, Image(image="image", x="x", y="y", dw=0.94, dh=0.94, color_mapper=self.mapper))
         self.names = ColumnDataSource({"x": [], "y": [], "name": []})
-        self.figure.text("x", "y", "name", source=self.names, text_font_size="11px", text_color="#222222")
+        draw(self.figure, self.names, Text(x="x", y="y", text="name", text_font_size="11px", text_color=RING))
         self.figure.on_event("tap", lambda event: choose(int(event.x) + 8 * int(-event.y / 1.6)))
 
     def show(self, frame: Frame, names: list[str]) -> None:

@@ -35,28 +35,32 @@ SCRIPT = Path(__file__).with_name("page.js").read_text(encoding="utf-8")
 class Page:
     """The page of one session."""
 
-    def __init__(self, document: Document, compiler: Compiler) -> None:
-        self.document = document
+    document: Document
+
+    def __init__(self, compiler: Compiler) -> None:
         self.screen = screen = Screen(self.change, self.act, self.choose_network)
         self.stamp = 0
         screen.plane.points.on_change("data", self.points_edited)
         screen.channel.on_change("sent", self.received)
         screen.channel.on_change("drawn", lambda attribute, old, new: self.loop.seen(new))
         screen.channel.on_change("hovered", lambda attribute, old, new: self.enlarge(new))
+        # compiles while the browser loads the page, and starts when that sends hello
+        self.loop = Loop(Playground(compiler), self.deliver, self.report)
+
+    def open(self, document: Document) -> None:
+        """Show it in the document of a new session."""
+        self.document, screen, net = document, self.screen, self.screen.net
         with document.models.freeze():  # otherwise each root recounts all models
             for name, root in screen.roots().items():
                 root.name = name
                 document.add_root(root)
         document.title, document.template = "jaxnn playground", get_env().from_string(HTML)
         document.template_variables.update(engine=_engine(), bokeh=_bokeh())
-        net = screen.net
         sources = {"links": net.links, "neurons": net.neurons, "biases": net.biases}
         figures = {"plane": screen.plane.figure, "net": net.figure}
         start = CustomJS(args={"channel": screen.channel, **figures, **sources}, code=SCRIPT)
         document.js_on_event("document_ready", start)
         document.on_session_destroyed(lambda context: self.loop.stop())
-        # compiles while the browser loads the page, and starts when that sends hello
-        self.loop = Loop(Playground(compiler), self.deliver, self.report)
 
     # ------------------------------------------------------------ from the loop, in its thread
 
