@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -16,6 +17,7 @@ from experiments.classifier.preprocessing import subsample_stride
 from experiments.cli import command, progress
 from jaxnn import training
 from jaxnn.data import Dataset, DiskImages, Split, load, loader
+from jaxnn.data._memory import check_room
 
 QUICK_EXAMPLES = 2000
 
@@ -92,6 +94,20 @@ def _evaluated(dataset: Dataset) -> dict[str, Split]:
     return {"train": _every(dataset.train, held), "validation": dataset.validation} if held else {}
 
 
+PROGRAMS = 100 * 2**20
+"""Bytes of memory that JAX and a compiled training take at least, beside the data."""
+
+
+def _needed(dataset: Dataset) -> tuple[str, int]:
+    """What a training needs at least beside the examples that were read, and its bytes: a copy of them on the device,
+    and the compiled programs or, when it is evaluated, the numbers of the test and as many training examples.
+    """
+    inputs = [split.inputs for split in (dataset.train, dataset.validation, dataset.test)]
+    size = sum(each.nbytes for each in inputs if isinstance(each, np.ndarray))
+    numbers = 2 * 4 * math.prod(dataset.test.inputs.shape) if size else 0
+    return f"a training and its copy of {sum(map(len, inputs)):,} examples", size + max(PROGRAMS, numbers)
+
+
 def load_dataset(config: Config, memory_share: float | None = None, console: Console | None = None) -> Dataset:
     """The dataset of the settings, split; `quick` keeps few training examples, `choosing` no test examples.
 
@@ -111,6 +127,7 @@ def load_dataset(config: Config, memory_share: float | None = None, console: Con
         rows = np.random.default_rng(config.seed).choice(len(dataset.train.labels), QUICK_EXAMPLES, replace=False)
         rows.sort()
         dataset = dataset._replace(train=Split(dataset.train.inputs[rows], dataset.train.labels[rows]))
+    check_room(*_needed(dataset), "; a prepared image set is streamed with --memory-share 0")
     return dataset
 
 

@@ -23,6 +23,25 @@ def memory() -> int:
     return min(limits)
 
 
+def check_room(what: str, size: int, advice: str = "") -> None:
+    """ValueError if `what` needs `size` more bytes of memory than this process may still take."""
+    room = memory() - used()
+    if size > room:
+        raise ValueError(
+            f"{what} need {size / 2**20:,.0f} MiB of memory, and this process may take {max(room, 0) / 2**20:,.0f} MiB "
+            f"more: give it more memory, or fewer or smaller examples{advice}"
+        )
+
+
+def used() -> int:
+    """The bytes of memory that this process holds, without those of files; 0 where the system does not tell."""
+    file = Path("/proc/self/statm")
+    if not file.is_file():
+        return 0
+    _, resident, shared, *_ = map(int, file.read_text().split())
+    return (resident - shared) * os.sysconf("SC_PAGE_SIZE")
+
+
 def _control_group_limits() -> Iterator[Path]:
     """The files that may hold a limit of this process's control group or of its parents, for cgroup v1 and v2."""
     groups, own = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")

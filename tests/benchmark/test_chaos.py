@@ -48,7 +48,7 @@ def test_a_run_that_fails_or_has_ended_is_no_kill(tmp_path, monkeypatch):
     monkeypatch.setitem(chaos.JOBS, "bad", (1, 1, ("train", "--epochs", "none")))
     run = chaos.Run("bad", tmp_path / "run")
     assert not run.kill(100.0, 0)
-    with pytest.raises(ValueError, match="train ended with status 2: .*--epochs"):
+    with pytest.raises(ValueError, match=r"train ended with status 2: .*--epochs"):
         run.complete()
 
 

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
-import io
 import math
 import pickle
 import re
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
+from jaxnn.data._memory import check_room
 from jaxnn.data._own._labels import ReadResult, as_float32, classes_of, text_of
 from jaxnn.data._split import Split
 
 INPUTS = {"inputs", "input", "x", "data", "images", "features"}
 LABELS = {"labels", "label", "y", "target", "targets", "classes"}
 PARTS = {"train": "train", "val": "train", "valid": "train", "validation": "train", "test": "test", "t10k": "test"}
+ROWS = 4096
 IDX_TYPES = {8: ">u1", 9: ">i1", 11: ">i2", 12: ">i4", 13: ">f4", 14: ">f8"}
 """The types of numbers by the third byte of an IDX file."""
 
@@ -39,11 +41,12 @@ def read_npz(file: Path) -> ReadResult:
         OSError: there is no such file.
         ValueError: it is damaged, an array is missing, or has the wrong shape or type.
     """
-    content = io.BytesIO(file.read_bytes())
+    if not file.is_file():
+        raise FileNotFoundError(f"{file}: there is no such file")
     try:
-        with zipfile.ZipFile(content) as archive:
+        with zipfile.ZipFile(file) as archive:
             names = [name.removesuffix(".npy") for name in archive.namelist()]
-            return _read(str(file), names, lambda name: _load(archive.read(f"{name}.npy"), f"{file}: {name}"))
+            return _read(str(file), names, lambda name: _load(archive.open(f"{name}.npy"), f"{file}: {name}"))
     except (zipfile.BadZipFile, zlib.error, EOFError, KeyError, OSError, NotImplementedError) as error:
         raise ValueError(f"{file} is damaged or not an .npz file of arrays ({error})") from error
 
@@ -60,7 +63,7 @@ def read_npy(path: Path) -> ReadResult:
         raise FileNotFoundError(f"{path}: there is no such file or folder")
     folder = path if path.is_dir() else path.parent
     found = {file.stem: file for file in sorted(folder.glob("*.[nN][pP][yY]"))}
-    return _read(str(folder), list(found), lambda name: _load(found[name].read_bytes(), str(found[name])))
+    return _read(str(folder), list(found), lambda name: _load(found[name].open("rb"), str(found[name])))
 
 
 def read_idx(folder: Path) -> ReadResult:
@@ -130,8 +133,7 @@ def _read(file: str, names: Iterable[str], load: Callable[[str], np.ndarray]) ->
             inputs = _inputs(file, pair["inputs"], load(pair["inputs"]), notes)
             labels = _labels(file, pair, load(pair["labels"]), len(inputs), notes)
             total += len(inputs)
-            with np.errstate(over="ignore"):
-                finite = np.isfinite(inputs.astype(np.float32, copy=False)).all(axis=tuple(range(1, inputs.ndim)))
+            finite = _finite(inputs)
             skipped += [f"{pair['inputs']}[{row}] (not finite)" for row in np.flatnonzero(~finite)]
             given = labels != ""
             skipped += [f"{pair['labels']}[{row}] (no label)" for row in np.flatnonzero(finite & ~given)]
@@ -147,7 +149,8 @@ def _read(file: str, names: Iterable[str], load: Callable[[str], np.ndarray]) ->
                 raise ValueError(f"{file}: {pair['inputs']} {what}")
             if not (finite & given).any():
                 raise ValueError(f"{file}: {pair['labels']} has no label")
-            parts[part].append((inputs[finite & given], labels[finite & given]))
+            kept = finite & given
+            parts[part].append((inputs, labels) if kept.all() else (inputs[kept], labels[kept]))
     shapes = {inputs.shape[1:] for pairs in parts.values() for inputs, _ in pairs}
     if len(shapes) > 1:
         raise ValueError(f"{file}: the examples have the shapes {sorted(map(list, shapes))}, expected one")
@@ -166,6 +169,17 @@ def _read(file: str, names: Iterable[str], load: Callable[[str], np.ndarray]) ->
     examples = Split(inputs[:count], numbers[:count])
     test = Split(inputs[count:], numbers[count:]) if parts["test"] else None
     return ReadResult(classes, examples, test, tuple(skipped), total, tuple(dict.fromkeys(notes)), about)
+
+
+def _finite(inputs: np.ndarray) -> np.ndarray:
+    """bool[N], whether all numbers of a row are finite in float32; without a copy of the whole."""
+    found = np.ones(len(inputs), bool)
+    if inputs.dtype.kind == "f":
+        for start in range(0, len(inputs), ROWS):
+            with np.errstate(over="ignore"):
+                rows = inputs[start : start + ROWS].astype(np.float32, copy=False)
+            found[start : start + ROWS] = np.isfinite(rows).all(axis=tuple(range(1, inputs.ndim)))
+    return found
 
 
 def _inputs(file: str, name: str, inputs: np.ndarray, notes: list[str]) -> np.ndarray:
@@ -227,16 +241,25 @@ class _Texts(pickle.Unpickler):
         raise pickle.UnpicklingError(f"it holds {module}.{name}")
 
 
-def _load(content: bytes, name: str) -> np.ndarray:
-    """An array from the content of an `.npy` file; arrays of objects may hold text, bytes and numbers."""
-    stream = io.BytesIO(content)
+def _load(stream: IO[bytes], name: str) -> np.ndarray:
+    """An array from an `.npy` file; arrays of objects may hold text, bytes and numbers."""
+    with stream:
+        with _intact(name):
+            version = np.lib.format.read_magic(stream)
+            read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+            shape, _, dtype = read(stream)
+            if dtype.hasobject:
+                return np.asarray(_Texts(stream).load())
+        check_room(f"{name}, {dtype}{list(shape)}, and its copy in splits", 2 * math.prod(shape) * dtype.itemsize)
+        with _intact(name):
+            stream.seek(0)
+            return np.lib.format.read_array(stream, allow_pickle=False)
+
+
+@contextlib.contextmanager
+def _intact(name: str) -> Iterator[None]:
     try:
-        version = np.lib.format.read_magic(stream)
-        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        _, _, dtype = read(stream)
-        if dtype.hasobject:
-            return np.asarray(_Texts(stream).load())
-        return np.load(io.BytesIO(content), allow_pickle=False)
+        yield
     except Exception as error:
         raise ValueError(f"{name} is damaged, or holds more than numbers and text ({error})") from error
 
