@@ -185,7 +185,7 @@ def distance(found: Prediction, picture: Image.Image, trained: Trained) -> tuple
     if trained.form.drawn and not picture_form.has_plain_border(picture):
         return True, f"no figure on a plain background, as the training images are: {warning}"
     if math.isnan(found.beyond):
-        return False, "the run, of an earlier version, does not say how far an image is from the training images"
+        return False, f"the run has no {picture_form.FILE}, which says how far an image is from the training images"
     share = f"{100 * found.beyond:.0f} % of them are at least as far from the nearest other"
     if found.beyond < FAR:
         return True, f"far from the training images: {share}; {warning}"

@@ -18,7 +18,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from experiments.cli import command, files, parser
+from experiments.cli import command, environment, files, parser
 from experiments.lessons import NAMES
 from experiments.lessons.framework import lesson
 
@@ -89,6 +89,8 @@ def read_summary(folder: Path) -> dict[str, Any]:
 def main(arguments: list[str] | None = None) -> int:
     """The command: exit status 0 when every claim held, 1 when one did not, 2 for wrong input."""
     config = parser.parse(Config, prog="jaxnn report", description=__doc__, args=arguments)
+    if config.quick:
+        environment.set_quick_flags()
     # What follows takes a while to load: not for --help.
     from jaxnn import training
 

@@ -256,7 +256,7 @@ def advice(job: Job, found: Found) -> list[str]:
         )
     if job.dataset.train.inputs.ndim == 4 and not job.settings.choosing:
         run = shlex.quote(str(job.settings.out))
-        lines.append(f"classify your own images: python -m experiments.predict --run {run} photo.png")
+        lines.append(f"classify your own images: jaxnn predict --run {run} photo.png")
     return lines
 
 

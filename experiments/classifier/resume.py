@@ -221,7 +221,7 @@ class CheckpointCallback:
 
 def resume_command(name: str, folder: Path) -> str:
     """The command that resumes a run."""
-    return f"python -m experiments.{name} --resume {shlex.quote(str(folder))}"
+    return f"jaxnn {name} --resume {shlex.quote(str(folder))}"
 
 
 class StartPoint(NamedTuple):

@@ -1,8 +1,7 @@
-"""The environment of a result (versions, machine, memory), and compiling in haste."""
+"""The environment of a result (versions, machine, memory), and flags of the compiler."""
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import importlib.metadata
 import os
@@ -19,21 +18,23 @@ import jaxnn
 PACKAGES = ("jax", "jaxlib", "optax", "flax", "numpy", "tensorflow-datasets", "scikit-learn", "matplotlib", "pillow")
 INSTRUCTIONS = {"amx_tile": "AMX", "avx512f": "AVX512", "avx2": "AVX2", "avx": "AVX", "sse4_2": "SSE4_2"}
 """Flags of processors, from the most able, by what XLA calls them."""
+QUICK_FLAGS = (
+    "--xla_backend_optimization_level=1",
+    "--xla_cpu_use_fusion_emitters=false",
+    "--xla_cpu_parallel_codegen_split_count=1",
+)
+"""XLA optimizes less, uses a simpler generator, and compiles in one piece: to split a small program takes longer than
+it saves."""
 OPTIONS = ("jax_enable_x64", "jax_default_matmul_precision", "jax_default_prng_impl", "jax_disable_most_optimizations")
 """Options of JAX that change results."""
 
 
-@contextlib.contextmanager
-def fast_compilation() -> Iterator[None]:
-    """Within, XLA skips its expensive optimizations: for programs that run for a second or two."""
-    import jax
-
-    before = jax.config.read("jax_disable_most_optimizations")
-    jax.config.update("jax_disable_most_optimizations", True)
-    try:
-        yield
-    finally:
-        jax.config.update("jax_disable_most_optimizations", before)
+def set_quick_flags() -> None:
+    """Set flags for a process whose programs run for a second or two; to be called before JAX is used."""
+    if tuple(map(int, importlib.metadata.version("jax").split(".")[:3])) < (0, 11, 1):  # later ones have no such flags
+        os.environ["XLA_FLAGS"] = " ".join(
+            [*QUICK_FLAGS, *os.getenv("XLA_FLAGS", "").split()]
+        )  # of two, the last counts
 
 
 def environment() -> dict[str, Any]:

@@ -68,14 +68,15 @@ def study(options: Options) -> Findings:
 def _only_gradients() -> Claim:
     """The same gradients in the hands of two optimizers."""
     model = models.mlp(4, (6,), 3)
-    params = model.init(jax.random.key(0))
-    x, y = jax.random.normal(jax.random.key(1), (8, 4)), jnp.arange(8, dtype=jnp.int32) % 3
-    gradient = jax.grad(lambda params: losses.softmax(model.apply(params, x), y).mean())
-    first, again = (np.asarray(ravel_pytree(gradient(params))[0], np.float64) for _ in range(2))
+    x = jax.random.normal(jax.random.key(1), (8, 4))
+    y = jnp.asarray(np.arange(8, dtype=np.int32) % 3)
+    gradient = jax.jit(jax.grad(lambda params: losses.softmax(model.apply(params, x), y).mean()))
+    params = jax.jit(model.init)(jax.random.key(0))
+    first, again = (_flat(gradient(params)) for _ in range(2))
     moved = []
     for optimizer in (optax.sgd(0.1), optax.rmsprop(0.1)):
-        updates, _ = optimizer.update(gradient(params), optimizer.init(params), params)
-        moved.append(np.asarray(ravel_pytree(updates)[0], np.float64))
+        step = jax.jit(lambda slopes, params, o=optimizer: o.update(slopes, o.init(params), params)[0])
+        moved.append(_flat(step(gradient(params), params)))
     lengths = [float(np.linalg.norm(update)) for update in moved]
     angle = float(np.degrees(np.arccos(moved[0] @ moved[1] / np.prod(lengths))))
     return Claim(
@@ -92,16 +93,21 @@ def _only_gradients() -> Claim:
     )
 
 
+def _flat(tree: Any) -> np.ndarray:
+    """All numbers of a tree, f64."""
+    return np.concatenate([np.ravel(leaf) for leaf in jax.tree.leaves(tree)]).astype(np.float64)
+
+
 def _live_product() -> Live:
     """f = (x + y) z with its gradients, for all values."""
     places = np.arange(-10.0, 11.0)
     function = lambda x, y, z: (x + y) * z
-    grid = jnp.meshgrid(*[jnp.float32(places)] * 3, indexing="ij")
+    grid = np.meshgrid(*[np.float32(places)] * 3, indexing="ij")
     flat = [axis.ravel() for axis in grid]
     shape = grid[0].shape
-    values = np.asarray(jax.vmap(function)(*flat)).reshape(shape)
+    values = np.asarray(function(*flat)).reshape(shape)
     sums = np.asarray(grid[0] + grid[1])
-    slopes = np.stack(jax.vmap(jax.grad(function, (0, 1, 2)))(*flat), -1).reshape(*shape, 3)
+    slopes = np.stack(jax.jit(jax.vmap(jax.grad(function, (0, 1, 2))))(*flat), -1).reshape(*shape, 3)
     every = (0, 1, 2)
     return Live(
         Text(

@@ -95,8 +95,7 @@ def study(options: Options) -> Findings:
     random, n = np.random.default_rng(options.seed), len(datasets["circle"].train.labels)
     order = np.concatenate([random.permutation(n)[: n // BATCH * BATCH].reshape(-1, BATCH) for _ in range(epochs)])
     x, y = (np.stack([dataset.train[i] for dataset in datasets.values()]) for i in range(2))
-    # the short form too trains hundreds of networks, which is worth some compiling
-    compiled = jax.jit(train, compiler_options={"xla_backend_optimization_level": 1} if options.quick else None)
+    compiled = jax.jit(train)
     wait = lesson.in_background(compiled, np.array(EVERY), keys, x, y, order)
     bent, learning = learning_network(options, datasets["circle"])
     trained, seconds = wait()

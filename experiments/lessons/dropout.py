@@ -74,8 +74,8 @@ def study(options: Options) -> Findings:
     gap = last["test_loss"] - last["train_loss"]
     accuracy = {name: 100 * last[f"{name}_accuracy"] for name in ("train", "test")}
     with_it = RATES.index(RATE)
-    params = jax.tree.map(lambda leaf: jnp.asarray(leaf[with_it, 0]), run.state.params)
-    x = preprocess.standardize(statistics, jnp.asarray(digits.test.inputs))
+    params = jax.tree.map(lambda leaf: leaf[with_it, 0], run.state.params)
+    x = jax.jit(preprocess.standardize)(statistics, digits.test.inputs)
     key = jax.random.key(options.seed)
     scaling, picture = scaling_of(params, x, key)
     averages, average_figure, average_rows = subnets(params, x, digits.test.labels, key)
@@ -125,13 +125,18 @@ def study(options: Options) -> Findings:
 def _activations_only(key: Array) -> Claim:
     """One step with dropout: which values are zero, and which weights receive no gradient."""
     model = models.mlp(8, (200,), 3, dropout=RATE)
-    params = model.init(key)
-    before = jax.tree.map(np.asarray, params)
-    x, y = jnp.abs(jax.random.normal(key, (1, 8))), jnp.zeros(1, jnp.int32)
-    gradient = jax.grad(lambda params: losses.softmax(model.apply(params, x, key=key), y).mean())(params)
-    plain = jax.grad(lambda params: losses.softmax(model.apply(params, x), y).mean())(params)
-    active = np.asarray(jnp.abs(plain[0]["w"]).max(1) > 0)
-    silent = np.asarray(jnp.abs(gradient[0]["w"]).max(1) == 0)
+    params = jax.device_get(jax.jit(model.init)(key))
+    before = jax.tree.map(np.copy, params)
+
+    @jax.jit
+    def gradients(params: Any) -> tuple[Array, Array]:
+        x, y = jnp.abs(jax.random.normal(key, (1, 8))), jnp.zeros(1, jnp.int32)
+        with_it = jax.grad(lambda params: losses.softmax(model.apply(params, x, key=key), y).mean())(params)
+        without = jax.grad(lambda params: losses.softmax(model.apply(params, x), y).mean())(params)
+        return with_it[0]["w"], without[0]["w"]
+
+    gradient, plain = map(np.asarray, gradients(params))
+    active, silent = np.abs(plain).max(1) > 0, np.abs(gradient).max(1) == 0
     off = int((silent & active).sum())
     zeros = sum(int((leaf == 0).sum()) for leaf in (params[0]["w"], params[1]["w"]))
     same = all(np.array_equal(a, b) for a, b in zip(jax.tree.leaves(before), jax.tree.leaves(params), strict=True))
@@ -142,8 +147,7 @@ def _activations_only(key: Array) -> Claim:
         {
             "hidden values set to zero (%)": 100 * off / int(active.sum()),
             "parameters set to zero": zeros,
-            "weights of a dropped neuron that get no gradient (%)": 100.0
-            * float((gradient[0]["w"][silent] == 0).mean()),
+            "weights of a dropped neuron that get no gradient (%)": 100.0 * float((gradient[silent] == 0).mean()),
         },
         same and zeros == 0 and 30 < 100 * off / int(active.sum()) < 70,
     )
@@ -152,16 +156,16 @@ def _activations_only(key: Array) -> Claim:
 def _live_net(seed: int) -> Live:
     """The drawn network with the hidden neurons that one mask drops crossed out."""
     draws = 20
-    ones = [jnp.ones(size) for size in SIZES[1:-1]]
+    ones = [np.ones(size, np.float32) for size in SIZES[1:-1]]
 
     @jax.jit
     def look(rates: Array, keys: Array) -> list[Array]:
         def one(rate: Array, key: Array) -> list[Array]:
-            return [layers.dropout(jax.random.fold_in(key, i), x, rate) > 0 for i, x in enumerate(ones)]
+            return [layers.dropout(jax.random.fold_in(key, i), jnp.asarray(x), rate) > 0 for i, x in enumerate(ones)]
 
         return jax.vmap(jax.vmap(one, (None, 0)), (0, None))(rates, keys)
 
-    hidden = look(jnp.array(EVERY, jnp.float32), jax.random.split(jax.random.key(seed), draws))
+    hidden = look(np.array(EVERY, np.float32), jax.random.split(jax.random.key(seed), draws))
     shape = (len(EVERY), draws)
     kept = [np.ones((*shape, SIZES[0]), bool), *map(np.asarray, hidden), np.ones((*shape, SIZES[-1]), bool)]
     heights = [np.linspace(-1, 1, size + 2)[1:-1] for size in SIZES]
@@ -250,8 +254,8 @@ def _live_rates(run: training.Run, count: int, seconds: float) -> Live:
 
 def scaling_of(params: Any, x: Array, key: Array) -> tuple[Claim, Any]:
     """Whether the mean over many masks is the value without dropout, and a picture of some masks."""
-    hidden = jax.nn.relu(layers.linear(params[0], x.reshape(len(x), -1)))
-    count = 2000
+    hidden = jax.jit(lambda layer, x: jax.nn.relu(layers.linear(layer, x.reshape(len(x), -1))))(params[0], x)
+    hidden, count = np.asarray(hidden), 2000
 
     @jax.jit
     def mean_and_error(hidden: Array) -> tuple[Array, Array, Array]:
@@ -268,8 +272,8 @@ def scaling_of(params: Any, x: Array, key: Array) -> tuple[Claim, Any]:
         abs(after - before) < 0.01 * before and 0.9 < deviation < 1.1,
     )
     rows, columns = slice(0, 24), slice(0, 64)
-    dropped = layers.dropout(key, hidden, RATE)
-    return claim, plots.dropout_masks(np.asarray(hidden[rows, columns]), np.asarray(dropped[rows, columns]), RATE)
+    dropped = jax.jit(lambda hidden: layers.dropout(key, hidden, RATE))(hidden)
+    return claim, plots.dropout_masks(hidden[rows, columns], np.asarray(dropped[rows, columns]), RATE)
 
 
 def subnets(params: Any, x: Array, labels: np.ndarray, key: Array) -> tuple[list[Claim], Any, ResultTable]:
@@ -278,7 +282,7 @@ def subnets(params: Any, x: Array, labels: np.ndarray, key: Array) -> tuple[list
     scores = np.asarray(
         jax.jit(lambda p, x: sample_dropout_masks(model.apply, p, x, key, max(COUNTS)))(params, x), np.float64
     )
-    whole = np.asarray(model.apply(params, x), np.float64)
+    whole = np.asarray(jax.jit(model.apply)(params, x), np.float64)
     each = 100 * (scores.argmax(-1) == labels).mean(1)
     all_right = 100 * float((whole.argmax(-1) == labels).mean())
     error, right = [], []

@@ -100,7 +100,7 @@ def test_a_signal_on_a_full_disk_saves_elsewhere(start, complete, undisturbed, s
     process.send_signal(signal.SIGTERM)
     _, err = process.communicate(timeout=600)
     assert process.returncode == 143, err
-    told = re.search(r"resume with: python -m experiments.train --resume (\S+)$", err.strip())
+    told = re.search(r"resume with: jaxnn train --resume (\S+)$", err.strip())
     assert told, err
     assert Path(told[1]).parent == tmp_path / "rescue"
     assert complete("--resume", told[1])[0] == 0

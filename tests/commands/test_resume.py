@@ -54,8 +54,8 @@ def stop(process, signum, out):
     assert newest is not None
     assert newest.about["epoch"] == int(told[1])
     assert (ROOT / told[2]).resolve() == out / "checkpoints" / f"{int(told[1]):06d}"
-    assert told[3] == f"python -m experiments.train --resume {out}"
-    return told[3].split()[3:]
+    assert told[3] == f"jaxnn train --resume {out}"
+    return told[3].split()[2:]
 
 
 def test_a_run_killed_and_stopped_ends_as_if_it_had_not_been(start, complete, undisturbed, tmp_path, capsys):

@@ -114,7 +114,7 @@ def test_a_signal_stops_a_sweep_after_its_chunk_and_resume_goes_on(finished, tmp
     assert sweep.main([*SMALL, "--chunk", "2", "1", "--out", str(out)]) == 143
     err = capsys.readouterr().err
     assert "stopped: SIGTERM after 4 of 8 models" in err
-    assert err.strip().endswith(f"resume with: python -m experiments.sweep --resume {out}")
+    assert err.strip().endswith(f"resume with: jaxnn sweep --resume {out}")
     damaged = out / "chunks" / "0-1.npz"
     damaged.write_bytes(damaged.read_bytes()[:-30])
     (out / "chunks" / ".2-0.npz.7.tmp").write_bytes(b"half")

@@ -16,6 +16,7 @@ import pytest
 from float64 import ROUNDED, enabled, in_float64
 from matplotlib.figure import Figure
 
+from experiments.cli.environment import QUICK_FLAGS
 from experiments.lessons.framework import lesson, rate_search
 from experiments.lessons.framework.data import few_points, fit_global, load_digits
 from experiments.lessons.framework.lesson import Claim, Findings, Lesson, Options, ResultTable, Text, fill
@@ -197,3 +198,15 @@ def test_the_best_of_a_metric_that_should_be_high_is_the_highest():
     np.testing.assert_allclose(np.asarray(figure.axes[1].lines[0].get_ydata()), [30, 90])
     chance = [line for line in figure.axes[0].lines if line.get_linestyle() == ":"]
     assert np.asarray(chance[0].get_ydata())[0] == pytest.approx(math.log(10))
+
+
+def test_the_short_form_sets_flags_that_xla_knows_and_keeps_those_of_the_shell(run_python, environment):
+    code = """
+from experiments.cli import environment
+environment.set_quick_flags()
+import jax
+assert jax.jit(lambda x: x + 1)(1.0) == 2.0  # XLA ends the process for a flag that it does not know
+print(environment.environment()["options"]["XLA_FLAGS"])
+"""
+    ours = QUICK_FLAGS if jax.__version_info__ < (0, 11, 1) else ()
+    assert run_python(code).split() == [*ours, *environment["XLA_FLAGS"].split()]  # of two levels, XLA takes the last

@@ -41,7 +41,7 @@ def check_summary(name: str, found: Outcome) -> None:
     assert len(summary["claims"]) >= 2
     assert len(re.findall("^held: ", found.printed, re.MULTILINE)) == len(summary["claims"])
     assert (summary["lesson"], summary["seed"]) == (name, 0)
-    assert summary["command"] == f"python -m experiments.lessons.{name} --quick"
+    assert summary["command"] == f"jaxnn {name} --quick"
     assert summary["seconds_total"] > 0
     assert (summary["models"] > 0) == (summary["training_seconds"] > 0)
     assert {"python", "versions", "machine", "device"} <= set(summary)

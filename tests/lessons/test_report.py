@@ -72,7 +72,7 @@ def test_the_book_has_an_index_a_page_for_each_lesson_and_a_glossary(folder):
     words = "".join(page.words)
     assert "0.1235" in words
     assert "def dropout(key: Array, x: Array, rate: ArrayLike) -> Array:" in words
-    assert "python -m experiments.lessons.dropout --exercise 1" in words
+    assert "jaxnn dropout --exercise 1" in words
     assert "论断" in words
     assert page.all("math")
     assert "capacity.html" in [link["href"] for link in page.all("a")]

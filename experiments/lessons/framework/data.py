@@ -36,7 +36,7 @@ def load_named(name: str, options: Options, *, validation_share: float = 0.1) ->
     if not is_here(name) and name.partition("/")[0] in tfds.names():
         raise ValueError(
             f"--dataset {name} is not prepared in {tfds.data_dir()}, and lessons download nothing: prepare it first, "
-            f"for example with python -m experiments.train --dataset {name}; or choose digits"
+            f"for example with jaxnn train --dataset {name}; or choose digits"
         )
     return load(name, seed=options.seed, validation_share=validation_share)
 

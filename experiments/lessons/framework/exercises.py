@@ -34,7 +34,7 @@ def starter(lesson: str, exercise: Exercise, name: str) -> str:
     body = textwrap.indent(f'"""{inspect.getdoc(function)}"""', "    ")
     return (
         f'"""{task}\n\n{exercise.task.zh}\n\n'
-        f'Complete the function, then run: python -m experiments.lessons.{lesson} --check {name}\n"""\n\n'
+        f'Complete the function, then run: jaxnn {lesson} --check {name}\n"""\n\n'
         f"import numpy as np\n\n\ndef {function.__name__}{signature}:\n{body}\n"
         f'    raise NotImplementedError("write this")\n'
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import importlib
 import json
@@ -126,7 +125,9 @@ class Lesson(NamedTuple):
 
 def start(name: str, doc: str | None, options: type[Options] = Options) -> int:
     """Run a lesson as a command: its options are read first, then its module is imported, which takes a while."""
-    parser.parse(options, prog=f"jaxnn {name}", description=doc)  # --help and a wrong option end here
+    chosen = parser.parse(options, prog=f"jaxnn {name}", description=doc)  # --help and a wrong option end here
+    if chosen.quick:
+        environment.set_quick_flags()
     return main(importlib.import_module(f"experiments.lessons.{name}").LESSON, doc)
 
 
@@ -153,7 +154,7 @@ def _write_exercise(lesson: Lesson, options: Options) -> None:
     number = options.exercise or 0
     path = exercises.write(lesson.name, lesson.teaching.exercises, number, options.out or Path())
     print(f"{lesson.teaching.exercises[number - 1].task.en}\n\nComplete the function in {path}, then run")
-    print(f"python -m experiments.lessons.{lesson.name} --check {path}")
+    print(f"jaxnn {lesson.name} --check {path}")
 
 
 def _check_exercise(lesson: Lesson, path: Path) -> bool:
@@ -190,8 +191,7 @@ def run(lesson: Lesson, options: Options, out: Path) -> tuple[Findings, dict[str
 
     files.check_folder(out)
     started = time.perf_counter()
-    with environment.fast_compilation() if options.quick else contextlib.nullcontext():
-        findings = lesson.study(options)
+    findings = lesson.study(options)
     for name, figure in findings.figures.items():
         plots.save(figure, out / name)
     live = [encode(one) for one in findings.live]
@@ -200,7 +200,7 @@ def run(lesson: Lesson, options: Options, out: Path) -> tuple[Findings, dict[str
         "lesson": lesson.name,
         "title": lesson.title._asdict(),
         "question": lesson.question._asdict(),
-        "command": f"python -m experiments.lessons.{lesson.name}{' --quick' if options.quick else ''}",
+        "command": f"jaxnn {lesson.name}{' --quick' if options.quick else ''}",
         "seed": options.seed,
         "claims": [
             {"text": {"en": claim.en, "zh": claim.zh}, "measured": _finite(claim.measured), "held": bool(claim.held)}

@@ -319,14 +319,12 @@ def _exercises(lesson: Lesson) -> str:
             both(Text("Start the playground, then", "先启动练习场，再")),
             Text("open it in the matching state", "打开对应的状态"),
         )
-        found += (
-            f'<p>{start} <a href="{escape(link)}">{both(go)}</a>: <code>python -m experiments.playground</code></p>'
-        )
+        found += f'<p>{start} <a href="{escape(link)}">{both(go)}</a>: <code>jaxnn play</code></p>'
     return found
 
 
 def _exercise(name: str, number: int, exercise: Exercise) -> str:
-    command = f"python -m experiments.lessons.{name}"
+    command = f"jaxnn {name}"
     file = f"exercise_{name}_{number}.py"
     commands = _commands(f"{command} --exercise {number}", f"{command} --check {file}")
     title = both(Text(f"Exercise {number}", f"练习 {number}"))
