@@ -6,7 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -14,16 +14,28 @@ ROOT = Path(__file__).resolve().parents[2]
 PLANE = "Array.from(Bokeh.documents[0].roots().find(r => r.name == 'plane').renderers[0].data_source.data.image[0])"
 
 
+class Server(NamedTuple):
+    """A process that serves the page."""
+
+    url: str
+    pid: int
+
+
 @pytest.fixture(scope="package")
-def url() -> Iterator[str]:
+def server() -> Iterator[Server]:
     pytest.importorskip("bokeh", reason="the extra 'commands' is not installed")
     command = [sys.executable, "-m", "experiments.playground", "--no-show", "--port", "0"]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as server:
-        assert server.stdout is not None
-        found = re.search(r"http://127\.0\.0\.1:\d+/", server.stdout.readline())
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        found = re.search(r"http://127\.0\.0\.1:\d+/", process.stdout.readline())
         assert found
-        yield found[0]
-        server.terminate()
+        yield Server(found[0], process.pid)
+        process.terminate()
+
+
+@pytest.fixture(scope="package")
+def url(server) -> str:
+    return server.url
 
 
 class Tab:

@@ -92,7 +92,9 @@ for (const kind of ["csv", "model"]) {
   input.addEventListener("change", async () => {
     const file = input.files[0];
     if (!file) return;
-    if (file.size > channel.limit) say(`${file.name}: ${file.size} > ${channel.limit} bytes`);
+    const [size, most] = [file.size, channel.limit].map(bytes => bytes.toLocaleString("en"));
+    if (file.size > channel.limit) say(word(`${file.name} has ${size} bytes; a file may have at most ${most}.`,
+                                            `${file.name} 有 ${size} 字节；文件最多 ${most} 字节。`));
     else send(kind, await file.text());
     input.value = "";
   });
