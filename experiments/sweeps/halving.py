@@ -87,11 +87,9 @@ def _shapes(plan: Plan, count: int, left: int) -> Any:
     epochs, *of_options = plan.options.values()
     options = training.Options(plan.make_task, *of_options)
 
-    def grid(settings: int) -> training.Run:
-        hparams = {name: np.resize(values, settings) for name, values in plan.hparams.items()}
-        run = jax.eval_shape(lambda h, keys: training.run_grid(options, h, keys, plan.data, epochs), hparams, plan.keys)
-        return run._replace(state=run.state._replace(key=None))
-
-    run = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct((left, *leaf.shape[1:]), leaf.dtype), grid(1))
+    hparams = {name: np.resize(values, count) for name, values in plan.hparams.items()}
+    run = jax.eval_shape(lambda h, keys: training.run_grid(options, h, keys, plan.data, epochs), hparams, plan.keys)
+    run = run._replace(state=run.state._replace(key=None))
+    of_left = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct((left, *leaf.shape[1:]), leaf.dtype), run)
     best, seconds = jax.ShapeDtypeStruct((left,), np.int64), jax.ShapeDtypeStruct((), np.float64)
-    return {"found": jax.eval_shape(kept, grid(count)), "best": best, "seconds": seconds, "run": run}
+    return {"found": jax.eval_shape(kept, run), "best": best, "seconds": seconds, "run": of_left}

@@ -71,6 +71,7 @@ def test_the_scores_are_those_of_the_module(trained):
     assert (trained / "templates.png").is_file()
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_bit_for_bit(trained, tmp_path, capsys):
     out = tmp_path / "run"
     shutil.copytree(trained, out)

@@ -38,7 +38,7 @@ def served(tmp_path, monkeypatch):
     assert not thread.is_alive()
 
 
-@pytest.mark.parametrize("width", [1280, 400])
+@pytest.mark.parametrize("width", [1280, pytest.param(400, marks=pytest.mark.slow)])
 def test_scores_follow_the_pen(served, chromium, width, tmp_path):
     port, folder = served
     page = chromium.new_page(viewport={"width": width, "height": 900})

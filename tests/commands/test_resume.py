@@ -58,11 +58,10 @@ def stop(process, signum, out):
     return told[3].split()[2:]
 
 
-def test_a_run_killed_and_stopped_ends_as_if_it_had_not_been(start, complete, undisturbed, tmp_path, capsys):
+def test_a_run_that_was_killed_ends_as_if_it_had_not_been(start, complete, undisturbed, tmp_path, capsys):
     out = tmp_path / "run"
     assert kill(start, RUN, out, kills=1, seed=0) == 1
-    command = stop(start("--resume", out), signal.SIGTERM, out)
-    status, _, err = complete(*command)
+    status, _, err = complete("--resume", out)
     assert status == 0, err
     assert_same_results(out, undisturbed)
     assert unfinished(out) == []
@@ -83,7 +82,8 @@ def test_a_run_killed_twenty_times_ends_as_if_it_had_not_been(start, complete, t
 
 
 @pytest.mark.slow
-def test_control_c_stops_it_the_same_way(start, complete, undisturbed, tmp_path):
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+def test_a_run_that_was_stopped_ends_as_if_it_had_not_been(signum, start, complete, undisturbed, tmp_path):
     out = tmp_path / "run"
-    assert complete(*stop(start(*RUN, "--out", out), signal.SIGINT, out))[0] == 0
+    assert complete(*stop(start(*RUN, "--out", out), signum, out))[0] == 0
     assert_same_results(out, undisturbed)

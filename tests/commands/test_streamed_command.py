@@ -173,7 +173,7 @@ def every_chunk_a_step(monkeypatch):
     monkeypatch.setattr(training, "fit", lambda *a, **k: fit(*a, **k, chunk_seconds=0.0))
 
 
-@pytest.mark.parametrize(("epoch", "step"), [(0, 3), (1, 5)])
+@pytest.mark.parametrize(("epoch", "step"), [pytest.param(0, 3, marks=pytest.mark.slow), (1, 5)])
 def test_stopped_in_the_middle_of_an_epoch_it_ends_as_if_it_had_not_been(
     epoch, step, data_dir, undisturbed, tmp_path, monkeypatch, capsys
 ):

@@ -1,4 +1,4 @@
-"""Nothing reads a test example while something is chosen: ablations, budgets, and sweeps before their end."""
+"""Nothing reads a test example while something is chosen by an ablation or a budget."""
 
 import io
 import json
@@ -6,8 +6,9 @@ import json
 import numpy as np
 import pytest
 from rich.console import Console
+from unread import forbid_test_examples
 
-from experiments import leaderboard, sweep, train
+from experiments import leaderboard, train
 from experiments.classifier import data, results
 from experiments.classifier.config import Config
 from experiments.leaderboards.recipes import RECIPES, Recipe
@@ -17,32 +18,9 @@ pytestmark = pytest.mark.usefixtures("undrawn", "standard_promotion")
 TINY = Recipe("tiny", "-", 50.0, {"dataset": "digits", "hidden": (8,), "epochs": 2}, {"dropout": {"dropout": 0.0}})
 
 
-class Forbidden:
-    """A test split that raises whatever is done with it."""
-
-    def __getattr__(self, name):
-        raise AssertionError(f"test examples were touched: {name}")
-
-    def __getitem__(self, rows):
-        raise AssertionError("test examples were touched: []")
-
-    def __iter__(self):
-        raise AssertionError("test examples were touched: iter")
-
-    def __len__(self):
-        raise AssertionError("test examples were touched: len")
-
-
 @pytest.fixture(autouse=True)
 def forbidden(monkeypatch):
-    """The loaded datasets, with a test split that nothing may touch while validation examples are held out."""
-    load = data.load
-
-    def load_without_test(name, **options):
-        dataset = load(name, **options)
-        return dataset._replace(test=Forbidden()) if options["validation_share"] else dataset
-
-    monkeypatch.setattr(data, "load", load_without_test)
+    forbid_test_examples(monkeypatch)
     monkeypatch.setitem(RECIPES, "tiny", TINY)
 
 
@@ -79,15 +57,6 @@ def test_a_stopped_run_of_a_choice_resumes_without_the_test_set(tmp_path, monkey
             train.train(config, Console(quiet=True))
     assert train.main(["--resume", str(out)]) == 0
     assert "test_accuracy" not in json.loads((out / "summary.json").read_text())
-
-
-def test_a_sweep_reads_the_test_set_only_after_its_choice(tmp_path):
-    out = tmp_path / "run"
-    grid = ["--dataset", "moons", "--epochs", "2", "--learning-rates", "0.01", "0.1", "--seeds", "1"]
-    assert sweep.main([*grid, "--out", str(out)]) == 0
-    summary = json.loads((out / "summary.json").read_text())
-    assert summary["final"]["test_accuracy"] > 0
-    assert "test_accuracy" not in json.dumps(summary | {"final": None})
 
 
 def test_a_run_of_a_choice_needs_validation_examples(tmp_path):

@@ -132,7 +132,8 @@ def test_a_damaged_config_an_unfinished_run_and_no_checkpoint_are_errors(copy, c
 
 def test_a_sweep_is_certified_with_its_best_run(tmp_path, capsys, monkeypatch):
     out = tmp_path / "sweep"
-    assert sweep.main([*QUICK, "--learning-rates", "0.1", "0.2", "--l2s", "0", "--seeds", "2", "--out", str(out)]) == 0
+    options = ["--dataset", "moons", "--model", "linear", "--epochs", "3", "--seeds", "2"]
+    assert sweep.main([*options, "--learning-rates", "0.1", "0.2", "--l2s", "0", "--out", str(out)]) == 0
     assert verify.main([str(out)]) == 0
     assert "certified, bit for bit" in said(capsys)
     shutil.copytree(out, tmp_path / "whole")
@@ -141,7 +142,7 @@ def test_a_sweep_is_certified_with_its_best_run(tmp_path, capsys, monkeypatch):
     files.write_arrays(out / "best" / "classifier.npz", {name: array + 1 for name, array in arrays.items()})
     files.write_sums(out)
     assert verify.main([str(out)]) == 1
-    assert "best/classifier.npz differs in 6 of 6 arrays" in said(capsys)
+    assert re.search(r"best/classifier.npz differs in (\d) of \1 arrays", said(capsys))
     monkeypatch.undo()
     assert verify.main([str(out), "--fast"]) == 2
     assert "a sweep, which has no checkpoints" in said(capsys)

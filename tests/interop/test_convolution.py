@@ -35,7 +35,9 @@ def convolution(options):
     return lambda x, w: lax.conv_general_dilated(x, w, **given)
 
 
-@pytest.mark.parametrize("name", CONVOLUTIONS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=pytest.mark.slow) if n in ("plain", "no padding") else n for n in CONVOLUTIONS]
+)
 def test_gradients_are_those_of_jax(name):
     of_x, of_w, options = CONVOLUTIONS[name]
     plain = convolution(options)

@@ -59,13 +59,13 @@ def test_another_solver_is_taken_over(solvers):
     "change",
     [
         {"activation": "tanh"},
-        {"batch_size": 16},
+        pytest.param({"batch_size": 16}, marks=pytest.mark.slow),
         {"class_weight": {0: 9.0}},
-        {"dropout": 0.5},
+        pytest.param({"dropout": 0.5}, marks=pytest.mark.slow),
         {"l2": 1.0},
         {"learning_rate_init": 0.5},
         {"loss": "svm"},
-        {"random_state": 1},
+        pytest.param({"random_state": 1}, marks=pytest.mark.slow),
     ],
     ids=str,
 )

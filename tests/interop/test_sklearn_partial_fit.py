@@ -29,7 +29,7 @@ def test_the_scale_of_a_weight_is_the_scale_of_the_step():
 
 
 @pytest.mark.portable
-@pytest.mark.parametrize("calls", ["of one example", "of ten"])
+@pytest.mark.parametrize("calls", [pytest.param("of one example", marks=pytest.mark.slow), "of ten"])
 def test_a_weight_of_2_counts_as_the_example_twice_across_calls(calls):
     rng, size = np.random.default_rng(0), 1 if calls == "of one example" else 10
     model, twice = (by_steps(learning_rate_init=2e-3) for _ in range(2))

@@ -87,7 +87,7 @@ def averaged(seen: float, epochs: int) -> tuple[np.ndarray, np.ndarray]:
     return np.mean(every, 0) if every else w, w
 
 
-@pytest.mark.parametrize("average", [True, 40, 1000])
+@pytest.mark.parametrize("average", [True, 40, pytest.param(1000, marks=pytest.mark.slow)])
 def test_averages_are_those_of_the_loop_by_hand(average):
     options: dict[str, Any] = {"solver": "sgd", "momentum": 0.0, "learning_rate_init": 0.05, "shuffle": False}
     options |= {"batch_size": 8, "average": average, "max_iter": 5, "n_iter_no_change": np.inf, "random_state": 0}

@@ -92,7 +92,7 @@ def test_a_pipeline_is_prepared_on_each_fold_and_shapes_have_programs_of_their_o
 
 
 @pytest.mark.portable
-@pytest.mark.parametrize("seed", [0, None])
+@pytest.mark.parametrize("seed", [pytest.param(0, marks=pytest.mark.slow), None])
 def test_early_stopping_and_weights_are_searched_the_same(alone, seed):
     model = MLPClassifier(
         (4,), learning_rate_init=0.05, max_iter=30, early_stopping=True, n_iter_no_change=3, random_state=seed

@@ -101,7 +101,7 @@ def test_a_loss_that_is_not_finite_for_ordinary_parameters_is_named():
         fit(square_task, {"rate": 0.1}, KEY, Data(inputs, np.zeros(20, np.int32)), epochs=3, batch_size=4)
 
 
-@pytest.mark.parametrize("streamed", [False, True])
+@pytest.mark.parametrize("streamed", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_steps_that_are_not_finite_are_left_out_where_the_optimizer_says_so(streamed):
     inputs = np.linspace(0.1, 1, 22, dtype=np.float32)
     inputs[7] = 1e25

@@ -81,7 +81,7 @@ SLOW = pytest.mark.slow
 
 @pytest.mark.portable
 @pytest.mark.parametrize(
-    "chunk", [pytest.param((1, 1), marks=SLOW), (3, 2), pytest.param((4, 3), marks=SLOW), (9, 9)], ids=str
+    "chunk", [(3, 2), *(pytest.param(chunk, marks=SLOW) for chunk in ((1, 1), (4, 3), (9, 9)))], ids=str
 )
 @enabled()
 def test_chunks_change_nothing(chunk):
