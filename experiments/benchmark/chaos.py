@@ -206,10 +206,11 @@ def scene_folder(whole: Path, folder: Path) -> list[str]:
     run, away = Run("train", folder / "run"), folder / "away"
     with disturbed(run, lambda: run.out.rename(away)):
         time.sleep(0.2)
-        if run.out.exists():  # the run has made it anew
-            shutil.copytree(run.out, away, dirs_exist_ok=True)
-            shutil.rmtree(run.out)
-        away.rename(run.out)
+        while away.exists():
+            try:
+                away.rename(run.out)
+            except OSError:  # the run has made it anew
+                run.out.rename(folder / f"made at {time.monotonic_ns()}")
     return differences(run.out, whole)
 
 
