@@ -32,9 +32,8 @@ OPTIONS = ("jax_enable_x64", "jax_default_matmul_precision", "jax_default_prng_i
 def set_quick_flags() -> None:
     """Set flags for a process whose programs run for a second or two; to be called before JAX is used."""
     if tuple(map(int, importlib.metadata.version("jax").split(".")[:3])) < (0, 11, 1):  # later ones have no such flags
-        os.environ["XLA_FLAGS"] = " ".join(
-            [*QUICK_FLAGS, *os.getenv("XLA_FLAGS", "").split()]
-        )  # of two, the last counts
+        of_the_shell = os.getenv("XLA_FLAGS", "").split()
+        os.environ["XLA_FLAGS"] = " ".join([*QUICK_FLAGS, *of_the_shell])  # of two, the last counts
 
 
 def environment() -> dict[str, Any]:
