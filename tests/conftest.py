@@ -73,7 +73,7 @@ def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
         raise
 
 
-MOST_MAPS = 4_000
+MOST_MAPS = 1_500
 """A compiled program keeps 1.5 MB and four places in the memory map of its process; Linux allows 65,530 places."""
 
 

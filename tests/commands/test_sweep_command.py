@@ -161,7 +161,9 @@ def test_a_signal_while_chunks_cannot_be_written_saves_them_elsewhere(finished, 
     monkeypatch.setattr(files, "write_arrays", full)
     options = [*SMALL, "--chunk", "2", "1", "--no-final", "--rescue", str(tmp_path / "rescue"), "--out", str(out)]
     assert sweep.main(options) == 130
-    rescued = Path(capsys.readouterr().err.split()[-1])
+    said = capsys.readouterr()
+    assert "0-0.npz cannot be written" in " ".join(said.out.split())
+    rescued = Path(said.err.split()[-1])
     assert rescued.parent == tmp_path / "rescue"
     assert trained == ["0-0.npz"]
     assert sweep.main(["--resume", str(rescued)]) == 0
