@@ -73,13 +73,19 @@ def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
         raise
 
 
+def pytest_collection_finish() -> None:
+    """What is imported by now stays: the garbage collector need not look at it again."""
+    gc.collect()
+    gc.freeze()
+
+
 MOST_MAPS = 1_500
 """A compiled program keeps 1.5 MB and four places in the memory map of its process; Linux allows 65,530 places."""
 
 
 @pytest.fixture(scope="module", autouse=True)
 def forgotten_programs() -> Iterator[None]:
-    """Programs are dropped, and their memory given back, when a process holds about a thousand of them."""
+    """Programs are dropped, and their memory given back, when a process holds some hundreds of them."""
     yield
     maps = Path("/proc/self/maps")
     if not maps.exists() or maps.read_bytes().count(b"\n") > MOST_MAPS:
