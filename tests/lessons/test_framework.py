@@ -3,7 +3,6 @@
 import base64
 import json
 import math
-import os
 import time
 import zlib
 from typing import Any
@@ -59,23 +58,6 @@ def test_training_in_the_background_gives_the_same_and_its_errors():
     assert seconds > 0
     with pytest.raises(ZeroDivisionError):
         lesson.in_background(lambda: 1 // 0)()
-
-
-def test_fast_compilation_lasts_for_a_quick_run_only(tmp_path):
-    seen = []
-
-    def study(options):
-        seen.append(jax.config.read("jax_disable_most_optimizations"))
-        if options.seed:
-            raise ValueError("no such seed")
-        return part("one")
-
-    made, before = Lesson("toy", Text("t", "t"), Text("q", "q"), study, TEACHING), dict(os.environ)
-    for more, status in (["--quick"], 0), ([], 0), (["--quick", "--seed", "1"], 2):
-        assert lesson.main(made, None, ["--out", str(tmp_path), *more]) == status
-        assert not jax.config.read("jax_disable_most_optimizations")
-    assert seen == [True, False, True]
-    assert dict(os.environ) == before
 
 
 @pytest.mark.parametrize(("held", "status"), [(True, 0), (False, 1)])

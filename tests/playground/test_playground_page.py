@@ -123,7 +123,7 @@ def test_a_bad_link_or_file_gives_a_message_and_the_page_keeps_working(open_tab,
     tab.until("document.getElementById('message').textContent.includes('line 2')")
     (tmp_path / "huge.csv").write_bytes(bytes(3_000_000))
     tab.page.set_input_files("#csv", tmp_path / "huge.csv")
-    tab.until("document.getElementById('message').textContent.includes('3000000')")
+    tab.until("document.getElementById('message').textContent.includes('has 3,000,000 bytes')")
     (tmp_path / "good.csv").write_text("x1,x2,target\n1,1,0\n-1,1,1\n")
     tab.page.set_input_files("#csv", tmp_path / "good.csv")
     tab.until_status("s.points == 2")
