@@ -100,7 +100,7 @@ def _flat(tree: Any) -> np.ndarray:
 
 def _live_product() -> Live:
     """f = (x + y) z with its gradients, for all values."""
-    places = np.arange(-10.0, 11.0)
+    places = np.linspace(-6, 6, 25)
     function = lambda x, y, z: (x + y) * z
     grid = np.meshgrid(*[np.float32(places)] * 3, indexing="ij")
     flat = [axis.ravel() for axis in grid]
@@ -114,19 +114,18 @@ def _live_product() -> Live:
             "f = (x + y) z. The sum hands the gradient on unchanged, the product multiplies it by the other factor.",
             "f = (x + y) z。加法原样传递梯度，乘法乘以另一个因子。",
         ),
-        [Control(name, places.tolist(), at + 10) for name, at in (("x", -2), ("y", 5), ("z", -4))],
         [
-            Bars(
-                Text("Forward: values", "前向：取值"),
-                ["x + y", "f"],
-                [Numbers(np.stack([sums, values], -1), every)],
-                (-200, 200),
-            ),
+            Control(name, places.tolist(), places.tolist().index(start))
+            for name, start in (("x", -2), ("y", 5), ("z", -4))
+        ],
+        [
+            Bars(Text("Forward: the sum", "前向：和"), ["x + y"], [Numbers(sums[..., None], every)], (-12, 12)),
+            Bars(Text("Forward: the product", "前向：积"), ["f"], [Numbers(values[..., None], every)], (-72, 72)),
             Bars(
                 Text("Backward: gradients", "反向：梯度"),
                 ["df/dx", "df/dy", "df/dz"],
                 [Numbers(slopes, every)],
-                (-20, 20),
+                (-12, 12),
             ),
         ],
         [Readout("f", [Numbers(values, every)])],
