@@ -169,9 +169,10 @@ def kill_often(
     while done < kills and time.monotonic() < end:
         run, of_run = Run(job, folder / f"{runs}", sets), 0
         while of_run < KILLS_OF_A_RUN and done < kills and not run.finished and time.monotonic() < end:
-            if run.kill(chance.uniform(0, seconds), chance.randrange(run.processes)):
-                within += bool(list(run.out.rglob(".*.tmp")))
-                done, of_run = done + 1, of_run + 1
+            if not run.kill(chance.uniform(0, seconds), chance.randrange(run.processes)):
+                break  # it has ended; if by a failure, it fails again and is named
+            within += bool(list(run.out.rglob(".*.tmp")))
+            done, of_run = done + 1, of_run + 1
         run.complete()
         wrong += [f"{run.out}: {name}" for name in differences(run.out, whole.out)]
         runs, largest = runs + 1, max(largest, of_run)

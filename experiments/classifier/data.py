@@ -99,12 +99,10 @@ PROGRAMS = 100 * 2**20
 
 
 def _needed(dataset: Dataset) -> tuple[str, int]:
-    """What a training needs at least beside the examples that were read, and its bytes: a copy of them on the device,
-    and the compiled programs or, when it is evaluated, the numbers of the test and as many training examples.
-    """
+    """What a training needs at least beside the examples that were read, and its bytes."""
     inputs = [split.inputs for split in (dataset.train, dataset.validation, dataset.test)]
     size = sum(each.nbytes for each in inputs if isinstance(each, np.ndarray))
-    numbers = 2 * 4 * math.prod(dataset.test.inputs.shape) if size else 0
+    numbers = 2 * 4 * math.prod(dataset.test.inputs.shape) if size else 0  # of the test and as many training examples
     return f"a training and its copy of {sum(map(len, inputs)):,} examples", size + max(PROGRAMS, numbers)
 
 
